@@ -1,0 +1,11 @@
+"""The command line: ``pyro-bvae COMMAND``, one command a file, no maths."""
+
+from __future__ import annotations
+
+from . import datasets, encode, evaluate, fit, info, reconstruct, sample, traverse
+from .group import main
+
+__all__ = ["main"]
+
+for module in (fit, traverse, reconstruct, sample, encode, evaluate, info, datasets):
+    main.add_command(module.command)

@@ -1,0 +1,5 @@
+"""``python -m pyro_bvae_cli``."""
+
+from . import main
+
+main()

@@ -1,0 +1,210 @@
+"""``pyro-bvae fit``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import pyro_bvae
+from pyro_bvae import names
+
+from .options import DatasetName, Keep, Name, Numbers, device_option, echo_json, json_option
+
+if TYPE_CHECKING:
+    from pyro_bvae import BetaVAE, Run
+    from pyro_bvae.datasets import Dataset
+
+__all__ = ["command"]
+
+POSITIVE = click.FloatRange(min=0, min_open=True)
+COUNT = click.IntRange(min=1)
+# what a config.json says that the command line can say too
+SETTINGS = (
+    "dataset data_root image_size grey network hidden latent_dim likelihood scale mean_link beta optimizer lr lr_warmup "
+    "batch_size epochs steps seed device eval_every checkpoint_every keep"
+).split()
+
+
+@click.command("fit")
+@click.option("--dataset", type=DatasetName(), default="digits", show_default=True, help="The data.")
+@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), help="Where downloads lie or go.")
+@click.option("--image-size", type=COUNT, metavar="PIXELS", help="Side to which digits and folders are brought.")
+@click.option("--grey", is_flag=True, help="Turn the colour images of a folder to grey.")
+@click.option("--network", type=Name("network", names.NETWORKS), default="mlp", show_default=True)
+@click.option("--hidden", type=Numbers(), metavar="WIDTHS", help="Hidden widths, like 400 or 1200,1200 or none.")
+@click.option("--latent-dim", type=COUNT, default=10, show_default=True, help="Number of latents, K.")
+@click.option("--likelihood", type=Name("likelihood", names.LIKELIHOODS), default="bernoulli", show_default=True)
+@click.option("--scale", type=POSITIVE, help="Standard deviation of a gaussian (default 1), or where a learned starts.")
+@click.option("--mean-link", type=Name("mean link", names.MEAN_LINKS), help="Link of a gaussian's mean.")
+@click.option("--beta", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Weight of the KL term.")
+@click.option("--beta-norm", type=click.FloatRange(min=0), help="Set β as β·K/M: K latents, M values an image.")
+@click.option("--optimizer", type=Name("optimizer", names.OPTIMIZERS), default="rmsprop", show_default=True)
+@click.option("--lr", type=POSITIVE, default=1e-3, show_default=True, help="Learning rate.")
+@click.option("--lr-warmup", type=click.IntRange(min=0), default=0, metavar="STEPS", help="Steps of a linear warm-up.")
+@click.option("--batch-size", type=COUNT, default=128, show_default=True, help="Images a step.")
+@click.option("--epochs", type=COUNT, help="Passes over the training images.  [default: 100]")
+@click.option("--steps", type=COUNT, help="Gradient steps, in place of epochs.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of weights and draws.")
+@device_option
+@click.option("--eval-every", type=COUNT, metavar="STEPS", help="Held-out score and history line.  [default: an epoch]")
+@click.option("--checkpoint-every", type=COUNT, metavar="STEPS", help="Checkpoint.  [default: an epoch]")
+@click.option("--keep", type=Keep(), default=0, metavar="N|all", help="Numbered checkpoints to keep beside the latest.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<dataset>-beta<β>-seed<seed>]")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, to new --epochs or --steps if given.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
+@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Repeat a config.json.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, **_: Any) -> None:
+    """Fit a β-VAE, and draw what it learnt.
+
+    Leaves a run folder with config.json, history.jsonl, checkpoint.pt and figures/.
+
+    \b
+    Examples:
+        pyro-bvae fit --beta 6
+        pyro-bvae fit --beta 6 --dataset mnist --data-root data
+        pyro-bvae fit --beta 4 --dataset folder:photos --image-size 64 --network conv
+        pyro-bvae fit --resume --out runs/digits-beta6-seed0 --epochs 200
+    """
+    options = _settle(ctx)
+    data, vae = _build(ctx, options)
+    out = options["out"] or Path("runs") / f"{_slug(data)}-beta{float(vae.beta):g}-seed{options['seed']}"
+    _announce(data, vae, options, out)
+    from pyro_bvae.callbacks import Figures, Progress
+    from pyro_bvae.interrupts import Interrupted
+    from pyro_bvae.settings import SettingsDiffer
+
+    chosen = "epochs steps optimizer lr lr_warmup batch_size seed device eval_every checkpoint_every keep".split()
+    try:
+        run = pyro_bvae.fit(
+            vae,
+            data,
+            **{name: options[name] for name in chosen},
+            out=out,
+            resume=options["resume"],
+            overwrite=options["overwrite"],
+            callbacks=[Progress(), Figures()],
+            command=shlex.join(["pyro-bvae", *sys.argv[1:]]),
+        )
+    except SettingsDiffer as error:
+        raise click.UsageError(str(error), ctx) from error
+    except Interrupted as stop:
+        goes_on = shlex.join(["pyro-bvae", "fit", "--resume", "--out", str(out)])
+        click.echo(f"\nstopped after step {stop.step:,}, all saved; go on with: {goes_on}", err=True)
+        ctx.exit(130)
+    _report(run, out, options["as_json"])
+
+
+def _settle(ctx: click.Context) -> dict[str, Any]:
+    """The options, with those that were not typed taken from the run that is resumed or the config that is repeated."""
+    options = dict(ctx.params)
+    if options["resume"] and options["overwrite"]:
+        raise click.UsageError("--resume goes on with a run and --overwrite replaces it: choose one", ctx)
+    if options["resume"] and options["out"] is None:
+        raise click.UsageError("say which run to go on with: --resume --out DIR", ctx)
+    if _typed(ctx, "beta") and options["beta_norm"] is not None:
+        raise click.UsageError("--beta and --beta-norm set the same number: give one", ctx)
+    if options["epochs"] is not None and options["steps"] is not None:
+        raise click.UsageError("--epochs and --steps set the same length: give one", ctx)
+    stored = _stored(options)
+    for name in SETTINGS:
+        replaced = {"epochs": "steps", "steps": "epochs"}.get(name, name)
+        if name in stored and not _typed(ctx, name) and not _typed(ctx, replaced):
+            options[name] = stored[name]
+    if options["likelihood"] == "custom" or stored.get("custom"):
+        raise click.UsageError(f"{stored['custom']} are classes of your own: go on from Python, with fit(...)", ctx)
+    return options
+
+
+def _stored(options: dict[str, Any]) -> dict[str, Any]:
+    from pyro_bvae.run_folder import RunFolder
+
+    if options["config"] is not None:
+        if options["resume"]:
+            raise click.UsageError("--resume reads the run's own config.json: leave --config out")
+        try:
+            stored = json.loads(options["config"].read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{options['config']} is not JSON: {error}") from error
+        if not isinstance(stored, dict) or not set(SETTINGS) <= stored.keys():
+            raise ValueError(f"{options['config']} is not the config.json of a run")
+        return stored
+    if options["resume"]:
+        folder = RunFolder(options["out"])
+        if folder.is_run or not folder.path.is_dir():
+            return folder.read_config()
+    return {}
+
+
+def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVAE]:
+    import torch
+
+    data = pyro_bvae.datasets.load(
+        options["dataset"], options["data_root"], image_size=options["image_size"], grey=options["grey"]
+    )
+    beta = options["beta"]
+    if options["beta_norm"] is not None:
+        beta = options["beta_norm"] * prod(data.shape) / options["latent_dim"]
+    torch.manual_seed(options["seed"])
+    chosen = "latent_dim network hidden likelihood scale mean_link".split()
+    try:
+        return data, pyro_bvae.BetaVAE(data.shape, beta=beta, **{name: options[name] for name in chosen})
+    except ValueError as error:
+        raise click.UsageError(str(error), ctx) from error
+
+
+def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -> None:
+    from pyro_bvae.training import resolve_device
+
+    kind = "images" if data.is_images else "vectors"
+    shape = "×".join(map(str, data.shape))
+    size = len(data.train)
+    batch = min(options["batch_size"], size)
+    each = -(-size // batch)
+    epochs = options["epochs"] or (None if options["steps"] else 100)
+    length = f"{epochs} epochs = {epochs * each:,} steps" if epochs else f"{options['steps']:,} steps"
+    cut = f" (cut from {options['batch_size']}, there are no more)" if batch < options["batch_size"] else ""
+    widths = "-".join(map(str, (prod(data.shape), *vae.settings["hidden"], vae.latent_dim)))
+    for line in (
+        f"data    {data.name}: {size:,} training and {len(data.held_out):,} held-out {kind} of {shape} ({data.source})",
+        f"model   β {float(vae.beta):g} (β_norm = βK/M = {vae.beta_norm:.3g}), {options['likelihood']} likelihood, "
+        f"{options['network']} {widths}",
+        f"fit     {options['optimizer']} at {options['lr']:g}, {length} of {batch} {kind}{cut}, seed {options['seed']}, "
+        f"on {resolve_device(options['device']).type}",
+        f"run     {out}",
+    ):
+        click.echo(line, err=options["as_json"])
+
+
+def _report(run: Run, out: Path, as_json: bool) -> None:
+    last = run.history[-1]
+    kl = last["held_out_kl_per_latent"]
+    if as_json:
+        echo_json({"run": str(out), "beta": run.config["beta"], "beta_norm": run.config["beta_norm"], **last})
+        return
+    from pyro_bvae.terms import ACTIVE_ABOVE
+
+    active = "" if kl is None else f"; {sum(value > ACTIVE_ABOVE for value in kl)} of {len(kl)} latents active"
+    click.echo(
+        f"held out, nats an image at β 1: ELBO {last['held_out_elbo']:.2f} = −(distortion "
+        f"{last['held_out_distortion']:.2f} + rate {last['held_out_rate']:.2f}){active}"
+    )
+    if kl is not None and max(kl) <= ACTIVE_ABOVE:
+        click.echo("no latent is active: the decoder ignores the code; try a lower --beta or a smaller --scale")
+    click.echo(f"look at {out / 'figures' / 'traversal.png'}, or sweep on: pyro-bvae traverse {shlex.quote(str(out))}")
+
+
+def _slug(data: Dataset) -> str:
+    kind, _, path = data.name.partition(":")
+    return Path(path).stem if path else kind
+
+
+def _typed(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE

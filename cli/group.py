@@ -1,0 +1,60 @@
+"""The group of commands, which turns every mistake of a user into one plain line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Any
+
+import click
+
+__all__ = ["main"]
+
+
+class Commands(click.Group):
+    """Commands in the order they were added, with errors in one line.
+
+    Exit code 2 is for usage, 1 for everything else that goes wrong, 130 for Ctrl-C. Set PYRO_BVAE_TRACEBACK=1 to see
+    where an error comes from.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The order of the work, not of the alphabet."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")  # a β must not end a run on an old terminal
+        try:
+            return super().invoke(ctx)
+        except (ValueError, TypeError, FloatingPointError, MemoryError, OSError, RuntimeError) as error:
+            if isinstance(error, click.exceptions.Exit) or os.environ.get("PYRO_BVAE_TRACEBACK"):
+                raise
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            raise click.ClickException(_one_line(error)) from error
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+        return "out of memory: try a smaller --batch-size"
+    text = " ".join(str(error).split()) or type(error).__name__
+    known = isinstance(error, ValueError | FloatingPointError | OSError)
+    return text if known else f"{type(error).__name__}: {text} (PYRO_BVAE_TRACEBACK=1 shows where)"
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pyro-bvae")
+def main() -> None:
+    """The β-VAE as Pyro programs.
+
+    \b
+    Fit one to handwritten digits, and look at what its latents do:
+        pyro-bvae fit --beta 6
+        pyro-bvae traverse runs/digits-beta6-seed0
+    """

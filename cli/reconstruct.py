@@ -1,0 +1,44 @@
+"""``pyro-bvae reconstruct``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import at_option, device_option, open_run, run_argument, seed_option
+
+__all__ = ["command"]
+
+
+@click.command("reconstruct")
+@run_argument
+@click.option("--count", type=click.IntRange(min=1), default=20, show_default=True, help="How many held-out images.")
+@click.option("--sample", "draw", is_flag=True, help="Draw z and x in place of taking means.")
+@click.option("--out", type=click.Path(path_type=Path), help="File without ending.  [default: RUN/figures/...]")
+@at_option
+@seed_option
+@device_option
+def command(run: Path, count: int, draw: bool, out: Path | None, at: int | None, seed: int, device: str) -> None:
+    """Encode held-out images and decode them again: a PNG, and an npz with originals, images and codes.
+
+    \b
+    Example:
+        pyro-bvae reconstruct runs/digits-beta6-seed0 --count 30
+    """
+    import numpy as np
+
+    from pyro_bvae import plots
+    from pyro_bvae.generation import reconstruct
+
+    opened = open_run(run, device, at)
+    data = opened.dataset()
+    originals = data.images[data.held_out[:count]]
+    codes, images = reconstruct(opened.model, originals, draw=draw, seed=seed)
+    stem = out or run / "figures" / "reconstructions"
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    png, npz = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".npz")
+    plots.reconstructions(originals, images).savefig(png)
+    np.savez_compressed(npz, originals=originals.numpy(), images=images.numpy(), codes=codes.numpy())
+    for file in (png, npz):
+        click.echo(file)

@@ -1,0 +1,80 @@
+"""``pyro-bvae traverse``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import pyro_bvae
+from pyro_bvae import names
+
+from .options import Name, Numbers, at_option, device_option, open_run, run_argument, seed_option
+
+__all__ = ["command"]
+
+
+@click.command("traverse")
+@run_argument
+@click.option("--base", type=Name("base", names.BASES), default="image", show_default=True, help="Where sweeps start.")
+@click.option("--image", type=click.IntRange(min=0), default=0, metavar="I", help="Index of the first held-out image.")
+@click.option("--count", type=click.IntRange(min=1), default=1, metavar="N", help="How many images or draws.")
+@click.option("--range", "ends", type=(float, float), default=(-2.0, 2.0), show_default=True, help="Both included.")
+@click.option("--columns", type=click.IntRange(min=1), default=11, show_default=True, help="Values in the range.")
+@click.option("--latents", type=Numbers(), metavar="K,K,...", help="Which, in this order.  [default: all, by their KL]")
+@click.option("--sample", "draw", is_flag=True, help="Draw from p(x|z) in place of taking its mean.")
+@click.option("--out", type=click.Path(path_type=Path), help="File without ending.  [default: RUN/figures/traversal]")
+@at_option
+@seed_option
+@device_option
+def command(
+    run: Path, base: str, image: int, count: int, ends: tuple[float, float], columns: int, latents: tuple[int, ...] | None,
+    draw: bool, out: Path | None, at: int | None, seed: int, device: str,
+) -> None:  # fmt: skip
+    """Sweep one latent at a time and look: a PNG, an animated GIF, and an npz with the numbers.
+
+    Rows are latents with their KL on the held-out data, highest first. The npz holds codes, images, latents, values, kl.
+
+    \b
+    Examples:
+        pyro-bvae traverse runs/digits-beta6-seed0
+        pyro-bvae traverse runs/digits-beta6-seed0 --count 4 --range -3 3 --latents 0,7
+        pyro-bvae traverse runs/digits-beta6-seed0 --base prior --out prior
+    """
+    import numpy as np
+
+    from pyro_bvae import plots, traversal
+    from pyro_bvae.terms import mean_terms
+
+    opened = open_run(run, device, at)
+    data = opened.dataset()
+    held_out = data.images[data.held_out]
+    start = traversal.base(opened.model, held_out, base, image=image, count=count, seed=seed)
+    sweep = pyro_bvae.traverse(
+        opened.model,
+        start,
+        latents=latents,
+        low=ends[0],
+        high=ends[1],
+        columns=columns,
+        kl=mean_terms(opened.model, held_out).kl_per_latent,
+        draw=draw,
+        seed=seed,
+    )
+    stem = out or run / "figures" / "traversal"
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    png, gif, npz = (stem.with_name(stem.name + ending) for ending in (".png", ".gif", ".npz"))
+    plots.traversal(sweep).savefig(png)
+    if data.is_images:
+        plots.animation(sweep).save(gif, writer="pillow")
+    kl = np.full(len(sweep.latents), np.nan) if sweep.kl is None else np.array(sweep.kl)
+    np.savez_compressed(
+        npz,
+        codes=sweep.codes.numpy(),
+        images=sweep.images.numpy(),
+        latents=np.array(sweep.latents),
+        values=sweep.values.numpy(),
+        kl=kl,
+    )
+    for file in (png, gif, npz) if data.is_images else (png, npz):
+        click.echo(file)

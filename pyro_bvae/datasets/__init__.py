@@ -1,0 +1,17 @@
+"""Data sets: images in [0, 1] or vectors, with labels or ground-truth factors where they exist.
+
+`load` finds a data set by name: one of `SOURCES`, or ``kind:path`` for files of your own. Data in memory need no name:
+
+>>> data = Dataset("mine", torch.rand(100, 1, 28, 28))
+>>> len(data.train), len(data.held_out)
+(90, 10)
+"""
+
+from __future__ import annotations
+
+import torch  # noqa: F401  (the example above)
+
+from .dataset import Dataset, pixels
+from .sources import SOURCES, Source, available, cache_folder, canonical, load
+
+__all__ = ["SOURCES", "Dataset", "Source", "available", "cache_folder", "canonical", "load", "pixels"]

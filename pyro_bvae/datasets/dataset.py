@@ -1,0 +1,132 @@
+"""What every data set is: a tensor of images or vectors, split in two, checked on the way in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Dataset", "pixels", "seeded_split"]
+
+SPLIT_SEED = 0
+MOST_HELD_OUT = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images or vectors with a fixed split into training and held-out data.
+
+    Args:
+        name: What `load` was called with, or any name for data of your own.
+        images: ``(N, C, H, W)``, uint8 in 0 ... 255 or float in [0, 1]; or vectors ``(N, D)``, float, in any unit.
+        labels: Classes ``(N,)``, integers.
+        factors: Ground-truth factors of variation ``(N, F)``, integer classes.
+        factor_names: Their names, F of them.
+        train: Indices of the training data; by default the nine tenths that a seeded shuffle leaves.
+        held_out: Indices of the held-out data, at most 10,000 by default. The split belongs to the data: no run's seed
+            moves it.
+        source: Where the data come from, for people.
+        options: The settings of `load` that made it, stored in a run to load it again.
+
+    Raises:
+        ValueError: Wrong shape, fewer than two data, pixels out of range, values that are not finite, or labels,
+            factors or splits that do not fit.
+        TypeError: Images of another type than uint8 or float.
+    """
+
+    name: str
+    images: Tensor
+    labels: Tensor | None = None
+    factors: Tensor | None = None
+    factor_names: Sequence[str] | None = None
+    train: Tensor = None  # type: ignore[assignment]  # filled in below
+    held_out: Tensor = None  # type: ignore[assignment]
+    source: str = "in memory"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_images(self.name, self.images)
+        if self.train is None or self.held_out is None:
+            train, held_out = seeded_split(len(self.images))
+            object.__setattr__(self, "train", train)
+            object.__setattr__(self, "held_out", held_out)
+        _check_companions(self)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one datum, ``(C, H, W)`` or ``(D,)``."""
+        return tuple(self.images.shape[1:])
+
+    @property
+    def is_images(self) -> bool:
+        """Whether the data are images, with pixels in [0, 1], and not vectors."""
+        return len(self.shape) == 3
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of type, shape, values and split: equal for equal data."""
+        digest = hashlib.sha256(f"{self.images.dtype} {tuple(self.images.shape)}".encode())
+        for tensor in (self.images, self.train, self.held_out):
+            digest.update(memoryview(tensor.contiguous().numpy()).cast("B"))
+        return f"sha256:{digest.hexdigest()}"
+
+
+def pixels(images: Tensor) -> Tensor:
+    """Images or vectors as floats: uint8 divided by 255, floats as they are.
+
+    >>> pixels(torch.tensor([0, 255], dtype=torch.uint8))
+    tensor([0., 1.])
+    """
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+def seeded_split(size: int) -> tuple[Tensor, Tensor]:
+    """Training and held-out indices, each sorted: a tenth is held out, at least 1 and at most 10,000.
+
+    Args:
+        size: Number of data.
+    """
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED))
+    held_out = min(MOST_HELD_OUT, max(1, size // 10))
+    return order[held_out:].sort().values, order[:held_out].sort().values
+
+
+def _check_images(name: str, images: Tensor) -> None:
+    shape = tuple(images.shape)
+    if images.dim() not in (2, 4) or 0 in shape[1:]:
+        raise ValueError(f"{name}: data must be N×C×H×W images or N×D vectors, got shape {shape}")
+    if len(images) < 2:
+        raise ValueError(f"{name}: a data set needs at least 2 images, one of them to hold out, got {len(images)}")
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise TypeError(f"{name}: data must be uint8 or float, got {images.dtype}")
+    if images.dtype == torch.uint8:
+        if images.dim() == 2:
+            raise TypeError(f"{name}: vectors must be float, got uint8 of shape {shape}")
+        return
+    if not images.isfinite().all():
+        raise ValueError(f"{name}: {int((~images.isfinite()).sum())} values are NaN or infinite; remove or mend them")
+    if images.dim() == 4 and not (0 <= images.min() and images.max() <= 1):
+        low, high = images.min().item(), images.max().item()
+        raise ValueError(f"{name}: float pixels must lie in [0, 1], got {low:.4g} to {high:.4g}; rescale, or use uint8")
+
+
+def _check_companions(data: Dataset) -> None:
+    size = len(data.images)
+    for kind, tensor, dim in (("labels", data.labels, 1), ("factors", data.factors, 2)):
+        if tensor is not None and (tensor.dim() != dim or len(tensor) != size):
+            wanted = f"({size},)" if dim == 1 else f"({size}, F)"
+            raise ValueError(f"{data.name}: {kind} must have shape {wanted}, got {tuple(tensor.shape)}")
+    names = data.factor_names
+    if names is not None and (data.factors is None or len(names) != data.factors.shape[1]):
+        raise ValueError(f"{data.name}: {len(names)} factor names do not fit the factors")
+    for index in (data.train, data.held_out):
+        if len(index) == 0 or index.min() < 0 or index.max() >= size:
+            raise ValueError(f"{data.name}: a split must hold at least one index, all from 0 to {size - 1}")

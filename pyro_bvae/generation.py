@@ -1,0 +1,95 @@
+"""Images from the model program: of given latents, of the prior, of encoded data.
+
+A latent is given by conditioning the program, ``poutine.condition(model, {"z": z})``, and the image is what the program
+has at its site "x": the mean of p(x | z), or a draw from it.
+"""
+
+from __future__ import annotations
+
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from .datasets import pixels
+from .model import BetaVAE
+from .terms import at_rest
+
+__all__ = ["images_of", "reconstruct", "sample"]
+
+
+def images_of(vae: BetaVAE, z: Tensor, *, draw: bool = False, seed: int = 0, batch_size: int = 1000) -> Tensor:
+    """The images of given latents.
+
+    Args:
+        vae: The programs; its device is used.
+        z: Latents ``(..., K)``.
+        draw: Whether to draw from p(x | z) in place of taking its mean.
+        seed: Seed of the draws.
+        batch_size: How many are made at once.
+
+    Returns:
+        Images ``(..., *shape)``, on the CPU.
+    """
+    rows = z.reshape(-1, z.shape[-1])
+    with at_rest(vae, seed):
+        images = [_condition(vae, batch.to(vae.beta.device), draw) for batch in rows.split(batch_size)]
+    return torch.cat(images).unflatten(0, z.shape[:-1])
+
+
+def sample(
+    vae: BetaVAE, size: int, *, draw: bool = False, seed: int = 0, batch_size: int = 1000
+) -> tuple[Tensor, Tensor]:
+    """Draws from the prior, and their images.
+
+    Args:
+        vae: The programs; its device is used.
+        size: How many.
+        draw: Whether to draw from p(x | z) too, in place of taking its mean.
+        seed: Seed of the draws.
+        batch_size: How many are made at once.
+
+    Returns:
+        Latents ``(size, K)`` and images ``(size, *shape)``, on the CPU.
+    """
+    latents, images = [], []
+    with at_rest(vae, seed):
+        for start in range(0, size, batch_size):
+            trace = poutine.trace(vae.model).get_trace(None, min(batch_size, size - start))
+            latents.append(trace.nodes["z"]["value"].cpu())
+            images.append(_image(trace, draw))
+    return torch.cat(latents), torch.cat(images)
+
+
+def reconstruct(
+    vae: BetaVAE, data: Tensor, *, draw: bool = False, seed: int = 0, batch_size: int = 1000
+) -> tuple[Tensor, Tensor]:
+    """Encode data and decode them again.
+
+    Args:
+        vae: The programs; its device is used.
+        data: Images or vectors ``(N, *shape)``, uint8 or float, on any device.
+        draw: Whether to draw z from q(z | x) and x from p(x | z); otherwise both are means.
+        seed: Seed of the draws.
+        batch_size: How many are made at once.
+
+    Returns:
+        Latents ``(N, K)`` and reconstructions ``(N, *shape)``, on the CPU.
+    """
+    latents, images = [], []
+    with at_rest(vae, seed):
+        for batch in data.split(batch_size):
+            q = vae.encode(pixels(batch.to(vae.beta.device)))
+            z = q.sample() if draw else q.mean
+            latents.append(z.cpu())
+            images.append(_condition(vae, z, draw))
+    return torch.cat(latents), torch.cat(images)
+
+
+def _condition(vae: BetaVAE, z: Tensor, draw: bool) -> Tensor:
+    conditioned = poutine.condition(vae.model, data={"z": z})
+    return _image(poutine.trace(conditioned).get_trace(None, len(z)), draw)
+
+
+def _image(trace: poutine.Trace, draw: bool) -> Tensor:
+    site = trace.nodes["x"]
+    return (site["value"] if draw else site["fn"].mean).cpu()

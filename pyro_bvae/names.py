@@ -1,0 +1,35 @@
+"""The names that stand for things on the command line, free of torch so that help and completion are instant.
+
+Each tuple repeats the keys of one dict elsewhere; a test holds them equal.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["BASES", "DATASETS", "LIKELIHOODS", "MEAN_LINKS", "NETWORKS", "OPTIMIZERS", "check"]
+
+BASES = ("image", "random-image", "prior", "random-z")
+DATASETS = ("digits", "mnist", "fashion-mnist", "kmnist", "folder:PATH", "npz:PATH", "npy:PATH")
+LIKELIHOODS = ("bernoulli", "continuous-bernoulli", "gaussian", "gaussian-learned")
+MEAN_LINKS = ("sigmoid", "identity")
+NETWORKS = ("mlp", "conv")
+OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
+
+
+def check(kind: str, name: str, known: Iterable[str]) -> str:
+    """The name itself, if it is known.
+
+    Raises:
+        ValueError: The name is not known; the message suggests the nearest that is.
+
+    >>> check("network", "conv", NETWORKS)
+    'conv'
+    """
+    known = list(known)
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
+    raise ValueError(f"unknown {kind} {name!r}: {hint}")

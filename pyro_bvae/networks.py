@@ -1,0 +1,158 @@
+"""Encoders and decoders, sized from the data.
+
+An encoder maps data ``x`` of shape ``(B, *shape)`` to the pair ``(loc, log_variance)`` of a diagonal Gaussian over the
+latents, each ``(B, K)``. A decoder maps latents ``z`` of shape ``(B, K)`` to the unconstrained parameters of the
+likelihood, ``(B, *shape)`` for one parameter a value; a family with P parameters asks for P times the channels (or
+features). ``shape`` is ``(C, H, W)`` for images and ``(D,)`` for vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+from torch import Tensor, nn
+
+__all__ = ["NETWORKS", "ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "Network"]
+
+
+class MLPEncoder(nn.Module):
+    """Fully connected layers with ReLU, then one linear head for the mean and one for the log-variance.
+
+    Args:
+        shape: Shape of one datum.
+        latent_dim: Number of latents, K.
+        hidden: Widths of the hidden layers; none makes the encoder linear.
+    """
+
+    def __init__(self, shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (400,)) -> None:
+        super().__init__()
+        widths = [prod(shape), *hidden]
+        self.hidden = nn.Sequential(nn.Flatten(), *_dense(widths))
+        self.loc = nn.Linear(widths[-1], latent_dim)
+        self.log_variance = nn.Linear(widths[-1], latent_dim)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z | x), each ``(B, K)``, of data ``(B, *shape)``."""
+        h = self.hidden(x)
+        return self.loc(h), self.log_variance(h)
+
+
+class MLPDecoder(nn.Module):
+    """The encoder's layers in reverse, then one linear layer to the parameters.
+
+    Args:
+        latent_dim: Number of latents, K.
+        shape: Shape of the parameters of one datum.
+        hidden: Widths of the *encoder's* hidden layers, used in reverse.
+    """
+
+    def __init__(self, latent_dim: int, shape: Sequence[int], hidden: Sequence[int] = (400,)) -> None:
+        super().__init__()
+        widths = [latent_dim, *reversed(hidden)]
+        self.layers = nn.Sequential(
+            *_dense(widths), nn.Linear(widths[-1], prod(shape)), nn.Unflatten(1, tuple(shape))
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Parameters ``(B, *shape)`` of latents ``(B, K)``."""
+        return self.layers(z)
+
+
+class ConvEncoder(nn.Module):
+    """Convolutions of 32 channels, kernel 4, stride 2, padding 1, until the shorter side is at most 4; dense layers.
+
+    At 64×64: four convolutions to 32×4×4, two dense layers of 256, one linear layer to 2K.
+
+    Source: the pair that Burgess et al. use for dSprites, https://arxiv.org/abs/1804.03599
+
+    Args:
+        shape: ``(C, H, W)``, both sides at least 16.
+        latent_dim: Number of latents, K.
+        hidden: Widths of the dense layers.
+
+    Raises:
+        ValueError: The data are vectors, or a side is below 16.
+    """
+
+    def __init__(self, shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (256, 256)) -> None:
+        super().__init__()
+        sides = _halvings(shape)
+        channels = [shape[0], *[32] * (len(sides) - 1)]
+        convolutions = [
+            layer for pair in pairwise(channels) for layer in (nn.Conv2d(*pair, 4, stride=2, padding=1), nn.ReLU())
+        ]
+        widths = [32 * prod(sides[-1]), *hidden]
+        self.layers = nn.Sequential(
+            *convolutions, nn.Flatten(), *_dense(widths), nn.Linear(widths[-1], 2 * latent_dim)
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z | x), each ``(B, K)``, of images ``(B, C, H, W)``."""
+        loc, log_variance = self.layers(x).chunk(2, dim=-1)
+        return loc, log_variance
+
+
+class ConvDecoder(nn.Module):
+    """One dense layer, a transposed convolution to the smallest map, then one a doubling: 64, 64, 32, ..., C channels.
+
+    At 64×64: dense 256, 64 channels at 4×4 (kernel 4), 64 at 8×8, 32 at 16×16, 32 at 32×32, C at 64×64 (kernel 4,
+    stride 2, padding 1). The output padding restores odd sides.
+
+    Args:
+        latent_dim: Number of latents, K.
+        shape: Shape of the parameters of one image.
+        hidden: Widths of the *encoder's* dense layers; the first is that of the decoder's one.
+
+    Raises:
+        ValueError: The data are vectors, or a side is below 16.
+    """
+
+    def __init__(self, latent_dim: int, shape: Sequence[int], hidden: Sequence[int] = (256, 256)) -> None:
+        super().__init__()
+        sides = _halvings(shape)[::-1]
+        width = hidden[0] if hidden else 256
+        layers: list[nn.Module] = [nn.Linear(latent_dim, width), nn.ReLU(), nn.Unflatten(1, (width, 1, 1))]
+        layers += [nn.ConvTranspose2d(width, 64, sides[0])]
+        channels = [64, 64, *[32] * (len(sides) - 3), shape[0]]
+        for pair, (small, large) in zip(pairwise(channels), pairwise(sides), strict=True):
+            odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
+            layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, 4, stride=2, padding=1, output_padding=odd)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Parameters ``(B, C, H, W)`` of latents ``(B, K)``."""
+        return self.layers(z)
+
+
+@dataclass(frozen=True)
+class Network:
+    """An encoder and a decoder that mirror each other, and the hidden widths they have by default."""
+
+    encoder: Callable[[Sequence[int], int, Sequence[int]], nn.Module]
+    decoder: Callable[[int, Sequence[int], Sequence[int]], nn.Module]
+    hidden: tuple[int, ...]
+
+
+NETWORKS = {
+    "mlp": Network(MLPEncoder, MLPDecoder, hidden=(400,)),
+    "conv": Network(ConvEncoder, ConvDecoder, hidden=(256, 256)),
+}
+
+
+def _dense(widths: Sequence[int]) -> list[nn.Module]:
+    return [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
+
+
+def _halvings(shape: Sequence[int]) -> list[tuple[int, int]]:
+    """Heights and widths from the image down to the smallest map, whose shorter side is at most 4."""
+    if len(shape) != 3 or min(shape[1:]) < 16:
+        raise ValueError(
+            f"conv wants images (C, H, W) with sides of at least 16, got shape {tuple(shape)}; use --network mlp"
+        )
+    sides = [(shape[1], shape[2])]
+    while min(sides[-1]) > 4:
+        sides.append((sides[-1][0] // 2, sides[-1][1] // 2))
+    return sides

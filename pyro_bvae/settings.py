@@ -1,0 +1,114 @@
+"""The settings of a fit, checked at the door, and the config.json that repeats it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from math import ceil, isfinite
+from typing import Any
+
+from .datasets import Dataset
+from .model import BetaVAE
+from .names import OPTIMIZERS, check
+from .run_folder import FORMAT
+
+__all__ = ["SettingsDiffer", "TrainingSettings", "check_same", "config_of"]
+
+LENGTH = {"epochs", "steps"}  # what a resumed run may change
+NOT_SETTINGS = LENGTH | {"command", "resumed", "versions"}
+
+
+class SettingsDiffer(ValueError):
+    """A run is resumed with other settings than its own."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long, how fast and on what a model is fitted; see `training.fit` for each.
+
+    Raises:
+        ValueError: A number is out of range or a name unknown.
+    """
+
+    optimizer: str = "rmsprop"
+    lr: float = 1e-3
+    lr_warmup: int = 0
+    batch_size: int = 128
+    epochs: int | None = None
+    steps: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    eval_every: int | None = None
+    checkpoint_every: int | None = None
+    keep: int | str = 0
+
+    def __post_init__(self) -> None:
+        check("optimizer", self.optimizer, OPTIMIZERS)
+        if not (self.lr > 0 and isfinite(self.lr)):
+            raise ValueError(f"lr must be a positive number, got {self.lr}")
+        for name in ("batch_size", "epochs", "steps", "eval_every", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        for name in ("lr_warmup", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if self.keep != "all" and (isinstance(self.keep, str) or self.keep < 0):
+            raise ValueError(f"keep is a number of checkpoints or 'all', got {self.keep!r}")
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("give epochs or steps, not both")
+        if self.epochs is None and self.steps is None:
+            object.__setattr__(self, "epochs", 100)
+
+    def batch(self, size: int) -> int:
+        """Images a step, for a training set of ``size``."""
+        return min(self.batch_size, size)
+
+    def steps_per_epoch(self, size: int) -> int:
+        """Steps that see each of ``size`` training images once; the last may be a short batch."""
+        return ceil(size / self.batch(size))
+
+    def total(self, size: int) -> int:
+        """Steps of the whole fit, for a training set of ``size``."""
+        return self.steps if self.steps is not None else (self.epochs or 0) * self.steps_per_epoch(size)
+
+
+def config_of(vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, command: str | None) -> dict[str, Any]:
+    """All it takes to repeat a fit, as plain data: the content of config.json."""
+    packages = ("pyro-bvae", "pyro-ppl", "torch", "numpy")
+    return {
+        "format": FORMAT,
+        "dataset": dataset.name,
+        "data_root": None,
+        "image_size": None,
+        "grey": False,
+        **dataset.options,
+        "source": dataset.source,
+        "fingerprint": dataset.fingerprint,
+        "train_images": len(dataset.train),
+        "held_out_images": len(dataset.held_out),
+        **vae.settings,
+        "custom": vae.custom,
+        "beta": float(f"{float(vae.beta):.7g}"),  # the float that was given, not its float32 digits
+        "beta_norm": vae.beta_norm,
+        **asdict(settings),
+        "command": command,
+        "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
+    }
+
+
+def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run under other settings than its own, its length aside.
+
+    Raises:
+        SettingsDiffer: The message names what differs.
+    """
+    differ = [
+        f"{name} is {stored.get(name)!r} in the run and {value!r} here"
+        for name, value in config.items()
+        if name not in NOT_SETTINGS and stored.get(name) != value
+    ]
+    if differ:
+        raise SettingsDiffer(f"cannot resume with other settings: {'; '.join(differ)}")

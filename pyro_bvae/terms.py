@@ -1,0 +1,138 @@
+"""The two terms of the loss, read from the programs' sites, always at β 1.
+
+    distortion  D = −E_q(z|x) log p(x | z)
+    rate        R = KL(q(z | x) ‖ p(z)) = Σ_k KL_k   where prior and guide factorise over the latents
+
+in nats an image: sums over pixels and latents. −ELBO = D + R.
+
+Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from torch import Tensor
+from torch.distributions import kl_divergence
+
+from .datasets import pixels
+from .model import BetaVAE
+
+__all__ = ["ACTIVE_ABOVE", "MeanTerms", "Terms", "at_rest", "mean_terms", "terms", "terms_of_traces"]
+
+ACTIVE_ABOVE = 0.01  # nats of mean KL above which a latent is active, everywhere in this package
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Distortion ``(B,)``, rate ``(B,)`` and KL of each latent ``(B, K)``, in nats; ``kl`` is None if none is defined."""
+
+    distortion: Tensor
+    rate: Tensor
+    kl: Tensor | None
+
+
+@dataclass(frozen=True)
+class MeanTerms:
+    """Means over images, in nats an image, as plain numbers."""
+
+    distortion: float
+    rate: float
+    kl_per_latent: list[float] | None
+
+    @property
+    def elbo(self) -> float:
+        """−(distortion + rate)."""
+        return -(self.distortion + self.rate)
+
+    @property
+    def active_units(self) -> int | None:
+        """How many latents have a mean KL above 0.01 nats."""
+        return None if self.kl_per_latent is None else sum(kl > ACTIVE_ABOVE for kl in self.kl_per_latent)
+
+
+def terms(vae: BetaVAE, x: Tensor) -> Terms:
+    """The terms of each datum in a batch, with one draw of z.
+
+    Args:
+        vae: The programs.
+        x: Data ``(B, *shape)``.
+    """
+    guide = poutine.trace(vae.guide).get_trace(x)
+    model = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x)
+    return terms_of_traces(model, guide)
+
+
+def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
+    """The terms of a model trace and the guide trace it replays, averaged over vectorised particles.
+
+    Only the sites' distributions and values are read: a trace's own ``log_prob`` contains β.
+    """
+    q, p, z = guide.nodes["z"]["fn"], model.nodes["z"]["fn"], guide.nodes["z"]["value"]
+    distortion = -model.nodes["x"]["fn"].log_prob(model.nodes["x"]["value"])  # (..., B)
+    kl = _kl_per_latent(q, p, z)  # (..., B, K)
+    rate = _kl(q, p, z) if kl is None else kl.sum(-1)
+    particles = list(range(distortion.dim() - 1))
+    if particles:
+        distortion, rate = distortion.mean(particles), rate.mean(particles)
+        kl = None if kl is None else kl.mean(particles)
+    return Terms(distortion, rate, kl)
+
+
+def mean_terms(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int = 0) -> MeanTerms:
+    """The terms of a data set: means over all its images, one draw of z each, the same draws at every call.
+
+    Args:
+        vae: The programs; its device is used.
+        data: Images or vectors ``(N, *shape)``, uint8 or float, on any device.
+        batch_size: How many are evaluated at once.
+        seed: Seed of the draws.
+    """
+    device = vae.beta.device
+    distortion, rate, kl = 0.0, 0.0, None
+    with at_rest(vae, seed):
+        for batch in data.split(batch_size):
+            batch_terms = terms(vae, pixels(batch.to(device)))
+            distortion += batch_terms.distortion.double().sum().item()
+            rate += batch_terms.rate.double().sum().item()
+            if batch_terms.kl is not None:
+                kl = batch_terms.kl.double().sum(0) + (0 if kl is None else kl)
+    size = len(data)
+    return MeanTerms(distortion / size, rate / size, None if kl is None else (kl / size).tolist())
+
+
+@contextmanager
+def at_rest(vae: BetaVAE, seed: int) -> Iterator[None]:
+    """Evaluate a model: no gradients, evaluation mode, draws from ``seed``; everything is put back at the end."""
+    device, training = vae.beta.device, vae.training
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.no_grad():
+        torch.manual_seed(seed)
+        vae.eval()
+        try:
+            yield
+        finally:
+            vae.train(training)
+
+
+def _kl_per_latent(q: dist.TorchDistribution, p: dist.TorchDistribution, z: Tensor) -> Tensor | None:
+    if not (_factorises(q) and _factorises(p)):
+        return None
+    return _kl(q.base_dist, p.base_dist, z)
+
+
+def _factorises(d: dist.TorchDistribution) -> bool:
+    return isinstance(d, torch.distributions.Independent) and d.reinterpreted_batch_ndims == 1 == len(d.event_shape)
+
+
+def _kl(q: dist.TorchDistribution, p: dist.TorchDistribution, z: Tensor) -> Tensor:
+    """KL(q ‖ p) in closed form where one is registered, otherwise its estimate log q(z) − log p(z)."""
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:
+        return q.log_prob(z) - p.log_prob(z)

@@ -1,0 +1,159 @@
+"""Sweep one latent, keep the others, and look.
+
+For a base code z, a latent k and values v_1 ... v_V, the codes of a row are z with z_k replaced by each value, and their
+images are what the model program makes of them when it is conditioned on the code. A latent that is independent of the
+others in the data, and changes one thing in the picture, is what disentanglement means.
+
+Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, figures 1 to 4
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .codes import encode
+from .generation import images_of, sample
+from .model import BetaVAE
+from .names import BASES, check
+
+__all__ = ["Base", "Traversal", "base", "sweep", "traverse"]
+
+
+@dataclass(frozen=True)
+class Base:
+    """Where traversals start: codes ``(N, K)``, and the data ``(N, *shape)`` they encode, if they encode any."""
+
+    codes: Tensor
+    originals: Tensor | None
+
+
+@dataclass(frozen=True)
+class Traversal:
+    """The result of a sweep.
+
+    Attributes:
+        codes: ``(N, L, V, K)``: for each base, row and column the code that was decoded.
+        images: ``(N, L, V, *shape)``.
+        latents: The latent of each row, ``(L,)``.
+        values: The value of each column, ``(V,)``.
+        kl: Mean KL in nats of the latent of each row, ``(L,)``; None where it is not known.
+        base: The codes the sweep started from, and what they encode.
+        reconstructions: The images of the base codes, ``(N, *shape)``.
+    """
+
+    codes: Tensor
+    images: Tensor
+    latents: list[int]
+    values: Tensor
+    kl: list[float] | None
+    base: Base
+    reconstructions: Tensor
+
+
+def base(vae: BetaVAE, data: Tensor, kind: str = "image", *, image: int = 0, count: int = 1, seed: int = 0) -> Base:
+    """Codes to start from.
+
+    Args:
+        vae: The programs.
+        data: Images or vectors to choose from ``(N, *shape)``, uint8 or float.
+        kind: "image", the posterior means of data ``image`` ... ``image + count − 1``; "random-image", of ``count``
+            drawn ones; "prior", the prior's mean; "random-z", ``count`` draws from the prior.
+        image: Index into ``data``.
+        count: How many.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: An unknown kind, or an index that is out of range.
+    """
+    check("base", kind, BASES)
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    if kind == "prior":
+        return Base(vae.prior().mean.detach().cpu().reshape(1, -1), None)
+    if kind == "random-z":
+        return Base(sample(vae, count, seed=seed)[0], None)
+    if kind == "image" and not 0 <= image <= len(data) - count:
+        raise ValueError(f"image and count must stay below {len(data)}, the number of images; got {image} and {count}")
+    if kind == "random-image" and count > len(data):
+        raise ValueError(f"count must be at most {len(data)}, the number of images, got {count}")
+    shuffled = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:count]
+    originals = data[shuffled] if kind == "random-image" else data[image : image + count]
+    return Base(encode(vae, originals).loc, originals)
+
+
+def sweep(codes: Tensor, latents: Sequence[int], values: Tensor) -> Tensor:
+    """Each code with each latent replaced by each value; the codes themselves are left alone.
+
+    Args:
+        codes: Base codes ``(N, K)``.
+        latents: Which latents to sweep, L of them.
+        values: The values ``(V,)``.
+
+    Returns:
+        Codes ``(N, L, V, K)``.
+
+    >>> sweep(torch.tensor([[5.0, 6.0]]), latents=[1], values=torch.tensor([-2.0, 2.0]))
+    tensor([[[[ 5., -2.],
+              [ 5.,  2.]]]])
+    """
+    swept = codes[:, None, None, :].repeat(1, len(latents), len(values), 1)
+    for row, latent in enumerate(latents):
+        swept[:, row, :, latent] = values.to(codes)
+    return swept
+
+
+def traverse(
+    vae: BetaVAE,
+    start: Base | Tensor,
+    *,
+    latents: Sequence[int] | None = None,
+    low: float = -2.0,
+    high: float = 2.0,
+    columns: int = 11,
+    kl: Sequence[float] | None = None,
+    draw: bool = False,
+    seed: int = 0,
+) -> Traversal:
+    """Decode sweeps of single latents around base codes.
+
+    Args:
+        vae: The programs; its device is used.
+        start: Base codes, from `base` or of your own ``(N, K)``.
+        latents: Which latents, in the order of the rows; by default all of them, by falling KL where it is known.
+        low: The first value, in prior standard deviations of a standard normal prior.
+        high: The last value, included.
+        columns: How many values.
+        kl: Mean KL of every latent, K values in nats, to sort the rows by and to print.
+        draw: Whether to draw from p(x | z) in place of taking its mean.
+        seed: Seed of those draws.
+
+    Raises:
+        ValueError: A latent that does not exist, fewer than one column, or codes that do not fit.
+    """
+    start = start if isinstance(start, Base) else Base(start, None)
+    dim = start.codes.shape[-1]
+    if dim != vae.latent_dim:
+        raise ValueError(f"codes must have {vae.latent_dim} latents, got shape {tuple(start.codes.shape)}")
+    if columns < 1:
+        raise ValueError(f"columns must be at least 1, got {columns}")
+    if latents is None:
+        latents = range(dim) if kl is None else sorted(range(dim), key=lambda latent: -kl[latent])
+    for latent in latents:
+        if not 0 <= latent < dim:
+            raise ValueError(f"latents must lie in 0 to {dim - 1}, got {latent}")
+    values = torch.from_numpy(np.linspace(low, high, columns, dtype=np.float32))  # torch's own misses 0 by 3e-8
+    codes = sweep(start.codes, latents, values)
+    return Traversal(
+        codes=codes,
+        images=images_of(vae, codes, draw=draw, seed=seed),
+        latents=list(latents),
+        values=values,
+        kl=None if kl is None else [kl[latent] for latent in latents],
+        base=start,
+        reconstructions=images_of(vae, start.codes, draw=draw, seed=seed),
+    )
