@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,7 +36,7 @@ def command(run: Path, split: str, out: Path | None, at: int | None, device: str
     data = opened.dataset()
     index = {"all": torch.arange(len(data)), "train": data.train, "held-out": data.held_out}[split]
     codes = encode(opened.model, data.images[index])
-    arrays = {"loc": codes.loc.numpy(), "scale": codes.scale.numpy(), "index": index.numpy()}
+    arrays: dict[str, Any] = {"loc": codes.loc.numpy(), "scale": codes.scale.numpy(), "index": index.numpy()}
     if data.labels is not None:
         arrays["labels"] = data.labels[index].numpy()
     if data.factors is not None:

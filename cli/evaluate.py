@@ -24,9 +24,7 @@ __all__ = ["command"]
 @seed_option
 @device_option
 @json_option
-def command(
-    run: Path, split: str, batch_size: int, at: int | None, seed: int, device: str, as_json: bool
-) -> None:
+def command(run: Path, split: str, batch_size: int, at: int | None, seed: int, device: str, as_json: bool) -> None:
     """Evaluate a run on its held-out data, in nats an image at β 1, whatever β it was trained with.
 
     \b

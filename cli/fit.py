@@ -25,10 +25,12 @@ __all__ = ["command"]
 POSITIVE = click.FloatRange(min=0, min_open=True)
 COUNT = click.IntRange(min=1)
 # what a config.json says that the command line can say too
-SETTINGS = (
-    "dataset data_root image_size grey network hidden latent_dim likelihood scale mean_link beta optimizer lr lr_warmup "
-    "batch_size epochs steps seed device eval_every checkpoint_every keep"
-).split()
+DATA = ("dataset", "data_root", "image_size", "grey")
+MODEL = ("network", "hidden", "latent_dim", "likelihood", "scale", "mean_link")
+LENGTH = ("epochs", "steps")
+SCHEDULE = ("seed", "device", "eval_every", "checkpoint_every", "keep")
+TRAINING = (*LENGTH, "optimizer", "lr", "lr_warmup", "batch_size", *SCHEDULE)
+SETTINGS = (*DATA, *MODEL, "beta", *TRAINING)
 
 
 @click.command("fit")
@@ -55,13 +57,15 @@ SETTINGS = (
 @click.option("--eval-every", type=COUNT, metavar="STEPS", help="Held-out score and history line.  [default: an epoch]")
 @click.option("--checkpoint-every", type=COUNT, metavar="STEPS", help="Checkpoint.  [default: an epoch]")
 @click.option("--keep", type=Keep(), default=0, metavar="N|all", help="Numbered checkpoints to keep beside the latest.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<dataset>-beta<β>-seed<seed>]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<dataset>-beta<β>-seed<seed>]"
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, to new --epochs or --steps if given.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Repeat a config.json.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, **_: Any) -> None:
+def command(ctx: click.Context, /, **_: Any) -> None:
     """Fit a β-VAE, and draw what it learnt.
 
     Leaves a run folder with config.json, history.jsonl, checkpoint.pt and figures/.
@@ -79,21 +83,20 @@ def command(ctx: click.Context, **_: Any) -> None:
     _announce(data, vae, options, out)
     from pyro_bvae.callbacks import Figures, Progress
     from pyro_bvae.interrupts import Interrupted
-    from pyro_bvae.settings import SettingsDiffer
+    from pyro_bvae.settings import SettingsError
 
-    chosen = "epochs steps optimizer lr lr_warmup batch_size seed device eval_every checkpoint_every keep".split()
     try:
         run = pyro_bvae.fit(
             vae,
             data,
-            **{name: options[name] for name in chosen},
+            **{name: options[name] for name in TRAINING},
             out=out,
             resume=options["resume"],
             overwrite=options["overwrite"],
             callbacks=[Progress(), Figures()],
             command=shlex.join(["pyro-bvae", *sys.argv[1:]]),
         )
-    except SettingsDiffer as error:
+    except SettingsError as error:
         raise click.UsageError(str(error), ctx) from error
     except Interrupted as stop:
         goes_on = shlex.join(["pyro-bvae", "fit", "--resume", "--out", str(out)])
@@ -153,9 +156,8 @@ def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVA
     if options["beta_norm"] is not None:
         beta = options["beta_norm"] * prod(data.shape) / options["latent_dim"]
     torch.manual_seed(options["seed"])
-    chosen = "latent_dim network hidden likelihood scale mean_link".split()
     try:
-        return data, pyro_bvae.BetaVAE(data.shape, beta=beta, **{name: options[name] for name in chosen})
+        return data, pyro_bvae.BetaVAE(data.shape, beta=beta, **{name: options[name] for name in MODEL})
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from error
 
@@ -176,8 +178,8 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
         f"data    {data.name}: {size:,} training and {len(data.held_out):,} held-out {kind} of {shape} ({data.source})",
         f"model   β {float(vae.beta):g} (β_norm = βK/M = {vae.beta_norm:.3g}), {options['likelihood']} likelihood, "
         f"{options['network']} {widths}",
-        f"fit     {options['optimizer']} at {options['lr']:g}, {length} of {batch} {kind}{cut}, seed {options['seed']}, "
-        f"on {resolve_device(options['device']).type}",
+        f"fit     {options['optimizer']} at {options['lr']:g}, {length} of {batch} {kind}{cut}, "
+        f"seed {options['seed']}, on {resolve_device(options['device']).type}",
         f"run     {out}",
     ):
         click.echo(line, err=options["as_json"])

@@ -30,6 +30,9 @@ class Commands(click.Group):
                 stream.reconfigure(errors="replace")  # a β must not end a run on an old terminal
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx else ctx.command_path
+            raise click.UsageError(f"{error.format_message()}; see {where} --help") from error
         except (ValueError, TypeError, FloatingPointError, MemoryError, OSError, RuntimeError) as error:
             if isinstance(error, click.exceptions.Exit) or os.environ.get("PYRO_BVAE_TRACEBACK"):
                 raise
@@ -49,7 +52,7 @@ def _one_line(error: BaseException) -> str:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="pyro-bvae")
+@click.version_option(package_name="pyro-bvae", prog_name="pyro-bvae")
 def main() -> None:
     """The β-VAE as Pyro programs.
 

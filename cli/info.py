@@ -33,7 +33,9 @@ def command(run: Path, as_json: bool) -> None:
     for name, value in config.items():
         click.echo(f"{name:17} {value}")
     if last is not None:
-        click.echo(f"{'reached':17} step {last['step']:,}, epoch {last['epoch']:.4g}, {last['seconds']:.1f} s of training")
+        click.echo(
+            f"{'reached':17} step {last['step']:,}, epoch {last['epoch']:.4g}, {last['seconds']:.1f} s of training"
+        )
         click.echo(f"{'held-out ELBO':17} {last['held_out_elbo']:.3f} nats an image at β 1")
         click.echo(f"{'distortion, rate':17} {last['held_out_distortion']:.3f}, {last['held_out_rate']:.3f} nats")
     if checkpoints:

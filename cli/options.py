@@ -99,13 +99,19 @@ class Keep(click.ParamType["int | str"]):
 
 
 run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-at_option = click.option("--at", type=click.IntRange(min=1), metavar="STEP", help="A numbered checkpoint, not the last.")
+at_option = click.option(
+    "--at", type=click.IntRange(min=1), metavar="STEP", help="A numbered checkpoint, not the last."
+)
 device_option = click.option(
     "--device", type=Name("device", ("auto", "cpu", "cuda", "mps")), default="auto", show_default=True,
     help="Where to compute; auto is CUDA where there is one.",
 )  # fmt: skip
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and no more there.")
-seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and no more there."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws."
+)
 
 
 def open_run(path: Path, device: str, at: int | None) -> Run:

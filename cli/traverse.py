@@ -28,12 +28,23 @@ __all__ = ["command"]
 @seed_option
 @device_option
 def command(
-    run: Path, base: str, image: int, count: int, ends: tuple[float, float], columns: int, latents: tuple[int, ...] | None,
-    draw: bool, out: Path | None, at: int | None, seed: int, device: str,
-) -> None:  # fmt: skip
+    run: Path,
+    base: str,
+    image: int,
+    count: int,
+    ends: tuple[float, float],
+    columns: int,
+    latents: tuple[int, ...] | None,
+    draw: bool,
+    out: Path | None,
+    at: int | None,
+    seed: int,
+    device: str,
+) -> None:
     """Sweep one latent at a time and look: a PNG, an animated GIF, and an npz with the numbers.
 
-    Rows are latents with their KL on the held-out data, highest first. The npz holds codes, images, latents, values, kl.
+    Rows are latents with their KL on the held-out data, highest first.
+    The npz holds codes, images, latents, values and kl.
 
     \b
     Examples:

@@ -11,7 +11,7 @@ Source: Loaiza-Ganem and Cunningham, The continuous Bernoulli, https://arxiv.org
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution, constraints
@@ -33,7 +33,7 @@ class ContinuousBernoulli(TorchDistribution):
     tensor([0.5000, 0.9833])
     """
 
-    arg_constraints = {"logits": constraints.real}
+    arg_constraints: ClassVar = {"logits": constraints.real}
     support = constraints.unit_interval
     has_rsample = True
 

@@ -1,4 +1,4 @@
-"""What a fitted model is worth on data it has not seen: the terms of the ELBO at β 1, whatever β it was trained with."""
+"""What a model is worth on data it has not seen: the terms of the ELBO at β 1, whatever β it was trained with."""
 
 from __future__ import annotations
 

@@ -160,9 +160,7 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 }
 
 
-def build(
-    name: str, shape: Sequence[int], *, scale: float | None = None, mean_link: str | None = None
-) -> Likelihood:
+def build(name: str, shape: Sequence[int], *, scale: float | None = None, mean_link: str | None = None) -> Likelihood:
     """The likelihood of that name for data of that shape, with the family's own defaults where an option is None.
 
     Raises:

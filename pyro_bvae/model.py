@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
-from math import isfinite, prod
+from math import prod
 from typing import Any
 
 import pyro
@@ -153,9 +153,10 @@ class BetaVAE(nn.Module):
 
     @beta.setter
     def beta(self, value: float | Tensor) -> None:
-        if not (float(value) >= 0 and isfinite(value)):
-            raise ValueError(f"beta must be a number of at least 0, got {float(value)}")
-        self._beta = torch.as_tensor(value, dtype=self._beta.dtype, device=self._beta.device)
+        beta = torch.as_tensor(value, dtype=self._beta.dtype, device=self._beta.device)
+        if not (beta.detach() >= 0 and beta.detach().isfinite()):
+            raise ValueError(f"beta must be a number of at least 0, got {beta.item()}")
+        self._beta = beta
 
     @property
     def beta_norm(self) -> float:

@@ -52,9 +52,7 @@ class MLPDecoder(nn.Module):
     def __init__(self, latent_dim: int, shape: Sequence[int], hidden: Sequence[int] = (400,)) -> None:
         super().__init__()
         widths = [latent_dim, *reversed(hidden)]
-        self.layers = nn.Sequential(
-            *_dense(widths), nn.Linear(widths[-1], prod(shape)), nn.Unflatten(1, tuple(shape))
-        )
+        self.layers = nn.Sequential(*_dense(widths), nn.Linear(widths[-1], prod(shape)), nn.Unflatten(1, tuple(shape)))
 
     def forward(self, z: Tensor) -> Tensor:
         """Parameters ``(B, *shape)`` of latents ``(B, K)``."""
@@ -85,9 +83,7 @@ class ConvEncoder(nn.Module):
             layer for pair in pairwise(channels) for layer in (nn.Conv2d(*pair, 4, stride=2, padding=1), nn.ReLU())
         ]
         widths = [32 * prod(sides[-1]), *hidden]
-        self.layers = nn.Sequential(
-            *convolutions, nn.Flatten(), *_dense(widths), nn.Linear(widths[-1], 2 * latent_dim)
-        )
+        self.layers = nn.Sequential(*convolutions, nn.Flatten(), *_dense(widths), nn.Linear(widths[-1], 2 * latent_dim))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each ``(B, K)``, of images ``(B, C, H, W)``."""

@@ -15,8 +15,8 @@ from __future__ import annotations
 import io
 import json
 import os
-import pickle
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +149,11 @@ class RunFolder:
                 f"{path} does not exist: " + ("the run has no checkpoint yet" if at is None else f"no step {at}{known}")
             )
         try:
-            state = torch.load(path, map_location=device, weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+            with warnings.catch_warnings(action="ignore"):
+                state = torch.load(path, map_location=device, weights_only=True)
+        except OSError:
+            raise
+        except Exception as error:  # whatever the bytes of a damaged file make torch's reader raise
             reason = "it holds objects other than plain data" if "weights_only" in str(error) else "it cannot be read"
             raise ValueError(f"{path} is damaged or no checkpoint of this package: {reason}") from error
         if not isinstance(state, dict) or state.get("format") != FORMAT:

@@ -25,6 +25,7 @@ class Constant:
     value: float
 
     def __call__(self, step: int) -> float:  # noqa: ARG002
+        """The value after ``step`` steps."""
         return self.value
 
 
@@ -46,6 +47,7 @@ class LinearWarmup:
     start: float = 0.0
 
     def __call__(self, step: int) -> float:
+        """The value after ``step`` steps."""
         if step >= self.steps:
             return self.value
         return self.start + (self.value - self.start) * step / self.steps

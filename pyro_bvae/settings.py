@@ -14,13 +14,13 @@ from .model import BetaVAE
 from .names import OPTIMIZERS, check
 from .run_folder import FORMAT
 
-__all__ = ["SettingsDiffer", "TrainingSettings", "check_same", "config_of"]
+__all__ = ["SettingsError", "TrainingSettings", "check_same", "config_of"]
 
 LENGTH = {"epochs", "steps"}  # what a resumed run may change
 NOT_SETTINGS = LENGTH | {"command", "resumed", "versions"}
 
 
-class SettingsDiffer(ValueError):
+class SettingsError(ValueError):
     """A run is resumed with other settings than its own."""
 
 
@@ -103,7 +103,7 @@ def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     """Refuse to go on with a run under other settings than its own, its length aside.
 
     Raises:
-        SettingsDiffer: The message names what differs.
+        SettingsError: The message names what differs.
     """
     differ = [
         f"{name} is {stored.get(name)!r} in the run and {value!r} here"
@@ -111,4 +111,4 @@ def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
         if name not in NOT_SETTINGS and stored.get(name) != value
     ]
     if differ:
-        raise SettingsDiffer(f"cannot resume with other settings: {'; '.join(differ)}")
+        raise SettingsError(f"cannot resume with other settings: {'; '.join(differ)}")

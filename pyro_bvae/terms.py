@@ -30,7 +30,7 @@ ACTIVE_ABOVE = 0.01  # nats of mean KL above which a latent is active, everywher
 
 @dataclass(frozen=True)
 class Terms:
-    """Distortion ``(B,)``, rate ``(B,)`` and KL of each latent ``(B, K)``, in nats; ``kl`` is None if none is defined."""
+    """Distortion ``(B,)``, rate ``(B,)`` and KL of each latent ``(B, K)`` or None, in nats."""
 
     distortion: Tensor
     rate: Tensor

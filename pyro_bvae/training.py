@@ -124,7 +124,7 @@ class Training:
         return pixels(self.images[self._order[1][start : start + self.batch_size]])
 
     def means(self) -> dict[str, Any]:
-        """Loss, distortion, rate and KL of each latent, nats an image, and speed, over the steps since the last line."""
+        """Loss, distortion, rate and KL of each latent, nats an image, and speed, since the last line of history."""
         loss, distortion, rate, *kl = (self._sums / max(self._count, 1)).tolist()
         return {
             "loss": loss,
@@ -136,8 +136,15 @@ class Training:
         }
 
     def record(self) -> dict[str, Any]:
-        """One line of the history: the training terms since the last line, and those of the held-out images now."""
+        """One line of the history: the training terms since the last line, and those of the held-out images now.
+
+        Raises:
+            FloatingPointError: A held-out term is NaN or infinite.
+        """
         held_out = mean_terms(self.vae, self.held_out)
+        if not isfinite(held_out.elbo):
+            what = f"distortion is {held_out.distortion} and rate {held_out.rate}"
+            raise FloatingPointError(f"on the held-out data {what} after step {self.step}; lower --lr")
         record = {
             "step": self.step,
             "epoch": self.step / self.steps_per_epoch,
@@ -151,15 +158,18 @@ class Training:
             self._start_interval()
         return record
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds.
+    def check_finite(self) -> None:
+        """Make sure that the parameters are worth scoring and keeping.
 
         Raises:
-            FloatingPointError: A parameter is not finite; such a state is not worth keeping.
+            FloatingPointError: One is NaN or infinite.
         """
         for name, parameter in self.vae.named_parameters():
             if not parameter.isfinite().all():
                 raise FloatingPointError(f"the parameter {name} is not finite after step {self.step}; lower --lr")
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
         device = self.images.device
         return {
             "format": FORMAT,
@@ -264,7 +274,7 @@ def fit(
     folder = None if out is None else RunFolder(out)
     with _isolated(seed, where):
         training = Training(vae.to(where), dataset, settings, elbo or TraceMeanField_ELBO())
-        run = Run(vae, config, [], 0, folder and folder.path, dataset)
+        run = Run(vae, config, [], 0, folder.path if folder else None, dataset)
         if folder is not None:
             _open(folder, run, training, resume, overwrite)
         for callback in callbacks:
@@ -297,7 +307,7 @@ def _run_to_end(
     checkpoint_every = settings.checkpoint_every or training.steps_per_epoch
     keep = None if settings.keep == "all" else int(settings.keep)
     validated = False  # the first step runs under Pyro's validation; NaNs are looked for in every one
-    with deferred_interrupt() as interrupted, warnings.catch_warnings():
+    with deferred_interrupt() as interrupted, warnings.catch_warnings(), pyro.validation_enabled(False):
         warnings.filterwarnings("ignore", message="Encountered NaN")
         while training.step < training.total and not interrupted.is_set():
             with pyro.validation_enabled(not validated):
@@ -308,14 +318,18 @@ def _run_to_end(
             for callback in callbacks:
                 callback.on_step(training)
             at_end = training.step == training.total
-            if at_end or training.step % training.eval_every == 0:
+            score = at_end or training.step % training.eval_every == 0
+            save = folder is not None and (at_end or interrupted.is_set() or training.step % checkpoint_every == 0)
+            if score or save:
+                training.check_finite()
+            if score:
                 record = training.record()
                 run.history.append(record)
                 if folder is not None:
                     folder.append(record)
                 for callback in callbacks:
                     callback.on_record(record)
-            if folder is not None and (at_end or interrupted.is_set() or training.step % checkpoint_every == 0):
+            if folder is not None and save:
                 folder.save(training.state(), keep)
     if training.step < training.total:
         raise Interrupted(training.step)

@@ -1,8 +1,8 @@
 """Sweep one latent, keep the others, and look.
 
-For a base code z, a latent k and values v_1 ... v_V, the codes of a row are z with z_k replaced by each value, and their
-images are what the model program makes of them when it is conditioned on the code. A latent that is independent of the
-others in the data, and changes one thing in the picture, is what disentanglement means.
+For a base code z, a latent k and values v_1 ... v_V, the codes of a row are z with z_k replaced by each value, and
+their images are what the model program makes of them when it is conditioned on the code. A latent that changes one
+thing in the picture, and leaves the rest alone, is what disentanglement means.
 
 Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, figures 1 to 4
 """

@@ -75,7 +75,7 @@ class Dataset:
         """SHA-256 of type, shape, values and split: equal for equal data."""
         digest = hashlib.sha256(f"{self.images.dtype} {tuple(self.images.shape)}".encode())
         for tensor in (self.images, self.train, self.held_out):
-            digest.update(memoryview(tensor.contiguous().numpy()).cast("B"))
+            digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
         return f"sha256:{digest.hexdigest()}"
 
 
@@ -113,7 +113,7 @@ def _check_images(name: str, images: Tensor) -> None:
         return
     if not images.isfinite().all():
         raise ValueError(f"{name}: {int((~images.isfinite()).sum())} values are NaN or infinite; remove or mend them")
-    if images.dim() == 4 and not (0 <= images.min() and images.max() <= 1):
+    if images.dim() == 4 and not (images.min() >= 0 and images.max() <= 1):
         low, high = images.min().item(), images.max().item()
         raise ValueError(f"{name}: float pixels must lie in [0, 1], got {low:.4g} to {high:.4g}; rescale, or use uint8")
 

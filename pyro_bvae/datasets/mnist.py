@@ -46,7 +46,9 @@ def load(name: str, root: Path) -> Dataset:
     labels = torch.cat([train.targets, test.targets])
     order = torch.arange(len(images))
     split = len(train.data)
-    return Dataset(name, images, labels=labels, train=order[:split], held_out=order[split:], source=f"torchvision {name}")
+    return Dataset(
+        name, images, labels=labels, train=order[:split], held_out=order[split:], source=f"torchvision {name}"
+    )
 
 
 def is_on_disk(name: str, root: Path) -> bool:

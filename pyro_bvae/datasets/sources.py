@@ -116,7 +116,7 @@ def canonical(name: str) -> str:
 
 
 def available(root: str | os.PathLike[str] | None = None) -> list[Mapping[str, Any]]:
-    """What `load` knows, one mapping a source: name, size, shape, source, on_disk (None where the user gives a path)."""
+    """What `load` knows: name, size, shape, source and on_disk (None where the user gives a path) of each."""
     where = _absolute(root or cache_folder())
     return [
         {

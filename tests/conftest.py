@@ -1,0 +1,92 @@
+"""What every test starts from: a seed, an empty parameter store, Pyro's validation on, two threads at most."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyro
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from pyro_bvae_cli import main
+
+from pyro_bvae import BetaVAE, datasets, fit
+from pyro_bvae.datasets import Dataset
+from pyro_bvae.runs import Run
+
+REAL_DATA = Path(os.environ.get("PYRO_BVAE_DATA_ROOT") or Path(__file__).parents[2] / "shared" / "data")
+Cli = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def clean_slate() -> Iterator[None]:
+    pyro.clear_param_store()
+    pyro.set_rng_seed(0)
+    with pyro.validation_enabled():
+        yield
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    return datasets.load("digits")
+
+
+@pytest.fixture
+def images() -> Dataset:
+    """A few noisy images of 16×16, for what need not learn anything."""
+    generator = torch.Generator().manual_seed(0)
+    return Dataset("noise", torch.randint(0, 256, (60, 1, 16, 16), generator=generator, dtype=torch.uint8))
+
+
+@pytest.fixture
+def vectors() -> Dataset:
+    return Dataset("vectors", torch.randn(100, 5, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    """A batch of seven grey images."""
+    return torch.rand(7, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def vae() -> BetaVAE:
+    return BetaVAE((1, 16, 16), latent_dim=3, hidden=(20,), beta=4.0)
+
+
+@pytest.fixture
+def cli() -> Cli:
+    """Run the command line; the result has stdout, stderr and exit_code."""
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="session")
+def digits_run(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A short run on the digits, on disk with two numbered checkpoints; tests must not change it."""
+    torch.manual_seed(0)
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    return fit(BetaVAE(digits.shape, beta=2.0), digits, epochs=2, keep=2, out=out)
+
+
+@pytest.fixture(scope="session")
+def made_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with a small MNIST in torchvision's true layout."""
+    root = tmp_path_factory.mktemp("data")
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for part, size in (("train", 300), ("t10k", 40)):
+        write_idx(raw / f"{part}-images-idx3-ubyte", random.integers(0, 256, (size, 28, 28)))
+        write_idx(raw / f"{part}-labels-idx1-ubyte", random.integers(0, 10, size))
+    return root
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """The format of MNIST's files: magic number, sides, bytes."""
+    path.write_bytes(
+        struct.pack(f">{1 + array.ndim}i", 0x800 + array.ndim, *array.shape) + array.astype("u1").tobytes()
+    )

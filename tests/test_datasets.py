@@ -1,0 +1,319 @@
+"""Data arrive as they are on disk, split the same way for everyone, or not at all and with a reason."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import REAL_DATA, write_idx
+from PIL import Image
+
+from pyro_bvae import datasets
+from pyro_bvae.datasets import Dataset, load, pixels
+from pyro_bvae.datasets import mnist as mnist_module
+
+
+def test_digits_are_the_digits_of_scikit_learn(digits: Dataset) -> None:
+    from sklearn.datasets import load_digits
+
+    native = load("digits", image_size=8)
+    expected = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+    assert np.array_equal(native.images[:, 0].numpy(), expected)
+    assert np.array_equal(digits.labels.numpy(), load_digits().target)
+    assert digits.images.shape == (1797, 1, 28, 28)
+
+
+def test_enlarged_digits_are_the_native_ones_seen_closer() -> None:
+    native, threefold = (load("digits", image_size=size).images.float() for size in (8, 24))
+    middles = threefold[:, :, 1::3, 1::3]  # bicubic interpolation passes through the pixels' centres
+    assert (middles - native).abs().max() <= 1
+
+
+def test_the_split_belongs_to_the_data(digits: Dataset) -> None:
+    torch.manual_seed(123)
+    again = load("digits")
+    assert torch.equal(again.held_out, digits.held_out)
+    assert again.fingerprint == digits.fingerprint
+    assert len(digits.held_out) == 179
+
+
+@pytest.mark.parametrize("size", [2, 3, 19, 100, 200_000])
+def test_the_split_is_a_partition_with_a_tenth_held_out(size: int) -> None:
+    data = Dataset("any", torch.zeros(size, 1))
+    assert torch.equal(torch.cat([data.train, data.held_out]).sort().values, torch.arange(size))
+    assert len(data.held_out) == min(10_000, max(1, size // 10))
+
+
+def test_pixels_scale_bytes_and_leave_floats() -> None:
+    assert torch.equal(pixels(torch.tensor([0, 51, 255], dtype=torch.uint8)), torch.tensor([0, 0.2, 1]))
+    floats = torch.randn(3)
+    assert pixels(floats) is floats
+
+
+def test_a_fingerprint_changes_with_any_pixel(images: Dataset) -> None:
+    changed = images.images.clone()
+    changed[17, 0, 3, 4] ^= 1
+    prints = {Dataset("a", images.images).fingerprint, Dataset("b", changed).fingerprint}
+    prints.add(Dataset("c", images.images, train=torch.arange(5), held_out=torch.arange(5, 9)).fingerprint)
+    assert len(prints) == 3
+    assert Dataset("d", images.images.clone()).fingerprint in prints
+
+
+def test_mnist_is_read_in_torchvisions_layout(made_mnist: Path) -> None:
+    data = load("mnist", made_mnist)
+    assert data.images.shape == (340, 1, 28, 28)
+    assert (len(data.train), len(data.held_out)) == (300, 40)
+    assert torch.equal(data.held_out, torch.arange(300, 340))
+    raw = (made_mnist / "MNIST" / "raw" / "t10k-images-idx3-ubyte").read_bytes()
+    assert data.images[300:].numpy().tobytes() == raw[16:]
+
+
+@pytest.mark.skipif(not (REAL_DATA / "MNIST").is_dir(), reason="the real MNIST is not on this machine")
+def test_the_real_mnist_is_the_real_mnist() -> None:
+    data = load("mnist", REAL_DATA)
+    assert (len(data.train), len(data.held_out)) == (60_000, 10_000)
+    raw = REAL_DATA / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    assert hashlib.md5(raw.read_bytes()).hexdigest() == "6bbc9ace898e44ae57da46a324031adb"
+    assert data.images[:60_000].numpy().tobytes() == raw.read_bytes()[16:]
+    assert data.labels[:5].tolist() == [5, 0, 4, 1, 9]
+
+
+def test_packed_mnist_files_are_unpacked_without_a_network(
+    made_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.datasets import MNIST
+
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    resources = []
+    for file in sorted((made_mnist / "MNIST" / "raw").iterdir()):
+        packed = raw / f"{file.name}.gz"
+        packed.write_bytes(gzip.compress(file.read_bytes()))
+        resources.append((packed.name, hashlib.md5(packed.read_bytes()).hexdigest()))
+    monkeypatch.setattr(MNIST, "resources", resources)
+    assert len(load("mnist", tmp_path)) == 340
+
+
+def test_without_a_network_the_offline_alternatives_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import MNIST
+
+    monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    with pytest.raises(OSError, match=r"cannot download mnist to .*--dataset digits, folder:PATH"):
+        load("mnist", tmp_path)
+
+
+def test_a_wrong_checksum_is_an_error(made_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import MNIST
+
+    served = tmp_path / "served"
+    served.mkdir()
+    names = [name for name, _ in MNIST.resources]
+    for name in names:
+        (served / name).write_bytes(gzip.compress(b"not what was promised"))
+    monkeypatch.setattr(MNIST, "mirrors", [served.as_uri() + "/"])
+    with pytest.raises(OSError, match="cannot download mnist"):
+        load("mnist", tmp_path / "root")
+
+
+@pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.9])
+def test_a_truncated_mnist_is_an_error(file: str, share: float, made_mnist: Path, tmp_path: Path) -> None:
+    shutil.copytree(made_mnist, tmp_path / "data")
+    path = tmp_path / "data" / "MNIST" / "raw" / file
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(OSError, match="cannot read mnist in .* delete that folder to download it again"):
+        load("mnist", tmp_path / "data")
+
+
+def test_a_broken_torchvision_costs_only_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    assert len(load("digits")) == 1797
+    with pytest.raises(OSError, match="mnist needs a working torchvision"):
+        load("mnist", tmp_path)
+
+
+def test_fashion_and_kmnist_use_folders_of_their_own(made_mnist: Path, tmp_path: Path) -> None:
+    for name, folder in (("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")):
+        shutil.copytree(made_mnist / "MNIST", tmp_path / folder)
+        assert mnist_module.is_on_disk(name, tmp_path)
+        assert len(load(name, tmp_path)) == 340
+
+
+@pytest.mark.parametrize(
+    ("array", "shape"),
+    [
+        (np.zeros((9, 16, 20), np.uint8), (1, 16, 20)),
+        (np.zeros((9, 3, 16, 20), np.uint8), (3, 16, 20)),
+        (np.ones((9, 16, 20), bool), (1, 16, 20)),
+        (np.full((9, 16, 20), 0.5), (1, 16, 20)),
+        (np.full((9, 7), -3.0, np.float32), (7,)),
+    ],
+)
+def test_arrays_become_datasets(array: np.ndarray, shape: tuple[int, ...], tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", array)
+    np.savez(
+        tmp_path / "a.npz", images=array, labels=np.arange(9), factors=np.zeros((9, 2), int), factor_names=["a", "b"]
+    )
+    one, other = load(f"npy:{tmp_path / 'a.npy'}"), load(f"npz:{tmp_path / 'a.npz'}")
+    assert one.shape == other.shape == shape
+    assert torch.equal(pixels(one.images), pixels(other.images))
+    assert float(pixels(one.images).flatten()[0]) == pytest.approx(float(array.flatten()[0]))
+    assert other.labels.tolist() == list(range(9))
+    assert other.factor_names == ["a", "b"]
+
+
+BAD_ARRAYS = {
+    "nan": (np.full((9, 4), np.nan), "36 values are NaN or infinite"),
+    "infinite": (np.full((9, 4, 4), np.inf), "NaN or infinite"),
+    "out of range": (np.full((9, 4, 4), 1.5), r"float pixels must lie in \[0, 1\], got 1\.5 to 1\.5"),
+    "integers": (np.zeros((9, 4, 4), np.int64), r"must be uint8 or float, got int64; convert with \.astype"),
+    "channels last": (np.zeros((9, 16, 16, 3), np.uint8), r"must be N×C×H×W.*transpose\(0, 3, 1, 2\)"),
+    "one image": (np.zeros((1, 4, 4), np.uint8), "at least 2 images, one of them to hold out, got 1"),
+    "no images": (np.zeros((0, 4, 4), np.uint8), "at least 2 images"),
+    "too few sides": (np.zeros(9, np.float32), r"must be N×C×H×W images or N×D vectors, got shape \(9,\)"),
+    "objects": (np.array([{}, {}], dtype=object), "pickled objects, which are not read"),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD_ARRAYS))
+def test_bad_arrays_are_refused(case: str, tmp_path: Path) -> None:
+    array, message = BAD_ARRAYS[case]
+    np.save(tmp_path / "bad.npy", array, allow_pickle=True)
+    np.savez(tmp_path / "bad.npz", images=array, allow_pickle=True) if array.dtype != object else None
+    with pytest.raises((ValueError, TypeError), match=message):
+        load(f"npy:{tmp_path / 'bad.npy'}")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.9])
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_truncated_arrays_are_refused(kind: str, share: float, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{kind}"
+    array = np.random.default_rng(0).integers(0, 256, (9, 16, 16)).astype(np.uint8)
+    np.save(path, array) if kind == "npy" else np.savez_compressed(path, images=array)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(ValueError, match="is damaged or no numpy file"):
+        load(f"{kind}:{path}")
+
+
+def test_the_wrong_kind_of_array_file_names_the_right_one(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((9, 4, 4), np.uint8))
+    np.savez(tmp_path / "a.npz", pictures=np.zeros((9, 4, 4), np.uint8))
+    with pytest.raises(ValueError, match="write npy:"):
+        load(f"npz:{tmp_path / 'a.npy'}")
+    with pytest.raises(ValueError, match="write npz:"):
+        load(f"npy:{tmp_path / 'a.npz'}")
+    with pytest.raises(ValueError, match=r"no array 'images', only \['pictures'\]"):
+        load(f"npz:{tmp_path / 'a.npz'}")
+
+
+def test_labels_and_factors_must_fit(tmp_path: Path) -> None:
+    images = np.zeros((9, 4, 4), np.uint8)
+    bad = {
+        "labels must have shape": {"labels": np.arange(5)},
+        "labels must be integers": {"labels": np.zeros(9)},
+        "factors must have shape": {"factors": np.zeros(9, int)},
+        "1 factor names do not fit": {"factors": np.zeros((9, 2), int), "factor_names": ["a"]},
+    }
+    for message, arrays in bad.items():
+        np.savez(tmp_path / "a.npz", images=images, **arrays)
+        with pytest.raises(ValueError, match=message):
+            load(f"npz:{tmp_path / 'a.npz'}")
+
+
+def save_pictures(folder: Path, *sizes: tuple[int, int], mode: str = "RGB") -> list[np.ndarray]:
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(len(sizes))
+    pictures = []
+    for number, (width, height) in enumerate(sizes):
+        shape = (height, width, 3) if mode == "RGB" else (height, width)
+        pictures.append(random.integers(0, 256, shape).astype(np.uint8))
+        Image.fromarray(pictures[-1], mode=None).save(folder / f"{number:02}.png")
+    return pictures
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_folder_of_one_size_is_read_as_it_is(mode: str, tmp_path: Path) -> None:
+    pictures = save_pictures(tmp_path, *[(20, 17)] * 5, mode=mode)
+    data = load(f"folder:{tmp_path}")
+    assert data.shape == (3 if mode == "RGB" else 1, 17, 20)
+    assert data.labels is None
+    assert np.array_equal(data.images[3].permute(1, 2, 0).squeeze(-1).numpy(), pictures[3])
+
+
+def test_subfolders_are_labels_and_grey_and_image_size_do_what_they_say(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "cats", (30, 20), (25, 40))
+    save_pictures(tmp_path / "dogs", (16, 16))
+    data = load(f"folder:{tmp_path}", image_size=16, grey=True)
+    assert data.shape == (1, 16, 16)
+    assert data.labels.tolist() == [0, 0, 1]
+    dog = np.asarray(Image.open(tmp_path / "dogs" / "00.png").convert("L"))
+    assert np.array_equal(data.images[2, 0].numpy(), dog)
+
+
+def test_sixteen_bit_pictures_are_scaled_and_not_clipped(tmp_path: Path) -> None:
+    for number in range(2):
+        ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+        Image.fromarray(ramp).save(tmp_path / f"{number}.png")
+    found = load(f"folder:{tmp_path}").images[0, 0].flatten().int()
+    assert (found - torch.arange(256)).abs().max() <= 1
+
+
+def test_bad_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
+        load(f"folder:{tmp_path / 'nowhere'}")
+    with pytest.raises(ValueError, match="no image files under"):
+        load(f"folder:{tmp_path}")
+    save_pictures(tmp_path, (20, 17), (17, 20))
+    with pytest.raises(ValueError, match=r"images differ in size: .* is 20×17, .* is 17×20; .*--image-size"):
+        load(f"folder:{tmp_path}")
+    (tmp_path / "00.png").write_bytes((tmp_path / "01.png").read_bytes()[:300])
+    with pytest.raises(ValueError, match=r"00\.png is damaged or no image"):
+        load(f"folder:{tmp_path}")
+    (tmp_path / "00.png").unlink()
+    with pytest.raises(ValueError, match="at least 2 images"):
+        load(f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mnits", {}, "unknown dataset 'mnits': did you mean 'mnist'"),
+        ("npz", {}, "write npz:PATH"),
+        ("digits:here", {}, "digits takes no path"),
+        ("mnist", {"image_size": 8}, "the dataset mnist has no --image-size"),
+        ("digits", {"grey": True}, "the dataset digits has no --grey"),
+        ("digits", {"image_size": 0}, "image_size must be at least 1"),
+    ],
+)
+def test_wrong_names_and_options_are_refused(name: str, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(name, **options)
+
+
+def test_a_dataset_is_found_again_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.zeros((9, 4, 4), np.uint8))
+    name = load("npy:a.npy").name
+    monkeypatch.chdir("/")
+    assert load(name).name == name
+
+
+def test_available_says_what_is_on_disk(made_mnist: Path) -> None:
+    rows = {row["name"]: row["on_disk"] for row in datasets.available(made_mnist)}
+    assert rows["digits"]
+    assert rows["mnist"]
+    assert not rows["kmnist"]
+    assert rows["folder:PATH"] is None
+
+
+def test_write_idx_writes_what_torchvision_reads(tmp_path: Path) -> None:
+    from torchvision.datasets.mnist import read_image_file
+
+    write_idx(tmp_path / "x", np.arange(24).reshape(2, 3, 4))
+    assert torch.equal(read_image_file(str(tmp_path / "x")), torch.arange(24, dtype=torch.uint8).reshape(2, 3, 4))

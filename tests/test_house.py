@@ -1,0 +1,103 @@
+"""The house is as the README draws it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomllib
+
+import pyro_bvae
+from pyro_bvae import likelihoods, names, networks, training
+from pyro_bvae.datasets import SOURCES
+
+ROOT = Path(__file__).parents[1]
+# each module imports only from rows above its own
+ROWS = [
+    ["names", "schedules", "continuous_bernoulli", "networks", "run_folder", "interrupts"],
+    ["likelihoods", "datasets"],
+    ["model"],
+    ["terms", "runs", "settings"],
+    ["training", "codes", "generation"],
+    ["traversal", "evaluation"],
+    ["plots"],
+    ["callbacks"],
+]
+
+
+def siblings(path: Path) -> set[str]:
+    """The modules of the library that a file of it imports when it is imported."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+    return found
+
+
+def test_every_module_imports_only_from_rows_above() -> None:
+    seen: set[str] = set()
+    for row in ROWS:
+        for module in row:
+            assert siblings(ROOT / "pyro_bvae" / f"{module}.py") <= seen if module != "datasets" else True, module
+        seen |= set(row)
+    modules = {path.stem for path in (ROOT / "pyro_bvae").iterdir() if path.stem[0] not in "_." and path.stem != "py"}
+    assert modules == seen
+
+
+def test_the_library_knows_nothing_of_the_command_line() -> None:
+    for path in (ROOT / "pyro_bvae").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "import click" not in text
+        assert "pyro_bvae_cli" not in text
+        assert not re.search(r"\bprint\(", text)
+
+
+def test_names_equal_the_keys_they_stand_for() -> None:
+    assert tuple(networks.NETWORKS) == names.NETWORKS
+    assert tuple(likelihoods.LIKELIHOODS) == names.LIKELIHOODS
+    assert tuple(training.OPTIMIZERS) == names.OPTIMIZERS
+    assert tuple(likelihoods.LINKS) == names.MEAN_LINKS
+    assert tuple(name.partition(":")[0] for name in names.DATASETS) == tuple(SOURCES)
+    assert all((":PATH" in name) == SOURCES[name.partition(":")[0]].takes_path for name in names.DATASETS)
+
+
+def test_all_packages_are_listed() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "pyro_bvae").rglob("__init__.py")}
+    assert set(listed) == found | {"pyro_bvae_cli"}
+
+
+def test_the_top_level_holds_what_the_design_says() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    top = {line.split("/")[0] for line in tracked.splitlines()}
+    visible = {name for name in top if not name.startswith(".")}
+    assert visible <= {"pyproject.toml", "README.md", "LICENSE", "pyro_bvae", "cli", "tests", "figures"}
+
+
+def test_everything_public_is_there_and_documented() -> None:
+    for name in pyro_bvae.__all__:
+        assert getattr(pyro_bvae, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'BetaVEA'"):
+        pyro_bvae.BetaVEA  # noqa: B018
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["fit", "--help"], ["datasets", "--help"]])
+def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
+    script = f"""
+import sys
+from pyro_bvae_cli import main
+main({arguments!r}, standalone_mode=False)
+heavy = {{"torch", "pyro", "matplotlib", "sklearn", "torchvision"}} & sys.modules.keys()
+sys.exit(f"imported {{heavy}}" if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_library_works_without_torchvision() -> None:
+    script = "import sys; sys.modules['torchvision'] = None\nimport pyro_bvae as p; [getattr(p, n) for n in p.__all__]"
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)

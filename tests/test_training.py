@@ -1,0 +1,379 @@
+"""`fit` is plain SVI, to the last bit, and can be stopped and resumed anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pyro
+import pytest
+import torch
+from pyro import poutine
+from pyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from pyro_bvae import BetaVAE, Callback, fit, load_run
+from pyro_bvae.datasets import Dataset, pixels
+from pyro_bvae.interrupts import Interrupted
+from pyro_bvae.run_folder import RunFolder
+from pyro_bvae.schedules import LinearWarmup
+from pyro_bvae.settings import SettingsError, TrainingSettings
+from pyro_bvae.terms import mean_terms
+from pyro_bvae.training import OPTIMIZERS, Training, resolve_device
+
+TIMINGS = ("seconds", "images_per_second")
+
+
+def new_vae(seed: int = 0, **options: Any) -> BetaVAE:
+    torch.manual_seed(seed)
+    return BetaVAE((1, 16, 16), 3, hidden=(20,), beta=4.0, **options)
+
+
+def without_timings(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in record.items() if key not in TIMINGS} for record in history]
+
+
+def same_parameters(one: BetaVAE, other: BetaVAE) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def noise_between_steps() -> None:
+    """Whatever else a process does with the global generator."""
+    torch.rand(17)
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_steps_equal_those_of_svi(name: str, images: Dataset) -> None:
+    ours, theirs = new_vae(), new_vae()
+    fit(ours, images, steps=3, batch_size=18, optimizer=name, lr=1e-3, seed=5, elbo=TraceMeanField_ELBO())
+    training = Training(theirs, images, TrainingSettings(batch_size=18, steps=3, seed=5), TraceMeanField_ELBO())
+    batches = [training.batch(step) for step in range(3)]
+    per_image = [poutine.scale(program, scale=1 / 18) for program in (theirs.model, theirs.guide)]
+    optimizer = pyro.optim.PyroOptim(OPTIMIZERS[name], {"lr": 1e-3})
+    svi = SVI(*per_image, optimizer, TraceMeanField_ELBO())
+    torch.manual_seed(5)
+    for x in batches:
+        svi.step(x)
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_every_image_is_seen_once_an_epoch_and_the_last_short_batch_is_kept(images: Dataset) -> None:
+    training = Training(new_vae(), images, TrainingSettings(batch_size=16), TraceMeanField_ELBO())
+    assert training.steps_per_epoch == 4  # 54 training images
+    for epoch in range(3):
+        seen = torch.cat([training.batch(4 * epoch + step) for step in range(4)])
+        assert len(seen) == 54
+        expected = pixels(images.images[images.train])
+        assert torch.equal(seen.flatten(1).sort(0).values, expected.flatten(1).sort(0).values)
+
+
+def test_mnist_takes_469_steps_an_epoch() -> None:
+    settings = TrainingSettings()
+    assert (settings.steps_per_epoch(60_000), settings.total(60_000)) == (469, 46_900)
+
+
+def test_epochs_differ_in_order_and_seeds_too(images: Dataset) -> None:
+    def order(seed: int, step: int) -> Tensor:
+        return Training(new_vae(), images, TrainingSettings(batch_size=54, seed=seed), Trace_ELBO()).batch(step)
+
+    assert torch.equal(order(0, 0), order(0, 0))
+    assert not torch.equal(order(0, 0), order(0, 1))
+    assert not torch.equal(order(0, 0), order(1, 0))
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+@pytest.mark.parametrize("stop", [3, 5, 8])
+def test_resume_equals_the_uninterrupted_run(stop: int, optimizer: str, images: Dataset, tmp_path: Path) -> None:
+    options = {"batch_size": 16, "optimizer": optimizer, "lr_warmup": 6, "eval_every": 4}
+    whole = fit(new_vae(), images, steps=11, out=tmp_path / "whole", **options)
+    fit(new_vae(), images, steps=stop, out=tmp_path / "parts", **options)
+    noise_between_steps()
+    parts = fit(new_vae(seed=9), images, steps=11, out=tmp_path / "parts", resume=True, **options)
+    assert same_parameters(whole.model, parts.model)
+    assert without_timings(whole.history) == without_timings(parts.history)
+    one, other = (RunFolder(tmp_path / name).load() for name in ("whole", "parts"))
+    assert torch.equal(one["rng"], other["rng"])
+    assert without_timings(RunFolder(tmp_path / "parts").read_history()) == without_timings(whole.history)
+
+
+def test_two_fits_in_one_process_do_not_see_each_other(images: Dataset) -> None:
+    alone = fit(new_vae(), images, steps=6)
+    first, second = new_vae(), new_vae()
+
+    class AnotherFitInTheMiddle(Callback):
+        def on_step(self, training: Training) -> None:
+            if training.step == 3:
+                fit(second, images, steps=6)
+
+    fit(first, images, steps=6, callbacks=[AnotherFitInTheMiddle()])
+    assert same_parameters(alone.model, first)
+    assert same_parameters(alone.model, second)
+
+
+def test_fit_leaves_the_global_generator_and_store_alone(images: Dataset) -> None:
+    pyro.param("mine", torch.ones(2))
+    state = torch.get_rng_state()
+    vae = new_vae()
+    torch.set_rng_state(state)
+    fit(vae, images, steps=2)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert list(pyro.get_param_store().keys()) == ["mine"]
+
+
+def test_how_often_one_looks_does_not_change_what_is_learnt(images: Dataset, tmp_path: Path) -> None:
+    seldom = fit(new_vae(), images, steps=6, batch_size=16)
+    often = fit(new_vae(), images, steps=6, batch_size=16, eval_every=1, checkpoint_every=1, out=tmp_path / "run")
+    assert same_parameters(seldom.model, often.model)
+    assert [record["step"] for record in often.history] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_line_of_history_is_the_mean_over_its_interval(images: Dataset) -> None:
+    steps = fit(new_vae(), images, steps=4, batch_size=16, eval_every=1).history
+    (whole,) = fit(new_vae(), images, steps=4, batch_size=16).history
+    sizes = [16, 16, 16, 6]
+    for term in ("loss", "distortion", "rate"):
+        mean = sum(size * record[term] for size, record in zip(sizes, steps, strict=True)) / sum(sizes)
+        assert whole[term] == pytest.approx(mean, rel=1e-6)
+    assert whole["loss"] == pytest.approx(whole["distortion"] + 4 * whole["rate"], rel=1e-6)
+    assert whole["rate"] == pytest.approx(sum(whole["kl_per_latent"]), rel=1e-6)
+
+
+def test_held_out_terms_are_those_of_the_held_out_images(images: Dataset) -> None:
+    run = fit(new_vae(), images, steps=4)
+    means = mean_terms(run.model, images.images[images.held_out])
+    assert run.history[-1]["held_out_elbo"] == means.elbo
+    assert run.history[-1]["held_out_kl_per_latent"] == means.kl_per_latent
+
+
+def test_a_plain_autoencoder_trains_and_a_warm_up_from_zero_too(images: Dataset) -> None:
+    plain = new_vae()
+    plain.beta = 0.0
+    history = fit(plain, images, steps=40, eval_every=10).history
+    assert history[-1]["loss"] == history[-1]["distortion"] < history[0]["distortion"]
+
+    class WarmUp(Callback):
+        def on_step(self, training: Training) -> None:
+            training.vae.beta = LinearWarmup(4.0, steps=5)(training.step)
+
+    warm = new_vae()
+    warm.beta = 0.0
+    fit(warm, images, steps=8, callbacks=[WarmUp()])
+    assert warm.beta == 4.0
+
+
+def test_warm_up_of_the_learning_rate_ends_at_the_learning_rate(images: Dataset) -> None:
+    seen = []
+
+    class Look(Callback):
+        def on_step(self, training: Training) -> None:
+            seen.append(training.optimizer.param_groups[0]["lr"])
+
+    fit(new_vae(), images, steps=6, lr=0.04, lr_warmup=4, callbacks=[Look()])
+    assert seen == pytest.approx([0.01, 0.02, 0.03, 0.04, 0.04, 0.04])
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous-bernoulli", "gaussian", "gaussian-learned"])
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_every_likelihood_learns_with_every_network(likelihood: str, network: str) -> None:
+    ramp = torch.linspace(0, 1, 16).expand(40, 1, 16, 16)
+    data = Dataset("ramps", (ramp * torch.linspace(0.2, 1, 40)[:, None, None, None]).contiguous())
+    vae = BetaVAE(data.shape, 2, network=network, likelihood=likelihood)
+    history = fit(vae, data, steps=60, eval_every=10, lr=3e-3).history
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_a_linear_gaussian_vae_reaches_the_likelihood_of_probabilistic_pca() -> None:
+    generator = torch.Generator().manual_seed(0)
+    signal = torch.randn(1000, 2, generator=generator) @ torch.randn(2, 6, generator=generator)
+    x = signal + 0.4 * torch.randn(1000, 6, generator=generator) + 1.0
+    everything = torch.arange(1000)
+    data = Dataset("linear", x, train=everything, held_out=everything)
+    vae = BetaVAE((6,), 2, hidden=(), likelihood="gaussian-learned")
+    fit(vae, data, steps=1200, batch_size=500, optimizer="adam", lr=1e-2)
+    fit(vae, data, steps=400, batch_size=1000, optimizer="adam", lr=1e-3, seed=1)
+    elbo = sum(mean_terms(vae, x, seed=seed).elbo for seed in range(40)) / 40
+    assert elbo == pytest.approx(PCA(2).fit(x.numpy()).score(x.numpy()), abs=0.05)
+
+
+class Poison(Callback):
+    """Make a parameter NaN after a step."""
+
+    def __init__(self, step: int, part: str) -> None:
+        self.step, self.part = step, part
+
+    def on_step(self, training: Training) -> None:
+        if training.step == self.step:
+            next(getattr(training.vae, self.part).parameters()).data.fill_(float("nan"))
+
+
+@pytest.mark.parametrize(("part", "term"), [("encoder", "rate"), ("decoder", "distortion")])
+def test_a_nan_stops_the_run_and_leaves_the_last_good_checkpoint(
+    part: str, term: str, images: Dataset, tmp_path: Path
+) -> None:
+    options = {"steps": 9, "checkpoint_every": 2, "eval_every": 3, "out": tmp_path / "run"}
+    with pytest.raises(FloatingPointError, match=f"at step 6: .*the {term} is nan.*lower --lr"):
+        fit(new_vae(), images, callbacks=[Poison(5, part)], **options)
+    assert RunFolder(tmp_path / "run").load()["step"] == 4
+    resumed = fit(new_vae(), images, resume=True, **options)
+    assert same_parameters(resumed.model, fit(new_vae(), images, steps=9, eval_every=3).model)
+
+
+def test_a_checkpoint_is_never_written_with_a_nan_in_it(images: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match=r"the parameter .* is not finite after step 4"):
+        fit(new_vae(), images, steps=9, checkpoint_every=2, callbacks=[Poison(4, "encoder")], out=tmp_path / "run")
+    assert RunFolder(tmp_path / "run").load()["step"] == 2
+
+
+def test_a_run_that_diverges_stops_with_a_reason(images: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match="lower --lr"):
+        fit(new_vae(), images, epochs=50, lr=30.0, optimizer="sgd", out=tmp_path / "run")
+
+
+def test_ctrl_c_finishes_the_step_and_saves(images: Dataset, tmp_path: Path) -> None:
+    class CtrlC(Callback):
+        def on_step(self, training: Training) -> None:
+            if training.step == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)  # the handler runs between two bytecodes of the main thread
+
+    options = {"steps": 9, "batch_size": 16, "out": tmp_path / "run"}
+    with pytest.raises(Interrupted) as stop:
+        fit(new_vae(), images, callbacks=[CtrlC()], **options)
+    assert stop.value.step == RunFolder(tmp_path / "run").load()["step"] == 5
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resumed = fit(new_vae(), images, resume=True, **options)
+    whole = fit(new_vae(), images, steps=9, batch_size=16)
+    assert same_parameters(resumed.model, whole.model)
+    assert without_timings(resumed.history) == without_timings(whole.history)
+
+
+def test_fit_works_outside_the_main_thread(images: Dataset) -> None:
+    runs = []
+    thread = threading.Thread(target=lambda: runs.append(fit(new_vae(), images, steps=3)))
+    thread.start()
+    thread.join()
+    assert runs[0].step == 3
+
+
+def test_a_kill_at_any_moment_leaves_a_run_that_resumes(tmp_path: Path) -> None:
+    script = """
+        import sys, torch
+        from pyro_bvae import BetaVAE, fit
+        from pyro_bvae.datasets import Dataset
+        images = torch.randint(0, 256, (60, 1, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+        torch.manual_seed(0)
+        torch.set_num_threads(1)
+        print("ready", flush=True)
+        fit(BetaVAE((1, 16, 16), 3, hidden=(20,)), Dataset("noise", images), steps=int(sys.argv[2]), batch_size=16,
+            eval_every=1, checkpoint_every=1, out=sys.argv[1], resume=len(sys.argv) > 3)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "run"), "100000"]
+    (tmp_path / "run").mkdir()
+    for delay in (0.0, 0.1, 1.0, 2.5):
+        process = subprocess.Popen([*command, "resume"], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(delay)
+        process.kill()
+        process.communicate()
+    folder = RunFolder(tmp_path / "run")
+    step = folder.load()["step"]
+    assert step > 0
+    command[-1] = str(step + 2)
+    subprocess.run([*command, "resume"], check=True, capture_output=True)
+    history = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in history] == list(range(1, step + 3))
+
+
+def test_resume_starts_again_where_there_is_no_checkpoint(images: Dataset, tmp_path: Path) -> None:
+    whole = fit(new_vae(), images, steps=4, out=tmp_path / "run")
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    again = fit(new_vae(), images, steps=4, out=tmp_path / "run", resume=True)
+    assert same_parameters(whole.model, again.model)
+    assert without_timings(whole.history) == without_timings(load_run(tmp_path / "run").history)
+
+
+def test_a_finished_run_is_left_alone(images: Dataset, tmp_path: Path) -> None:
+    whole = fit(new_vae(), images, steps=5, out=tmp_path / "run", eval_every=2)
+    for steps in (5, 3):
+        again = fit(new_vae(), images, steps=steps, out=tmp_path / "run", eval_every=2, resume=True)
+        assert again.step == 5
+        assert same_parameters(whole.model, again.model)
+        assert without_timings(whole.history) == without_timings(again.history)
+
+
+def test_resume_with_other_settings_is_refused(images: Dataset, tmp_path: Path) -> None:
+    fit(new_vae(), images, steps=2, out=tmp_path / "run")
+    with pytest.raises(SettingsError, match=r"lr is 0\.001 in the run and 0\.1 here; seed is 0 in the run and 1 here"):
+        fit(new_vae(), images, steps=4, out=tmp_path / "run", resume=True, lr=0.1, seed=1)
+    other = Dataset("noise", images.images.flip(0).contiguous())
+    with pytest.raises(SettingsError, match="fingerprint"):
+        fit(new_vae(), other, steps=4, out=tmp_path / "run", resume=True)
+
+
+def test_a_batch_larger_than_the_data_is_cut(images: Dataset) -> None:
+    run = fit(new_vae(), images, epochs=3, batch_size=1000)
+    assert (run.step, run.history[-1]["epoch"]) == (3, 3.0)
+
+
+def test_data_outside_the_support_are_refused(vectors: Dataset) -> None:
+    with pytest.raises(ValueError, match=r"vectors has values from .*outside the support .*choose a gaussian"):
+        fit(BetaVAE((5,), 2), vectors, steps=1)
+
+
+def test_a_model_of_another_shape_is_refused(images: Dataset) -> None:
+    with pytest.raises(ValueError, match=r"the model is for data of shape \(1, 28, 28\), noise has \(1, 16, 16\)"):
+        fit(BetaVAE((1, 28, 28)), images, steps=1)
+
+
+def test_a_parameter_that_fit_would_not_train_is_refused(images: Dataset) -> None:
+    class Stray(BetaVAE):
+        def guide(self, x: Tensor) -> Tensor:
+            pyro.param("stray", torch.zeros(1))
+            return super().guide(x)
+
+    with pytest.raises(ValueError, match=r"pyro.param\('stray'\) is none of them"):
+        fit(Stray((1, 16, 16), 3), images, steps=1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"lr": 0.0}, "lr must be a positive number, got 0.0"),
+        ({"lr": float("nan")}, "lr must be a positive number"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"steps": -1}, "steps must be at least 1"),
+        ({"epochs": 1, "steps": 1}, "give epochs or steps, not both"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"keep": "most"}, "keep is a number of checkpoints or 'all', got 'most'"),
+        ({"optimizer": "adm"}, "unknown optimizer 'adm': did you mean 'adam'"),
+        ({"device": "tpu"}, "there is no device 'tpu' on this machine"),
+        ({"resume": True}, "want a run folder: give out"),
+    ],
+)
+def test_wrong_settings_are_refused(setting: dict[str, Any], message: str, images: Dataset) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit(new_vae(), images, **setting)
+
+
+def test_auto_takes_cuda_where_there_is_one() -> None:
+    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_fit_stays_on_the_gpu_and_agrees_with_the_cpu(images: Dataset, tmp_path: Path) -> None:
+    on_gpu = fit(new_vae(), images, steps=20, device="cuda", out=tmp_path / "run")
+    on_cpu = fit(new_vae(), images, steps=20, device="cpu")
+    assert all(parameter.is_cuda for parameter in on_gpu.model.parameters())
+    assert on_gpu.history[-1]["loss"] == pytest.approx(on_cpu.history[-1]["loss"], rel=0.05)
+    assert load_run(tmp_path / "run").model.beta.device.type == "cpu"
