@@ -6,10 +6,10 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomllib
 
 import pyro_bvae
 from pyro_bvae import likelihoods, names, networks, training

@@ -72,8 +72,9 @@ def test_every_command_of_the_readme_runs(workplace: Path, cli: Cli) -> None:
 def test_every_python_block_of_the_readme_runs(workplace: Path, cli: Cli) -> None:
     assert cli("fit", "--beta", 6, "--steps", 2).exit_code == 0  # the first command of the README
     assert len(blocks("python")) >= 3
+    namespace = {"__name__": "__main__"}  # one for all: the blocks follow one another
     for block in blocks("python"):
-        exec(compile(re.sub(r"epochs=\d+", "steps=2", block), "README.md", "exec"), {"__name__": "__main__"})
+        exec(compile(re.sub(r"epochs=\d+", "steps=2", block), "<a block of the README>", "exec"), namespace)
 
 
 def test_every_figure_of_the_readme_is_there() -> None:
