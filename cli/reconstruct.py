@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .options import at_option, device_option, open_run, run_argument, seed_option
+from .output import write
 
 __all__ = ["command"]
 
@@ -26,8 +27,6 @@ def command(run: Path, count: int, draw: bool, out: Path | None, at: int | None,
     Example:
         pyro-bvae reconstruct runs/digits-beta6-seed0 --count 30
     """
-    import numpy as np
-
     from pyro_bvae import plots
     from pyro_bvae.generation import reconstruct
 
@@ -35,10 +34,5 @@ def command(run: Path, count: int, draw: bool, out: Path | None, at: int | None,
     data = opened.dataset()
     originals = data.images[data.held_out[:count]]
     codes, images = reconstruct(opened.model, originals, draw=draw, seed=seed)
-    stem = out or run / "figures" / "reconstructions"
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    png, npz = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".npz")
-    plots.reconstructions(originals, images).savefig(png)
-    np.savez_compressed(npz, originals=originals.numpy(), images=images.numpy(), codes=codes.numpy())
-    for file in (png, npz):
-        click.echo(file)
+    arrays = {"originals": originals, "images": images, "codes": codes}
+    write(out or run / "figures" / "reconstructions", arrays, plots.reconstructions(originals, images))

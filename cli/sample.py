@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .options import at_option, device_option, open_run, run_argument, seed_option
+from .output import write
 
 __all__ = ["command"]
 
@@ -26,17 +27,10 @@ def command(run: Path, count: int, draw: bool, out: Path | None, at: int | None,
     Example:
         pyro-bvae sample runs/digits-beta6-seed0 --count 64 --seed 1
     """
-    import numpy as np
-
     from pyro_bvae import plots
     from pyro_bvae.generation import sample
 
     opened = open_run(run, device, at)
     codes, images = sample(opened.model, count, draw=draw, seed=seed)
-    stem = out or run / "figures" / "samples"
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    png, npz = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".npz")
-    plots.samples(images, opened.dataset().images if images.dim() == 2 else None).savefig(png)
-    np.savez_compressed(npz, codes=codes.numpy(), images=images.numpy())
-    for file in (png, npz):
-        click.echo(file)
+    figure = plots.samples(images, opened.dataset().images if images.dim() == 2 else None)
+    write(out or run / "figures" / "samples", {"codes": codes, "images": images}, figure)

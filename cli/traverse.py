@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import pyro_bvae
 from pyro_bvae import names
 
 from .options import Name, Numbers, at_option, device_option, open_run, run_argument, seed_option
+from .output import write
 
 __all__ = ["command"]
 
@@ -52,8 +54,6 @@ def command(
         pyro-bvae traverse runs/digits-beta6-seed0 --count 4 --range -3 3 --latents 0,7
         pyro-bvae traverse runs/digits-beta6-seed0 --base prior --out prior
     """
-    import numpy as np
-
     from pyro_bvae import plots, traversal
     from pyro_bvae.terms import mean_terms
 
@@ -72,20 +72,7 @@ def command(
         draw=draw,
         seed=seed,
     )
-    stem = out or run / "figures" / "traversal"
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    png, gif, npz = (stem.with_name(stem.name + ending) for ending in (".png", ".gif", ".npz"))
-    plots.traversal(sweep).savefig(png)
-    if data.is_images:
-        plots.animation(sweep).save(gif, writer="pillow")
-    kl = np.full(len(sweep.latents), np.nan) if sweep.kl is None else np.array(sweep.kl)
-    np.savez_compressed(
-        npz,
-        codes=sweep.codes.numpy(),
-        images=sweep.images.numpy(),
-        latents=np.array(sweep.latents),
-        values=sweep.values.numpy(),
-        kl=kl,
-    )
-    for file in (png, gif, npz) if data.is_images else (png, npz):
-        click.echo(file)
+    arrays = {"codes": sweep.codes, "images": sweep.images, "latents": sweep.latents, "values": sweep.values}
+    arrays["kl"] = [nan] * len(sweep.latents) if sweep.kl is None else sweep.kl
+    moving = plots.animation(sweep) if data.is_images else None
+    write(out or run / "figures" / "traversal", arrays, plots.traversal(sweep), moving)

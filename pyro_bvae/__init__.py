@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets, likelihoods, networks, plots, traversal
     from .evaluation import evaluate
+    from .fitting import Callback, fit
     from .model import BetaVAE
     from .runs import Run, load_run
-    from .training import Callback, fit
     from .traversal import traverse
 
 __all__ = [
@@ -37,10 +37,10 @@ __all__ = [
 
 HOMES = {
     "BetaVAE": "model",
-    "Callback": "training",
+    "Callback": "fitting",
     "Run": "runs",
     "evaluate": "evaluation",
-    "fit": "training",
+    "fit": "fitting",
     "load_run": "runs",
     "traverse": "traversal",
 }

@@ -13,10 +13,11 @@ from typing import Any, TextIO
 from tqdm.auto import tqdm
 
 from . import plots
+from .fitting import Callback
 from .generation import reconstruct, sample
 from .runs import Run
 from .terms import ACTIVE_ABOVE, mean_terms
-from .training import Callback, Training
+from .training import Training
 from .traversal import base, traverse
 
 __all__ = ["Figures", "Progress", "draw_figures"]

@@ -23,7 +23,7 @@ ROWS = [
     ["model"],
     ["terms", "runs", "settings"],
     ["training", "codes", "generation"],
-    ["traversal", "evaluation"],
+    ["fitting", "traversal", "evaluation"],
     ["plots"],
     ["callbacks"],
 ]

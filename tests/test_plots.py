@@ -9,11 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pyro_bvae import BetaVAE, plots, traverse
+from pyro_bvae import BetaVAE, fit, plots, traverse
 from pyro_bvae.callbacks import draw_figures
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.runs import Run
-from pyro_bvae.training import fit
 from pyro_bvae.traversal import base
 
 
