@@ -26,5 +26,6 @@ def write(stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: Func
     if animation is not None:
         animation.save(gif, writer="pillow")
         click.echo(gif)
-    np.savez_compressed(npz, **{name: np.asarray(array) for name, array in arrays.items()})
+    plain: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    np.savez_compressed(npz, **plain)
     click.echo(npz)
