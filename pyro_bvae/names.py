@@ -12,7 +12,20 @@ __all__ = ["BASES", "DATASETS", "LIKELIHOODS", "MEAN_LINKS", "NETWORKS", "OPTIMI
 
 BASES = ("image", "random-image", "prior", "random-z")
 DATASETS = ("digits", "mnist", "fashion-mnist", "kmnist", "folder:PATH", "npz:PATH", "npy:PATH")
-LIKELIHOODS = ("bernoulli", "continuous-bernoulli", "gaussian", "gaussian-learned")
+LIKELIHOODS = (
+    "bernoulli",
+    "binarized-bernoulli",
+    "continuous-bernoulli",
+    "gaussian",
+    "gaussian-learned",
+    "gaussian-optimal",
+    "gaussian-heteroscedastic",
+    "laplace",
+    "laplace-learned",
+    "beta",
+    "discretized-logistic",
+    "categorical",
+)
 MEAN_LINKS = ("sigmoid", "identity")
 NETWORKS = ("mlp", "conv")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")

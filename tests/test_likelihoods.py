@@ -5,44 +5,94 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
+import pyro.distributions as dist
 import pytest
 import torch
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
-from pyro_bvae import likelihoods
-from pyro_bvae.continuous_bernoulli import ContinuousBernoulli
 from pyro_bvae.likelihoods import LIKELIHOODS, Gaussian, GaussianLearned, Likelihood, build
+from pyro_bvae.likelihoods.continuous_bernoulli import ContinuousBernoulli
 
 PARAMETERS = [-12.0, -1.0, -1e-4, 0.0, 0.3, 7.0]
 LOGITS = [-60.0, -16.0, -3.0, -0.2501, -0.2499, -1e-3, -1e-6, 0.0, 1e-7, 1e-3, 0.2499, 0.2501, 2.0, 15.9, 16.1, 60.0]
+LEVELS = np.arange(256) / 255
+SUPPORTS = {"continuous-bernoulli": (0, 1), "beta": (-0.5 / 255, 255.5 / 255)}
+MASSES = {"bernoulli": [0.0, 1.0], "binarized-bernoulli": [0.0, 1.0]}
+MASSES |= {"discretized-logistic": LEVELS, "categorical": LEVELS}
 
 
-def families() -> list[Likelihood]:
-    """Every family, for one vector feature, so that an event is one number."""
-    return [build(name, (1,)) for name in LIKELIHOODS]
+def outputs(likelihood: Likelihood, parameter: float) -> torch.Tensor:
+    """Decoder output for one vector feature: the parameter, then others that differ from it."""
+    count = likelihood.outputs_per_value
+    return parameter + 0.7 * torch.arange(count, dtype=torch.float64).sin()
 
 
-def density(likelihood: Likelihood, parameter: float, x: float) -> float:
-    p = likelihood(torch.tensor([parameter], dtype=torch.float64))
-    return p.log_prob(torch.tensor([x], dtype=torch.float64)).exp().item()
+def log_density(likelihood: Likelihood, parameter: float, x: float) -> float:
+    p = likelihood.eval()(outputs(likelihood, parameter))
+    return p.log_prob(torch.tensor([x], dtype=torch.float64)).item()
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS)
 @pytest.mark.parametrize("name", list(LIKELIHOODS))
-def test_each_family_integrates_to_one(name: str, parameter: float) -> None:
+def test_each_family_integrates_or_sums_to_one(name: str, parameter: float) -> None:
     likelihood = build(name, (1,))
-    if name == "bernoulli":
-        total = density(likelihood, parameter, 0.0) + density(likelihood, parameter, 1.0)
+    if name in MASSES:
+        total = sum(np.exp(log_density(likelihood, parameter, x)) for x in MASSES[name])
     else:
-        low, high = (0, 1) if "bernoulli" in name else (parameter - 30, parameter + 30)
-        total, _ = integrate.quad(lambda x: density(likelihood, parameter, x), low, high, limit=200, points=[parameter])
-    assert total == pytest.approx(1, abs=1e-6)
+        p = likelihood.eval()(outputs(likelihood, parameter)).base_dist
+        low, high = SUPPORTS.get(name, (-np.inf, np.inf))
+        mean, spread = p.mean.item(), p.variance.item() ** 0.5
+        edges = np.clip(mean + spread * np.array([-60, -8, -2, -0.3, 0, 0.3, 2, 8, 60]), low, high)
+        edges = np.unique([edge for edge in [low, *edges, high] if np.isfinite(edge)])
+        pieces = [
+            integrate.quad(lambda x: np.exp(log_density(likelihood, parameter, x)), *ends, limit=200)[0]
+            for ends in zip(edges[:-1], edges[1:], strict=True)
+        ]
+        total = sum(pieces)
+    assert total == pytest.approx(1, abs=1e-5)
+
+
+def scipy_log_density(name: str, likelihood: Likelihood, values: np.ndarray, x: float) -> float:
+    """The same family by scipy, from decoder outputs."""
+    first, last = values[0], values[-1]
+    scale = float(getattr(likelihood, "scale", 1.0))
+    if name in ("bernoulli", "binarized-bernoulli"):
+        return stats.bernoulli(special.expit(first)).logpmf(round(x))
+    if name == "continuous-bernoulli":  # a truncated exponential
+        size = abs(first)
+        return stats.truncexpon(b=size, scale=1 / size).logpdf(1 - x if first > 0 else x)
+    if name == "gaussian-heteroscedastic":
+        return stats.norm(first, 1 / 510 + np.exp(last)).logpdf(x)
+    if name.startswith("gaussian"):
+        return stats.norm(first, scale).logpdf(x)
+    if name.startswith("laplace"):
+        return stats.laplace(first, scale).logpdf(x)
+    if name == "beta":
+        a, b = (0.01 + np.logaddexp(0, value) for value in (first, last))
+        return stats.beta(a, b, loc=-0.5 / 255, scale=256 / 255).logpdf(x)
+    if name == "categorical":
+        return stats.rv_discrete(values=(np.arange(256), special.softmax(values))).logpmf(round(255 * x))
+    logistic = stats.logistic(0.5 + first, 1 / 2550 + np.exp(last - 2))
+    above, below = (np.inf if x == 1 else x + 0.5 / 255), (-np.inf if x == 0 else x - 0.5 / 255)
+    return np.log(logistic.cdf(above) - logistic.cdf(below))
+
+
+@pytest.mark.parametrize("parameter", [-1.0, -0.2, 0.3, 1.5])
+@pytest.mark.parametrize("name", list(LIKELIHOODS))
+def test_each_family_agrees_with_scipy(name: str, parameter: float) -> None:
+    likelihood = build(name, (1,))
+    with torch.no_grad():
+        for x in (0.0, 51 / 255, 0.6, 1.0):
+            expected = scipy_log_density(name, likelihood, outputs(likelihood, parameter).numpy(), x)
+            if "bernoulli" in name and "continuous" not in name:
+                x = float(round(x))
+            assert log_density(likelihood, parameter, x) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 4), (3, 2, 2), (5,)])
 @pytest.mark.parametrize("name", list(LIKELIHOODS))
 def test_the_mean_agrees_with_draws(name: str, shape: tuple[int, ...]) -> None:
-    likelihood = build(name, shape)
+    likelihood = build(name, shape).eval()
     p = likelihood(torch.randn(likelihood.outputs_per_value * shape[0], *shape[1:]))
     draws = p.sample((20_000,))
     assert p.event_shape == shape
@@ -53,10 +103,14 @@ def test_the_mean_agrees_with_draws(name: str, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("name", list(LIKELIHOODS))
 def test_gradients_are_finite_at_black_and_white(name: str) -> None:
     likelihood = build(name, (1, 2, 2))
-    parameters = torch.linspace(-80, 80, 4).reshape(1, 2, 2).requires_grad_()
-    for x in (torch.zeros(1, 2, 2), torch.ones(1, 2, 2), torch.full((1, 2, 2), 0.5)):
-        (gradient,) = torch.autograd.grad(likelihood(parameters).log_prob(x), parameters)
-        assert gradient.isfinite().all()
+    rows = likelihood.outputs_per_value
+    parameters = torch.linspace(-80, 80, 4 * rows).reshape(rows, 2, 2).requires_grad_()
+    for training in (True, False):
+        for x in (torch.zeros(1, 2, 2), torch.ones(1, 2, 2), torch.full((1, 2, 2), 0.6)):
+            log_prob = likelihood.train(training)(parameters).log_prob(likelihood.prepare(x))
+            (gradient,) = torch.autograd.grad(log_prob, parameters)
+            assert log_prob.isfinite()
+            assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("mean_link", ["sigmoid", "identity"])
@@ -89,13 +143,13 @@ def test_the_learned_scale_starts_where_it_is_told_and_has_a_floor() -> None:
     assert GaussianLearned((4,), scale=0.3).scale.item() == pytest.approx(0.3)
     likelihood = GaussianLearned((4,))
     likelihood.log_scale.data.fill_(-1000.0)
-    assert likelihood.scale.item() == pytest.approx(1e-3)
+    assert likelihood.scale.item() == pytest.approx(1 / 510)
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
-@pytest.mark.parametrize("name", ["gaussian", "gaussian-learned"])
+@pytest.mark.parametrize("name", ["gaussian", "gaussian-learned", "laplace", "laplace-learned"])
 def test_scales_must_be_positive(name: str, scale: float) -> None:
-    with pytest.raises(ValueError, match="scale is a standard deviation"):
+    with pytest.raises(ValueError, match="scale must be"):
         build(name, (4,), scale=scale)
 
 
@@ -109,7 +163,7 @@ def test_unknown_links_and_options_are_refused() -> None:
 def test_a_family_is_one_small_class() -> None:
     class Exponential(Likelihood):
         def forward(self, parameters: torch.Tensor) -> torch.distributions.Distribution:
-            return likelihoods.dist.Exponential(parameters.exp()).to_event(len(self.shape))
+            return dist.Exponential(parameters.exp()).to_event(len(self.shape))
 
     assert Exponential((3,))(torch.zeros(2, 3)).log_prob(torch.ones(2, 3)).shape == (2,)
 

@@ -1,0 +1,78 @@
+"""What a pixel is thought to be: p(x | z) given the decoder's output.
+
+A likelihood is an `nn.Module` whose ``forward(parameters)`` returns a Pyro distribution over one datum, with values in
+the data's own units and all constants in its log-probability. Decoders give unconstrained parameters; the likelihood
+owns the link: the sigmoid for the mean of an image, whose pixels lie in [0, 1], and the identity for a vector.
+
+To add a family, write one class and one entry of `LIKELIHOODS`. Any module of this form can also be passed to
+`BetaVAE` without being registered.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+
+from ..names import check
+from .binary import Bernoulli, BinarizedBernoulli, ContinuousBernoulliLikelihood
+from .discrete import Categorical, DiscretizedLogistic
+from .likelihood import LINKS, Likelihood, parts
+from .stretched_beta import Beta
+from .symmetric import (
+    Gaussian,
+    GaussianHeteroscedastic,
+    GaussianLearned,
+    GaussianOptimal,
+    Laplace,
+    LaplaceLearned,
+)
+
+__all__ = [
+    "LIKELIHOODS",
+    "LINKS",
+    "Bernoulli",
+    "Beta",
+    "BinarizedBernoulli",
+    "Categorical",
+    "ContinuousBernoulliLikelihood",
+    "DiscretizedLogistic",
+    "Gaussian",
+    "GaussianHeteroscedastic",
+    "GaussianLearned",
+    "GaussianOptimal",
+    "Laplace",
+    "LaplaceLearned",
+    "Likelihood",
+    "build",
+    "parts",
+]
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "bernoulli": Bernoulli,
+    "binarized-bernoulli": BinarizedBernoulli,
+    "continuous-bernoulli": ContinuousBernoulliLikelihood,
+    "gaussian": Gaussian,
+    "gaussian-learned": GaussianLearned,
+    "gaussian-optimal": GaussianOptimal,
+    "gaussian-heteroscedastic": GaussianHeteroscedastic,
+    "laplace": Laplace,
+    "laplace-learned": LaplaceLearned,
+    "beta": Beta,
+    "discretized-logistic": DiscretizedLogistic,
+    "categorical": Categorical,
+}
+
+
+def build(name: str, shape: Sequence[int], *, scale: float | None = None, mean_link: str | None = None) -> Likelihood:
+    """The likelihood of that name for data of that shape, with the family's own defaults where an option is None.
+
+    Raises:
+        ValueError: The name is unknown, or the family does not have an option that is given.
+    """
+    family = LIKELIHOODS[check("likelihood", name, LIKELIHOODS)]
+    options = {"scale": scale, "mean_link": mean_link}
+    given = {option: value for option, value in options.items() if value is not None}
+    for option in given.keys() - inspect.signature(family).parameters.keys():
+        flag = "--" + option.replace("_", "-")
+        raise ValueError(f"the {name} likelihood has no {option}: leave {flag} out, or choose a gaussian")
+    return family(shape, **given)

@@ -1,0 +1,61 @@
+"""Pixels as probabilities: three readings of the cross-entropy."""
+
+from __future__ import annotations
+
+import torch
+from pyro import distributions as dist
+from torch import Generator, Tensor
+
+from .continuous_bernoulli import ContinuousBernoulli
+from .likelihood import Likelihood
+
+__all__ = ["Bernoulli", "BinarizedBernoulli", "ContinuousBernoulliLikelihood"]
+
+
+class Bernoulli(Likelihood):
+    """Cross-entropy with the pixel taken as a probability: log p = x log m + (1 − x) log(1 − m), m = sigmoid(output).
+
+    A mass on {0, 1}. On grey pixels, where the field uses it all the same, it is no density (it integrates to less
+    than one), so its nats compare with those of no other family.
+
+    Source: Kingma and Welling, Auto-encoding variational Bayes, https://arxiv.org/abs/1312.6114
+    """
+
+    support = dist.constraints.unit_interval
+
+    def forward(self, parameters: Tensor) -> dist.TorchDistribution:
+        """Bernoulli with the parameters as logits; grey pixels are let through on purpose."""
+        return dist.Bernoulli(logits=parameters, validate_args=False).to_event(len(self.shape))
+
+
+class BinarizedBernoulli(Likelihood):
+    """The honest Bernoulli: a grey pixel is the probability that a black-and-white one is drawn as white.
+
+    The draws are made once a batch, before guide and model see the data.
+
+    Source: Salakhutdinov and Murray, On the quantitative analysis of deep belief networks,
+    https://dl.acm.org/doi/10.1145/1390156.1390266
+    """
+
+    support = dist.constraints.unit_interval
+
+    def forward(self, parameters: Tensor) -> dist.TorchDistribution:
+        """Bernoulli with the parameters as logits."""
+        return dist.Bernoulli(logits=parameters).to_event(len(self.shape))
+
+    def prepare(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+        """Draws from the pixels, zeros and ones."""
+        return (torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device) < x).to(x.dtype)
+
+
+class ContinuousBernoulliLikelihood(Likelihood):
+    """The density on [0, 1] that is proportional to the Bernoulli's mass, parameters as logits.
+
+    Source: Loaiza-Ganem and Cunningham, The continuous Bernoulli, https://arxiv.org/abs/1907.06845
+    """
+
+    support = dist.constraints.unit_interval
+
+    def forward(self, parameters: Tensor) -> dist.TorchDistribution:
+        """Continuous Bernoulli with the parameters as logits."""
+        return ContinuousBernoulli(parameters).to_event(len(self.shape))

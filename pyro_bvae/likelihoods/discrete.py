@@ -1,0 +1,163 @@
+"""Masses on the 256 grey levels v/255: a byte taken literally. Other values are rounded to the nearest level."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from math import prod
+from typing import Any, ClassVar
+
+import torch
+from pyro.distributions import TorchDistribution, constraints
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from .likelihood import Likelihood, parts
+
+__all__ = ["Categorical", "DiscretizedLogistic", "Levels", "LogisticLevels"]
+
+LEVELS = 256
+STEP = 1 / (LEVELS - 1)
+LEAST_SCALE = STEP / 10  # of a logistic: a level in its middle then holds 98.7% of the mass
+MANY_OUTPUTS = 5_000_000
+
+
+class LogisticLevels(TorchDistribution):
+    """A logistic density summed over the bin of each level; the first and last bin reach to infinity.
+
+    P(v) = σ((x + ½·step − loc)/scale) − σ((x − ½·step − loc)/scale), x = v/255.
+
+    Args:
+        loc: Location, any shape.
+        scale: Scale of the logistic, of the same shape.
+    """
+
+    arg_constraints: ClassVar = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.unit_interval
+
+    def __init__(self, loc: Tensor, scale: Tensor, validate_args: bool | None = None) -> None:
+        self.loc, self.scale = torch.broadcast_tensors(loc, scale)
+        super().__init__(self.loc.shape, validate_args=validate_args)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> LogisticLevels:
+        """The same over a larger batch."""
+        return LogisticLevels(self.loc.expand(batch_shape), self.scale.expand(batch_shape), validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log mass in nats, by σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), which cancels nowhere."""
+        x = _nearest(value)
+        above = logsigmoid((x + STEP / 2 - self.loc) / self.scale)
+        below = logsigmoid((self.loc - x + STEP / 2) / self.scale)
+        middle = above + below + torch.log(-torch.expm1(-STEP / self.scale))
+        return torch.where(x <= 0, above, torch.where(x >= 1, below, middle))
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Draws of levels."""
+        shape = self._extended_shape(sample_shape)
+        uniform = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device).clamp(1e-7, 1 - 1e-7)
+        return _nearest(self.loc + self.scale * torch.logit(uniform))
+
+    @property
+    def mean(self) -> Tensor:
+        """E x = step · Σ_v P(V ≥ v)."""
+        return STEP * sum(self._at_least(level) for level in range(1, LEVELS))
+
+    @property
+    def variance(self) -> Tensor:
+        """E x² − (E x)², with E x² = step² · Σ_v (2v − 1) P(V ≥ v)."""
+        square = STEP**2 * sum((2 * level - 1) * self._at_least(level) for level in range(1, LEVELS))
+        return square - self.mean.square()
+
+    def _at_least(self, level: int) -> Tensor:
+        return torch.sigmoid((self.loc - (level - 0.5) * STEP) / self.scale)
+
+
+class Levels(TorchDistribution):
+    """A mass of its own for each of the 256 levels.
+
+    Args:
+        logits: Unnormalised log-masses, ``(..., 256)``.
+    """
+
+    arg_constraints: ClassVar = {"logits": constraints.real_vector}
+    support = constraints.unit_interval
+
+    def __init__(self, logits: Tensor, validate_args: bool | None = None) -> None:
+        self.logits = logits
+        super().__init__(logits.shape[:-1], validate_args=validate_args)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Levels:
+        """The same over a larger batch."""
+        return Levels(self.logits.expand(*batch_shape, LEVELS), validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log mass in nats."""
+        level = (_nearest(value) / STEP).round().long().unsqueeze(-1)
+        log_masses = self.logits.log_softmax(-1)
+        shape = torch.broadcast_shapes(level.shape[:-1], log_masses.shape[:-1])
+        return log_masses.expand(*shape, LEVELS).gather(-1, level.expand(*shape, 1)).squeeze(-1)
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Draws of levels."""
+        return torch.distributions.Categorical(logits=self.logits).sample(sample_shape) * STEP
+
+    @property
+    def mean(self) -> Tensor:
+        """Σ_v P(v) v/255."""
+        return self.logits.softmax(-1) @ self._values()
+
+    @property
+    def variance(self) -> Tensor:
+        """Σ_v P(v) (v/255)² − mean²."""
+        return self.logits.softmax(-1) @ self._values().square() - self.mean.square()
+
+    def _values(self) -> Tensor:
+        return torch.arange(LEVELS, dtype=self.logits.dtype, device=self.logits.device) * STEP
+
+
+class DiscretizedLogistic(Likelihood):
+    """The mass that a logistic density has in the bin of each of 256 levels; location and log-scale a pixel.
+
+    Source: Salimans et al., PixelCNN++, https://arxiv.org/abs/1701.05517, with one component
+    """
+
+    outputs_per_value = 2
+    support = constraints.unit_interval
+
+    def forward(self, parameters: Tensor) -> TorchDistribution:
+        """Logistic levels around ½ + the first half of the parameters, the second half their log-scales."""
+        loc, log_scale = parts(parameters, self)
+        scale = LEAST_SCALE + (log_scale - 2).clamp(max=4).exp()  # 0.14 to start with
+        return LogisticLevels(0.5 + loc, scale).to_event(len(self.shape))
+
+
+class Categorical(Likelihood):
+    """A mass for each of 256 levels, 256 logits a pixel: no idea of grey at all.
+
+    Source: van den Oord et al., Pixel recurrent neural networks, https://arxiv.org/abs/1601.06759
+
+    Args:
+        shape: Shape of one datum. Above 5 million outputs an image a warning says what it will cost.
+    """
+
+    outputs_per_value = LEVELS
+    support = constraints.unit_interval
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__(shape)
+        outputs = LEVELS * prod(shape)
+        if outputs > MANY_OUTPUTS:
+            warnings.warn(
+                f"categorical has {outputs:,} outputs an image; discretized-logistic has 2 a pixel", stacklevel=2
+            )
+
+    def forward(self, parameters: Tensor) -> TorchDistribution:
+        """Levels with the parameters as logits, channel by channel."""
+        dim = -len(self.shape)
+        logits = parameters.unflatten(dim, (LEVELS, self.shape[0])).movedim(dim - 1, -1)  # (..., *shape, 256)
+        return Levels(logits).to_event(len(self.shape))
+
+
+def _nearest(x: Tensor) -> Tensor:
+    """The level nearest to each value."""
+    return (x.clamp(0, 1) / STEP).round() * STEP

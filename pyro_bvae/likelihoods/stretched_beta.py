@@ -1,0 +1,80 @@
+"""The beta density, for pixels that are exactly 0 or 1 too.
+
+A beta has no density, or an infinite one, at 0 and 1. It sees y = (255x + ½)/256 in place of x, the middle of the bin
+of the grey level in 256 bins, and x has the density
+
+    p(x) = Beta(y) · 255/256    on  [−½/255, 1 + ½/255].
+
+Source: Smithson and Verkuilen, A better lemon squeezer? (for the shift), https://doi.org/10.1037/1082-989X.11.1.54
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import Any, ClassVar
+
+import torch
+from pyro import distributions as dist
+from pyro.distributions import TorchDistribution, constraints
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from .likelihood import Likelihood, parts
+
+__all__ = ["Beta", "StretchedBeta"]
+
+STRETCH = 256 / 255
+SHIFT = -0.5 / 255
+LEAST, MOST = 0.01, 1e4  # of a concentration: at the most, the density is narrower than a grey level
+
+
+class StretchedBeta(TorchDistribution):
+    """x = STRETCH · y + SHIFT with y ~ Beta(a, b).
+
+    Args:
+        a: First concentration, any shape.
+        b: Second concentration, of the same shape.
+    """
+
+    arg_constraints: ClassVar = {"a": constraints.positive, "b": constraints.positive}
+    support = constraints.interval(SHIFT, STRETCH + SHIFT)
+    has_rsample = True
+
+    def __init__(self, a: Tensor, b: Tensor, validate_args: bool | None = None) -> None:
+        self.a, self.b = torch.broadcast_tensors(a, b)
+        self.beta = dist.Beta(self.a, self.b, validate_args=False)
+        super().__init__(self.a.shape, validate_args=validate_args)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> StretchedBeta:
+        """The same over a larger batch."""
+        return StretchedBeta(self.a.expand(batch_shape), self.b.expand(batch_shape), validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density of x in nats."""
+        return self.beta.log_prob((value - SHIFT) / STRETCH) - log(STRETCH)
+
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Draws of x."""
+        return STRETCH * self.beta.rsample(sample_shape) + SHIFT
+
+    @property
+    def mean(self) -> Tensor:
+        """STRETCH · a/(a + b) + SHIFT."""
+        return STRETCH * self.beta.mean + SHIFT
+
+    @property
+    def variance(self) -> Tensor:
+        """STRETCH² times that of the beta."""
+        return STRETCH**2 * self.beta.variance
+
+
+class Beta(Likelihood):
+    """A beta density a pixel, both concentrations from the decoder through a softplus, between 0.01 and 10,000."""
+
+    outputs_per_value = 2
+    support = constraints.unit_interval
+
+    def forward(self, parameters: Tensor) -> TorchDistribution:
+        """Stretched betas, the halves of the parameters their concentrations."""
+        a, b = (LEAST + softplus(part).clamp(max=MOST) for part in parts(parameters, self))
+        return StretchedBeta(a, b).to_event(len(self.shape))
