@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .datasets import pixels
 from .model import BetaVAE
-from .terms import at_rest
+from .terms import at_rest, batches
 
 __all__ = ["Codes", "encode"]
 
@@ -32,8 +31,8 @@ def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000) -> Codes:
     """
     loc, scale = [], []
     with at_rest(vae, seed=0):
-        for batch in data.split(batch_size):
-            q = vae.encode(pixels(batch.to(vae.beta.device)))
+        for _, x in batches(vae, data, batch_size):
+            q = vae.encode(x)
             loc.append(q.mean.cpu())
             scale.append(q.stddev.cpu())
     return Codes(torch.cat(loc), torch.cat(scale))

@@ -10,9 +10,8 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from .datasets import pixels
 from .model import BetaVAE
-from .terms import at_rest
+from .terms import at_rest, batches
 
 __all__ = ["images_of", "reconstruct", "sample"]
 
@@ -77,8 +76,8 @@ def reconstruct(
     """
     latents, images = [], []
     with at_rest(vae, seed):
-        for batch in data.split(batch_size):
-            q = vae.encode(pixels(batch.to(vae.beta.device)))
+        for _, x in batches(vae, data, batch_size):
+            q = vae.encode(x)
             z = q.sample() if draw else q.mean
             latents.append(z.cpu())
             images.append(_condition(vae, z, draw))

@@ -173,6 +173,11 @@ class BetaVAE(nn.Module):
         parameters = self.decoder(z.reshape(-1, z.shape[-1]))  # 2-D convolutions take one batch dimension
         return self.likelihood(parameters.reshape(*z.shape[:-1], *parameters.shape[1:]))
 
+    def prepare(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """What the programs are to see of data ``(B, *shape)``: the data, unless the likelihood quantises them."""
+        prepare = getattr(self.likelihood, "prepare", None)
+        return x if prepare is None else prepare(x, generator)
+
     def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
         """The program p(x, z), summed over the batch.
 

@@ -23,7 +23,7 @@ from torch.distributions import kl_divergence
 from .datasets import pixels
 from .model import BetaVAE
 
-__all__ = ["ACTIVE_ABOVE", "MeanTerms", "Terms", "at_rest", "mean_terms", "terms", "terms_of_traces"]
+__all__ = ["ACTIVE_ABOVE", "MeanTerms", "Terms", "at_rest", "batches", "mean_terms", "terms", "terms_of_traces"]
 
 ACTIVE_ABOVE = 0.01  # nats of mean KL above which a latent is active, everywhere in this package
 
@@ -93,17 +93,28 @@ def mean_terms(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int 
         batch_size: How many are evaluated at once.
         seed: Seed of the draws.
     """
-    device = vae.beta.device
     distortion, rate, kl = 0.0, 0.0, None
     with at_rest(vae, seed):
-        for batch in data.split(batch_size):
-            batch_terms = terms(vae, pixels(batch.to(device)))
+        for _, x in batches(vae, data, batch_size):
+            batch_terms = terms(vae, x)
             distortion += batch_terms.distortion.double().sum().item()
             rate += batch_terms.rate.double().sum().item()
             if batch_terms.kl is not None:
                 kl = batch_terms.kl.double().sum(0) + (0 if kl is None else kl)
     size = len(data)
     return MeanTerms(distortion / size, rate / size, None if kl is None else (kl / size).tolist())
+
+
+def batches(vae: BetaVAE, data: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of a data set on the model's device: as floats, and as the programs are to see them.
+
+    Where the likelihood quantises data by draws, as `BinarizedBernoulli` does, the draws are the same at every call.
+    """
+    device = vae.beta.device
+    generator = torch.Generator(device).manual_seed(0)
+    for batch in data.split(batch_size):
+        x = pixels(batch.to(device))
+        yield x, vae.prepare(x, generator)
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class Training:
             FloatingPointError: The loss is NaN or infinite; the parameters are still those before the step.
         """
         start = perf_counter()
-        x = self.batch(self.step)
+        x = self.vae.prepare(self.batch(self.step))
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step + 1)
         model, guide = poutine.trace(self.vae.model), poutine.trace(self.vae.guide)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from math import log
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_each_family_integrates_or_sums_to_one(name: str, parameter: float) -> N
         edges = np.unique([edge for edge in [low, *edges, high] if np.isfinite(edge)])
         pieces = [
             integrate.quad(lambda x: np.exp(log_density(likelihood, parameter, x)), *ends, limit=200)[0]
-            for ends in zip(edges[:-1], edges[1:], strict=True)
+            for ends in itertools.pairwise(edges)
         ]
         total = sum(pieces)
     assert total == pytest.approx(1, abs=1e-5)
