@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .options import Name, at_option, device_option, open_run, run_argument
+from .output import write_arrays
 
 __all__ = ["command"]
 
@@ -27,7 +28,6 @@ def command(run: Path, split: str, out: Path | None, at: int | None, device: str
     Example:
         pyro-bvae encode runs/digits-beta6-seed0 --split held-out --out codes.npz
     """
-    import numpy as np
     import torch
 
     from pyro_bvae.codes import encode
@@ -36,15 +36,11 @@ def command(run: Path, split: str, out: Path | None, at: int | None, device: str
     data = opened.dataset()
     index = {"all": torch.arange(len(data)), "train": data.train, "held-out": data.held_out}[split]
     codes = encode(opened.model, data.images[index])
-    arrays: dict[str, Any] = {"loc": codes.loc.numpy(), "scale": codes.scale.numpy(), "index": index.numpy()}
+    arrays: dict[str, Any] = {"loc": codes.loc, "scale": codes.scale, "index": index}
     if data.labels is not None:
-        arrays["labels"] = data.labels[index].numpy()
+        arrays["labels"] = data.labels[index]
     if data.factors is not None:
-        arrays["factors"] = data.factors[index].numpy()
+        arrays["factors"] = data.factors[index]
     if data.factor_names is not None:
-        arrays["factor_names"] = np.array(data.factor_names)
-    file = out or run / "codes.npz"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file, "wb") as opened_file:
-        np.savez_compressed(opened_file, **arrays)
-    click.echo(file)
+        arrays["factor_names"] = data.factor_names
+    write_arrays(out or run / "codes.npz", arrays)

@@ -149,12 +149,16 @@ def _stored(options: dict[str, Any]) -> dict[str, Any]:
 def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVAE]:
     import torch
 
+    from pyro_bvae.model import beta_of_norm
+
     data = pyro_bvae.datasets.load(
         options["dataset"], options["data_root"], image_size=options["image_size"], grey=options["grey"]
     )
+    if options["config"] is not None and not any(_typed(ctx, name) for name in DATA):
+        _check_unchanged(data, options)
     beta = options["beta"]
     if options["beta_norm"] is not None:
-        beta = options["beta_norm"] * prod(data.shape) / options["latent_dim"]
+        beta = beta_of_norm(options["beta_norm"], options["latent_dim"], data.shape)
     torch.manual_seed(options["seed"])
     try:
         return data, pyro_bvae.BetaVAE(data.shape, beta=beta, **{name: options[name] for name in MODEL})
@@ -162,16 +166,25 @@ def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVA
         raise click.UsageError(str(error), ctx) from error
 
 
+def _check_unchanged(data: Dataset, options: dict[str, Any]) -> None:
+    stored = _stored(options)["fingerprint"]
+    if data.fingerprint != stored:
+        raise ValueError(
+            f"{data.name} has changed since {options['config']} was written; say --dataset to use it anyway"
+        )
+
+
 def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -> None:
+    from pyro_bvae.settings import TrainingSettings
     from pyro_bvae.training import resolve_device
 
+    settings = TrainingSettings(**{name: options[name] for name in TRAINING})
     kind = "images" if data.is_images else "vectors"
     shape = "×".join(map(str, data.shape))
     size = len(data.train)
-    batch = min(options["batch_size"], size)
-    each = -(-size // batch)
-    epochs = options["epochs"] or (None if options["steps"] else 100)
-    length = f"{epochs} epochs = {epochs * each:,} steps" if epochs else f"{options['steps']:,} steps"
+    batch = settings.batch(size)
+    length = f"{settings.total(size):,} steps"
+    length = f"{settings.epochs} epochs = {length}" if settings.epochs else length
     cut = f" (cut from {options['batch_size']}, there are no more)" if batch < options["batch_size"] else ""
     widths = "-".join(map(str, (prod(data.shape), *vae.settings["hidden"], vae.latent_dim)))
     for line in (
@@ -191,14 +204,15 @@ def _report(run: Run, out: Path, as_json: bool) -> None:
     if as_json:
         echo_json({"run": str(out), "beta": run.config["beta"], "beta_norm": run.config["beta_norm"], **last})
         return
-    from pyro_bvae.terms import ACTIVE_ABOVE
+    from pyro_bvae.terms import count_active
 
-    active = "" if kl is None else f"; {sum(value > ACTIVE_ABOVE for value in kl)} of {len(kl)} latents active"
+    active = count_active(kl)
+    counted = "" if active is None else f"; {active} of {len(kl)} latents active"
     click.echo(
         f"held out, nats an image at β 1: ELBO {last['held_out_elbo']:.2f} = −(distortion "
-        f"{last['held_out_distortion']:.2f} + rate {last['held_out_rate']:.2f}){active}"
+        f"{last['held_out_distortion']:.2f} + rate {last['held_out_rate']:.2f}){counted}"
     )
-    if kl is not None and max(kl) <= ACTIVE_ABOVE:
+    if active == 0:
         click.echo("no latent is active: the decoder ignores the code; try a lower --beta or a smaller --scale")
     click.echo(f"look at {out / 'figures' / 'traversal.png'}, or sweep on: pyro-bvae traverse {shlex.quote(str(out))}")
 

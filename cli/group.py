@@ -33,7 +33,10 @@ class Commands(click.Group):
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx else ctx.command_path
             raise click.UsageError(f"{error.format_message()}; see {where} --help") from error
-        except (ValueError, TypeError, FloatingPointError, MemoryError, OSError, RuntimeError) as error:
+        except KeyboardInterrupt:
+            click.echo("\ninterrupted", err=True)
+            ctx.exit(130)
+        except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, OSError, RuntimeError) as error:
             if isinstance(error, click.exceptions.Exit) or os.environ.get("PYRO_BVAE_TRACEBACK"):
                 raise
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
@@ -46,8 +49,9 @@ def _one_line(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
         return "out of memory: try a smaller --batch-size"
-    text = " ".join(str(error).split()) or type(error).__name__
-    known = isinstance(error, ValueError | FloatingPointError | OSError)
+    text = str(error).partition("Trace Shapes:")[0]  # which Pyro adds, for those who write programs
+    text = " ".join(text.split()) or type(error).__name__
+    known = isinstance(error, ValueError | TypeError | FloatingPointError | OSError)
     return text if known else f"{type(error).__name__}: {text} (PYRO_BVAE_TRACEBACK=1 shows where)"
 
 

@@ -123,4 +123,4 @@ def open_run(path: Path, device: str, at: int | None) -> Run:
 
 def echo_json(content: Any) -> None:
     """Print one JSON object."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))

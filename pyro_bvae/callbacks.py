@@ -13,10 +13,11 @@ from typing import Any, TextIO
 from tqdm.auto import tqdm
 
 from . import plots
+from .files import replacing
 from .fitting import Callback
 from .generation import reconstruct, sample
 from .runs import Run
-from .terms import ACTIVE_ABOVE, mean_terms
+from .terms import count_active, mean_terms
 from .training import Training
 from .traversal import base, traverse
 
@@ -58,8 +59,10 @@ class Progress(Callback):
         if self.as_bar and monotonic() - self._last_look > 0.25:
             self._bar.set_postfix_str(_summary(training.means()), refresh=False)
             self._last_look = monotonic()
-        if training.step == training.total:
-            self._bar.close()
+
+    def on_stop(self) -> None:
+        """Close the bar."""
+        self._bar.close()
 
     def on_record(self, record: dict[str, Any]) -> None:
         """Write a line, where there is no bar and one is due."""
@@ -106,14 +109,15 @@ def draw_figures(run: Run, folder: Path) -> list[Path]:
         "samples": plots.samples(sample(vae, 100)[1], None if data.is_images else data.images),
         "curves": plots.curves(run.history),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
-    return [folder / f"{name}.png" for name in figures]
+    files = [folder / f"{name}.png" for name in figures]
+    for file, figure in zip(files, figures.values(), strict=True):
+        with replacing(file) as partial:
+            figure.savefig(partial)
+    return files
 
 
 def _summary(means: dict[str, Any]) -> str:
     kl = means["kl_per_latent"]
-    active = "" if kl is None else f", {sum(value > ACTIVE_ABOVE for value in kl)}/{len(kl)} active"
+    active = "" if kl is None else f", {count_active(kl)}/{len(kl)} active"
     terms = f"loss {means['loss']:.1f}, distortion {means['distortion']:.1f}, rate {means['rate']:.2f}"
     return f"{terms}{active}, {means['images_per_second']:,.0f} images/s"

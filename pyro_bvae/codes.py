@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from pyro import poutine
+from pyro.distributions import TorchDistribution
 from torch import Tensor
 
 from .model import BetaVAE
 from .terms import at_rest, batches
 
-__all__ = ["Codes", "encode"]
+__all__ = ["Codes", "encode", "posterior", "posterior_mean", "prior_mean"]
+
+DRAWS = 1000  # for a distribution that cannot say its moments, a flow for example
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,23 @@ class Codes:
     scale: Tensor
 
 
+def posterior(vae: BetaVAE, x: Tensor) -> TorchDistribution:
+    """q(z | x) as the guide program has it, of data ``(B, *shape)``: batch shape ``(B,)``, event shape ``(K,)``."""
+    return poutine.trace(vae.guide).get_trace(x).nodes["z"]["fn"]
+
+
+def posterior_mean(vae: BetaVAE, x: Tensor) -> Tensor:
+    """The mean of q(z | x), ``(B, K)``, of data ``(B, *shape)``."""
+    return _moments(posterior(vae, x))[0]
+
+
+def prior_mean(vae: BetaVAE) -> Tensor:
+    """The mean of p(z) as the model program has it, ``(K,)``, on the CPU."""
+    with at_rest(vae, seed=0):
+        p = poutine.trace(vae.model).get_trace(None, 1).nodes["z"]["fn"]
+        return _moments(p)[0].reshape(-1).cpu()
+
+
 def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000) -> Codes:
     """The codes of a data set.
 
@@ -28,11 +49,23 @@ def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000) -> Codes:
         vae: The programs; its device is used.
         data: Images or vectors ``(N, *shape)``, uint8 or float, on any device.
         batch_size: How many are encoded at once.
+
+    Returns:
+        Posterior means and standard deviations, K latents of N data.
     """
     loc, scale = [], []
     with at_rest(vae, seed=0):
         for _, x in batches(vae, data, batch_size):
-            q = vae.encode(x)
-            loc.append(q.mean.cpu())
-            scale.append(q.stddev.cpu())
+            mean, stddev = _moments(posterior(vae, x))
+            loc.append(mean.cpu())
+            scale.append(stddev.cpu())
     return Codes(torch.cat(loc), torch.cat(scale))
+
+
+def _moments(distribution: TorchDistribution) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, estimated from draws where the distribution does not know them."""
+    try:
+        return distribution.mean, distribution.stddev
+    except NotImplementedError:
+        draws = distribution.sample((DRAWS,))
+        return draws.mean(0), draws.std(0)

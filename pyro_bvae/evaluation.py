@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .datasets import pixels
-from .generation import reconstruct
+from .codes import posterior_mean
+from .generation import image_means
 from .model import BetaVAE
-from .terms import mean_terms
+from .terms import at_rest, batches, mean_terms
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -49,12 +49,16 @@ def evaluate(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int = 
         data: Images or vectors ``(N, *shape)``, uint8 or float.
         batch_size: How many are evaluated at once.
         seed: Seed of the one draw of z an image.
+
+    Returns:
+        The means over the data.
     """
     means = mean_terms(vae, data, batch_size=batch_size, seed=seed)
     squared_error = 0.0
-    for batch in data.split(batch_size):
-        _, mean = reconstruct(vae, batch, batch_size=batch_size)
-        squared_error += (mean - pixels(batch.cpu())).double().square().sum().item()
+    with at_rest(vae, seed):
+        for original, x in batches(vae, data, batch_size):
+            mean = image_means(vae, posterior_mean(vae, x))
+            squared_error += (mean - original).double().square().sum().item()
     return Evaluation(
         elbo=means.elbo,
         distortion=means.distortion,
@@ -62,7 +66,7 @@ def evaluate(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int = 
         kl_per_latent=means.kl_per_latent,
         active_units=means.active_units,
         mse=squared_error / data.numel(),
-        beta=float(f"{float(vae.beta):.7g}"),
+        beta=vae.beta_value,
         beta_norm=vae.beta_norm,
         images=len(data),
     )

@@ -9,15 +9,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import pyro
-import torch
 from pyro.infer import ELBO, TraceMeanField_ELBO
 
+from .checks import check_data, check_programs
 from .datasets import Dataset
 from .interrupts import Interrupted, deferred_interrupt
 from .model import BetaVAE
+from .randomness import own_generator
 from .run_folder import RunFolder
 from .runs import Run
-from .settings import TrainingSettings, check_same, config_of
+from .settings import LENGTH, TrainingSettings, check_same, config_of
 from .training import Training, resolve_device
 
 __all__ = ["Callback", "fit"]
@@ -34,6 +35,9 @@ class Callback:
 
     def on_record(self, record: dict[str, Any]) -> None:
         """After each line of the history."""
+
+    def on_stop(self) -> None:
+        """When training stops, for whatever reason."""
 
     def on_end(self, run: Run) -> None:
         """After the last step, with everything saved."""
@@ -99,19 +103,20 @@ def fit(
     )
     if out is None and (resume or overwrite):
         raise ValueError("resume and overwrite want a run folder: give out")
-    _check_data(vae, dataset)
-    config = config_of(vae, dataset, settings, command)
+    check_data(vae, dataset)
     where = resolve_device(device)
+    objective = elbo or TraceMeanField_ELBO()
+    config = config_of(vae, dataset, settings, objective, where, command)
     folder = None if out is None else RunFolder(out)
-    with _isolated(seed, where):
-        training = Training(vae.to(where), dataset, settings, elbo or TraceMeanField_ELBO())
+    with own_generator(seed, where), pyro.get_param_store().scope():
+        training = Training(vae.to(where), dataset, settings, objective)
+        check_programs(vae, objective, training.batch(0))
         run = Run(vae, config, [], 0, folder.path if folder else None, dataset)
-        if folder is not None:
-            _open(folder, run, training, resume, overwrite)
-        for callback in callbacks:
-            callback.on_start(run, training)
+        if folder is not None and resume:
+            _go_on(folder, run, training)
+        elif folder is not None:
+            folder.start(config, overwrite)
         _run_to_end(training, run, folder, settings, callbacks)
-        run.step = training.step
     for callback in callbacks:
         callback.on_end(run)
     return run
@@ -122,82 +127,65 @@ def _run_to_end(
 ) -> None:
     checkpoint_every = settings.checkpoint_every or training.steps_per_epoch
     keep = None if settings.keep == "all" else int(settings.keep)
-    validated = False  # the first step runs under Pyro's validation; NaNs are looked for in every one
-    with deferred_interrupt() as interrupted, warnings.catch_warnings(), pyro.validation_enabled(False):
-        warnings.filterwarnings("ignore", message="Encountered NaN")
-        while training.step < training.total and not interrupted.is_set():
-            with pyro.validation_enabled(not validated):
+    saved = training.step
+    try:
+        for callback in callbacks:
+            callback.on_start(run, training)
+        with deferred_interrupt() as interrupted, _without_warnings(), pyro.validation_enabled(False):
+            while training.step < training.total and not interrupted.is_set():
                 training.advance()
-            if not validated:
-                _check_parameters(training.vae)
-                validated = True
-            for callback in callbacks:
-                callback.on_step(training)
-            at_end = training.step == training.total
-            score = at_end or training.step % training.eval_every == 0
-            save = folder is not None and (at_end or interrupted.is_set() or training.step % checkpoint_every == 0)
-            if score or save:
-                training.check_finite()
-            if score:
-                record = training.record()
-                run.history.append(record)
-                if folder is not None:
-                    folder.append(record)
                 for callback in callbacks:
-                    callback.on_record(record)
-            if folder is not None and save:
+                    callback.on_step(training)
+                if training.step % training.eval_every == 0:
+                    _score(training, run, folder, callbacks)
+                if folder is not None and training.step % checkpoint_every == 0:
+                    folder.save(training.state(), keep)
+                    saved = training.step
+            if training.step == training.total and (not run.history or run.history[-1]["step"] < training.step):
+                _score(training, run, folder, callbacks)
+            if folder is not None and saved < training.step:
                 folder.save(training.state(), keep)
+    finally:
+        run.step = training.step
+        for callback in callbacks:
+            callback.on_stop()
     if training.step < training.total:
         raise Interrupted(training.step)
 
 
-def _open(folder: RunFolder, run: Run, training: Training, resume: bool, overwrite: bool) -> None:
-    """Start a run folder, or go on from its checkpoint."""
-    if not resume or (folder.path.is_dir() and not any(folder.path.glob("config.json*"))):
-        return folder.start(run.config, overwrite)
+def _score(training: Training, run: Run, folder: RunFolder | None, callbacks: Sequence[Callback]) -> None:
+    """Add a line to the history."""
+    record = training.record()
+    run.history.append(record)
+    if folder is not None:
+        folder.append(record)
+    for callback in callbacks:
+        callback.on_record(record)
+
+
+def _go_on(folder: RunFolder, run: Run, training: Training) -> None:
+    """Take up the run in a folder: its state, its history up to there, and its settings with the new length."""
     stored = folder.read_config()
+    state = folder.load(device=training.images.device) if folder.has_checkpoint else None
+    if state is not None and run.config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
+        run.config |= {"beta": stored["beta"], "beta_norm": stored["beta_norm"]}
     check_same(run.config, stored)
-    if folder.has_checkpoint:
-        training.restore(folder.load(device=training.images.device))
-    training.total = max(training.total, training.step)
-    if training.step < training.total:
-        run.history += folder.cut_history(training.step, training.eval_every)
-    else:
-        run.history += folder.read_history()
+    if state is not None:
+        training.restore(state)
+    finished = training.total <= training.step
+    run.history += folder.cut_history(training.step, training.eval_every, finished)
+    if training.total < training.step:  # a run is never made shorter
+        training.total = training.step
+        run.config = stored
+        return
     resumed = [*stored.get("resumed", []), run.config["command"]]
-    run.config |= {"command": stored["command"], "versions": stored["versions"], "resumed": resumed}
-    return folder.write_config(run.config)
+    run.config = stored | {length: run.config[length] for length in LENGTH} | {"resumed": resumed}
+    folder.write_config(run.config)
 
 
 @contextmanager
-def _isolated(seed: int, device: torch.device) -> Iterator[None]:
-    """A generator and a parameter store of one's own: fits in one process do not see each other."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), pyro.get_param_store().scope():
-        torch.manual_seed(seed)
+def _without_warnings() -> Iterator[None]:
+    """Pyro warns of a NaN loss; here it is an error of our own."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Encountered NaN")
         yield
-
-
-def _check_data(vae: BetaVAE, dataset: Dataset) -> None:
-    if dataset.shape != vae.shape:
-        raise ValueError(f"the model is for data of shape {vae.shape}, {dataset.name} has {dataset.shape}")
-    support = getattr(vae.likelihood, "support", None)
-    if support is None or dataset.images.dtype == torch.uint8:
-        return
-    if not support.check(dataset.images).all():
-        low, high = dataset.images.min().item(), dataset.images.max().item()
-        raise ValueError(
-            f"{dataset.name} has values from {low:.4g} to {high:.4g}, outside the support {support} of "
-            f"{type(vae.likelihood).__name__}; choose a gaussian likelihood or rescale the data"
-        )
-
-
-def _check_parameters(vae: BetaVAE) -> None:
-    """Refuse what would silently not be trained."""
-    known = {id(parameter) for parameter in vae.parameters()}
-    for name, parameter in pyro.get_param_store().named_parameters():
-        if id(parameter) not in known:
-            raise ValueError(
-                f"fit trains the parameters of the model, and pyro.param({name!r}) is none of them: make it an "
-                "nn.Parameter of the BetaVAE, or train with pyro.infer.SVI"
-            )

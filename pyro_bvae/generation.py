@@ -10,10 +10,11 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from .codes import posterior_mean
 from .model import BetaVAE
 from .terms import at_rest, batches
 
-__all__ = ["images_of", "reconstruct", "sample"]
+__all__ = ["image_means", "images_of", "reconstruct", "sample"]
 
 
 def images_of(vae: BetaVAE, z: Tensor, *, draw: bool = False, seed: int = 0, batch_size: int = 1000) -> Tensor:
@@ -31,7 +32,7 @@ def images_of(vae: BetaVAE, z: Tensor, *, draw: bool = False, seed: int = 0, bat
     """
     rows = z.reshape(-1, z.shape[-1])
     with at_rest(vae, seed):
-        images = [_condition(vae, batch.to(vae.beta.device), draw) for batch in rows.split(batch_size)]
+        images = [_decode(vae, batch.to(vae.beta.device), draw).cpu() for batch in rows.split(batch_size)]
     return torch.cat(images).unflatten(0, z.shape[:-1])
 
 
@@ -55,7 +56,7 @@ def sample(
         for start in range(0, size, batch_size):
             trace = poutine.trace(vae.model).get_trace(None, min(batch_size, size - start))
             latents.append(trace.nodes["z"]["value"].cpu())
-            images.append(_image(trace, draw))
+            images.append(_image(trace, draw).cpu())
     return torch.cat(latents), torch.cat(images)
 
 
@@ -77,18 +78,22 @@ def reconstruct(
     latents, images = [], []
     with at_rest(vae, seed):
         for _, x in batches(vae, data, batch_size):
-            q = vae.encode(x)
-            z = q.sample() if draw else q.mean
+            z = vae.guide(x) if draw else posterior_mean(vae, x)
             latents.append(z.cpu())
-            images.append(_condition(vae, z, draw))
+            images.append(_decode(vae, z, draw).cpu())
     return torch.cat(latents), torch.cat(images)
 
 
-def _condition(vae: BetaVAE, z: Tensor, draw: bool) -> Tensor:
+def image_means(vae: BetaVAE, z: Tensor) -> Tensor:
+    """Means of p(x | z), ``(B, *shape)``, of latents ``(B, K)``, on their device."""
+    return _decode(vae, z, draw=False)
+
+
+def _decode(vae: BetaVAE, z: Tensor, draw: bool) -> Tensor:
     conditioned = poutine.condition(vae.model, data={"z": z})
     return _image(poutine.trace(conditioned).get_trace(None, len(z)), draw)
 
 
 def _image(trace: poutine.Trace, draw: bool) -> Tensor:
     site = trace.nodes["x"]
-    return (site["value"] if draw else site["fn"].mean).cpu()
+    return site["value"] if draw else site["fn"].mean

@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from math import prod
+from operator import index
 from typing import Any
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import torch
@@ -31,7 +33,7 @@ from . import likelihoods
 from .names import check
 from .networks import NETWORKS
 
-__all__ = ["BetaVAE", "StandardNormal"]
+__all__ = ["BetaVAE", "StandardNormal", "beta_of_norm"]
 
 _instances = count()
 
@@ -56,8 +58,8 @@ class BetaVAE(nn.Module):
     """The generative model p(x, z) and the guide q(z | x), as Pyro programs over a batch of data.
 
     Any part can be replaced: pass a prior, likelihood, encoder or decoder of your own, or override `encode`, `decode`,
-    `model` or `guide` in a subclass. Whatever you write, call the latent site "z" and the observed site "x", and
-    everything else in this package goes on working.
+    `model` or `guide` in a subclass. Whatever you write, call the latent site "z" and the observed site "x", keep the
+    arguments ``model(x, size)`` and ``guide(x)``, and everything else in this package goes on working.
 
     Args:
         shape: Shape of one datum: ``(C, H, W)`` for images with pixels in [0, 1], ``(D,)`` for vectors.
@@ -75,7 +77,14 @@ class BetaVAE(nn.Module):
         decoder: A module from latents ``(B, K)`` to likelihood parameters ``(B, *shape)``, in place of the network's.
 
     Raises:
-        ValueError: A number is out of range or a name unknown.
+        ValueError: A number is out of range, a name unknown, or the prior's event shape is not ``(K,)``.
+        TypeError: The prior is no module or function.
+
+    Attributes:
+        settings: What the constructor was given, as plain data.
+        custom: The class names of the parts that were given as objects, which ``settings`` cannot rebuild.
+
+    Source: Higgins et al., β-VAE, https://openreview.net/forum?id=Sy2fzU9gl
 
     >>> vae = BetaVAE((1, 28, 28), latent_dim=10, beta=6.0)
     >>> vae.encode(torch.zeros(5, 1, 28, 28)).event_shape
@@ -103,43 +112,37 @@ class BetaVAE(nn.Module):
         self.shape = tuple(int(side) for side in shape)
         if len(self.shape) not in (1, 3) or min(self.shape) < 1:
             raise ValueError(f"shape is (C, H, W) for images or (D,) for vectors, got {tuple(shape)}")
-        if latent_dim < 1:
+        self.latent_dim = index(latent_dim)
+        if self.latent_dim < 1:
             raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
-        self.latent_dim = latent_dim
+        pair = NETWORKS[check("network", network, NETWORKS)]
+        widths = pair.hidden if hidden is None else tuple(index(width) for width in hidden)
+        if any(width < 1 for width in widths):
+            raise ValueError(f"hidden widths must be at least 1, got {widths}")
         self.name = f"beta_vae_{next(_instances)}"
         self.register_buffer("_beta", torch.tensor(1.0), persistent=False)
         self.beta = beta
 
-        pair = NETWORKS[check("network", network, NETWORKS)]
-        hidden = pair.hidden if hidden is None else tuple(hidden)
-        if any(width < 1 for width in hidden):
-            raise ValueError(f"hidden widths must be at least 1, got {hidden}")
-        if isinstance(likelihood, str):
-            self.likelihood: nn.Module = likelihoods.build(likelihood, self.shape, scale=scale, mean_link=mean_link)
-        else:
-            self.likelihood = likelihood
+        self.likelihood = _likelihood(likelihood, self.shape, scale, mean_link)
         outputs = getattr(self.likelihood, "outputs_per_value", 1)
         self.parameter_shape = (self.shape[0] * outputs, *self.shape[1:])
-        self.prior = StandardNormal(latent_dim) if prior is None else prior
-        self.encoder = pair.encoder(self.shape, latent_dim, hidden) if encoder is None else encoder
-        self.decoder = pair.decoder(latent_dim, self.parameter_shape, hidden) if decoder is None else decoder
+        self.prior = StandardNormal(self.latent_dim) if prior is None else _checked(prior, self.latent_dim)
+        self.encoder = pair.encoder(self.shape, self.latent_dim, widths) if encoder is None else encoder
+        self.decoder = pair.decoder(self.latent_dim, self.parameter_shape, widths) if decoder is None else decoder
+
+        given = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder}
+        self.custom = {part: _class_name(thing) for part, thing in given.items() if not isinstance(thing, str | None)}
+        if type(self) is not BetaVAE:
+            self.custom["model"] = _class_name(self)
         self.settings: dict[str, Any] = {
             "shape": list(self.shape),
-            "latent_dim": latent_dim,
+            "latent_dim": self.latent_dim,
             "network": network,
-            "hidden": list(hidden),
+            "hidden": list(widths),
             "likelihood": likelihood if isinstance(likelihood, str) else "custom",
             "scale": scale,
             "mean_link": getattr(self.likelihood, "mean_link", None),
         }
-
-    @property
-    def custom(self) -> dict[str, str]:
-        """The parts that are not this package's, each with the name of its class: `settings` cannot rebuild those."""
-        parts = {"model": self, "likelihood": self.likelihood, "prior": self.prior}
-        parts |= {"encoder": self.encoder, "decoder": self.decoder}
-        names = {part: _class_name(thing) for part, thing in parts.items()}
-        return {part: name for part, name in names.items() if not name.startswith(__package__ + ".")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Give a copy a name of its own: two models of one name in Pyro's parameter store would train only one."""
@@ -154,14 +157,19 @@ class BetaVAE(nn.Module):
     @beta.setter
     def beta(self, value: float | Tensor) -> None:
         beta = torch.as_tensor(value, dtype=self._beta.dtype, device=self._beta.device)
-        if not (beta.detach() >= 0 and beta.detach().isfinite()):
-            raise ValueError(f"beta must be a number of at least 0, got {beta.item()}")
-        self._beta = beta
+        if beta.numel() != 1 or not (beta.detach() >= 0 and beta.detach().isfinite()):
+            raise ValueError(f"beta must be a number of at least 0, got {beta.tolist()}")
+        self._beta = beta if beta.requires_grad else beta.clone().reshape(())
+
+    @property
+    def beta_value(self) -> float:
+        """β as a plain number, with the fewest digits that its 32 bits need."""
+        return float(str(np.float32(self._beta.item())))
 
     @property
     def beta_norm(self) -> float:
         """β·K/M for K latents and M values a datum: the weight if both terms of the loss were means."""
-        return float(self.beta) * self.latent_dim / prod(self.shape)
+        return self.beta_value * self.latent_dim / prod(self.shape)
 
     def encode(self, x: Tensor) -> dist.TorchDistribution:
         """q(z | x), event shape ``(K,)``, of data ``(B, *shape)``."""
@@ -212,7 +220,7 @@ class BetaVAE(nn.Module):
         """Weigh the log-probability of the latent site by β, 0 included.
 
         `poutine.scale` refuses 0, so at 0 a mask takes its place; both are always there, so that a warm-up from 0 does
-        not change the program.
+        not change the program. (Above 0 the derivative of the loss in β is the KL; the mask makes it 0 at 0 itself.)
         """
         positive = self.beta > 0
         with poutine.mask(mask=positive), poutine.scale(scale=torch.where(positive, self.beta, 1.0)):
@@ -222,3 +230,34 @@ class BetaVAE(nn.Module):
 def _class_name(thing: object) -> str:
     named = thing if hasattr(thing, "__qualname__") else type(thing)
     return f"{named.__module__}.{named.__qualname__}"
+
+
+def beta_of_norm(beta_norm: float, latent_dim: int, shape: Sequence[int]) -> float:
+    """The β whose β_norm = β·K/M is given, for K latents and data of M values."""
+    return beta_norm * prod(shape) / latent_dim
+
+
+def _likelihood(
+    likelihood: str | nn.Module, shape: tuple[int, ...], scale: float | None, mean_link: str | None
+) -> nn.Module:
+    if isinstance(likelihood, str):
+        return likelihoods.build(likelihood, shape, scale=scale, mean_link=mean_link)
+    if scale is not None or mean_link is not None:
+        raise ValueError("scale and mean_link are for a likelihood given by its name; set them on the module")
+    return likelihood
+
+
+def _checked(prior: Callable[[], dist.TorchDistribution], latent_dim: int) -> Callable[[], dist.TorchDistribution]:
+    if isinstance(prior, torch.distributions.Distribution) or not callable(prior):
+        kind = type(prior).__name__
+        raise TypeError(
+            f"prior must be a module or function that returns a distribution, got {kind}; pass lambda: prior"
+        )
+    with torch.no_grad():
+        p = prior()
+    if tuple(p.event_shape) != (latent_dim,) or p.batch_shape:
+        raise ValueError(
+            f"prior must have event shape ({latent_dim},) and no batch shape, got event {tuple(p.event_shape)} and "
+            f"batch {tuple(p.batch_shape)}; .to_event(1) turns a batch into an event"
+        )
+    return prior

@@ -81,9 +81,10 @@ def reconstructions(originals: Tensor, images: Tensor, columns: int = 10) -> Fig
     if images.dim() == 2:
         return _vector_reconstructions(originals, images)
     columns = min(columns, len(images))
+    originals, images = _whole_rows(originals, columns), _whole_rows(images, columns)
     blocks = len(images) // columns
-    pairs = torch.stack([originals[: blocks * columns].unflatten(0, (blocks, columns)),
-                         images[: blocks * columns].unflatten(0, (blocks, columns))], dim=1)  # fmt: skip
+    pairs = torch.stack([originals.unflatten(0, (blocks, columns)),
+                         images.unflatten(0, (blocks, columns))], dim=1)  # fmt: skip
     figure, (panel,) = _panels(1, 2 * blocks, columns, images.shape[-2:])
     _show(panel, pairs.flatten(0, 1))
     panel.set_xticks([])
@@ -96,9 +97,10 @@ def samples(images: Tensor, data: Tensor | None = None, columns: int = 10) -> Fi
     if images.dim() == 2:
         return _vector_samples(images, data)
     columns = min(columns, len(images))
+    images = _whole_rows(images, columns)
     rows = len(images) // columns
     figure, (panel,) = _panels(1, rows, columns, images.shape[-2:])
-    _show(panel, images[: rows * columns].unflatten(0, (rows, columns)))
+    _show(panel, images.unflatten(0, (rows, columns)))
     panel.set_xticks([])
     panel.set_yticks([])
     return figure
@@ -137,6 +139,12 @@ def _panels(
     for panel in panels[blocks:]:
         panel.set_axis_off()
     return figure, panels[:blocks]
+
+
+def _whole_rows(images: Tensor, columns: int) -> Tensor:
+    """The pictures, with white ones behind them that fill the last row."""
+    missing = -len(images) % columns
+    return torch.cat([images, images.new_ones(missing, *images.shape[1:])])
 
 
 def _show(panel: Axes, grid: Tensor) -> AxesImage:

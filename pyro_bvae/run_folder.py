@@ -15,17 +15,23 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from .files import replacing
+
 __all__ = ["FORMAT", "RunFolder"]
 
 FORMAT = "pyro-bvae run 1"
-CONTENT = {"config.json", "history.jsonl", "checkpoint.pt", "checkpoints", "figures"}
+# what a run writes beside its config; a user's own files in the folder are not touched
+PICTURES = ("traversal", "reconstructions", "samples", "curves")
+WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz"]
+WRITTEN += [f"figures/{name}.*" for name in PICTURES]
+# what every config.json says
+KEYS = {"format", "dataset", "can_be_loaded", "fingerprint", "custom", "beta", "shape", "likelihood", "command"}
 
 
 class RunFolder:
@@ -64,7 +70,7 @@ class RunFolder:
             self.read_config()  # another program's config.json is not ours to overwrite
             if not overwrite:
                 raise FileExistsError(f"{self.path} holds a run: --resume it, --overwrite it, or name another --out")
-            self._clear()
+            self._clear()  # the old config stays until the new one replaces it: a kill in between can start again
         elif self._strangers():
             raise FileExistsError(f"{self.path} holds other files, like {self._strangers()[0]}: name another --out")
         self.path.mkdir(parents=True, exist_ok=True)
@@ -72,7 +78,8 @@ class RunFolder:
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Write config.json."""
-        self._write("config.json", json.dumps(config, indent=2, ensure_ascii=False).encode() + b"\n")
+        text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
+        self._write("config.json", text.encode() + b"\n")
 
     def read_config(self) -> dict[str, Any]:
         """The settings of the run.
@@ -89,12 +96,16 @@ class RunFolder:
             raise ValueError(f"{self.path / 'config.json'} is damaged: {error}") from error
         if not isinstance(config, dict) or config.get("format") != FORMAT:
             raise ValueError(f"{self.path / 'config.json'} is not of the format {FORMAT!r}")
+        if not config.keys() >= KEYS:
+            raise ValueError(
+                f"{self.path / 'config.json'} is damaged: it lacks {', '.join(sorted(KEYS - config.keys()))}"
+            )
         return config
 
     def append(self, record: dict[str, Any]) -> None:
         """Add one line to the history."""
         with open(self.path / "history.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def read_history(self) -> list[dict[str, Any]]:
         """The lines of the history; a last line that a kill cut short is left out.
@@ -113,9 +124,20 @@ class RunFolder:
                     raise ValueError(f"{path} is damaged at line {number}: {error}") from error
         return records
 
-    def cut_history(self, step: int, every: int) -> list[dict[str, Any]]:
-        """Keep what an uninterrupted run would hold at ``step``: lines up to it that are a multiple of ``every``."""
-        kept = [record for record in self.read_history() if record["step"] <= step and record["step"] % every == 0]
+    def cut_history(self, step: int, every: int, finished: bool) -> list[dict[str, Any]]:
+        """Keep what an uninterrupted run would hold at ``step``.
+
+        Args:
+            step: Lines beyond it go.
+            every: Only lines at a multiple of it stay.
+            finished: Whether the run ends at ``step``, which then has a line in any case.
+
+        Returns:
+            The lines that stay.
+        """
+        last = step if finished else -1
+        lines = [record for record in self.read_history() if record["step"] <= step]
+        kept = [record for record in lines if record["step"] % every == 0 or record["step"] == last]
         self._write("history.jsonl", "".join(json.dumps(record) + "\n" for record in kept).encode())
         return kept
 
@@ -151,7 +173,7 @@ class RunFolder:
         try:
             with warnings.catch_warnings(action="ignore"):
                 state = torch.load(path, map_location=device, weights_only=True)
-        except OSError:
+        except (OSError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever the bytes of a damaged file make torch's reader raise
             reason = "it holds objects other than plain data" if "weights_only" in str(error) else "it cannot be read"
@@ -165,28 +187,21 @@ class RunFolder:
         return [int(file.stem.split("-")[1]) for file in self._numbered_checkpoints()]
 
     def _write(self, name: str, content: bytes) -> None:
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        try:
+        with replacing(self.path / name) as partial:
             partial.write_bytes(content)
-            os.replace(partial, path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
 
     def _strangers(self) -> list[str]:
         """Names in the folder that a run killed at its very start could not have left."""
         found = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
-        return sorted(found - {"config.json.partial"})
+        return sorted(found - {"config.partial.json"})
 
     def _clear(self) -> None:
-        for name in CONTENT:
-            path = self.path / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for pattern in WRITTEN:
+            for file in self.path.glob(pattern):
+                file.unlink()
 
     def _numbered_checkpoints(self) -> list[Path]:
-        return sorted((self.path / "checkpoints").glob("step-*.pt"))
+        return sorted((self.path / "checkpoints").glob("step-[0-9]*.pt"))
 
 
 def _numbered(step: int) -> str:

@@ -45,7 +45,7 @@ class Run:
         """
         if self._dataset is None:
             config = self.config
-            if config["source"] == "in memory":
+            if not config["can_be_loaded"]:
                 raise ValueError(f"the dataset {config['dataset']!r} was in memory and is not stored in the run")
             found = datasets.load(
                 config["dataset"], config["data_root"], image_size=config["image_size"], grey=config["grey"]
@@ -71,6 +71,9 @@ def load_run(
         device: Where the model goes.
         at: A step that has a numbered checkpoint, in place of the latest.
 
+    Returns:
+        The run, with the β that training had at that step.
+
     Raises:
         FileNotFoundError: No run, or no such checkpoint.
         ValueError: Damaged files, another format, a class that only you have, or a model that does not fit.
@@ -79,6 +82,7 @@ def load_run(
     config = folder.read_config()
     state = folder.load(at, device)
     vae = _rebuild(config) if model is None else model
+    vae.beta = state["beta"]
     try:
         vae.load_state_dict(state["model"])
     except RuntimeError as error:

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from math import ceil, isfinite
+from operator import index
 from typing import Any
+
+import torch
+from pyro.infer import ELBO
 
 from .datasets import Dataset
 from .model import BetaVAE
@@ -16,8 +20,8 @@ from .run_folder import FORMAT
 
 __all__ = ["SettingsError", "TrainingSettings", "check_same", "config_of"]
 
-LENGTH = {"epochs", "steps"}  # what a resumed run may change
-NOT_SETTINGS = LENGTH | {"command", "resumed", "versions"}
+LENGTH = ("epochs", "steps")  # what a resumed run may change
+NOT_SETTINGS = {*LENGTH, "beta_norm", "command", "resumed", "ran_on", "versions"}
 
 
 class SettingsError(ValueError):
@@ -45,6 +49,9 @@ class TrainingSettings:
     keep: int | str = 0
 
     def __post_init__(self) -> None:
+        for name in ("lr_warmup", "batch_size", "epochs", "steps", "seed", "eval_every", "checkpoint_every"):
+            if getattr(self, name) is not None:  # plain numbers, so that json can write them
+                object.__setattr__(self, name, index(getattr(self, name)))
         check("optimizer", self.optimizer, OPTIMIZERS)
         if not (self.lr > 0 and isfinite(self.lr)):
             raise ValueError(f"lr must be a positive number, got {self.lr}")
@@ -75,7 +82,9 @@ class TrainingSettings:
         return self.steps if self.steps is not None else (self.epochs or 0) * self.steps_per_epoch(size)
 
 
-def config_of(vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, command: str | None) -> dict[str, Any]:
+def config_of(
+    vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO, device: torch.device, command: str | None
+) -> dict[str, Any]:
     """All it takes to repeat a fit, as plain data: the content of config.json."""
     packages = ("pyro-bvae", "pyro-ppl", "torch", "numpy")
     return {
@@ -86,14 +95,17 @@ def config_of(vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, comman
         "grey": False,
         **dataset.options,
         "source": dataset.source,
+        "can_be_loaded": bool(dataset.options),
         "fingerprint": dataset.fingerprint,
         "train_images": len(dataset.train),
         "held_out_images": len(dataset.held_out),
         **vae.settings,
         "custom": vae.custom,
-        "beta": float(f"{float(vae.beta):.7g}"),  # the float that was given, not its float32 digits
+        "beta": vae.beta_value,
         "beta_norm": vae.beta_norm,
+        "elbo": f"{type(elbo).__name__}(num_particles={elbo.num_particles})",
         **asdict(settings),
+        "ran_on": str(device),
         "command": command,
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
     }

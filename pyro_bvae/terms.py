@@ -10,7 +10,7 @@ Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,8 +22,19 @@ from torch.distributions import kl_divergence
 
 from .datasets import pixels
 from .model import BetaVAE
+from .randomness import own_generator
 
-__all__ = ["ACTIVE_ABOVE", "MeanTerms", "Terms", "at_rest", "batches", "mean_terms", "terms", "terms_of_traces"]
+__all__ = [
+    "ACTIVE_ABOVE",
+    "MeanTerms",
+    "Terms",
+    "at_rest",
+    "batches",
+    "count_active",
+    "mean_terms",
+    "terms",
+    "terms_of_traces",
+]
 
 ACTIVE_ABOVE = 0.01  # nats of mean KL above which a latent is active, everywhere in this package
 
@@ -53,7 +64,12 @@ class MeanTerms:
     @property
     def active_units(self) -> int | None:
         """How many latents have a mean KL above 0.01 nats."""
-        return None if self.kl_per_latent is None else sum(kl > ACTIVE_ABOVE for kl in self.kl_per_latent)
+        return count_active(self.kl_per_latent)
+
+
+def count_active(kl_per_latent: Sequence[float] | None) -> int | None:
+    """How many latents have a mean KL above 0.01 nats; None where it is not defined."""
+    return None if kl_per_latent is None else sum(kl > ACTIVE_ABOVE for kl in kl_per_latent)
 
 
 def terms(vae: BetaVAE, x: Tensor) -> Terms:
@@ -120,15 +136,14 @@ def batches(vae: BetaVAE, data: Tensor, batch_size: int) -> Iterator[tuple[Tenso
 @contextmanager
 def at_rest(vae: BetaVAE, seed: int) -> Iterator[None]:
     """Evaluate a model: no gradients, evaluation mode, draws from ``seed``; everything is put back at the end."""
-    device, training = vae.beta.device, vae.training
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad():
-        torch.manual_seed(seed)
+    modes = {module: module.training for module in vae.modules()}
+    with own_generator(seed, vae.beta.device), torch.no_grad():
         vae.eval()
         try:
             yield
         finally:
-            vae.train(training)
+            for module, training in modes.items():
+                module.training = training
 
 
 def _kl_per_latent(q: dist.TorchDistribution, p: dist.TorchDistribution, z: Tensor) -> Tensor | None:

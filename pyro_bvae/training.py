@@ -25,6 +25,7 @@ from torch import Tensor
 
 from .datasets import Dataset, pixels
 from .model import BetaVAE
+from .randomness import generator_state, set_generator_state
 from .run_folder import FORMAT
 from .schedules import LinearWarmup
 from .settings import TrainingSettings
@@ -116,8 +117,9 @@ class Training:
         """One line of the history: the training terms since the last line, and those of the held-out images now.
 
         Raises:
-            FloatingPointError: A held-out term is NaN or infinite.
+            FloatingPointError: A parameter or a held-out term is NaN or infinite.
         """
+        self.check_finite()
         held_out = mean_terms(self.vae, self.held_out)
         if not isfinite(held_out.elbo):
             what = f"distortion is {held_out.distortion} and rate {held_out.rate}"
@@ -146,16 +148,20 @@ class Training:
                 raise FloatingPointError(f"the parameter {name} is not finite after step {self.step}; lower --lr")
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds."""
-        device = self.images.device
+        """What a checkpoint holds: plain data and tensors.
+
+        Raises:
+            FloatingPointError: A parameter is not finite; such a state is not worth keeping.
+        """
+        self.check_finite()
         return {
             "format": FORMAT,
             "step": self.step,
             "seconds": self.seconds,
+            "beta": self.vae.beta_value,
             "model": self.vae.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
-            "rng_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+            "rng": generator_state(self.images.device),
             "interval": {"sums": self._sums, "count": self._count, "since": self._since},
         }
 
@@ -163,11 +169,10 @@ class Training:
         """Go on from a checkpoint."""
         device = self.images.device
         self.step, self.seconds = state["step"], state["seconds"]
+        self.vae.beta = state["beta"]
         self.vae.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"].cpu())
-        if device.type == "cuda" and state["rng_cuda"] is not None:
-            torch.cuda.set_rng_state(state["rng_cuda"].cpu(), device)
+        set_generator_state(state["rng"], device)
         interval = state["interval"]
         self._sums, self._count, self._since = interval["sums"].to(device), interval["count"], interval["since"]
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .codes import encode
+from .codes import encode, prior_mean
 from .generation import images_of, sample
 from .model import BetaVAE
 from .names import BASES, check
@@ -71,10 +72,10 @@ def base(vae: BetaVAE, data: Tensor, kind: str = "image", *, image: int = 0, cou
         ValueError: An unknown kind, or an index that is out of range.
     """
     check("base", kind, BASES)
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
+    if count < 1 or (kind == "prior" and count > 1):
+        raise ValueError(f"count must be at least 1, and 1 for the prior's one mean, got {count}")
     if kind == "prior":
-        return Base(vae.prior().mean.detach().cpu().reshape(1, -1), None)
+        return Base(prior_mean(vae)[None], None)
     if kind == "random-z":
         return Base(sample(vae, count, seed=seed)[0], None)
     if kind == "image" and not 0 <= image <= len(data) - count:
@@ -146,6 +147,8 @@ def traverse(
     for latent in latents:
         if not 0 <= latent < dim:
             raise ValueError(f"latents must lie in 0 to {dim - 1}, got {latent}")
+    if not (isfinite(low) and isfinite(high)):
+        raise ValueError(f"the range must be finite, got {low} to {high}")
     values = torch.from_numpy(np.linspace(low, high, columns, dtype=np.float32))  # torch's own misses 0 by 3e-8
     codes = sweep(start.codes, latents, values)
     return Traversal(

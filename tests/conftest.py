@@ -1,4 +1,4 @@
-"""What every test starts from: a seed, an empty parameter store, Pyro's validation on, two threads at most."""
+"""What every test starts from: a seed, an empty parameter store, Pyro's validation on."""
 
 from __future__ import annotations
 

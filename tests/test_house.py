@@ -18,12 +18,13 @@ from pyro_bvae.datasets import SOURCES
 ROOT = Path(__file__).parents[1]
 # each module imports only from rows above its own
 ROWS = [
-    ["names", "schedules", "networks", "run_folder", "interrupts"],
-    ["likelihoods", "datasets"],
+    ["names", "schedules", "networks", "files", "interrupts", "randomness"],
+    ["likelihoods", "datasets", "run_folder"],
     ["model"],
     ["terms", "runs", "settings"],
-    ["training", "codes", "generation"],
-    ["fitting", "traversal", "evaluation"],
+    ["training", "checks", "codes"],
+    ["fitting", "generation"],
+    ["traversal", "evaluation"],
     ["plots"],
     ["callbacks"],
 ]

@@ -8,17 +8,19 @@ import resource
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from pyro_bvae import BetaVAE, fit, load_run
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.run_folder import FORMAT, RunFolder
+from pyro_bvae.run_folder import FORMAT, KEYS, RunFolder
 from pyro_bvae.runs import Run
 
-CONFIG = {"format": FORMAT}
+CONFIG = dict.fromkeys(KEYS) | {"format": FORMAT}
 
 
 def test_a_run_comes_back_from_its_folder(digits_run: Run, digits: Dataset) -> None:
@@ -87,15 +89,49 @@ def test_a_folder_with_other_files_is_never_touched(overwrite: bool, tmp_path: P
 
 def test_overwriting_leaves_files_of_the_users_own(tmp_path: Path) -> None:
     RunFolder(tmp_path).start(CONFIG)
-    (tmp_path / "notes.txt").write_text("look at latent 3")
+    (tmp_path / "figures").mkdir()
+    own = [tmp_path / "notes.txt", tmp_path / "figures" / "poster.png"]
+    for file in [*own, tmp_path / "figures" / "traversal.png", tmp_path / "codes.npz"]:
+        file.write_text("look at latent 3")
     RunFolder(tmp_path).start(CONFIG, overwrite=True)
-    assert (tmp_path / "notes.txt").exists()
+    assert {file for file in tmp_path.rglob("*") if file.is_file()} == {*own, tmp_path / "config.json"}
+
+
+def test_a_kill_while_overwriting_leaves_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RunFolder(tmp_path).start(CONFIG)
+    (tmp_path / "history.jsonl").write_text("")
+    (tmp_path / "checkpoint.pt").write_text("")
+    for survivors in (1, 0):
+        monkeypatch.setattr(Path, "unlink", die_after(1 - survivors, Path.unlink))
+        with pytest.raises(KeyboardInterrupt):
+            RunFolder(tmp_path).start(CONFIG, overwrite=True)
+        monkeypatch.undo()
+        assert RunFolder(tmp_path).read_config() == CONFIG
+    RunFolder(tmp_path).start(CONFIG, overwrite=True)
+
+
+def die_after(calls: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, killed when it is called once more than so often."""
+    left = iter(range(calls))
+
+    def dying(*arguments: Any, **options: Any) -> Any:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return function(*arguments, **options)
+
+    return dying
+
+
+def test_a_config_that_lacks_something_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"format": FORMAT}))
+    with pytest.raises(ValueError, match="is damaged: it lacks beta, can_be_loaded"):
+        load_run(tmp_path)
 
 
 def test_a_last_line_cut_short_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"ste')
     assert RunFolder(tmp_path).read_history() == [{"step": 1}, {"step": 2}]
-    assert RunFolder(tmp_path).cut_history(1, every=1) == [{"step": 1}]
+    assert RunFolder(tmp_path).cut_history(1, every=1, finished=False) == [{"step": 1}]
     (tmp_path / "history.jsonl").write_text('{"ste\n{"step": 2}\n')
     with pytest.raises(ValueError, match="is damaged at line 1"):
         RunFolder(tmp_path).read_history()
@@ -184,4 +220,4 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
     assert done.stdout == "File too large\n"
     assert load_run(tmp_path / "run").step == 2
-    assert not list((tmp_path / "run").glob("*.partial"))
+    assert not list((tmp_path / "run").glob("*partial*"))

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyro
 import pytest
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor
 from pyro_bvae import BetaVAE, Callback, fit, load_run
 from pyro_bvae.datasets import Dataset, pixels
 from pyro_bvae.interrupts import Interrupted
+from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.run_folder import RunFolder
 from pyro_bvae.schedules import LinearWarmup
 from pyro_bvae.settings import SettingsError, TrainingSettings
@@ -102,7 +104,7 @@ def test_resume_equals_the_uninterrupted_run(stop: int, optimizer: str, images: 
     assert same_parameters(whole.model, parts.model)
     assert without_timings(whole.history) == without_timings(parts.history)
     one, other = (RunFolder(tmp_path / name).load() for name in ("whole", "parts"))
-    assert torch.equal(one["rng"], other["rng"])
+    assert torch.equal(one["rng"]["cpu"], other["rng"]["cpu"])
     assert without_timings(RunFolder(tmp_path / "parts").read_history()) == without_timings(whole.history)
 
 
@@ -182,7 +184,7 @@ def test_warm_up_of_the_learning_rate_ends_at_the_learning_rate(images: Dataset)
     assert seen == pytest.approx([0.01, 0.02, 0.03, 0.04, 0.04, 0.04])
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous-bernoulli", "gaussian", "gaussian-learned"])
+@pytest.mark.parametrize("likelihood", list(LIKELIHOODS))
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_every_likelihood_learns_with_every_network(likelihood: str, network: str) -> None:
     ramp = torch.linspace(0, 1, 16).expand(40, 1, 16, 16)
@@ -257,6 +259,81 @@ def test_ctrl_c_finishes_the_step_and_saves(images: Dataset, tmp_path: Path) -> 
     assert without_timings(resumed.history) == without_timings(whole.history)
 
 
+def test_ctrl_c_while_scoring_saves_too(images: Dataset, tmp_path: Path) -> None:
+    class CtrlC(Callback):
+        def on_record(self, record: dict[str, Any]) -> None:
+            if record["step"] == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+
+    with pytest.raises(Interrupted):
+        fit(new_vae(), images, steps=9, eval_every=1, checkpoint_every=100, out=tmp_path, callbacks=[CtrlC()])
+    assert RunFolder(tmp_path).load()["step"] == 5
+
+
+def test_a_run_stopped_at_its_new_end_gets_its_last_line(images: Dataset, tmp_path: Path) -> None:
+    class CtrlC(Callback):
+        def on_step(self, training: Training) -> None:
+            if training.step == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+
+    options = {"eval_every": 4, "out": tmp_path}
+    with pytest.raises(Interrupted):
+        fit(new_vae(), images, steps=9, callbacks=[CtrlC()], **options)
+    run = fit(new_vae(), images, steps=5, resume=True, **options)
+    assert [record["step"] for record in run.history] == [4, 5]
+    assert without_timings(run.history) == without_timings(fit(new_vae(), images, steps=5, eval_every=4).history)
+
+
+class WarmUp(Callback):
+    def on_step(self, training: Training) -> None:
+        training.vae.beta = LinearWarmup(4.0, steps=8)(training.step)
+
+
+def from_zero() -> BetaVAE:
+    vae = new_vae()
+    vae.beta = 0.0
+    return vae
+
+
+def test_a_schedule_of_beta_is_resumed(images: Dataset, tmp_path: Path) -> None:
+    whole = fit(from_zero(), images, steps=9, callbacks=[WarmUp()])
+    part = fit(from_zero(), images, steps=5, callbacks=[WarmUp()], out=tmp_path)
+    assert load_run(tmp_path).model.beta == 2.5
+    resumed = fit(part.model, images, steps=9, callbacks=[WarmUp()], out=tmp_path, resume=True)
+    assert same_parameters(whole.model, resumed.model)
+    assert resumed.config["beta"] == 0.0
+
+
+class Shaky(BetaVAE):
+    """Networks that behave otherwise in training, a part that is frozen in evaluation mode, a learned scale."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 16, 16), 3, hidden=(20,), beta=4.0, likelihood="gaussian-optimal")
+        norm, frozen = torch.nn.BatchNorm1d(256), torch.nn.BatchNorm1d(256)
+        layers = [torch.nn.Flatten(), norm, frozen.eval(), torch.nn.Dropout(0.2), torch.nn.Unflatten(1, (1, 16, 16))]
+        self.front = torch.nn.Sequential(*layers)
+
+    def encode(self, x: Tensor) -> torch.distributions.Distribution:
+        return super().encode(self.front(x))
+
+
+def test_modes_and_buffers_of_networks_are_resumed(images: Dataset, tmp_path: Path) -> None:
+    def shaky() -> BetaVAE:
+        torch.manual_seed(0)
+        return Shaky()
+
+    whole = fit(shaky(), images, steps=9, batch_size=27)
+    fit(shaky(), images, steps=4, batch_size=27, out=tmp_path)
+    parts = fit(shaky(), images, steps=9, batch_size=27, out=tmp_path, resume=True)
+    one, other = whole.model.state_dict(), parts.model.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert [module.training for module in parts.model.front] == [True, True, False, True, True]
+    assert one["front.2.num_batches_tracked"] == 0
+    assert one["likelihood.variance"] > 0
+
+
 def test_fit_works_outside_the_main_thread(images: Dataset) -> None:
     runs = []
     thread = threading.Thread(target=lambda: runs.append(fit(new_vae(), images, steps=3)))
@@ -278,9 +355,9 @@ def test_a_kill_at_any_moment_leaves_a_run_that_resumes(tmp_path: Path) -> None:
             eval_every=1, checkpoint_every=1, out=sys.argv[1], resume=len(sys.argv) > 3)
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "run"), "100000"]
-    (tmp_path / "run").mkdir()
-    for delay in (0.0, 0.1, 1.0, 2.5):
-        process = subprocess.Popen([*command, "resume"], stdout=subprocess.PIPE)
+    for delay in (0.0, 0.1, 1.5, 2.5):
+        resume = ["resume"] * (tmp_path / "run" / "config.json").exists()
+        process = subprocess.Popen([*command, *resume], stdout=subprocess.PIPE)
         process.stdout.readline()
         time.sleep(delay)
         process.kill()
@@ -290,6 +367,10 @@ def test_a_kill_at_any_moment_leaves_a_run_that_resumes(tmp_path: Path) -> None:
     assert step > 0
     command[-1] = str(step + 2)
     subprocess.run([*command, "resume"], check=True, capture_output=True)
+    command[-2] = str(tmp_path / "whole")
+    subprocess.run(command, check=True, capture_output=True)
+    one, other = (RunFolder(tmp_path / name).load()["model"] for name in ("run", "whole"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
     history = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
     assert [record["step"] for record in history] == list(range(1, step + 3))
 
@@ -343,6 +424,52 @@ def test_a_parameter_that_fit_would_not_train_is_refused(images: Dataset) -> Non
 
     with pytest.raises(ValueError, match=r"pyro.param\('stray'\) is none of them"):
         fit(Stray((1, 16, 16), 3), images, steps=1)
+
+
+def test_a_second_latent_site_is_refused(images: Dataset) -> None:
+    class TwoSites(BetaVAE):
+        def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
+            pyro.sample("w", pyro.distributions.Normal(0.0, 1.0))
+            return super().model(x, size)
+
+        def guide(self, x: Tensor) -> Tensor:
+            pyro.sample("w", pyro.distributions.Normal(0.0, 1.0))
+            return super().guide(x)
+
+    with pytest.raises(ValueError, match="a latent site 'w' is in no reported term"):
+        fit(TwoSites((1, 16, 16), 3), images, steps=1)
+
+
+def test_a_mistake_in_the_programs_leaves_the_old_run_alone(images: Dataset, tmp_path: Path) -> None:
+    class Broken(BetaVAE):
+        def encode(self, x: Tensor) -> torch.distributions.Distribution:  # noqa: ARG002
+            raise RuntimeError("no such layer")
+
+    fit(new_vae(), images, steps=2, out=tmp_path)
+    with pytest.raises(RuntimeError, match="no such layer"):
+        fit(Broken((1, 16, 16), 3), images, steps=2, out=tmp_path, overwrite=True)
+    assert load_run(tmp_path).step == 2
+
+
+def test_another_elbo_is_stored_and_must_be_the_same(images: Dataset, tmp_path: Path) -> None:
+    fit(new_vae(), images, steps=2, out=tmp_path, elbo=Trace_ELBO(num_particles=3))
+    with pytest.raises(SettingsError, match="elbo is 'Trace_ELBO.num_particles=3.' in the run"):
+        fit(new_vae(), images, steps=4, out=tmp_path, resume=True)
+
+
+def test_numbers_of_numpy_are_numbers(images: Dataset, tmp_path: Path) -> None:
+    vae = BetaVAE((1, 16, 16), np.int64(3), hidden=[np.int64(5)])
+    assert fit(vae, images, steps=np.int64(2), seed=np.int64(3), out=tmp_path).step == 2
+    assert load_run(tmp_path).config["seed"] == 3
+
+
+def test_the_digits_of_beta_survive(images: Dataset, tmp_path: Path) -> None:
+    for number, beta in enumerate((1 / 3, 0.1, 6.0, 1e-8, 123456.789)):
+        vae = BetaVAE((1, 16, 16), 3, beta=beta)
+        fit(vae, images, steps=1, out=tmp_path / str(number))
+        again = BetaVAE((1, 16, 16), 3, beta=load_run(tmp_path / str(number)).config["beta"])
+        assert torch.equal(again.beta, vae.beta)
+        assert len(repr(vae.beta_value)) <= 12
 
 
 @pytest.mark.parametrize(

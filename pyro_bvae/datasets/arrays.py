@@ -5,11 +5,8 @@ An npz holds ``images`` and, where there are any, ``labels`` (N), ``factors`` (N
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-from zlib import error as zlib_error
 
 import numpy as np
 import torch
@@ -38,7 +35,7 @@ def load_npz(path: Path) -> Dataset:
         _images(path, arrays["images"]),
         labels=_integers(path, "labels", arrays.get("labels")),
         factors=_integers(path, "factors", arrays.get("factors")),
-        factor_names=None if names is None else [str(name) for name in np.atleast_1d(names)],
+        factor_names=None if names is None else [str(name) for name in np.atleast_1d(names).astype(str)],
         source=str(path),
     )
 
@@ -62,14 +59,16 @@ def _read(path: Path) -> Any:
         with open(path, "rb") as file:
             loaded = np.load(file, allow_pickle=False)
             return {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else loaded
-    except (ValueError, EOFError, BadZipFile, zlib_error, pickle.UnpicklingError, KeyError) as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever the bytes of a damaged file make numpy's reader raise
         reason = "it holds pickled objects, which are not read" if "pickle" in str(error) else str(error)
         raise ValueError(f"{path} is damaged or no numpy file: {reason}") from error
 
 
 def _images(path: Path, array: np.ndarray) -> Tensor:
     if array.dtype == bool:
-        array = array.astype(np.uint8) * 255
+        array = array.astype(np.uint8) * (1 if array.ndim == 2 else 255)
     if array.dtype.kind not in "f" and array.dtype != np.uint8:
         raise ValueError(f"{path}: images must be uint8 or float, got {array.dtype}; convert with .astype('uint8')")
     if array.ndim == 4 and array.shape[1] > 4 and array.shape[3] <= 4:

@@ -51,6 +51,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         _check_images(self.name, self.images)
+        if self.images.is_floating_point():
+            object.__setattr__(self, "images", self.images.to(torch.get_default_dtype()))
         if self.train is None or self.held_out is None:
             train, held_out = seeded_split(len(self.images))
             object.__setattr__(self, "train", train)
@@ -72,10 +74,12 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of type, shape, values and split: equal for equal data."""
+        """SHA-256 of type, shape, values, labels, factors and split: equal for equal data."""
         digest = hashlib.sha256(f"{self.images.dtype} {tuple(self.images.shape)}".encode())
-        for tensor in (self.images, self.train, self.held_out):
-            digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+        for tensor in (self.images, self.train, self.held_out, self.labels, self.factors):
+            if tensor is None:
+                continue
+            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
         return f"sha256:{digest.hexdigest()}"
 
 

@@ -28,8 +28,8 @@ def load(path: Path, image_size: int | None = None, grey: bool = False) -> Datas
     """
     if not path.is_dir():
         raise FileNotFoundError(f"{path} is not a folder")
-    known = Image.registered_extensions()
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in known)
+    known = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    files = sorted(file for file in path.rglob("[!.]*") if file.suffix.lower() in known)
     if not files:
         raise ValueError(f"no image files under {path}")
     pictures = [_read(file, image_size) for file in files]
@@ -44,8 +44,8 @@ def load(path: Path, image_size: int | None = None, grey: bool = False) -> Datas
     stack = np.stack([np.asarray(picture.convert("L" if one_channel else "RGB")) for picture in pictures])
     images = torch.from_numpy(stack)
     images = images[:, None] if one_channel else images.permute(0, 3, 1, 2).contiguous()  # (N, C, H, W)
-    parents = sorted({file.parent for file in files})
-    labels = torch.tensor([parents.index(file.parent) for file in files]) if len(parents) > 1 else None
+    classes = {folder: label for label, folder in enumerate(sorted({file.parent for file in files}))}
+    labels = torch.tensor([classes[file.parent] for file in files]) if len(classes) > 1 else None
     return Dataset(f"folder:{path}", images, labels=labels, source=str(path))
 
 
@@ -54,7 +54,7 @@ def _read(file: Path, image_size: int | None) -> Image.Image:
         with Image.open(file) as opened:
             picture = ImageOps.exif_transpose(opened)
             picture = _eight_bits(picture)
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{file} is damaged or no image: {error}") from error
     if image_size is None:
         return picture
@@ -63,6 +63,8 @@ def _read(file: Path, image_size: int | None) -> Image.Image:
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """The picture in mode L or RGB. Pillow clips 16 bits to 8 where one would scale them."""
+    if picture.mode == "F":
+        raise ValueError("a picture of floats has no known range; save it as 8 or 16 bits, or as an npy")
     if picture.mode.startswith("I"):
         return Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
     return picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, ClassVar
 
@@ -60,16 +60,19 @@ class LogisticLevels(TorchDistribution):
     @property
     def mean(self) -> Tensor:
         """E x = step · Σ_v P(V ≥ v)."""
-        return STEP * sum(self._at_least(level) for level in range(1, LEVELS))
+        return STEP * self._sum_at_least(lambda level: 1)  # noqa: ARG005
 
     @property
     def variance(self) -> Tensor:
         """E x² − (E x)², with E x² = step² · Σ_v (2v − 1) P(V ≥ v)."""
-        square = STEP**2 * sum((2 * level - 1) * self._at_least(level) for level in range(1, LEVELS))
-        return square - self.mean.square()
+        return STEP**2 * self._sum_at_least(lambda level: 2 * level - 1) - self.mean.square()
 
-    def _at_least(self, level: int) -> Tensor:
-        return torch.sigmoid((self.loc - (level - 0.5) * STEP) / self.scale)
+    def _sum_at_least(self, weight: Callable[[int], float]) -> Tensor:
+        """Σ_v weight(v) P(V ≥ v), one level at a time so that memory stays that of one image."""
+        total = torch.zeros_like(self.loc)
+        for level in range(1, LEVELS):
+            total += weight(level) * torch.sigmoid((self.loc - (level - 0.5) * STEP) / self.scale)
+        return total
 
 
 class Levels(TorchDistribution):
