@@ -30,6 +30,9 @@ MODEL = ("network", "hidden", "latent_dim", "likelihood", "scale", "mean_link")
 LENGTH = ("epochs", "steps")
 SCHEDULE = ("seed", "device", "eval_every", "checkpoint_every", "keep")
 TRAINING = (*LENGTH, "optimizer", "lr", "lr_warmup", "batch_size", *SCHEDULE)
+# what is not taken from a config when another one of these is typed
+BELONGS_TO = {"data_root": "dataset", "image_size": "dataset", "grey": "dataset"}
+BELONGS_TO |= {"hidden": "network", "scale": "likelihood", "mean_link": "likelihood"}
 SETTINGS = (*DATA, *MODEL, "beta", *TRAINING)
 
 
@@ -52,7 +55,9 @@ SETTINGS = (*DATA, *MODEL, "beta", *TRAINING)
 @click.option("--batch-size", type=COUNT, default=128, show_default=True, help="Images a step.")
 @click.option("--epochs", type=COUNT, help="Passes over the training images.  [default: 100]")
 @click.option("--steps", type=COUNT, help="Gradient steps, in place of epochs.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of weights and draws.")
+@click.option(
+    "--seed", type=click.IntRange(min=0, max=2**63 - 1), default=0, show_default=True, help="Seed of weights and draws."
+)
 @device_option
 @click.option("--eval-every", type=COUNT, metavar="STEPS", help="Held-out score and history line.  [default: an epoch]")
 @click.option("--checkpoint-every", type=COUNT, metavar="STEPS", help="Checkpoint.  [default: an epoch]")
@@ -118,8 +123,10 @@ def _settle(ctx: click.Context) -> dict[str, Any]:
         raise click.UsageError("--epochs and --steps set the same length: give one", ctx)
     stored = _stored(options)
     for name in SETTINGS:
-        replaced = {"epochs": "steps", "steps": "epochs"}.get(name, name)
-        if name in stored and not _typed(ctx, name) and not _typed(ctx, replaced):
+        other = {"epochs": "steps", "steps": "epochs"}.get(name, name)
+        owner = BELONGS_TO.get(name, name)
+        changed = _typed(ctx, owner) and options[owner] != stored.get(owner)
+        if name in stored and not (changed or _typed(ctx, name) or _typed(ctx, other)):
             options[name] = stored[name]
     if options["likelihood"] == "custom" or stored.get("custom"):
         raise click.UsageError(f"{stored['custom']} are classes of your own: go on from Python, with fit(...)", ctx)
@@ -213,7 +220,7 @@ def _report(run: Run, out: Path, as_json: bool) -> None:
         f"{last['held_out_distortion']:.2f} + rate {last['held_out_rate']:.2f}){counted}"
     )
     if active == 0:
-        click.echo("no latent is active: the decoder ignores the code; try a lower --beta or a smaller --scale")
+        click.echo("no latent is active, the decoder ignores the code: try a lower --beta, or train for longer")
     click.echo(f"look at {out / 'figures' / 'traversal.png'}, or sweep on: pyro-bvae traverse {shlex.quote(str(out))}")
 
 

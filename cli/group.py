@@ -11,6 +11,8 @@ import click
 
 __all__ = ["main"]
 
+MOST_CHARACTERS = 500
+
 
 class Commands(click.Group):
     """Commands in the order they were added, with errors in one line.
@@ -36,8 +38,10 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("\ninterrupted", err=True)
             ctx.exit(130)
-        except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, OSError, RuntimeError) as error:
-            if isinstance(error, click.exceptions.Exit) or os.environ.get("PYRO_BVAE_TRACEBACK"):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # a traceback helps no one but us, who can ask for it
+            if os.environ.get("PYRO_BVAE_TRACEBACK"):
                 raise
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
@@ -47,10 +51,10 @@ class Commands(click.Group):
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError) or "allocate memory" in str(error):
         return "out of memory: try a smaller --batch-size"
     text = str(error).partition("Trace Shapes:")[0]  # which Pyro adds, for those who write programs
-    text = " ".join(text.split()) or type(error).__name__
+    text = " ".join(text.split())[:MOST_CHARACTERS] or type(error).__name__
     known = isinstance(error, ValueError | TypeError | FloatingPointError | OSError)
     return text if known else f"{type(error).__name__}: {text} (PYRO_BVAE_TRACEBACK=1 shows where)"
 

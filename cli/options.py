@@ -110,7 +110,7 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and no more there."
 )
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws."
+    "--seed", type=click.IntRange(min=0, max=2**63 - 1), default=0, show_default=True, help="Seed of the draws."
 )
 
 

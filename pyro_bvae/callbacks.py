@@ -39,6 +39,7 @@ class Progress(Callback):
         self.lines = lines
         self.as_bar = self.file.isatty() or "ipykernel" in sys.modules
         self._last_look = 0.0
+        self._bar = tqdm(disable=True)
 
     def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
         """Open the bar."""
@@ -50,7 +51,7 @@ class Progress(Callback):
             file=self.file,
             disable=not self.as_bar,
             dynamic_ncols=True,
-            leave=True,
+            bar_format="{percentage:3.0f}% |{bar:10}| {n_fmt}/{total_fmt} [{remaining} left] {postfix}",
         )
 
     def on_step(self, training: Training) -> None:
@@ -67,6 +68,8 @@ class Progress(Callback):
     def on_record(self, record: dict[str, Any]) -> None:
         """Write a line, where there is no bar and one is due."""
         if self.as_bar:
+            self._bar.set_postfix_str(_summary(record))
+            self._last_look = monotonic()
             return
         step, total = record["step"], self.training.total
         before = step - self.training.eval_every
@@ -82,10 +85,14 @@ class Figures(Callback):
         ValueError: The run is in memory; use `draw_figures`.
     """
 
-    def on_end(self, run: Run) -> None:
-        """Draw them."""
+    def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
+        """Make sure that there is a folder to draw into."""
         if run.path is None:
             raise ValueError("figures want a run folder: give fit an out, or call draw_figures(run, folder)")
+
+    def on_end(self, run: Run) -> None:
+        """Draw them."""
+        assert run.path is not None
         draw_figures(run, run.path / "figures")
 
 
@@ -106,7 +113,7 @@ def draw_figures(run: Run, folder: Path) -> list[Path]:
     figures = {
         "traversal": plots.traversal(traverse(vae, base(vae, held_out), kl=kl)),
         "reconstructions": plots.reconstructions(some, reconstruct(vae, some)[1]),
-        "samples": plots.samples(sample(vae, 100)[1], None if data.is_images else data.images),
+        "samples": plots.samples(sample(vae, 100, draw=not data.is_images)[1], None if data.is_images else data.images),
         "curves": plots.curves(run.history),
     }
     files = [folder / f"{name}.png" for name in figures]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import torch
 from pyro import get_param_store, poutine, validation_enabled
 from pyro.infer import ELBO
 from pyro.poutine.util import site_is_subsample
@@ -42,23 +46,38 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor) -> None:
         x: Data ``(B, *shape)`` on the model's device.
 
     Raises:
-        ValueError: The prior lies on another device, a latent site other than "z" is there, or ``pyro.param`` is used.
+        ValueError: The prior lies on another device; β weighs the latent in one program only; there is a latent site
+            besides "z"; or the loss depends on a parameter that is not the model's.
     """
-    drawn = vae.prior().sample()
-    if drawn.device != x.device:
-        raise ValueError(
-            f"the prior draws on {drawn.device} and the data are on {x.device}: register_buffer its tensors"
-        )
     model, guide = poutine.trace(vae.model), poutine.trace(vae.guide)
-    with at_rest(vae, seed=0), validation_enabled():
-        elbo.differentiable_loss(model, guide, vae.prepare(x))
-    for trace in (model.trace, guide.trace):
+    with at_rest(vae, seed=0), validation_enabled(), torch.enable_grad():
+        where = vae.prior().sample().device
+        if where != x.device:
+            raise ValueError(f"the prior draws on {where}, the data are on {x.device}: register_buffer its tensors")
+        loss = elbo.differentiable_loss(model, guide, vae.prepare(x))
+    _check_sites(model.trace, guide.trace)
+    _check_parameters(vae, loss)
+
+
+def _check_sites(model: poutine.Trace, guide: poutine.Trace) -> None:
+    for trace in (model, guide):
         latent = (name for name in trace.stochastic_nodes if not site_is_subsample(trace.nodes[name]))
-        strange = {*latent} - {"z"}
-        if strange:
-            raise ValueError(
-                f"a latent site {min(strange)!r} is in no reported term: put all latents into the site 'z'"
-            )
+        for name in {*latent} - {"z"}:
+            raise ValueError(f"a latent site {name!r} is in no reported term: put all latents into the site 'z'")
+    weights = [_weight(trace.nodes["z"]) for trace in (model, guide)]
+    if weights[0] != weights[1]:
+        raise ValueError(
+            f"the site 'z' is weighed by {weights[0]:g} in the model and by {weights[1]:g} in the guide: put it under "
+            "`with self.weighted():` in both"
+        )
+
+
+def _weight(site: dict[str, Any]) -> float:
+    return float(site["scale"]) if site["mask"] is None or bool(torch.as_tensor(site["mask"]).all()) else 0.0
+
+
+def _check_parameters(vae: BetaVAE, loss: Tensor) -> None:
+    """Refuse what would silently not be trained."""
     known = {id(parameter) for parameter in vae.parameters()}
     for name, parameter in get_param_store().named_parameters():
         if id(parameter) not in known:
@@ -66,3 +85,22 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor) -> None:
                 f"fit trains the parameters of the model, and pyro.param({name!r}) is none of them: make it an "
                 "nn.Parameter of the BetaVAE, or train with pyro.infer.SVI"
             )
+    for leaf in _leaves(loss):
+        if id(leaf) not in known and leaf is not vae.beta:
+            raise ValueError(
+                f"the loss depends on a parameter of shape {tuple(leaf.shape)} that is not the model's and would not "
+                "be trained: pass the module that holds it as a part, not a function around it"
+            )
+
+
+def _leaves(loss: Tensor) -> Iterator[Tensor]:
+    """The tensors that a backward pass would give gradients to."""
+    seen, left = set(), [loss.grad_fn]
+    while left:
+        node = left.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            yield node.variable
+        left += [parent for parent, _ in node.next_functions]

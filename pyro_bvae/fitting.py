@@ -108,7 +108,7 @@ def fit(
     objective = elbo or TraceMeanField_ELBO()
     config = config_of(vae, dataset, settings, objective, where, command)
     folder = None if out is None else RunFolder(out)
-    with own_generator(seed, where), pyro.get_param_store().scope():
+    with own_generator(settings.seed, where), pyro.get_param_store().scope():
         training = Training(vae.to(where), dataset, settings, objective)
         check_programs(vae, objective, training.batch(0))
         run = Run(vae, config, [], 0, folder.path if folder else None, dataset)

@@ -64,7 +64,7 @@ class ConvEncoder(nn.Module):
 
     At 64×64: four convolutions to 32×4×4, two dense layers of 256, one linear layer to 2K.
 
-    Source: the pair that Burgess et al. use for dSprites, https://arxiv.org/abs/1804.03599
+    Source: Burgess et al., Understanding disentangling in β-VAE, https://arxiv.org/abs/1804.03599
 
     Args:
         shape: ``(C, H, W)``, both sides at least 16.

@@ -121,7 +121,10 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
         panel.set(title=name, xlabel="step", ylabel="nats an image")
     panels[3].set(title="KL of each latent, held out", xlabel="step", ylabel="nats an image")
     if history and history[-1]["held_out_kl_per_latent"] is not None:
-        panels[3].plot(steps, [record["held_out_kl_per_latent"] for record in history], marker=marker)
+        kl = [record["held_out_kl_per_latent"] for record in history]
+        panels[3].plot(steps, kl, marker=marker, label=[f"z{latent}" for latent in range(len(kl[0]))])
+        if len(kl[0]) <= 12:
+            panels[3].legend(fontsize=6, ncols=2)
     return figure
 
 
@@ -170,7 +173,8 @@ def _label(sweep: Traversal, row: int, separator: str) -> str:
     name = f"z{sweep.latents[row]}"
     if sweep.kl is None:
         return name
-    return f"{name}{separator}{sweep.kl[row]:.2f}" + ("" if _is_active(sweep, row) else f"{separator}inactive")
+    digits = 2 if sweep.kl[row] >= 0.1 else 3
+    return f"{name}{separator}{sweep.kl[row]:.{digits}f}" + ("" if _is_active(sweep, row) else f"{separator}inactive")
 
 
 def _is_active(sweep: Traversal, row: int) -> bool:
@@ -196,7 +200,10 @@ def _vector_traversal(sweep: Traversal) -> Figure:
         if row >= len(sweep.latents):
             panel.set_axis_off()
             continue
-        panel.plot(sweep.values.numpy(), sweep.images[0, row].numpy())
+        features = sweep.images.shape[-1]
+        panel.plot(sweep.values.numpy(), sweep.images[0, row].numpy(), label=[f"x{i}" for i in range(features)])
+        if row == 0 and features <= 12:
+            panel.legend(fontsize=6, ncols=2)
         panel.set_title(_label(sweep, row, "  "), fontsize=8, color="black" if _is_active(sweep, row) else FADED)
     figure.supxlabel("value of the latent (KL in nats above)", fontsize=8)
     figure.supylabel("mean of each feature", fontsize=8)

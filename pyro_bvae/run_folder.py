@@ -32,6 +32,7 @@ WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
 # what every config.json says
 KEYS = {"format", "dataset", "can_be_loaded", "fingerprint", "custom", "beta", "shape", "likelihood", "command"}
+STATE = {"format", "step", "seconds", "beta", "model", "optimizer", "rng", "interval"}
 
 
 class RunFolder:
@@ -180,6 +181,8 @@ class RunFolder:
             raise ValueError(f"{path} is damaged or no checkpoint of this package: {reason}") from error
         if not isinstance(state, dict) or state.get("format") != FORMAT:
             raise ValueError(f"{path} is not a checkpoint of the format {FORMAT!r}")
+        if not state.keys() >= STATE:
+            raise ValueError(f"{path} is damaged: it lacks {', '.join(sorted(STATE - state.keys()))}")
         return state
 
     def numbered_steps(self) -> list[int]:

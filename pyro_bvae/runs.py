@@ -17,7 +17,7 @@ from .run_folder import RunFolder
 __all__ = ["Run", "load_run"]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Run:
     """What `fit` returns and `load_run` restores.
 
@@ -35,6 +35,10 @@ class Run:
     step: int
     path: Path | None = None
     _dataset: Dataset | None = None
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.path is None else str(self.path)
+        return f"<Run {where}: {self.config['dataset']}, β {self.config['beta']:g}, step {self.step:,}>"
 
     def dataset(self) -> Dataset:
         """The data the model was fitted to.

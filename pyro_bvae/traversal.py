@@ -79,7 +79,7 @@ def base(vae: BetaVAE, data: Tensor, kind: str = "image", *, image: int = 0, cou
     if kind == "random-z":
         return Base(sample(vae, count, seed=seed)[0], None)
     if kind == "image" and not 0 <= image <= len(data) - count:
-        raise ValueError(f"image and count must stay below {len(data)}, the number of images; got {image} and {count}")
+        raise ValueError(f"there are {len(data)} images: image + count must be at most that, got {image} + {count}")
     if kind == "random-image" and count > len(data):
         raise ValueError(f"count must be at most {len(data)}, the number of images, got {count}")
     shuffled = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:count]
@@ -144,6 +144,8 @@ def traverse(
         raise ValueError(f"columns must be at least 1, got {columns}")
     if latents is None:
         latents = range(dim) if kl is None else sorted(range(dim), key=lambda latent: -kl[latent])
+    if not latents:
+        raise ValueError("choose at least one latent to sweep")
     for latent in latents:
         if not 0 <= latent < dim:
             raise ValueError(f"latents must lie in 0 to {dim - 1}, got {latent}")

@@ -96,6 +96,14 @@ def test_config_repeats_a_run(cli: Cli, here: Path) -> None:
     assert (load_run("c").config["beta"], load_run("c").step) == (3.0, 13)
 
 
+def test_a_config_gives_way_to_what_is_typed(cli: Cli, here: Path) -> None:
+    cli("fit", "--steps", 2, "--likelihood", "gaussian", "--scale", 0.5, "--hidden", "16,8", "--out", "a")
+    result = cli("fit", "--config", "a/config.json", "--likelihood", "bernoulli", "--network", "conv", "--out", "b")
+    assert result.exit_code == 0, result.stderr
+    config = load_run("b").config
+    assert (config["likelihood"], config["scale"], config["hidden"]) == ("bernoulli", None, [256, 256])
+
+
 def test_resume_goes_on_and_a_finished_run_exits_zero(cli: Cli, here: Path) -> None:
     cli("fit", "--beta", 3, "--steps", 14, "--out", "whole")
     cli("fit", "--beta", 3, "--steps", 9, "--out", "parts")

@@ -7,7 +7,10 @@ import gzip
 import hashlib
 import shutil
 import sys
+import threading
 import warnings
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -110,17 +113,23 @@ def test_without_a_network_the_offline_alternatives_are_named(tmp_path: Path, mo
         load("mnist", tmp_path)
 
 
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
 def test_a_wrong_checksum_is_an_error(made_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.datasets import MNIST
 
-    served = tmp_path / "served"
-    served.mkdir()
-    names = [name for name, _ in MNIST.resources]
-    for name in names:
-        (served / name).write_bytes(gzip.compress(b"not what was promised"))
-    monkeypatch.setattr(MNIST, "mirrors", [served.as_uri() + "/"])
-    with pytest.raises(OSError, match=r"cannot download mnist to .*(corrupted|Error downloading)"):
-        load("mnist", tmp_path / "root")
+    for name, _ in MNIST.resources:
+        (tmp_path / name).write_bytes(gzip.compress(b"not what was promised"))
+    handler = partial(QuietHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+        with pytest.raises(OSError, match="cannot download mnist to .*corrupted"):
+            load("mnist", tmp_path / "root")
+        server.shutdown()
 
 
 @pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
@@ -179,6 +188,7 @@ BAD_ARRAYS = {
     "channels last": (np.zeros((9, 16, 16, 3), np.uint8), r"must be N×C×H×W.*transpose\(0, 3, 1, 2\)"),
     "one image": (np.zeros((1, 4, 4), np.uint8), "at least 2 images, one of them to hold out, got 1"),
     "no images": (np.zeros((0, 4, 4), np.uint8), "at least 2 images"),
+    "zeros and ones": (np.eye(8, dtype=np.uint8)[None].repeat(3, 0), "uint8 pixels run from 0 to 255"),
     "too few sides": (np.zeros(9, np.float32), r"must be N×C×H×W images or N×D vectors, got shape \(9,\)"),
     "objects": (np.array([{}, {}], dtype=object), "pickled objects, which are not read"),
 }

@@ -45,7 +45,7 @@ def test_a_traversal_names_its_rows_and_columns(vae: BetaVAE, images: Dataset) -
     start = base(vae, images.images, count=2)
     figure = plots.traversal(traverse(vae, start, kl=[1.234, 0.005, 2.5], columns=5))
     panel = figure.axes[0]
-    assert [text.get_text() for text in panel.get_yticklabels()] == ["z2  2.50", "z0  1.23", "z1  0.01  inactive"]
+    assert [text.get_text() for text in panel.get_yticklabels()] == ["z2  2.50", "z0  1.23", "z1  0.005  inactive"]
     assert [text.get_text() for text in panel.get_xticklabels()] == ["x", "x̂", "-2", "-1", "0", "1", "2"]
     assert [text.get_color() for text in panel.get_yticklabels()] == ["black", "black", plots.FADED]
     np.testing.assert_allclose(shown(figure)[1:17, 1:17], images.images[0, 0].numpy() / 255, rtol=1e-6)

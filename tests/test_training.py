@@ -426,6 +426,23 @@ def test_a_parameter_that_fit_would_not_train_is_refused(images: Dataset) -> Non
         fit(Stray((1, 16, 16), 3), images, steps=1)
 
 
+def test_a_prior_that_would_not_be_trained_is_refused(images: Dataset) -> None:
+    loc = torch.zeros(3, requires_grad=True)
+    vae = BetaVAE((1, 16, 16), 3, prior=lambda: pyro.distributions.Normal(loc, 1.0).to_event(1))
+    with pytest.raises(ValueError, match=r"a parameter of shape \(3,\) that is not the model's"):
+        fit(vae, images, steps=1)
+
+
+def test_beta_on_one_program_only_is_refused(images: Dataset) -> None:
+    class Forgetful(BetaVAE):
+        def guide(self, x: Tensor) -> Tensor:
+            with pyro.plate("batch", len(x), dim=-1):
+                return pyro.sample("z", self.encode(x))
+
+    with pytest.raises(ValueError, match="weighed by 6 in the model and by 1 in the guide"):
+        fit(Forgetful((1, 16, 16), 3, beta=6.0), images, steps=1)
+
+
 def test_a_second_latent_site_is_refused(images: Dataset) -> None:
     class TwoSites(BetaVAE):
         def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:

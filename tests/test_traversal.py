@@ -78,8 +78,9 @@ def test_rows_are_sorted_by_kl_unless_chosen(vae: BetaVAE) -> None:
 
 @pytest.mark.parametrize("kind", BASES)
 def test_every_base_has_its_codes(kind: str, vae: BetaVAE, images: Dataset) -> None:
-    start = base(vae, images.images, kind, count=3)
-    assert start.codes.shape == (1 if kind == "prior" else 3, 3)
+    count = 1 if kind == "prior" else 3
+    start = base(vae, images.images, kind, count=count)
+    assert start.codes.shape == (count, 3)
     assert (start.originals is not None) == ("image" in kind)
     if start.originals is not None:
         torch.testing.assert_close(start.codes, encode(vae, start.originals).loc)
@@ -110,6 +111,8 @@ def test_random_bases_come_from_the_prior_and_not_from_half_of_it(vae: BetaVAE, 
         ({"latents": [3]}, "latents must lie in 0 to 2, got 3"),
         ({"latents": [-1]}, "latents must lie in 0 to 2, got -1"),
         ({"columns": 0}, "columns must be at least 1"),
+        ({"latents": []}, "choose at least one latent"),
+        ({"low": float("nan")}, "the range must be finite"),
     ],
 )
 def test_wrong_sweeps_are_refused(options: dict, message: str, vae: BetaVAE) -> None:
@@ -122,7 +125,7 @@ def test_wrong_sweeps_are_refused(options: dict, message: str, vae: BetaVAE) -> 
 def test_wrong_bases_are_refused(vae: BetaVAE, images: Dataset) -> None:
     with pytest.raises(ValueError, match="unknown base 'imag': did you mean 'image'"):
         base(vae, images.images, "imag")
-    with pytest.raises(ValueError, match="must stay below 60"):
+    with pytest.raises(ValueError, match="there are 60 images"):
         base(vae, images.images, image=60)
     with pytest.raises(ValueError, match="count must be at most 60"):
         base(vae, images.images, "random-image", count=61)

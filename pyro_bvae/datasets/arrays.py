@@ -57,6 +57,9 @@ def _read(path: Path) -> Any:
     """One array, or the arrays of an npz in a dict. Pickled objects are refused: reading one can run code."""
     try:
         with open(path, "rb") as file:
+            if file.read(2) not in (b"\x93N", b"PK"):
+                raise ValueError("it begins like neither npy nor npz")
+            file.seek(0)
             loaded = np.load(file, allow_pickle=False)
             return {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else loaded
     except (OSError, MemoryError):

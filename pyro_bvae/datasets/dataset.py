@@ -104,6 +104,8 @@ def seeded_split(size: int) -> tuple[Tensor, Tensor]:
 
 
 def _check_images(name: str, images: Tensor) -> None:
+    if not isinstance(images, Tensor):
+        raise TypeError(f"{name}: images must be a tensor, got {type(images).__name__}; torch.from_numpy makes one")
     shape = tuple(images.shape)
     if images.dim() not in (2, 4) or 0 in shape[1:]:
         raise ValueError(f"{name}: data must be N×C×H×W images or N×D vectors, got shape {shape}")
@@ -114,6 +116,8 @@ def _check_images(name: str, images: Tensor) -> None:
     if images.dtype == torch.uint8:
         if images.dim() == 2:
             raise TypeError(f"{name}: vectors must be float, got uint8 of shape {shape}")
+        if images.max() == 1:
+            raise ValueError(f"{name}: uint8 pixels run from 0 to 255, got only 0 and 1; multiply by 255, or use bool")
         return
     if not images.isfinite().all():
         raise ValueError(f"{name}: {int((~images.isfinite()).sum())} values are NaN or infinite; remove or mend them")

@@ -28,7 +28,7 @@ def load(name: str, root: Path) -> Dataset:
     try:
         from torchvision import datasets  # here alone, so that a broken torchvision costs only these data sets
     except (ImportError, RuntimeError) as error:
-        raise OSError(f"{name} needs a working torchvision ({_first_line(error)}); {OFFLINE}") from error
+        raise OSError(f"{name} needs a working torchvision ({_one_line(error)}); {OFFLINE}") from error
 
     found = is_on_disk(name, root)
     dataset_class = getattr(datasets, CLASSES[name])
@@ -38,9 +38,9 @@ def load(name: str, root: Path) -> Dataset:
     except Exception as error:  # torchvision raises whatever its reader or the network happens to raise
         where = root / CLASSES[name] / "raw"
         if found:
-            problem = f"cannot read {name} in {where} ({_first_line(error)}): delete that folder to download it again"
+            problem = f"cannot read {name} in {where} ({_one_line(error)}): delete that folder to download it again"
         else:
-            problem = f"cannot download {name} to {where} ({_first_line(error)})"
+            problem = f"cannot download {name} to {where} ({_one_line(error)})"
         raise OSError(f"{problem}; {OFFLINE}") from error
     images = torch.cat([train.data, test.data])[:, None]
     labels = torch.cat([train.targets, test.targets])
@@ -56,5 +56,5 @@ def is_on_disk(name: str, root: Path) -> bool:
     return all((root / CLASSES[name] / "raw" / file).is_file() for file in FILES)
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
