@@ -17,7 +17,7 @@ import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
 
-__all__ = ["ContinuousBernoulli"]
+__all__ = ["ContinuousBernoulli", "log_normalizer"]
 
 SERIES_BELOW = 0.25  # |η| under which the formulas cancel and a Taylor series, exact to float32 there, takes over
 
@@ -53,7 +53,7 @@ class ContinuousBernoulli(TorchDistribution):
         """Log density in nats."""
         if self._validate_args:
             self._validate_sample(value)
-        return self.logits * value - _log_normalizer(self.logits)
+        return self.logits * value - log_normalizer(self.logits)
 
     def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draws by the inverse of the distribution function, differentiable in the logits."""
@@ -100,7 +100,7 @@ def _split(logits: Tensor, least: float = 1e-3) -> tuple[Tensor, Tensor]:
     return size, torch.where(size < least, torch.ones_like(size), size)
 
 
-def _log_normalizer(logits: Tensor) -> Tensor:
+def log_normalizer(logits: Tensor) -> Tensor:
     """A(η) = max(η, 0) + log((1 − exp(−|η|))/|η|)."""
     size, safe = _split(logits, SERIES_BELOW)
     exact = torch.log(-torch.expm1(-safe) / safe) + torch.relu(logits)

@@ -55,7 +55,11 @@ class LogisticLevels(TorchDistribution):
         """Draws of levels."""
         shape = self._extended_shape(sample_shape)
         uniform = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device).clamp(1e-7, 1 - 1e-7)
-        return _nearest(self.loc + self.scale * torch.logit(uniform))
+        return self.icdf(uniform)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The level at which the mass reaches a share ``value``."""
+        return _nearest(self.loc + self.scale * torch.logit(value))
 
     @property
     def mean(self) -> Tensor:
@@ -103,6 +107,11 @@ class Levels(TorchDistribution):
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draws of levels."""
         return torch.distributions.Categorical(logits=self.logits).sample(sample_shape) * STEP
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The level at which the mass reaches a share ``value``."""
+        reached = self.logits.softmax(-1).cumsum(-1) >= value.unsqueeze(-1) - 1e-6
+        return reached.to(torch.uint8).argmax(-1) * STEP
 
     @property
     def mean(self) -> Tensor:
