@@ -19,31 +19,52 @@ __all__ = ["command"]
 @click.option(
     "--split", type=Name("split", ("held-out", "train")), default="held-out", show_default=True, help="Which data."
 )
+@click.option("--particles", type=click.IntRange(min=0), default=0, help="Draws for the importance-weighted bound.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1000, show_default=True, help="Images at once.")
 @at_option
 @seed_option
 @device_option
 @json_option
-def command(run: Path, split: str, batch_size: int, at: int | None, seed: int, device: str, as_json: bool) -> None:
+def command(
+    run: Path, split: str, particles: int, batch_size: int, at: int | None, seed: int, device: str, as_json: bool
+) -> None:
     """Evaluate a run on its held-out data, in nats an image at β 1, whatever β it was trained with.
 
     \b
     Example:
-        pyro-bvae evaluate runs/digits-beta6-seed0 --json
+        pyro-bvae evaluate runs/digits-beta6-seed0 --particles 100 --json
     """
+    from pyro_bvae.probes import probe_accuracy
+
     opened = open_run(run, device, at)
     data = opened.dataset()
     index = data.train if split == "train" else data.held_out
-    result = pyro_bvae.evaluate(opened.model, data.images[index], batch_size=batch_size, seed=seed)
+    result = pyro_bvae.evaluate(opened.model, data.images[index], particles=particles, batch_size=batch_size, seed=seed)
+    accuracy = probe_accuracy(opened.model, data)
     if as_json:
-        echo_json(asdict(result))
+        echo_json({**asdict(result), "probe_accuracy": accuracy})
         return
     click.echo(f"{run}: {len(index):,} {split} data of {data.name}, step {opened.step:,}")
-    click.echo(f"ELBO          {result.elbo:10.3f} nats an image, at β 1")
-    click.echo(f"distortion    {result.distortion:10.3f} nats")
-    click.echo(f"rate          {result.rate:10.3f} nats")
-    click.echo(f"MSE           {result.mse:10.5f} a value")
-    click.echo(f"trained at β  {result.beta:10g} (β_norm {result.beta_norm:.3g})")
+    for name, value, unit in (
+        ("ELBO", result.elbo, f"nats an image, at β 1 ({result.nats})"),
+        (f"IW bound ({particles})", result.iw_bound, "nats"),
+        ("distortion", result.distortion, "nats"),
+        ("rate", result.rate, "nats"),
+        ("bits", result.bits_per_dim, "a dimension, of 256 levels"),
+        ("MSE", result.mse, "a value"),
+        ("PSNR", result.psnr, "dB"),
+        ("SSIM", result.ssim, ""),
+        ("coverage 50%", result.coverage_50, "of values in the central 50%"),
+        ("coverage 90%", result.coverage_90, "of values in the central 90%"),
+        ("probe", accuracy, "held-out accuracy of a linear classifier on the codes"),
+        ("trained at β", result.beta, f"(β_norm {result.beta_norm:.3g})"),
+    ):
+        if value is not None:
+            click.echo(f"{name:15} {value:12.4f} {unit}")
     if result.kl_per_latent is not None:
-        click.echo(f"active units  {result.active_units:10d} of {len(result.kl_per_latent)} (KL above 0.01 nats)")
-        click.echo("KL per latent " + "  ".join(f"z{k} {kl:.2f}" for k, kl in enumerate(result.kl_per_latent)))
+        click.echo(f"{'active units':15} {result.active_units:12d} of {len(result.kl_per_latent)} (KL above 0.01 nats)")
+        click.echo("KL per latent   " + "  ".join(f"z{k} {kl:.2f}" for k, kl in enumerate(result.kl_per_latent)))
+    if result.nats == "no probability":
+        click.echo(
+            "These nats are cross-entropies of grey pixels, no log-probabilities: compare them with no other family."
+        )

@@ -18,13 +18,13 @@ from pyro_bvae.datasets import SOURCES
 ROOT = Path(__file__).parents[1]
 # each module imports only from rows above its own
 ROWS = [
-    ["names", "schedules", "networks", "files", "interrupts", "randomness"],
+    ["names", "schedules", "networks", "files", "interrupts", "randomness", "similarity"],
     ["likelihoods", "datasets", "run_folder"],
-    ["model"],
+    ["model", "bins"],
     ["terms", "runs", "settings"],
     ["training", "checks", "codes"],
     ["fitting", "generation"],
-    ["traversal", "evaluation"],
+    ["traversal", "evaluation", "probes"],
     ["plots"],
     ["callbacks"],
 ]

@@ -27,6 +27,10 @@ class Bernoulli(Likelihood):
         """Bernoulli with the parameters as logits; grey pixels are let through on purpose."""
         return dist.Bernoulli(logits=parameters, validate_args=False).to_event(len(self.shape))
 
+    def nats(self, is_binary: bool) -> str:
+        """A mass on black and white; on grey pixels no probability at all."""
+        return "mass of 2 levels" if is_binary else "no probability"
+
 
 class BinarizedBernoulli(Likelihood):
     """The honest Bernoulli: a grey pixel is the probability that a black-and-white one is drawn as white.
@@ -42,6 +46,10 @@ class BinarizedBernoulli(Likelihood):
     def forward(self, parameters: Tensor) -> dist.TorchDistribution:
         """Bernoulli with the parameters as logits."""
         return dist.Bernoulli(logits=parameters).to_event(len(self.shape))
+
+    def nats(self, is_binary: bool) -> str:  # noqa: ARG002
+        """A mass on black and white, which is what it sees."""
+        return "mass of 2 levels"
 
     def prepare(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """Draws from the pixels, zeros and ones."""

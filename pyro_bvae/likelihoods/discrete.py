@@ -142,6 +142,10 @@ class DiscretizedLogistic(Likelihood):
         scale = LEAST_SCALE + (log_scale - 2).clamp(max=4).exp()  # 0.14 to start with
         return LogisticLevels(0.5 + loc, scale).to_event(len(self.shape))
 
+    def nats(self, is_binary: bool) -> str:  # noqa: ARG002
+        """A mass on 256 levels."""
+        return "mass of 256 levels"
+
 
 class Categorical(Likelihood):
     """A mass for each of 256 levels, 256 logits a pixel: no idea of grey at all.
@@ -168,6 +172,10 @@ class Categorical(Likelihood):
         dim = -len(self.shape)
         logits = parameters.unflatten(dim, (LEVELS, self.shape[0])).movedim(dim - 1, -1)  # (..., *shape, 256)
         return Levels(logits).to_event(len(self.shape))
+
+    def nats(self, is_binary: bool) -> str:  # noqa: ARG002
+        """A mass on 256 levels."""
+        return "mass of 256 levels"
 
 
 def _nearest(x: Tensor) -> Tensor:

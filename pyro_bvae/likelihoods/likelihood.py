@@ -39,6 +39,14 @@ class Likelihood(nn.Module, ABC):
     def forward(self, parameters: Tensor) -> TorchDistribution:
         """The distribution, batch shape ``(...)`` and event shape ``shape``, of parameters ``(..., P·C, H, W)``."""
 
+    def nats(self, is_binary: bool) -> str:  # noqa: ARG002
+        """What its log-probabilities are of, which says what they compare with.
+
+        Args:
+            is_binary: Whether the data are zeros and ones only.
+        """
+        return "density"
+
     def prepare(self, x: Tensor, generator: Generator | None = None) -> Tensor:  # noqa: ARG002
         """What the programs see of data ``x`` ``(B, *shape)``: the data themselves, unless a family quantises them."""
         return x
