@@ -13,8 +13,9 @@ import click
 
 import pyro_bvae
 from pyro_bvae import names
+from pyro_bvae.names import DATA, SETTINGS, TRAINING
 
-from .options import DatasetName, Keep, Name, Numbers, device_option, echo_json, json_option
+from .options import DatasetName, Keep, Name, Numbers, Rate, device_option, echo_json, json_option
 
 if TYPE_CHECKING:
     from pyro_bvae import BetaVAE, Run
@@ -24,16 +25,9 @@ __all__ = ["command"]
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
 COUNT = click.IntRange(min=1)
-# what a config.json says that the command line can say too
-DATA = ("dataset", "data_root", "image_size", "grey")
-MODEL = ("network", "hidden", "latent_dim", "likelihood", "scale", "mean_link")
-LENGTH = ("epochs", "steps")
-SCHEDULE = ("seed", "device", "eval_every", "checkpoint_every", "keep")
-TRAINING = (*LENGTH, "optimizer", "lr", "lr_warmup", "batch_size", *SCHEDULE)
 # what is not taken from a config when another one of these is typed
 BELONGS_TO = {"data_root": "dataset", "image_size": "dataset", "grey": "dataset"}
 BELONGS_TO |= {"hidden": "network", "scale": "likelihood", "mean_link": "likelihood"}
-SETTINGS = (*DATA, *MODEL, "beta", *TRAINING)
 
 
 @click.command("fit")
@@ -49,6 +43,7 @@ SETTINGS = (*DATA, *MODEL, "beta", *TRAINING)
 @click.option("--mean-link", type=Name("mean link", names.MEAN_LINKS), help="Link of a gaussian's mean.")
 @click.option("--beta", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Weight of the KL term.")
 @click.option("--beta-norm", type=click.FloatRange(min=0), help="Set β as β·K/M: K latents, M values an image.")
+@click.option("--match", "match_rate", type=Rate(), metavar="rate=NATS", help="Move β until the rate is this one.")
 @click.option("--optimizer", type=Name("optimizer", names.OPTIMIZERS), default="rmsprop", show_default=True)
 @click.option("--lr", type=POSITIVE, default=1e-3, show_default=True, help="Learning rate.")
 @click.option("--lr-warmup", type=click.IntRange(min=0), default=0, metavar="STEPS", help="Steps of a linear warm-up.")
@@ -154,21 +149,16 @@ def _stored(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVAE]:
-    import torch
-
+    from pyro_bvae.building import build_model, load_data
     from pyro_bvae.model import beta_of_norm
 
-    data = pyro_bvae.datasets.load(
-        options["dataset"], options["data_root"], image_size=options["image_size"], grey=options["grey"]
-    )
+    data = load_data(options)
     if options["config"] is not None and not any(_typed(ctx, name) for name in DATA):
         _check_unchanged(data, options)
-    beta = options["beta"]
     if options["beta_norm"] is not None:
-        beta = beta_of_norm(options["beta_norm"], options["latent_dim"], data.shape)
-    torch.manual_seed(options["seed"])
+        options["beta"] = beta_of_norm(options["beta_norm"], options["latent_dim"], data.shape)
     try:
-        return data, pyro_bvae.BetaVAE(data.shape, beta=beta, **{name: options[name] for name in MODEL})
+        return data, build_model(options, data.shape)
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from error
 
@@ -194,10 +184,11 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
     length = f"{settings.epochs} epochs = {length}" if settings.epochs else length
     cut = f" (cut from {options['batch_size']}, there are no more)" if batch < options["batch_size"] else ""
     widths = "-".join(map(str, (prod(data.shape), *vae.settings["hidden"], vae.latent_dim)))
+    held = "" if settings.match_rate is None else f" moving to a rate of {settings.match_rate:g} nats"
     for line in (
         f"data    {data.name}: {size:,} training and {len(data.held_out):,} held-out {kind} of {shape} ({data.source})",
-        f"model   β {float(vae.beta):g} (β_norm = βK/M = {vae.beta_norm:.3g}), {options['likelihood']} likelihood, "
-        f"{options['network']} {widths}",
+        f"model   β {float(vae.beta):g}{held} (β_norm = βK/M = {vae.beta_norm:.3g}), "
+        f"{options['likelihood']} likelihood, {options['network']} {widths}",
         f"fit     {options['optimizer']} at {options['lr']:g}, {length} of {batch} {kind}{cut}, "
         f"seed {options['seed']}, on {resolve_device(options['device']).type}",
         f"run     {out}",

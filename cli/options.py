@@ -20,6 +20,7 @@ __all__ = [
     "Keep",
     "Name",
     "Numbers",
+    "Rate",
     "at_option",
     "device_option",
     "echo_json",
@@ -96,6 +97,21 @@ class Keep(click.ParamType["int | str"]):
         if value == "all":
             return "all"
         return click.IntRange(min=0).convert(value, param, ctx)
+
+
+class Rate(click.ParamType[float]):
+    """``rate=NATS``."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        if isinstance(value, float):
+            return value
+        what, _, number = value.partition("=")
+        if what != "rate" or not number:
+            self.fail(f"{value!r} is not of the form rate=NATS, like rate=20", param, ctx)
+        return click.FloatRange(min=0, min_open=True).convert(number, param, ctx)
 
 
 run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))

@@ -53,6 +53,7 @@ def fit(
     lr: float = 1e-3,
     lr_warmup: int = 0,
     batch_size: int = 128,
+    match_rate: float | None = None,
     seed: int = 0,
     device: str = "auto",
     eval_every: int | None = None,
@@ -76,6 +77,7 @@ def fit(
         lr: Learning rate.
         lr_warmup: Steps over which the learning rate rises in a line from 0.
         batch_size: Images a step; cut to the training set where that is smaller.
+        match_rate: A rate in nats an image, to be held by moving β from where it is; by default β stays.
         seed: Seed of the batches and the draws of z. The global generators are left as they were.
         device: "auto" (CUDA where there is one, otherwise the CPU), "cpu", "cuda" or "mps".
         eval_every: Steps between two lines of the history, each with a held-out score; by default an epoch.
@@ -99,7 +101,18 @@ def fit(
         OSError: The run folder cannot be written, or holds a run already.
     """
     settings = TrainingSettings(
-        optimizer, lr, lr_warmup, batch_size, epochs, steps, seed, device, eval_every, checkpoint_every, keep
+        optimizer,
+        lr,
+        lr_warmup,
+        batch_size,
+        epochs,
+        steps,
+        seed,
+        device,
+        eval_every,
+        checkpoint_every,
+        keep,
+        match_rate,
     )
     if out is None and (resume or overwrite):
         raise ValueError("resume and overwrite want a run folder: give out")

@@ -8,7 +8,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["BASES", "DATASETS", "LIKELIHOODS", "MEAN_LINKS", "NETWORKS", "OPTIMIZERS", "check"]
+__all__ = [
+    "BASES",
+    "DATA",
+    "DATASETS",
+    "LIKELIHOODS",
+    "MEAN_LINKS",
+    "MODEL",
+    "NETWORKS",
+    "OPTIMIZERS",
+    "SETTINGS",
+    "TRAINING",
+    "check",
+]
 
 BASES = ("image", "random-image", "prior", "random-z")
 DATASETS = ("digits", "mnist", "fashion-mnist", "kmnist", "folder:PATH", "npz:PATH", "npy:PATH")
@@ -29,6 +41,13 @@ LIKELIHOODS = (
 MEAN_LINKS = ("sigmoid", "identity")
 NETWORKS = ("mlp", "conv")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
+
+# what describes a fit, in a config.json as on the command line
+DATA = ("dataset", "data_root", "image_size", "grey")
+MODEL = ("network", "hidden", "latent_dim", "likelihood", "scale", "mean_link")
+OPTIMIZATION = ("optimizer", "lr", "lr_warmup", "batch_size", "match_rate")
+TRAINING = ("epochs", "steps", *OPTIMIZATION, "seed", "device", "eval_every", "checkpoint_every", "keep")
+SETTINGS = (*DATA, *MODEL, "beta", *TRAINING)
 
 
 def check(kind: str, name: str, known: Iterable[str]) -> str:

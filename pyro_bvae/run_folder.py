@@ -28,7 +28,7 @@ __all__ = ["FORMAT", "RunFolder"]
 FORMAT = "pyro-bvae run 1"
 # what a run writes beside its config; a user's own files in the folder are not touched
 PICTURES = ("traversal", "reconstructions", "samples", "curves")
-WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz"]
+WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json"]
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
 # what every config.json says
 KEYS = {"format", "dataset", "can_be_loaded", "fingerprint", "custom", "beta", "shape", "likelihood", "command"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from . import datasets
+from .building import build_model, load_data
 from .datasets import Dataset
 from .model import BetaVAE
 from .run_folder import RunFolder
@@ -51,9 +51,7 @@ class Run:
             config = self.config
             if not config["can_be_loaded"]:
                 raise ValueError(f"the dataset {config['dataset']!r} was in memory and is not stored in the run")
-            found = datasets.load(
-                config["dataset"], config["data_root"], image_size=config["image_size"], grey=config["grey"]
-            )
+            found = load_data(config)
             if found.fingerprint != config["fingerprint"]:
                 raise ValueError(f"the dataset {config['dataset']} has changed since the run: its fingerprint differs")
             self._dataset = found
@@ -99,5 +97,4 @@ def _rebuild(config: dict[str, Any]) -> BetaVAE:
     if config["custom"]:
         classes = ", ".join(f"{part} {name}" for part, name in config["custom"].items())
         raise ValueError(f"the run uses classes of your own ({classes}): build it and call load_run(path, model=...)")
-    names = ("shape", "latent_dim", "beta", "network", "hidden", "likelihood", "scale", "mean_link")
-    return BetaVAE(**{name: config[name] for name in names})
+    return build_model(config, tuple(config["shape"]))

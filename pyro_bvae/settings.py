@@ -47,6 +47,7 @@ class TrainingSettings:
     eval_every: int | None = None
     checkpoint_every: int | None = None
     keep: int | str = 0
+    match_rate: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("lr_warmup", "batch_size", "epochs", "steps", "seed", "eval_every", "checkpoint_every"):
@@ -59,6 +60,8 @@ class TrainingSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.match_rate is not None and not (self.match_rate > 0 and isfinite(self.match_rate)):
+            raise ValueError(f"match_rate is a rate in nats and must be positive, got {self.match_rate}")
         for name in ("lr_warmup", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from .datasets import Dataset, pixels
 from .model import BetaVAE
+from .objectives import RateController
 from .randomness import generator_state, set_generator_state
 from .run_folder import FORMAT
 from .schedules import LinearWarmup
@@ -62,6 +63,7 @@ class Training:
         self.steps_per_epoch = settings.steps_per_epoch(len(self.images))
         self.total = settings.total(len(self.images))
         self.eval_every = settings.eval_every or self.steps_per_epoch
+        self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
         self.lr = LinearWarmup(settings.lr, settings.lr_warmup)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
         self.step = 0
@@ -90,6 +92,8 @@ class Training:
         self.optimizer.step()
         self.step += 1
         self._add(loss.detach(), terms)
+        if self.controller is not None:
+            self.vae.beta = self.controller(self.vae.beta_value, terms.rate.mean().item())
         self.seconds += perf_counter() - start
 
     def batch(self, step: int) -> Tensor:
@@ -127,6 +131,7 @@ class Training:
         record = {
             "step": self.step,
             "epoch": self.step / self.steps_per_epoch,
+            "beta": self.vae.beta_value,
             **self.means(),
             "held_out_elbo": held_out.elbo,
             "held_out_distortion": held_out.distortion,

@@ -19,14 +19,14 @@ ROOT = Path(__file__).parents[1]
 # each module imports only from rows above its own
 ROWS = [
     ["names", "schedules", "networks", "files", "interrupts", "randomness", "similarity"],
-    ["likelihoods", "datasets", "run_folder"],
+    ["likelihoods", "datasets", "run_folder", "objectives"],
     ["model", "bins"],
-    ["terms", "runs", "settings"],
-    ["training", "checks", "codes"],
+    ["terms", "building", "settings"],
+    ["training", "checks", "codes", "runs"],
     ["fitting", "generation"],
     ["traversal", "evaluation", "probes"],
     ["plots"],
-    ["callbacks"],
+    ["callbacks", "comparison"],
 ]
 
 

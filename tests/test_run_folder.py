@@ -39,7 +39,7 @@ def test_the_folder_holds_what_the_design_says(digits_run: Run) -> None:
     assert names == {"config.json", "history.jsonl", "checkpoint.pt", "checkpoints"}
     record = json.loads((digits_run.path / "history.jsonl").read_text().splitlines()[-1])
     assert {
-        "step", "epoch", "loss", "distortion", "rate", "kl_per_latent", "seconds", "images_per_second",
+        "step", "epoch", "beta", "loss", "distortion", "rate", "kl_per_latent", "seconds", "images_per_second",
         "held_out_elbo", "held_out_distortion", "held_out_rate", "held_out_kl_per_latent",
     } == record.keys()  # fmt: skip
     config = json.loads((digits_run.path / "config.json").read_text())

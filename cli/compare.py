@@ -1,0 +1,157 @@
+"""``pyro-bvae compare``."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyro_bvae.files import replacing
+from pyro_bvae.names import SETTINGS
+
+from . import fit
+from .options import Numbers, echo_json, json_option
+
+if TYPE_CHECKING:
+    from pyro_bvae.comparison import Choice
+
+__all__ = ["command"]
+
+COLUMNS = {
+    "elbo": "ELBO", "distortion": "distortion", "rate": "rate", "bits_per_dim": "bits/dim", "mse": "MSE", "ssim": "SSIM",
+    "probe_accuracy": "probe", "active_units": "active", "coverage_90": "in 90%", "beta": "β",
+}  # fmt: skip
+DIGITS = {"bits_per_dim": 3, "mse": 4, "ssim": 3, "probe_accuracy": 3, "coverage_90": 3, "beta": 3}
+FIT_OPTIONS = {option.name: option for option in fit.command.params if option.name in set(SETTINGS) - {"seed"}}  # noqa: E501
+
+
+def _repeatable(option: click.Parameter) -> click.Parameter:
+    """The same option, to be given as often as one likes."""
+    repeated = copy.copy(option)
+    if isinstance(repeated, click.Option) and not repeated.is_flag:
+        repeated.multiple, repeated.default, repeated.show_default = True, None, False
+    return repeated
+
+
+@click.command("compare", params=[_repeatable(option) for option in FIT_OPTIONS.values()])
+@click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--seeds", type=Numbers(), default="0", show_default=True, help="Seeds of every choice, like 0,1,2.")
+@click.option("--particles", type=click.IntRange(min=0), default=0, help="Draws for the importance-weighted bound.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs/comparison", show_default=True)
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    runs: tuple[Path, ...],
+    seeds: tuple[int, ...],
+    particles: int,
+    jobs: int,
+    out: Path,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Fit every combination of the options that are repeated, and compare; or compare finished RUNS.
+
+    All fits see the same data, split, budget and seeds. Their run folders, comparison.csv, comparison.json and three
+    figures go to --out; a finished run is not run again, a stopped one goes on, a failed one is reported.
+
+    \b
+    Examples:
+        pyro-bvae compare --likelihood bernoulli --likelihood gaussian-learned --epochs 20 --seeds 0,1,2
+        pyro-bvae compare --beta 1 --beta 4 --beta 16 --dataset digits --out runs/betas
+        pyro-bvae compare --likelihood gaussian --likelihood laplace --match rate=10 --out runs/matched
+        pyro-bvae compare runs/comparison/bernoulli-seed0 runs/comparison/gaussian-learned-seed0 --out runs/two
+    """
+    from pyro_bvae import comparison
+
+    failed: list[str] = []
+    if runs:
+        experiment: dict[str, Any] = {"runs": [str(run) for run in runs]}
+        comparison.start(out, experiment)
+        rows = [comparison.measured_anew(run, particles) for run in runs]
+    else:
+        grid = _grid(ctx, given)
+        experiment = {**{name: list(values) for name, values in grid.items()}, "seeds": list(seeds)}
+        experiment = comparison.plain(experiment)
+        comparison.start(out, experiment)
+        rows, failed = _run(comparison.choices(grid, seeds, out), particles, jobs)
+    comparison.save(out, experiment, rows)
+    if rows:
+        _draw(rows, out)
+    summary = comparison.summarise(rows)
+    if as_json:
+        echo_json({"summary": summary, "runs": rows, "failed": failed})
+    else:
+        _print(summary, out)
+    for line in failed:
+        click.echo(f"failed: {line}", err=True)
+    if failed:
+        ctx.exit(1)
+
+
+def _grid(ctx: click.Context, given: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+    """The values of every setting: those that were given, or the default of fit."""
+    defaults = fit.command.make_context("fit", []).params
+    grid: dict[str, Sequence[Any]] = {}
+    for name in FIT_OPTIONS:
+        values = given[name]
+        grid[name] = values if isinstance(values, tuple) and values else (values or defaults[name],)
+    if len(grid["epochs"]) > 1 or len(grid["steps"]) > 1:
+        raise click.UsageError("all runs have the same budget: give --epochs or --steps once", ctx)
+    return grid
+
+
+def _run(todo: Sequence[Choice], particles: int, jobs: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """Run all choices under one bar, a line each where there is no terminal."""
+    from tqdm import tqdm
+
+    from pyro_bvae import comparison
+
+    found: dict[Path, dict[str, Any]] = {}
+    failed = []
+    bar = tqdm(total=len(todo), unit="run", disable=not sys.stderr.isatty(), file=sys.stderr)
+    for number, (choice, row) in enumerate(comparison.run_all(todo, particles, jobs), start=1):
+        what = f"{choice.label}, seed {choice.settings['seed']}"
+        if isinstance(row, Exception):
+            failed.append(f"{what}: {' '.join(str(row).split())[:300]}")
+        else:
+            found[choice.folder] = row
+        bar.update()
+        if bar.disable:
+            click.echo(f"{number}/{len(todo)} {what}" + (" failed" if choice.folder not in found else ""), err=True)
+    bar.close()
+    return [found[choice.folder] for choice in todo if choice.folder in found], failed
+
+
+def _draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+    from pyro_bvae import comparison
+
+    for name, figure in comparison.figures(rows).items():
+        with replacing(out / f"{name}.png") as partial:
+            figure.savefig(partial)
+
+
+def _print(summary: Sequence[Mapping[str, Any]], out: Path) -> None:
+    width = max((len(line["label"]) for line in summary), default=6) + 2
+    click.echo(" " * width + "".join(f"{title:>17}" for title in COLUMNS.values()))
+    for line in summary:
+        mark = "*" if line["nats"] == "no probability" else ""
+        cells = (_cell(line[name], DIGITS.get(name, 2)) for name in COLUMNS)
+        click.echo(f"{line['label'] + mark:<{width}}" + "".join(f"{cell:>17}" for cell in cells))
+    if any(line["nats"] == "no probability" for line in summary):
+        click.echo("* cross-entropy of grey pixels: no log-probability, its nats compare with no other row's.")
+    if len({line["nats"] for line in summary}) > 1:
+        click.echo("Nats of densities and of masses do not compare; bits/dim, MSE, SSIM and probe do.")
+    click.echo(
+        f"means ± standard deviations over seeds, held out; more in {out / 'comparison.csv'} and the PNGs beside it"
+    )
+
+
+def _cell(value: Sequence[float] | None, digits: int) -> str:
+    return "–" if value is None else f"{value[0]:.{digits}f} ± {value[1]:.{digits}f}"

@@ -1,0 +1,22 @@
+"""Tensors to matplotlib figures.
+
+Pixels are shown as they are: grey between 0 and 1, or RGB. Vectors, which are no pictures, are drawn as curves and
+scatters. Figures are made without pyplot, so that no global state is touched and nothing pops up: save them with
+``figure.savefig``, or name them at the end of a notebook cell.
+"""
+
+from __future__ import annotations
+
+from .comparisons import gallery, rate_distortion, side_by_side
+from .runs import animation, curves, reconstructions, samples, traversal
+
+__all__ = [
+    "animation",
+    "curves",
+    "gallery",
+    "rate_distortion",
+    "reconstructions",
+    "samples",
+    "side_by_side",
+    "traversal",
+]

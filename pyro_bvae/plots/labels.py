@@ -1,0 +1,36 @@
+"""What stands beside the row of a latent: its name and its KL, grey and marked where it is inactive."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+
+from ..terms import ACTIVE_ABOVE
+from ..traversal import Traversal
+
+__all__ = ["FADED", "is_active", "label", "label_latents"]
+
+FADED = "0.6"
+
+
+def label(sweep: Traversal, row: int, separator: str) -> str:
+    """The latent of a row, with its KL in nats where it is known."""
+    name = f"z{sweep.latents[row]}"
+    if sweep.kl is None:
+        return name
+    digits = 2 if sweep.kl[row] >= 0.1 else 3
+    return f"{name}{separator}{sweep.kl[row]:.{digits}f}" + ("" if is_active(sweep, row) else f"{separator}inactive")
+
+
+def is_active(sweep: Traversal, row: int) -> bool:
+    """Whether the latent of a row is active, or its KL not known."""
+    return sweep.kl is None or sweep.kl[row] > ACTIVE_ABOVE
+
+
+def label_latents(panel: Axes, sweep: Traversal) -> None:
+    """Write the labels beside the rows of a panel."""
+    rows = range(len(sweep.latents))
+    panel.set_yticks(rows, [label(sweep, row, "  ") for row in rows])
+    for row, text in zip(rows, panel.get_yticklabels(), strict=True):
+        text.set_color("black" if is_active(sweep, row) else FADED)
+    if sweep.kl is not None:
+        panel.set_ylabel("latent, KL in nats", fontsize=7)

@@ -1,0 +1,117 @@
+"""What one run shows: traversals, reconstructions, samples, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from matplotlib.animation import FuncAnimation
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from torch import Tensor
+
+from ..datasets import pixels
+from ..traversal import Traversal
+from .labels import label, label_latents
+from .pictures import make_panels, show, tile, whole_rows
+from .vectors import vector_reconstructions, vector_samples, vector_traversal
+
+__all__ = ["animation", "curves", "reconstructions", "samples", "traversal"]
+
+
+def traversal(sweep: Traversal) -> Figure:
+    """One row a latent with its KL in nats, one column a value, original and reconstruction in front; one block a base.
+
+    Latents with a KL of at most 0.01 nats are inactive: grey, and marked so.
+    """
+    if sweep.images.dim() == 4:
+        return vector_traversal(sweep)
+    originals = sweep.base.originals
+    front = [sweep.reconstructions] if originals is None else [pixels(originals), sweep.reconstructions]
+    heads = ["start"] if originals is None else ["x", "x̂"]
+    rows, columns = len(sweep.latents), len(front) + len(sweep.values)
+    figure, panels = make_panels(len(sweep.images), rows, columns, sweep.images.shape[-2:])
+    for block, panel in enumerate(panels):
+        fixed = torch.stack([images[block] for images in front])[None].expand(rows, -1, -1, -1, -1)
+        show(panel, torch.cat([fixed, sweep.images[block]], dim=1))
+        panel.axvline(len(front) - 0.5, color="black", linewidth=1)
+        panel.set_xticks(range(columns), heads + [f"{value:.3g}" for value in sweep.values.tolist()])
+        label_latents(panel, sweep)
+    return figure
+
+
+def animation(sweep: Traversal) -> FuncAnimation:
+    """The same sweep in time: one column a latent, one row a base, all values forth and back. Save it as a GIF.
+
+    Raises:
+        ValueError: The data are vectors, which have no picture.
+    """
+    if sweep.images.dim() == 4:
+        raise ValueError("vectors have no picture to animate")
+    order = [*range(len(sweep.values)), *range(len(sweep.values) - 2, 0, -1)]
+    figure, (panel,) = make_panels(1, len(sweep.images), len(sweep.latents), sweep.images.shape[-2:], width=0.9)
+    picture = show(panel, sweep.images[:, :, 0])
+    labels = [label(sweep, row, "\n") for row in range(len(sweep.latents))]
+    panel.set_xticks(range(len(sweep.latents)), labels)
+    panel.set_yticks([])
+
+    def draw(frame: int) -> list[AxesImage]:
+        picture.set_data(tile(sweep.images[:, :, order[frame]]))
+        panel.set_xlabel(f"value {sweep.values[order[frame]].item():+.2f}")
+        return [picture]
+
+    return FuncAnimation(figure, draw, frames=len(order), interval=100)
+
+
+def reconstructions(originals: Tensor, images: Tensor, columns: int = 10) -> Figure:
+    """Originals ``(N, *shape)`` above their reconstructions; for vectors, one against the other."""
+    originals = pixels(originals)
+    if images.dim() == 2:
+        return vector_reconstructions(originals, images)
+    columns = min(columns, len(images))
+    originals, images = whole_rows(originals, columns), whole_rows(images, columns)
+    blocks = len(images) // columns
+    pairs = torch.stack([originals.unflatten(0, (blocks, columns)),
+                         images.unflatten(0, (blocks, columns))], dim=1)  # fmt: skip
+    figure, (panel,) = make_panels(1, 2 * blocks, columns, images.shape[-2:])
+    show(panel, pairs.flatten(0, 1))
+    panel.set_xticks([])
+    panel.set_yticks(range(2 * blocks), ["x", "x̂"] * blocks)
+    return figure
+
+
+def samples(images: Tensor, data: Tensor | None = None, columns: int = 10) -> Figure:
+    """Draws ``(N, *shape)`` in a grid; for vectors, pairs of features, over ``data`` where given."""
+    if images.dim() == 2:
+        return vector_samples(images, data)
+    columns = min(columns, len(images))
+    images = whole_rows(images, columns)
+    rows = len(images) // columns
+    figure, (panel,) = make_panels(1, rows, columns, images.shape[-2:])
+    show(panel, images.unflatten(0, (rows, columns)))
+    panel.set_xticks([])
+    panel.set_yticks([])
+    return figure
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss, distortion, rate and the KL of each latent against the step, training and held-out, nats an image."""
+    figure = Figure(figsize=(14, 3.2), layout="constrained")
+    panels = figure.subplots(1, 4)
+    steps = [record["step"] for record in history]
+    marker = "." if len(steps) < 10 else None
+    for panel, name in zip(panels, ("loss", "distortion", "rate"), strict=False):
+        panel.plot(steps, [record[name] for record in history], label="training", marker=marker)
+        if name != "loss":
+            held_out = [record[f"held_out_{name}"] for record in history]
+            panel.plot(steps, held_out, label="held out", marker=marker)
+            panel.legend()
+        panel.set(title=name, xlabel="step", ylabel="nats an image")
+    panels[3].set(title="KL of each latent, held out", xlabel="step", ylabel="nats an image")
+    if history and history[-1]["held_out_kl_per_latent"] is not None:
+        kl = [record["held_out_kl_per_latent"] for record in history]
+        panels[3].plot(steps, kl, marker=marker, label=[f"z{latent}" for latent in range(len(kl[0]))])
+        if len(kl[0]) <= 12:
+            panels[3].legend(fontsize=6, ncols=2)
+    return figure
