@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 COLUMNS = {
-    "elbo": "ELBO", "distortion": "distortion", "rate": "rate", "bits_per_dim": "bits/dim", "mse": "MSE", "ssim": "SSIM",
-    "probe_accuracy": "probe", "active_units": "active", "coverage_90": "in 90%", "beta": "β",
-}  # fmt: skip
+    "elbo": "ELBO",
+    "distortion": "distortion",
+    "rate": "rate",
+    "bits_per_dim": "bits/dim",
+    "mse": "MSE",
+    "ssim": "SSIM",
+    "probe_accuracy": "probe",
+    "active_units": "active",
+    "coverage_90": "in 90%",
+    "beta": "β",
+}
 DIGITS = {"bits_per_dim": 3, "mse": 4, "ssim": 3, "probe_accuracy": 3, "coverage_90": 3, "beta": 3}
-FIT_OPTIONS = {option.name: option for option in fit.command.params if option.name in set(SETTINGS) - {"seed"}}  # noqa: E501
+FIT_OPTIONS = {option.name: option for option in fit.command.params if option.name in set(SETTINGS) - {"seed"}}
 
 
 def _repeatable(option: click.Parameter) -> click.Parameter:
@@ -69,26 +77,29 @@ def command(
         pyro-bvae compare runs/comparison/bernoulli-seed0 runs/comparison/gaussian-learned-seed0 --out runs/two
     """
     from pyro_bvae import comparison
+    from pyro_bvae import comparison_report as report
 
     failed: list[str] = []
+    target = None
     if runs:
         experiment: dict[str, Any] = {"runs": [str(run) for run in runs]}
-        comparison.start(out, experiment)
+        report.start(out, experiment)
         rows = [comparison.measured_anew(run, particles) for run in runs]
     else:
         grid = _grid(ctx, given)
+        target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
         experiment = {**{name: list(values) for name, values in grid.items()}, "seeds": list(seeds)}
         experiment = comparison.plain(experiment)
-        comparison.start(out, experiment)
+        report.start(out, experiment)
         rows, failed = _run(comparison.choices(grid, seeds, out), particles, jobs)
-    comparison.save(out, experiment, rows)
+    report.save(out, experiment, rows)
     if rows:
         _draw(rows, out)
-    summary = comparison.summarise(rows)
+    summary = report.summarise(rows)
     if as_json:
         echo_json({"summary": summary, "runs": rows, "failed": failed})
     else:
-        _print(summary, out)
+        _print(summary, target, out)
     for line in failed:
         click.echo(f"failed: {line}", err=True)
     if failed:
@@ -130,14 +141,14 @@ def _run(todo: Sequence[Choice], particles: int, jobs: int) -> tuple[list[dict[s
 
 
 def _draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
-    from pyro_bvae import comparison
+    from pyro_bvae import comparison_report as report
 
-    for name, figure in comparison.figures(rows).items():
+    for name, figure in report.figures(rows).items():
         with replacing(out / f"{name}.png") as partial:
             figure.savefig(partial)
 
 
-def _print(summary: Sequence[Mapping[str, Any]], out: Path) -> None:
+def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path) -> None:
     width = max((len(line["label"]) for line in summary), default=6) + 2
     click.echo(" " * width + "".join(f"{title:>17}" for title in COLUMNS.values()))
     for line in summary:
@@ -148,6 +159,11 @@ def _print(summary: Sequence[Mapping[str, Any]], out: Path) -> None:
         click.echo("* cross-entropy of grey pixels: no log-probability, its nats compare with no other row's.")
     if len({line["nats"] for line in summary}) > 1:
         click.echo("Nats of densities and of masses do not compare; bits/dim, MSE, SSIM and probe do.")
+    missed = [line["label"] for line in summary if target and abs(line["rate"][0] / target - 1) > 0.02]
+    if missed:
+        click.echo(
+            f"not within 2% of a rate of {target:g} nats on held-out data: {', '.join(missed)}; train for longer"
+        )
     click.echo(
         f"means ± standard deviations over seeds, held out; more in {out / 'comparison.csv'} and the PNGs beside it"
     )

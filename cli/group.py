@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -30,6 +31,7 @@ class Commands(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")  # a β must not end a run on an old terminal
+        warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
         try:
             return super().invoke(ctx)
         except click.UsageError as error:

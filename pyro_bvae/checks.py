@@ -12,6 +12,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from .datasets import Dataset
+from .likelihoods import LIKELIHOODS
 from .model import BetaVAE
 from .terms import at_rest
 
@@ -33,8 +34,13 @@ def check_data(vae: BetaVAE, dataset: Dataset) -> None:
         low, high = dataset.images.min().item(), dataset.images.max().item()
         raise ValueError(
             f"{dataset.name} has values from {low:.4g} to {high:.4g}, outside the support {support} of "
-            f"{type(vae.likelihood).__name__}; choose a gaussian likelihood or rescale the data"
+            f"{_family(vae)}; choose a gaussian likelihood or rescale the data"
         )
+
+
+def _family(vae: BetaVAE) -> str:
+    names = {family: f"the {name} likelihood" for name, family in LIKELIHOODS.items()}
+    return names.get(type(vae.likelihood), type(vae.likelihood).__name__)
 
 
 def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor) -> None:

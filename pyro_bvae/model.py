@@ -172,12 +172,26 @@ class BetaVAE(nn.Module):
         return self.beta_value * self.latent_dim / prod(self.shape)
 
     def encode(self, x: Tensor) -> dist.TorchDistribution:
-        """q(z | x), event shape ``(K,)``, of data ``(B, *shape)``."""
+        """The posterior q(z | x). Override it for another family.
+
+        Args:
+            x: Data ``(B, *shape)``.
+
+        Returns:
+            A distribution with batch shape ``(B,)`` and event shape ``(K,)``.
+        """
         loc, log_variance = self.encoder(x)
         return dist.Normal(loc, torch.exp(0.5 * log_variance)).to_event(1)
 
     def decode(self, z: Tensor) -> dist.TorchDistribution:
-        """p(x | z), batch shape ``(...)`` and event shape ``shape``, of latents ``(..., K)``."""
+        """The likelihood p(x | z).
+
+        Args:
+            z: Latents ``(..., K)``, any leading shape.
+
+        Returns:
+            A distribution with batch shape ``(...)`` and event shape ``shape``.
+        """
         parameters = self.decoder(z.reshape(-1, z.shape[-1]))  # 2-D convolutions take one batch dimension
         return self.likelihood(parameters.reshape(*z.shape[:-1], *parameters.shape[1:]))
 

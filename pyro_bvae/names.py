@@ -53,6 +53,11 @@ SETTINGS = (*DATA, *MODEL, "beta", *TRAINING)
 def check(kind: str, name: str, known: Iterable[str]) -> str:
     """The name itself, if it is known.
 
+    Args:
+        kind: What it names, for the message.
+        name: The name.
+        known: All names there are.
+
     Raises:
         ValueError: The name is not known; the message suggests the nearest that is.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -20,29 +19,31 @@ def own_generator(seed: int, device: torch.device) -> Iterator[None]:
     """Draw from generators seeded with ``seed``; those of the caller go on afterwards as if nothing had been drawn."""
     before = generator_state(device)
     torch.default_generator.manual_seed(seed)
-    backend = _backend(device)
-    if backend is not None:
-        backend.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
     try:
         yield
     finally:
         set_generator_state(before, device)
 
 
-def generator_state(device: torch.device) -> dict[str, Tensor | None]:
-    """The states of the generators of the CPU and of a device, on the CPU; None for a device without its own."""
-    backend = _backend(device)
-    return {"cpu": torch.get_rng_state(), "device": None if backend is None else backend.get_rng_state()}
+def generator_state(device: torch.device) -> dict[str, Tensor]:
+    """The states of the generators of the CPU and, under its type, of a device that has its own; on the CPU."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
+    return state
 
 
-def set_generator_state(state: dict[str, Tensor | None], device: torch.device) -> None:
-    """Put back what `generator_state` gave; a state of another kind of device is left out."""
-    backend = _backend(device)
-    assert state["cpu"] is not None
+def set_generator_state(state: dict[str, Tensor], device: torch.device) -> None:
+    """Put back what `generator_state` gave; a state of another type of device is left out."""
     torch.set_rng_state(state["cpu"].cpu())
-    if backend is not None and state["device"] is not None:
-        backend.set_rng_state(state["device"].cpu())
-
-
-def _backend(device: torch.device) -> ModuleType | None:
-    return {"cuda": torch.cuda, "mps": torch.mps}.get(device.type)
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+    elif device.type == "mps" and "mps" in state:
+        torch.mps.set_rng_state(state["mps"].cpu())

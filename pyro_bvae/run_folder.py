@@ -63,6 +63,10 @@ class RunFolder:
     def start(self, config: dict[str, Any], overwrite: bool = False) -> None:
         """Make the folder and write its config.
 
+        Args:
+            config: All settings.
+            overwrite: Whether a run that is there gives way; a user's own files never do.
+
         Raises:
             FileExistsError: A run is here and ``overwrite`` is False, or other files are, which are never removed.
             OSError: The folder cannot be written.
@@ -159,6 +163,10 @@ class RunFolder:
 
     def load(self, at: int | None = None, device: torch.device | str = "cpu") -> dict[str, Any]:
         """The latest state, or that of the numbered checkpoint of a step. No code in the file is run.
+
+        Args:
+            at: The step of a numbered checkpoint.
+            device: Where its tensors go.
 
         Raises:
             FileNotFoundError: There is no such checkpoint.

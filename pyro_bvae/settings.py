@@ -88,7 +88,16 @@ class TrainingSettings:
 def config_of(
     vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO, device: torch.device, command: str | None
 ) -> dict[str, Any]:
-    """All it takes to repeat a fit, as plain data: the content of config.json."""
+    """All it takes to repeat a fit, as plain data: the content of config.json.
+
+    Args:
+        vae: The model, with the β that training starts from.
+        dataset: The data.
+        settings: Of the training.
+        elbo: What is minimised.
+        device: Where it runs.
+        command: The command line, if there was one.
+    """
     packages = ("pyro-bvae", "pyro-ppl", "torch", "numpy")
     return {
         "format": FORMAT,
@@ -116,6 +125,10 @@ def config_of(
 
 def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     """Refuse to go on with a run under other settings than its own, its length aside.
+
+    Args:
+        config: What is asked for.
+        stored: What the run has.
 
     Raises:
         SettingsError: The message names what differs.

@@ -77,7 +77,10 @@ def terms(vae: BetaVAE, x: Tensor) -> Terms:
 
     Args:
         vae: The programs.
-        x: Data ``(B, *shape)``.
+        x: Data ``(B, *shape)``, on the model's device.
+
+    Returns:
+        Distortion, rate and KL of each latent, in nats.
     """
     guide = poutine.trace(vae.guide).get_trace(x)
     model = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x)
@@ -88,6 +91,13 @@ def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
     """The terms of a model trace and the guide trace it replays, averaged over vectorised particles.
 
     Only the sites' distributions and values are read: a trace's own ``log_prob`` contains β.
+
+    Args:
+        model: With the sites "z" and "x", the batch last among its batch dimensions.
+        guide: With the site "z".
+
+    Returns:
+        Distortion, rate and KL of each latent, in nats.
     """
     q, p, z = guide.nodes["z"]["fn"], model.nodes["z"]["fn"], guide.nodes["z"]["value"]
     distortion = -model.nodes["x"]["fn"].log_prob(model.nodes["x"]["value"])  # (..., B)
@@ -108,6 +118,9 @@ def mean_terms(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int 
         data: Images or vectors ``(N, *shape)``, uint8 or float, on any device.
         batch_size: How many are evaluated at once.
         seed: Seed of the draws.
+
+    Returns:
+        Means in nats an image.
     """
     distortion, rate, kl = 0.0, 0.0, None
     with at_rest(vae, seed):

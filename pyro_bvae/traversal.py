@@ -68,6 +68,9 @@ def base(vae: BetaVAE, data: Tensor, kind: str = "image", *, image: int = 0, cou
         count: How many.
         seed: Seed of the draws.
 
+    Returns:
+        The codes, with the data they encode.
+
     Raises:
         ValueError: An unknown kind, or an index that is out of range.
     """
@@ -132,6 +135,9 @@ def traverse(
         kl: Mean KL of every latent, K values in nats, to sort the rows by and to print.
         draw: Whether to draw from p(x | z) in place of taking its mean.
         seed: Seed of those draws.
+
+    Returns:
+        Codes and images of every base, row and column.
 
     Raises:
         ValueError: A latent that does not exist, fewer than one column, or codes that do not fit.

@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyro
@@ -64,6 +65,13 @@ def cli() -> Cli:
     return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def digits_run(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A short run on the digits, on disk with two numbered checkpoints; tests must not change it."""
@@ -90,3 +98,18 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(
         struct.pack(f">{1 + array.ndim}i", 0x800 + array.ndim, *array.shape) + array.astype("u1").tobytes()
     )
+
+
+def new_vae(seed: int = 0, **options: Any) -> BetaVAE:
+    """A small model for images of 16×16, the same for the same seed."""
+    torch.manual_seed(seed)
+    return BetaVAE((1, 16, 16), 3, hidden=(20,), beta=4.0, **options)
+
+
+def same_parameters(one: BetaVAE, other: BetaVAE) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def without_timings(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    timings = ("seconds", "images_per_second")
+    return [{key: value for key, value in record.items() if key not in timings} for record in history]

@@ -26,7 +26,8 @@ ROWS = [
     ["fitting", "generation"],
     ["traversal", "evaluation", "probes"],
     ["plots"],
-    ["callbacks", "comparison"],
+    ["callbacks"],
+    ["comparison", "comparison_report"],
 ]
 
 

@@ -207,6 +207,43 @@ def test_continuous_bernoulli_gradient_is_value_minus_mean(logit: float) -> None
     torch.testing.assert_close(gradient, 0.8 - p.mean, atol=1e-4, rtol=0)
 
 
+def test_a_categorical_of_large_images_warns_of_its_size() -> None:
+    with pytest.warns(UserWarning, match="categorical has 12,582,912 outputs an image"):
+        build("categorical", (3, 128, 128))
+
+
+def test_the_optimal_variance_is_the_batchs_and_the_buffer_follows_it() -> None:
+    likelihood = build("gaussian-optimal", (4,))
+    mean, x = torch.zeros(50, 4, requires_grad=True), torch.randn(50, 4)
+    log_prob = likelihood(mean).log_prob(x).sum()
+    variance = x.square().mean()
+    expected = torch.distributions.Normal(0.0, variance.sqrt()).log_prob(x).sum()
+    torch.testing.assert_close(log_prob, expected)
+    torch.testing.assert_close(likelihood.scale, variance.sqrt())
+    with torch.no_grad():
+        likelihood(mean).log_prob(10 * x)  # without gradients nothing is learnt
+    torch.testing.assert_close(likelihood.scale, variance.sqrt())
+    likelihood(mean).log_prob(2 * x)
+    torch.testing.assert_close(likelihood.scale.square(), variance * (0.99 + 0.01 * 4))
+    assert likelihood.eval()(mean).log_prob(x).sum() != log_prob
+
+
+def test_constant_pixels_drive_no_family_to_infinity() -> None:
+    x = torch.zeros(8, 1, 4, 4)
+    for name in LIKELIHOODS:
+        likelihood = build(name, (1, 4, 4))
+        rows = likelihood.outputs_per_value
+        parameters = torch.zeros(8, rows, 4, 4, requires_grad=True)
+        optimizer = torch.optim.Adam([parameters, *likelihood.parameters()], lr=0.5)
+        for _ in range(300):
+            optimizer.zero_grad()
+            loss = -likelihood(parameters).log_prob(likelihood.prepare(x)).mean()
+            loss.backward()
+            optimizer.step()
+        assert loss.isfinite(), name
+        assert loss > -16 * 8, name  # nats a pixel that a scale at its floor can buy
+
+
 def test_continuous_bernoulli_refuses_values_outside_its_support_under_validation() -> None:
     with pytest.raises(ValueError, match="support"):
         ContinuousBernoulli(torch.zeros(2)).log_prob(torch.tensor([0.5, 1.5]))

@@ -31,14 +31,15 @@ def commands() -> list[list[str]]:
 
 
 def shortened(arguments: list[str]) -> list[str]:
-    """A fit of a few steps."""
-    if arguments[0] != "fit":
+    """A fit of a few steps, and one seed."""
+    if arguments[0] not in ("fit", "compare") or arguments[1].startswith("runs/"):
         return arguments
     kept, skip = [], False
     for word in arguments:
-        if not skip and word not in ("--epochs", "--steps"):
+        longer = word in ("--epochs", "--steps", "--seeds")
+        if not skip and not longer:
             kept.append(word)
-        skip = word in ("--epochs", "--steps") and not skip
+        skip = longer and not skip
     return [*kept, "--steps", "4" if "--resume" in kept else "2"]
 
 

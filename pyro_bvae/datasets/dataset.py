@@ -96,7 +96,10 @@ def seeded_split(size: int) -> tuple[Tensor, Tensor]:
     """Training and held-out indices, each sorted: a tenth is held out, at least 1 and at most 10,000.
 
     Args:
-        size: Number of data.
+        size: Number of data, at least 2.
+
+    Returns:
+        Two index tensors that share nothing and leave nothing out.
     """
     order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED))
     held_out = min(MOST_HELD_OUT, max(1, size // 10))

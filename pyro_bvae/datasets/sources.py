@@ -83,6 +83,9 @@ def load(
         image_size: Side in pixels to which images are brought, where the source can.
         grey: Turn colour images to grey, where the source can.
 
+    Returns:
+        The images or vectors with their split.
+
     Raises:
         ValueError: An unknown name, an option that the source does not have, or bad data.
         OSError: Files that cannot be read or downloaded.

@@ -66,6 +66,12 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 def build(name: str, shape: Sequence[int], *, scale: float | None = None, mean_link: str | None = None) -> Likelihood:
     """The likelihood of that name for data of that shape, with the family's own defaults where an option is None.
 
+    Args:
+        name: A key of `LIKELIHOODS`.
+        shape: Shape of one datum, ``(C, H, W)`` or ``(D,)``.
+        scale: Fixed or first scale, in the data's units.
+        mean_link: "sigmoid" or "identity".
+
     Raises:
         ValueError: The name is unknown, or the family does not have an option that is given.
     """

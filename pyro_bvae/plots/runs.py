@@ -24,6 +24,9 @@ def traversal(sweep: Traversal) -> Figure:
     """One row a latent with its KL in nats, one column a value, original and reconstruction in front; one block a base.
 
     Latents with a KL of at most 0.01 nats are inactive: grey, and marked so.
+
+    Args:
+        sweep: What to show; for vectors, the mean of each feature against the latent's value around the first base.
     """
     if sweep.images.dim() == 4:
         return vector_traversal(sweep)
@@ -42,7 +45,10 @@ def traversal(sweep: Traversal) -> Figure:
 
 
 def animation(sweep: Traversal) -> FuncAnimation:
-    """The same sweep in time: one column a latent, one row a base, all values forth and back. Save it as a GIF.
+    """The same sweep in time: one column a latent, one row a base, all values forth and back.
+
+    Args:
+        sweep: What to show. Save the result with ``.save("sweep.gif", writer="pillow")``.
 
     Raises:
         ValueError: The data are vectors, which have no picture.
@@ -65,7 +71,13 @@ def animation(sweep: Traversal) -> FuncAnimation:
 
 
 def reconstructions(originals: Tensor, images: Tensor, columns: int = 10) -> Figure:
-    """Originals ``(N, *shape)`` above their reconstructions; for vectors, one against the other."""
+    """Originals above their reconstructions; for vectors, one against the other.
+
+    Args:
+        originals: Data ``(N, *shape)``, uint8 or float.
+        images: Their reconstructions.
+        columns: Pictures a row.
+    """
     originals = pixels(originals)
     if images.dim() == 2:
         return vector_reconstructions(originals, images)
@@ -82,7 +94,13 @@ def reconstructions(originals: Tensor, images: Tensor, columns: int = 10) -> Fig
 
 
 def samples(images: Tensor, data: Tensor | None = None, columns: int = 10) -> Figure:
-    """Draws ``(N, *shape)`` in a grid; for vectors, pairs of features, over ``data`` where given."""
+    """Draws in a grid; for vectors, scatters of pairs of features.
+
+    Args:
+        images: Draws ``(N, *shape)``.
+        data: Vectors to draw behind them, in grey.
+        columns: Pictures a row.
+    """
     if images.dim() == 2:
         return vector_samples(images, data)
     columns = min(columns, len(images))
@@ -96,7 +114,11 @@ def samples(images: Tensor, data: Tensor | None = None, columns: int = 10) -> Fi
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss, distortion, rate and the KL of each latent against the step, training and held-out, nats an image."""
+    """Loss, distortion, rate and the KL of each latent against the step, training and held-out, nats an image.
+
+    Args:
+        history: The lines of a run's history.
+    """
     figure = Figure(figsize=(14, 3.2), layout="constrained")
     panels = figure.subplots(1, 4)
     steps = [record["step"] for record in history]

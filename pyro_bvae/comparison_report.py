@@ -1,0 +1,120 @@
+"""What a comparison comes to: tables of means and deviations, files, figures.
+
+    comparison.json   the experiment, every run's numbers, and means and standard deviations over seeds
+    comparison.csv    one row a run
+
+Nats of different kinds (densities, masses, and the cross-entropy of grey pixels, which is neither) are never ranked
+against each other; bits a dimension, errors and probe accuracies compare throughout.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from . import plots
+from .files import replacing
+from .generation import reconstruct, sample
+from .runs import Run, load_run
+from .traversal import Traversal, base, traverse
+
+__all__ = ["MEASURES", "figures", "save", "start", "summarise"]
+
+MEASURES = (
+    "elbo",
+    "iw_bound",
+    "distortion",
+    "rate",
+    "bits_per_dim",
+    "mse",
+    "psnr",
+    "ssim",
+    "probe_accuracy",
+    "active_units",
+    "coverage_50",
+    "coverage_90",
+    "beta",
+    "seconds",
+)
+
+
+def start(out: Path, experiment: Mapping[str, Any]) -> None:
+    """Make the comparison folder, or make sure that it is one of the same experiment.
+
+    Raises:
+        FileExistsError: The folder holds another experiment, or other files.
+    """
+    path = out / "comparison.json"
+    if path.is_file():
+        stored = json.loads(path.read_text(encoding="utf-8")).get("experiment", {})
+        differ = [name for name in experiment if stored.get(name) != experiment[name]]
+        if differ:
+            raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another --out")
+    elif out.is_dir() and any(out.iterdir()):
+        raise FileExistsError(f"{out} holds other files: name another --out")
+    else:
+        save(out, experiment, [])
+
+
+def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Means and standard deviations over the seeds of each label, in the order of the labels.
+
+    Returns:
+        A mapping a label: its name, kind of nats, number of seeds, and for each of `MEASURES` ``[mean, deviation]``, or
+        None where a run has none.
+    """
+    found = []
+    for label in dict.fromkeys(row["label"] for row in rows):
+        group = [row for row in rows if row["label"] == label]
+        line: dict[str, Any] = {"label": label, "nats": group[0]["nats"], "seeds": len(group)}
+        for name in MEASURES:
+            values = [row[name] for row in group]
+            known = all(value is not None for value in values)
+            line[name] = [mean(values), stdev(values) if len(values) > 1 else 0.0] if known else None
+        found.append(line)
+    return found
+
+
+def save(out: Path, experiment: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write comparison.json and comparison.csv."""
+    content = {"experiment": dict(experiment), "runs": list(rows), "summary": summarise(rows)}
+    with replacing(out / "comparison.json") as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    if rows:
+        with replacing(out / "comparison.csv") as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, rows[0].keys())
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    """Pictures of a comparison: ``rate_distortion``, and for images ``gallery`` and ``traversals``.
+
+    The pictures of a label are those of its first run.
+
+    Args:
+        rows: Rows of runs whose folders are there.
+    """
+    drawn = {"rate_distortion": plots.rate_distortion(rows)}
+    firsts = {row["label"]: load_run(row["run"]) for row in reversed(rows)}
+    runs = {label: firsts[label] for label in dict.fromkeys(row["label"] for row in rows)}
+    data = next(iter(runs.values())).dataset()
+    if not data.is_images or any(run.dataset().shape != data.shape for run in runs.values()):
+        return drawn
+    held_out = data.images[data.held_out]
+    some = held_out[:8]
+    pairs = {name: (reconstruct(run.model, some)[1], sample(run.model, 8)[1]) for name, run in runs.items()}
+    sweeps = {name: _sweep(run, held_out) for name, run in runs.items()}
+    return drawn | {"gallery": plots.gallery(some, pairs), "traversals": plots.side_by_side(sweeps)}
+
+
+def _sweep(run: Run, held_out: Tensor) -> Traversal:
+    kl = run.history[-1]["held_out_kl_per_latent"]
+    return traverse(run.model, base(run.model, held_out), columns=9, kl=kl)
