@@ -60,6 +60,7 @@ def scipy_log_density(name: str, likelihood: Likelihood, values: np.ndarray, x: 
     if name in ("bernoulli", "binarized-bernoulli"):
         return stats.bernoulli(special.expit(first)).logpmf(round(x))
     if name == "continuous-bernoulli":  # a truncated exponential
+        first = first / (1 + abs(first) / 60)
         size = abs(first)
         return stats.truncexpon(b=size, scale=1 / size).logpdf(1 - x if first > 0 else x)
     if name == "gaussian-heteroscedastic":

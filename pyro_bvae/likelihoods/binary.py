@@ -11,6 +11,8 @@ from .likelihood import Likelihood
 
 __all__ = ["Bernoulli", "BinarizedBernoulli", "ContinuousBernoulliLikelihood"]
 
+MOST_LOGIT = 60.0
+
 
 class Bernoulli(Likelihood):
     """Cross-entropy with the pixel taken as a probability: log p = x log m + (1 − x) log(1 − m), m = sigmoid(output).
@@ -57,7 +59,10 @@ class BinarizedBernoulli(Likelihood):
 
 
 class ContinuousBernoulliLikelihood(Likelihood):
-    """The density on [0, 1] that is proportional to the Bernoulli's mass, parameters as logits.
+    """The density on [0, 1] that is proportional to the Bernoulli's mass.
+
+    Its logit is o/(1 + |o|/60) for an output o, bounded by ±60: on pixels that are always black the density at 0, which
+    is about |logit|, would otherwise grow for as long as one trains.
 
     Source: Loaiza-Ganem and Cunningham, The continuous Bernoulli, https://arxiv.org/abs/1907.06845
     """
@@ -65,5 +70,6 @@ class ContinuousBernoulliLikelihood(Likelihood):
     support = dist.constraints.unit_interval
 
     def forward(self, parameters: Tensor) -> dist.TorchDistribution:
-        """Continuous Bernoulli with the parameters as logits."""
-        return ContinuousBernoulli(parameters).to_event(len(self.shape))
+        """Continuous Bernoulli with the bounded parameters as logits."""
+        logits = parameters / (1 + parameters.abs() / MOST_LOGIT)
+        return ContinuousBernoulli(logits).to_event(len(self.shape))
