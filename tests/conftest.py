@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: small models, and a busy machine makes two threads spin
+
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
