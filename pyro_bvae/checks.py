@@ -39,7 +39,7 @@ def check_data(vae: BetaVAE, dataset: Dataset) -> None:
 
 
 def _family(vae: BetaVAE) -> str:
-    names = {family: f"the {name} likelihood" for name, family in LIKELIHOODS.items()}
+    names: dict[type, str] = {family: f"the {name} likelihood" for name, family in LIKELIHOODS.items()}
     return names.get(type(vae.likelihood), type(vae.likelihood).__name__)
 
 
