@@ -187,11 +187,13 @@ def test_a_kill_at_any_moment_leaves_a_run_that_resumes(tmp_path: Path) -> None:
             eval_every=1, checkpoint_every=1, out=sys.argv[1], resume=len(sys.argv) > 3)
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "run"), "100000"]
-    for delay in (0.0, 0.1, 1.5, 2.5):
+    for delay in (0.0, 0.1, 1.5, None):
         resume = ["resume"] * (tmp_path / "run" / "config.json").exists()
         process = subprocess.Popen([*command, *resume], stdout=subprocess.PIPE)
         process.stdout.readline()
-        time.sleep(delay)
+        deadline = time.monotonic() + (60 if delay is None else delay)
+        while time.monotonic() < deadline and not (delay is None and (tmp_path / "run" / "checkpoint.pt").exists()):
+            time.sleep(0.01)
         process.kill()
         process.communicate()
     folder = RunFolder(tmp_path / "run")
