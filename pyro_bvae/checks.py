@@ -28,7 +28,7 @@ def check_data(vae: BetaVAE, dataset: Dataset) -> None:
     if dataset.shape != vae.shape:
         raise ValueError(f"the model is for data of shape {vae.shape}, {dataset.name} has {dataset.shape}")
     support = getattr(vae.likelihood, "support", None)
-    if support is None or dataset.images.is_floating_point() is False:
+    if support is None or not dataset.images.is_floating_point():
         return
     if not support.check(dataset.images).all():
         low, high = dataset.images.min().item(), dataset.images.max().item()

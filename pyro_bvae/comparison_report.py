@@ -14,9 +14,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from . import plots
@@ -24,6 +23,9 @@ from .files import replacing
 from .generation import reconstruct, sample
 from .runs import Run, load_run
 from .traversal import Traversal, base, traverse
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["MEASURES", "figures", "save", "start", "summarise"]
 

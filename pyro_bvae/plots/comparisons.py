@@ -54,6 +54,7 @@ def rate_distortion(points: Sequence[Mapping[str, Any]]) -> Figure:
             runs = [point for point in group if point["label"] == label]
             panel.scatter([run["rate"] for run in runs], [run["distortion"] for run in runs], s=16, label=label)
         panel.set(xlabel="rate", ylabel="distortion", title=kind)
+        panel.locator_params(nbins=5)  # runs that lie close have long numbers
         panel.legend(fontsize=7)
     return figure
 
