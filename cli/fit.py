@@ -13,7 +13,7 @@ import click
 
 import pyro_bvae
 from pyro_bvae import names
-from pyro_bvae.names import DATA, SETTINGS, TRAINING
+from pyro_bvae.names import DATA, DATA_OPTIONS, SETTINGS, TRAINING
 
 from .options import DatasetName, Keep, Name, Numbers, Rate, device_option, echo_json, json_option
 
@@ -26,17 +26,25 @@ __all__ = ["command"]
 POSITIVE = click.FloatRange(min=0, min_open=True)
 COUNT = click.IntRange(min=1)
 # what is not taken from a config when another one of these is typed
-BELONGS_TO = {"data_root": "dataset", "image_size": "dataset", "grey": "dataset"}
-BELONGS_TO |= {"hidden": "network", "scale": "likelihood", "mean_link": "likelihood"}
+BELONGS_TO = dict.fromkeys(("data_root", *DATA_OPTIONS), "dataset")
+BELONGS_TO |= dict.fromkeys(("hidden", "decoder_hidden", "decoder_activation"), "network")
+BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), "likelihood")
 
 
 @click.command("fit")
 @click.option("--dataset", type=DatasetName(), default="digits", show_default=True, help="The data.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), help="Where downloads lie or go.")
-@click.option("--image-size", type=COUNT, metavar="PIXELS", help="Side to which digits and folders are brought.")
-@click.option("--grey", is_flag=True, help="Turn the colour images of a folder to grey.")
+@click.option("--image-size", type=COUNT, metavar="PIXELS", help="Side to which images are brought.")
+@click.option("--grey/--rgb", default=False, help="Turn colour images to grey.")
+@click.option("--crop", type=Numbers(), metavar="SIDE|L,T,R,B", help="Cut this out of each picture first; 0 for all.")
+@click.option("--subsample", type=COUNT, metavar="N", help="Take N of the images, chosen at random once and for all.")
+@click.option("--dim", type=COUNT, help="Length of the vectors of gaussian.  [default: 10]")
+@click.option("--rank", type=COUNT, help="Rank of their signal.  [default: 2]")
+@click.option("--points", type=COUNT, help="How many of them.  [default: 300000]")
 @click.option("--network", type=Name("network", names.NETWORKS), default="mlp", show_default=True)
 @click.option("--hidden", type=Numbers(), metavar="WIDTHS", help="Hidden widths, like 400 or 1200,1200 or none.")
+@click.option("--decoder-hidden", type=Numbers(), metavar="WIDTHS", help="The decoder's.  [default: mirrored]")
+@click.option("--decoder-activation", type=Name("activation", names.ACTIVATIONS), default="relu", show_default=True)
 @click.option("--latent-dim", type=COUNT, default=10, show_default=True, help="Number of latents, K.")
 @click.option("--likelihood", type=Name("likelihood", names.LIKELIHOODS), default="bernoulli", show_default=True)
 @click.option("--scale", type=POSITIVE, help="Standard deviation of a gaussian (default 1), or where a learned starts.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -55,7 +56,7 @@ class DatasetName(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check the kind."""
-        kinds = [name.partition(":")[0] for name in names.DATASETS]
+        kinds = [re.split(r"[:\[]", name)[0] for name in names.DATASETS]
         try:
             names.check("dataset", value.partition(":")[0], kinds)
         except ValueError as error:
@@ -68,7 +69,7 @@ class DatasetName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
         """The names that begin so."""
-        known = [name.replace("PATH", "") for name in names.DATASETS]
+        known = [re.split(r"PATH|\[", name)[0] for name in names.DATASETS]
         return [click.shell_completion.CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 

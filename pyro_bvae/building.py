@@ -8,18 +8,18 @@ from typing import Any
 import torch
 
 from . import datasets
-from .datasets import Dataset
+from .datasets import Dataset, Progress
 from .model import BetaVAE
-from .names import MODEL
+from .names import DATA_OPTIONS, MODEL
 from .randomness import own_generator
 
 __all__ = ["build", "build_model", "load_data"]
 
 
-def load_data(settings: Mapping[str, Any]) -> Dataset:
-    """The data set that the settings `names.DATA` describe."""
-    root, size = settings["data_root"], settings["image_size"]
-    return datasets.load(settings["dataset"], root, image_size=size, grey=settings["grey"])
+def load_data(settings: Mapping[str, Any], progress: Progress | None = None) -> Dataset:
+    """The data set that the settings `names.DATA` describe; ``progress`` is told of what takes long."""
+    options = {name: settings[name] for name in DATA_OPTIONS if settings.get(name) is not None}
+    return datasets.load(settings["dataset"], settings["data_root"], **options, progress=progress)
 
 
 def build_model(settings: Mapping[str, Any], shape: tuple[int, ...]) -> BetaVAE:
@@ -28,18 +28,20 @@ def build_model(settings: Mapping[str, Any], shape: tuple[int, ...]) -> BetaVAE:
     Raises:
         ValueError: A setting is out of range, or one that the likelihood does not have.
     """
+    given = {name: settings[name] for name in MODEL if name in settings}  # an older run does not have all names
     with own_generator(settings["seed"], torch.device("cpu")):
-        return BetaVAE(shape, beta=settings["beta"], **{name: settings[name] for name in MODEL})
+        return BetaVAE(shape, beta=settings["beta"], **given)
 
 
-def build(settings: Mapping[str, Any]) -> tuple[Dataset, BetaVAE]:
+def build(settings: Mapping[str, Any], progress: Progress | None = None) -> tuple[Dataset, BetaVAE]:
     """The data set and the model, which fit each other.
 
     Args:
         settings: At least the names in `names.DATA` and `names.MODEL`, ``beta`` and ``seed``.
+        progress: Told of what takes long in loading the data.
 
     Returns:
         The data, and a model with fresh weights.
     """
-    data = load_data(settings)
+    data = load_data(settings, progress)
     return data, build_model(settings, data.shape)

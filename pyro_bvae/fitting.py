@@ -123,7 +123,7 @@ def fit(
     folder = None if out is None else RunFolder(out)
     with own_generator(settings.seed, where), pyro.get_param_store().scope():
         training = Training(vae.to(where), dataset, settings, objective)
-        check_programs(vae, objective, training.batch(0))
+        check_programs(vae, objective, training.minibatches.batch(0))
         run = Run(vae, config, [], 0, folder.path if folder else None, dataset)
         if folder is not None and resume:
             _go_on(folder, run, training)
@@ -179,7 +179,7 @@ def _score(training: Training, run: Run, folder: RunFolder | None, callbacks: Se
 def _go_on(folder: RunFolder, run: Run, training: Training) -> None:
     """Take up the run in a folder: its state, its history up to there, and its settings with the new length."""
     stored = folder.read_config()
-    state = folder.load(device=training.images.device) if folder.has_checkpoint else None
+    state = folder.load(device=training.device) if folder.has_checkpoint else None
     if state is not None and run.config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
         run.config |= {"beta": stored["beta"], "beta_norm": stored["beta_norm"]}
     check_same(run.config, stored)

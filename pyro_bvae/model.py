@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from . import likelihoods
 from .names import check
-from .networks import NETWORKS
+from .networks import ACTIVATIONS, NETWORKS
 
 __all__ = ["BetaVAE", "StandardNormal", "beta_of_norm"]
 
@@ -66,7 +66,9 @@ class BetaVAE(nn.Module):
         latent_dim: Number of latents, K.
         beta: Weight of the KL term, at least 0. Can be set later (``vae.beta = 4.0``), to a float or a tensor.
         network: Name of the encoder and decoder pair, a key of `networks.NETWORKS`.
-        hidden: Widths of the network's hidden layers; by default the network's own.
+        hidden: Widths of the encoder's dense layers; by default the network's own.
+        decoder_hidden: Widths of the decoder's, from the latents on; by default the encoder's, mirrored.
+        decoder_activation: A key of `networks.ACTIVATIONS`.
         likelihood: A key of `likelihoods.LIKELIHOODS`, or a module that maps decoder output to a distribution.
         scale: The likelihood's standard deviation, where it has one.
         mean_link: The likelihood's link, "sigmoid" or "identity", where it has one.
@@ -101,6 +103,8 @@ class BetaVAE(nn.Module):
         beta: float | Tensor = 1.0,
         network: str = "mlp",
         hidden: Sequence[int] | None = None,
+        decoder_hidden: Sequence[int] | None = None,
+        decoder_activation: str = "relu",
         likelihood: str | nn.Module = "bernoulli",
         scale: float | None = None,
         mean_link: str | None = None,
@@ -116,9 +120,9 @@ class BetaVAE(nn.Module):
         if self.latent_dim < 1:
             raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
         pair = NETWORKS[check("network", network, NETWORKS)]
-        widths = pair.hidden if hidden is None else tuple(index(width) for width in hidden)
-        if any(width < 1 for width in widths):
-            raise ValueError(f"hidden widths must be at least 1, got {widths}")
+        widths = pair.hidden if hidden is None else _widths(hidden)
+        decoder_widths = pair.mirrored(widths) if decoder_hidden is None else _widths(decoder_hidden)
+        check("activation", decoder_activation, ACTIVATIONS)
         self.name = f"beta_vae_{next(_instances)}"
         self.register_buffer("_beta", torch.tensor(1.0), persistent=False)
         self.beta = beta
@@ -128,7 +132,11 @@ class BetaVAE(nn.Module):
         self.parameter_shape = (self.shape[0] * outputs, *self.shape[1:])
         self.prior = StandardNormal(self.latent_dim) if prior is None else _checked(prior, self.latent_dim)
         self.encoder = pair.encoder(self.shape, self.latent_dim, widths) if encoder is None else encoder
-        self.decoder = pair.decoder(self.latent_dim, self.parameter_shape, widths) if decoder is None else decoder
+        self.decoder = (
+            pair.decoder(self.latent_dim, self.parameter_shape, decoder_widths, decoder_activation)
+            if decoder is None
+            else decoder
+        )
 
         given = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder}
         self.custom = {part: _class_name(thing) for part, thing in given.items() if not isinstance(thing, str | None)}
@@ -139,6 +147,8 @@ class BetaVAE(nn.Module):
             "latent_dim": self.latent_dim,
             "network": network,
             "hidden": list(widths),
+            "decoder_hidden": list(decoder_widths),
+            "decoder_activation": decoder_activation,
             "likelihood": likelihood if isinstance(likelihood, str) else "custom",
             "scale": scale,
             "mean_link": getattr(self.likelihood, "mean_link", None),
@@ -239,6 +249,13 @@ class BetaVAE(nn.Module):
         positive = self.beta > 0
         with poutine.mask(mask=positive), poutine.scale(scale=torch.where(positive, self.beta, 1.0)):
             yield
+
+
+def _widths(hidden: Sequence[int]) -> tuple[int, ...]:
+    widths = tuple(index(width) for width in hidden)
+    if any(width < 1 for width in widths):
+        raise ValueError(f"hidden widths must be at least 1, got {widths}")
+    return widths
 
 
 def _class_name(thing: object) -> str:

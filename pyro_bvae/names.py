@@ -9,9 +9,11 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "ACTIVATIONS",
     "BASES",
     "DATA",
     "DATASETS",
+    "DATA_OPTIONS",
     "LIKELIHOODS",
     "MEAN_LINKS",
     "MODEL",
@@ -22,8 +24,23 @@ __all__ = [
     "check",
 ]
 
+ACTIVATIONS = ("relu", "tanh")
 BASES = ("image", "random-image", "prior", "random-z")
-DATASETS = ("digits", "mnist", "fashion-mnist", "kmnist", "folder:PATH", "npz:PATH", "npy:PATH")
+DATASETS = (
+    "digits",
+    "mnist",
+    "fashion-mnist",
+    "kmnist",
+    "dsprites[:PATH]",
+    "chairs[:PATH]",
+    "celeba[:PATH]",
+    "gaussian",
+    "folder:PATH",
+    "npz:PATH",
+    "npy:PATH",
+    "txt:PATH",
+    "csv:PATH",
+)
 LIKELIHOODS = (
     "bernoulli",
     "binarized-bernoulli",
@@ -43,8 +60,10 @@ NETWORKS = ("mlp", "conv")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 
 # what describes a fit, in a config.json as on the command line
-DATA = ("dataset", "data_root", "image_size", "grey")
-MODEL = ("network", "hidden", "latent_dim", "likelihood", "scale", "mean_link")
+DATA_OPTIONS = ("image_size", "grey", "crop", "subsample", "dim", "rank", "points")
+DATA = ("dataset", "data_root", *DATA_OPTIONS)
+NETWORK = ("network", "hidden", "decoder_hidden", "decoder_activation")
+MODEL = (*NETWORK, "latent_dim", "likelihood", "scale", "mean_link")
 OPTIMIZATION = ("optimizer", "lr", "lr_warmup", "batch_size", "match_rate")
 TRAINING = ("epochs", "steps", *OPTIMIZATION, "seed", "device", "eval_every", "checkpoint_every", "keep")
 SETTINGS = (*DATA, *MODEL, "beta", *TRAINING)

@@ -15,7 +15,10 @@ from math import prod
 
 from torch import Tensor, nn
 
-__all__ = ["NETWORKS", "ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "Network"]
+__all__ = ["ACTIVATIONS", "NETWORKS", "ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "Network"]
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 class MLPEncoder(nn.Module):
@@ -41,18 +44,22 @@ class MLPEncoder(nn.Module):
 
 
 class MLPDecoder(nn.Module):
-    """The encoder's layers in reverse, then one linear layer to the parameters.
+    """Fully connected layers, then one linear layer to the parameters.
 
     Args:
         latent_dim: Number of latents, K.
         shape: Shape of the parameters of one datum.
-        hidden: Widths of the *encoder's* hidden layers, used in reverse.
+        hidden: Widths of the hidden layers, from the latents on.
+        activation: A key of `ACTIVATIONS`.
     """
 
-    def __init__(self, latent_dim: int, shape: Sequence[int], hidden: Sequence[int] = (400,)) -> None:
+    def __init__(
+        self, latent_dim: int, shape: Sequence[int], hidden: Sequence[int] = (400,), activation: str = "relu"
+    ) -> None:
         super().__init__()
-        widths = [latent_dim, *reversed(hidden)]
-        self.layers = nn.Sequential(*_dense(widths), nn.Linear(widths[-1], prod(shape)), nn.Unflatten(1, tuple(shape)))
+        widths = [latent_dim, *hidden]
+        dense = _dense(widths, ACTIVATIONS[activation])
+        self.layers = nn.Sequential(*dense, nn.Linear(widths[-1], prod(shape)), nn.Unflatten(1, tuple(shape)))
 
     def forward(self, z: Tensor) -> Tensor:
         """Parameters ``(B, *shape)`` of latents ``(B, K)``."""
@@ -92,7 +99,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """One dense layer, a transposed convolution to the smallest map, then one a doubling: 64, 64, 32, ..., C channels.
+    """Dense layers, a transposed convolution to the smallest map, then one a doubling: 64, 64, 32, ..., C channels.
 
     At 64×64: dense 256, 64 channels at 4×4 (kernel 4), 64 at 8×8, 32 at 16×16, 32 at 32×32, C at 64×64 (kernel 4,
     stride 2, padding 1). The output padding restores odd sides.
@@ -100,22 +107,27 @@ class ConvDecoder(nn.Module):
     Args:
         latent_dim: Number of latents, K.
         shape: Shape of the parameters of one image.
-        hidden: Widths of the *encoder's* dense layers; the first is that of the decoder's one.
+        hidden: Widths of the dense layers, at least one, from the latents on.
+        activation: A key of `ACTIVATIONS`, for all layers.
 
     Raises:
-        ValueError: The data are vectors, or a side is below 16.
+        ValueError: The data are vectors, a side is below 16, or there is no dense layer.
     """
 
-    def __init__(self, latent_dim: int, shape: Sequence[int], hidden: Sequence[int] = (256, 256)) -> None:
+    def __init__(
+        self, latent_dim: int, shape: Sequence[int], hidden: Sequence[int] = (256,), activation: str = "relu"
+    ) -> None:
         super().__init__()
+        if not hidden:
+            raise ValueError("the conv decoder wants at least one dense layer: give --decoder-hidden a width")
         sides = _halvings(shape)[::-1]
-        width = hidden[0] if hidden else 256
-        layers: list[nn.Module] = [nn.Linear(latent_dim, width), nn.ReLU(), nn.Unflatten(1, (width, 1, 1))]
-        layers += [nn.ConvTranspose2d(width, 64, sides[0])]
+        activate = ACTIVATIONS[activation]
+        layers = [*_dense([latent_dim, *hidden], activate), nn.Unflatten(1, (hidden[-1], 1, 1))]
+        layers += [nn.ConvTranspose2d(hidden[-1], 64, sides[0])]
         channels = [64, 64, *[32] * (len(sides) - 3), shape[0]]
         for pair, (small, large) in zip(pairwise(channels), pairwise(sides), strict=True):
             odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
-            layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, 4, stride=2, padding=1, output_padding=odd)]
+            layers += [activate(), nn.ConvTranspose2d(*pair, 4, stride=2, padding=1, output_padding=odd)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -125,21 +137,29 @@ class ConvDecoder(nn.Module):
 
 @dataclass(frozen=True)
 class Network:
-    """An encoder and a decoder that mirror each other, and the hidden widths they have by default."""
+    """An encoder and a decoder, and the widths of their dense layers by default.
+
+    Attributes:
+        encoder: From shape, K and widths to the module.
+        decoder: From K, shape, widths and activation to the module.
+        hidden: The encoder's widths.
+        mirrored: From the encoder's widths to the decoder's.
+    """
 
     encoder: Callable[[Sequence[int], int, Sequence[int]], nn.Module]
-    decoder: Callable[[int, Sequence[int], Sequence[int]], nn.Module]
+    decoder: Callable[[int, Sequence[int], Sequence[int], str], nn.Module]
     hidden: tuple[int, ...]
+    mirrored: Callable[[tuple[int, ...]], tuple[int, ...]]
 
 
 NETWORKS = {
-    "mlp": Network(MLPEncoder, MLPDecoder, hidden=(400,)),
-    "conv": Network(ConvEncoder, ConvDecoder, hidden=(256, 256)),
+    "mlp": Network(MLPEncoder, MLPDecoder, (400,), mirrored=lambda hidden: hidden[::-1]),
+    "conv": Network(ConvEncoder, ConvDecoder, (256, 256), mirrored=lambda hidden: hidden[:1] or (256,)),
 }
 
 
-def _dense(widths: Sequence[int]) -> list[nn.Module]:
-    return [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
+def _dense(widths: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
+    return [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), activation())]
 
 
 def _halvings(shape: Sequence[int]) -> list[tuple[int, int]]:

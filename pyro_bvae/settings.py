@@ -15,7 +15,7 @@ from pyro.infer import ELBO
 
 from .datasets import Dataset
 from .model import BetaVAE
-from .names import OPTIMIZERS, check
+from .names import DATA_OPTIONS, OPTIMIZERS, check
 from .run_folder import FORMAT
 
 __all__ = ["SettingsError", "TrainingSettings", "check_same", "config_of"]
@@ -103,8 +103,7 @@ def config_of(
         "format": FORMAT,
         "dataset": dataset.name,
         "data_root": None,
-        "image_size": None,
-        "grey": False,
+        **dict.fromkeys(DATA_OPTIONS),
         **dataset.options,
         "source": dataset.source,
         "can_be_loaded": bool(dataset.options),
@@ -136,7 +135,7 @@ def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     differ = [
         f"{name} is {stored.get(name)!r} in the run and {value!r} here"
         for name, value in config.items()
-        if name not in NOT_SETTINGS and stored.get(name) != value
+        if name not in NOT_SETTINGS and stored.get(name, value) != value  # an older run does not have all names
     ]
     if differ:
         raise SettingsError(f"cannot resume with other settings: {'; '.join(differ)}")

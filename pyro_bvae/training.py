@@ -6,9 +6,9 @@ Each step takes a batch x of B images and moves the parameters of model and guid
 
 in nats an image: the programs sum over images as Pyro does, and a step divides by the batch.
 
-The data lie on the device, images as uint8, and batches are gathered there. The order of epoch e is a permutation drawn
-from (seed, e) alone, and all other randomness comes from a generator whose state is in the checkpoint, so that a
-resumed run equals an uninterrupted one. Held-out images are scored by their terms at β 1, with draws of their own.
+Which data a step sees follows from the seed and the step, and all other randomness comes from a generator whose state
+is in the checkpoint, so that a resumed run equals an uninterrupted one. Held-out images are scored by their terms at
+β 1, with draws of their own.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from math import isfinite
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 from pyro import poutine
 from pyro.infer import ELBO
 from torch import Tensor
 
-from .datasets import Dataset, pixels
+from .datasets import Dataset
+from .minibatches import Minibatches
 from .model import BetaVAE
 from .objectives import RateController
 from .randomness import generator_state, set_generator_state
@@ -55,20 +55,17 @@ class Training:
     def __init__(self, vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO) -> None:
         self.vae = vae
         self.elbo = elbo
-        device = vae.beta.device
-        self.images = dataset.images[dataset.train].to(device)
-        self.held_out = dataset.images[dataset.held_out].to(device)
-        self.seed = settings.seed
-        self.batch_size = settings.batch(len(self.images))
-        self.steps_per_epoch = settings.steps_per_epoch(len(self.images))
-        self.total = settings.total(len(self.images))
+        self.device = vae.beta.device
+        self.minibatches = Minibatches(dataset, settings.batch_size, settings.seed, self.device)
+        self.held_out = dataset.images[dataset.held_out].to(self.device)
+        self.steps_per_epoch = self.minibatches.per_epoch
+        self.total = settings.total(self.minibatches.size)
         self.eval_every = settings.eval_every or self.steps_per_epoch
         self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
         self.lr = LinearWarmup(settings.lr, settings.lr_warmup)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
         self.step = 0
         self.seconds = 0.0
-        self._order: tuple[int, Tensor] | None = None
         self._start_interval()
 
     def advance(self) -> None:
@@ -78,7 +75,7 @@ class Training:
             FloatingPointError: The loss is NaN or infinite; the parameters are still those before the step.
         """
         start = perf_counter()
-        x = self.vae.prepare(self.batch(self.step))
+        x = self.vae.prepare(self.minibatches.batch(self.step))
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step + 1)
         model, guide = poutine.trace(self.vae.model), poutine.trace(self.vae.guide)
@@ -95,15 +92,6 @@ class Training:
         if self.controller is not None:
             self.vae.beta = self.controller(self.vae.beta_value, terms.rate.mean().item())
         self.seconds += perf_counter() - start
-
-    def batch(self, step: int) -> Tensor:
-        """The data of a step, as floats on the device."""
-        epoch, position = divmod(step, self.steps_per_epoch)
-        if self._order is None or self._order[0] != epoch:
-            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
-            self._order = epoch, torch.from_numpy(order).to(self.images.device)
-        start = position * self.batch_size
-        return pixels(self.images[self._order[1][start : start + self.batch_size]])
 
     def means(self) -> dict[str, Any]:
         """Loss, distortion, rate and KL of each latent, nats an image, and speed, since the last line of history."""
@@ -166,23 +154,22 @@ class Training:
             "beta": self.vae.beta_value,
             "model": self.vae.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "rng": generator_state(self.images.device),
+            "rng": generator_state(self.device),
             "interval": {"sums": self._sums, "count": self._count, "since": self._since},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        device = self.images.device
         self.step, self.seconds = state["step"], state["seconds"]
         self.vae.beta = state["beta"]
         self.vae.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        set_generator_state(state["rng"], device)
+        set_generator_state(state["rng"], self.device)
         interval = state["interval"]
-        self._sums, self._count, self._since = interval["sums"].to(device), interval["count"], interval["since"]
+        self._sums, self._count, self._since = interval["sums"].to(self.device), interval["count"], interval["since"]
 
     def _start_interval(self) -> None:
-        self._sums = torch.zeros(3, device=self.images.device)
+        self._sums = torch.zeros(3, device=self.device)
         self._count = 0
         self._since = self.seconds
 

@@ -66,8 +66,9 @@ def test_names_equal_the_keys_they_stand_for() -> None:
     assert tuple(likelihoods.LIKELIHOODS) == names.LIKELIHOODS
     assert tuple(training.OPTIMIZERS) == names.OPTIMIZERS
     assert tuple(likelihoods.LINKS) == names.MEAN_LINKS
-    assert tuple(name.partition(":")[0] for name in names.DATASETS) == tuple(SOURCES)
-    assert all((":PATH" in name) == SOURCES[name.partition(":")[0]].takes_path for name in names.DATASETS)
+    assert names.DATASETS == tuple(source.spelled(name) for name, source in SOURCES.items())
+    assert {option for source in SOURCES.values() for option in source.options} == set(names.DATA_OPTIONS)
+    assert tuple(networks.ACTIVATIONS) == names.ACTIVATIONS
 
 
 def test_all_packages_are_listed() -> None:

@@ -44,7 +44,7 @@ def test_conv_at_64_is_the_pair_of_the_report() -> None:
 def test_mlp_follows_hidden(hidden: tuple[int, ...]) -> None:
     widths = [12, *hidden]
     assert len(table(MLPEncoder((12,), 2, hidden))) == len(hidden) + 2
-    assert table(MLPDecoder(2, (12,), hidden))[-1] == f"fc {widths[1] if hidden else 2}-12"
+    assert table(MLPDecoder(2, (12,), hidden))[-1] == f"fc {hidden[-1] if hidden else 2}-12"
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])

@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["Dataset", "pixels", "seeded_split"]
+__all__ = ["Dataset", "pixels", "random_subset", "seeded_split"]
 
 SPLIT_SEED = 0
 MOST_HELD_OUT = 10_000
@@ -24,14 +25,18 @@ class Dataset:
     Args:
         name: What `load` was called with, or any name for data of your own.
         images: ``(N, C, H, W)``, uint8 in 0 ... 255 or float in [0, 1]; or vectors ``(N, D)``, float, in any unit.
-        labels: Classes ``(N,)``, integers.
-        factors: Ground-truth factors of variation ``(N, F)``, integer classes.
+        labels: Classes ``(N,)``, integers; or attributes ``(N, A)``, each a class.
+        label_names: The names of the attributes, A of them.
+        factors: Ground-truth factors of variation ``(N, F)``, integer classes from 0 on.
         factor_names: Their names, F of them.
+        factor_sizes: How many values each can take, F of them; by default those that occur.
+        covariance: Of the joint Gaussian around 0 that vectors were drawn from, ``(D, D)``, where it is known.
         train: Indices of the training data; by default the nine tenths that a seeded shuffle leaves.
         held_out: Indices of the held-out data, at most 10,000 by default. The split belongs to the data: no run's seed
             moves it.
         source: Where the data come from, for people.
         options: The settings of `load` that made it, stored in a run to load it again.
+        digest: SHA-256 of the images where their source knows it, which saves reading them all.
 
     Raises:
         ValueError: Wrong shape, fewer than two data, pixels out of range, values that are not finite, or labels,
@@ -42,15 +47,21 @@ class Dataset:
     name: str
     images: Tensor
     labels: Tensor | None = None
+    label_names: Sequence[str] | None = None
     factors: Tensor | None = None
     factor_names: Sequence[str] | None = None
+    factor_sizes: Sequence[int] | None = None
+    covariance: Tensor | None = None
     train: Tensor = None  # type: ignore[assignment]  # filled in below
     held_out: Tensor = None  # type: ignore[assignment]
     source: str = "in memory"
     options: Mapping[str, Any] = field(default_factory=dict)
+    digest: str | None = None
 
     def __post_init__(self) -> None:
-        _check_images(self.name, self.images)
+        _check_shape(self.name, self.images)
+        if self.digest is None:  # whoever knows the digest has made the images, and there may be gigabytes of them
+            _check_values(self.name, self.images)
         if self.images.is_floating_point():
             object.__setattr__(self, "images", self.images.to(torch.get_default_dtype()))
         if self.train is None or self.held_out is None:
@@ -58,6 +69,8 @@ class Dataset:
             object.__setattr__(self, "train", train)
             object.__setattr__(self, "held_out", held_out)
         _check_companions(self)
+        if self.factors is not None and self.factor_sizes is None:
+            object.__setattr__(self, "factor_sizes", tuple((self.factors.max(0).values + 1).tolist()))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -75,12 +88,18 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of type, shape, values, labels, factors and split: equal for equal data."""
-        digest = hashlib.sha256(f"{self.images.dtype} {tuple(self.images.shape)}".encode())
-        for tensor in (self.images, self.train, self.held_out, self.labels, self.factors):
+        digest = hashlib.sha256(f"{self.images.dtype} {tuple(self.images.shape)}{self.digest or ''}".encode())
+        images = self.images if self.digest is None else None
+        for tensor in (images, self.train, self.held_out, self.labels, self.factors):
             if tensor is None:
                 continue
             digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
         return f"sha256:{digest.hexdigest()}"
+
+    @property
+    def size_in_bytes(self) -> int:
+        """What all images take in memory, as they are stored."""
+        return prod(self.images.shape) * self.images.element_size()
 
 
 def pixels(images: Tensor) -> Tensor:
@@ -106,7 +125,13 @@ def seeded_split(size: int) -> tuple[Tensor, Tensor]:
     return order[held_out:].sort().values, order[:held_out].sort().values
 
 
-def _check_images(name: str, images: Tensor) -> None:
+def random_subset(size: int, count: int) -> Tensor:
+    """Indices of ``count`` of ``size`` data, drawn at random once and for all, sorted; all of them if there are fewer."""
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED))
+    return order[:count].sort().values
+
+
+def _check_shape(name: str, images: Tensor) -> None:
     if not isinstance(images, Tensor):
         raise TypeError(f"{name}: images must be a tensor, got {type(images).__name__}; torch.from_numpy makes one")
     shape = tuple(images.shape)
@@ -116,9 +141,12 @@ def _check_images(name: str, images: Tensor) -> None:
         raise ValueError(f"{name}: a data set needs at least 2 images, one of them to hold out, got {len(images)}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise TypeError(f"{name}: data must be uint8 or float, got {images.dtype}")
+    if images.dtype == torch.uint8 and images.dim() == 2:
+        raise TypeError(f"{name}: vectors must be float, got uint8 of shape {shape}")
+
+
+def _check_values(name: str, images: Tensor) -> None:
     if images.dtype == torch.uint8:
-        if images.dim() == 2:
-            raise TypeError(f"{name}: vectors must be float, got uint8 of shape {shape}")
         if images.max() == 1:
             raise ValueError(f"{name}: uint8 pixels run from 0 to 255, got only 0 and 1; multiply by 255, or use bool")
         return
@@ -131,13 +159,17 @@ def _check_images(name: str, images: Tensor) -> None:
 
 def _check_companions(data: Dataset) -> None:
     size = len(data.images)
-    for kind, tensor, dim in (("labels", data.labels, 1), ("factors", data.factors, 2)):
-        if tensor is not None and (tensor.dim() != dim or len(tensor) != size):
-            wanted = f"({size},)" if dim == 1 else f"({size}, F)"
+    for kind, tensor, dims in (("labels", data.labels, (1, 2)), ("factors", data.factors, (2,))):
+        if tensor is not None and (tensor.dim() not in dims or len(tensor) != size):
+            wanted = f"({size},) or ({size}, A)" if 1 in dims else f"({size}, F)"
             raise ValueError(f"{data.name}: {kind} must have shape {wanted}, got {tuple(tensor.shape)}")
-    names = data.factor_names
-    if names is not None and (data.factors is None or len(names) != data.factors.shape[1]):
-        raise ValueError(f"{data.name}: {len(names)} factor names do not fit the factors")
+    for kind, names, tensor in (
+        ("factor names", data.factor_names, data.factors),
+        ("factor sizes", data.factor_sizes, data.factors),
+        ("label names", data.label_names, data.labels),
+    ):
+        if names is not None and (tensor is None or tensor.dim() != 2 or len(names) != tensor.shape[1]):
+            raise ValueError(f"{data.name}: {len(names)} {kind} do not fit the {kind.split()[0]}s")
     for index in (data.train, data.held_out):
         if len(index) == 0 or index.min() < 0 or index.max() >= size:
             raise ValueError(f"{data.name}: a split must hold at least one index, all from 0 to {size - 1}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..names import check
-from . import arrays, digits, folder, mnist
+from . import arrays, celeba, chairs, digits, dsprites, folder, gaussian, mnist, text
 from .dataset import Dataset
+from .mapped import Progress
 
 __all__ = ["SOURCES", "Source", "available", "cache_folder", "canonical", "load"]
 
@@ -20,13 +21,14 @@ class Source:
     """How to load one data set and what to say of it without loading it.
 
     Attributes:
-        load: From the path (or the data root) and the options to a `Dataset`.
+        load: From the path after the name (or None), the data root, and the options, to a `Dataset`.
         size: Number of images, or "any".
         shape: Shape of one, or "any".
         origin: Where it comes from.
         on_disk: From the data root to whether loading needs no network.
-        takes_path: Whether the name is followed by ``:PATH``.
-        options: Which of `load`'s options mean something here.
+        path: Whether the name is followed by ``:PATH``: "none", "optional" or "required".
+        options: Which of `load`'s options mean something here, with their defaults.
+        reports: Whether ``load`` takes a ``progress``, since it may take long.
     """
 
     load: Callable[..., Dataset]
@@ -34,13 +36,18 @@ class Source:
     shape: str
     origin: str
     on_disk: Callable[[Path], bool] = lambda root: True  # noqa: ARG005
-    takes_path: bool = False
-    options: tuple[str, ...] = ()
+    path: str = "none"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    reports: bool = False
+
+    def spelled(self, name: str) -> str:
+        """The name with what may follow it."""
+        return name + {"none": "", "optional": "[:PATH]", "required": ":PATH"}[self.path]
 
 
 def _torchvision(name: str, origin: str) -> Source:
     return Source(
-        lambda root: mnist.load(name, root),
+        lambda path, root: mnist.load(name, root),  # noqa: ARG005
         size="70,000",
         shape="1×28×28",
         origin=origin,
@@ -48,67 +55,130 @@ def _torchvision(name: str, origin: str) -> Source:
     )
 
 
+def _file(load: Callable[[Path], Dataset], shape: str, origin: str) -> Source:
+    return Source(lambda path, root: load(path), "any", shape, origin, path="required")  # noqa: ARG005
+
+
 SOURCES: dict[str, Source] = {
     "digits": Source(
-        lambda root, **options: digits.load(**options),  # noqa: ARG005
+        lambda path, root, **options: digits.load(**options),  # noqa: ARG005
         size="1,797",
         shape="1×28×28",
         origin="scikit-learn's handwritten digits, enlarged from 8×8 (offline)",
-        options=("image_size",),
+        options={"image_size": 28},
     ),
     "mnist": _torchvision("mnist", "torchvision, handwritten digits"),
     "fashion-mnist": _torchvision("fashion-mnist", "torchvision, articles of clothing"),
     "kmnist": _torchvision("kmnist", "torchvision, cursive Japanese characters"),
+    "dsprites": Source(
+        dsprites.load,
+        size="737,280",
+        shape="1×64×64",
+        origin="2D shapes with five factors, drawn here (offline), or the published npz",
+        path="optional",
+        options={"subsample": None},
+        reports=True,
+    ),
+    "chairs": Source(
+        chairs.load,
+        size="86,366",
+        shape="3×64×64",
+        origin="3D Chairs with three factors: a download of its tar, or your tar or folder",
+        on_disk=chairs.is_on_disk,
+        path="optional",
+        options={"image_size": 64, "grey": False, "crop": chairs.CROP, "subsample": None},
+        reports=True,
+    ),
+    "celeba": Source(
+        celeba.load,
+        size="202,599",
+        shape="3×64×64",
+        origin="faces with 40 attributes: torchvision's files, or your zip or folder",
+        on_disk=celeba.is_on_disk,
+        path="optional",
+        options={"image_size": 64, "grey": False, "crop": celeba.CROP, "subsample": None},
+        reports=True,
+    ),
+    "gaussian": Source(
+        lambda path, root, **options: gaussian.load(**options),  # noqa: ARG005
+        size="--points",
+        shape="--dim",
+        origin="vectors of a joint Gaussian whose likelihood is known, drawn here (offline)",
+        options={"dim": 10, "rank": 2, "points": 300_000},
+    ),
     "folder": Source(
         folder.load,
         size="any",
         shape="any",
         origin="image files of your own",
-        takes_path=True,
-        options=("image_size", "grey"),
+        path="required",
+        options={"image_size": None, "grey": False, "crop": None, "subsample": None},
+        reports=True,
     ),
-    "npz": Source(arrays.load_npz, "any", "any", "arrays images[, labels, factors, factor_names]", takes_path=True),
-    "npy": Source(arrays.load_npy, "any", "any", "one array, N×H×W, N×C×H×W or N×D", takes_path=True),
+    "npz": _file(arrays.load_npz, "any", "arrays images[, labels, factors, factor_names]"),
+    "npy": _file(arrays.load_npy, "any", "one array, N×H×W, N×C×H×W or N×D"),
+    "txt": _file(text.load_txt, "any", "vectors, one a line, blanks between the numbers"),
+    "csv": _file(text.load_csv, "any", "vectors, one a line, commas between the numbers"),
 }
 
 
 def load(
-    name: str, root: str | os.PathLike[str] | None = None, *, image_size: int | None = None, grey: bool = False
+    name: str,
+    root: str | os.PathLike[str] | None = None,
+    *,
+    image_size: int | None = None,
+    grey: bool = False,
+    crop: Sequence[int] | None = None,
+    subsample: int | None = None,
+    dim: int | None = None,
+    rank: int | None = None,
+    points: int | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
-    """Load a data set by its name.
+    """Load a data set by its name. Each source takes some of the options, and has defaults of its own.
 
     Args:
-        name: A key of `SOURCES`; ``folder``, ``npz`` and ``npy`` are followed by ``:PATH``.
-        root: Where downloaded data lie or go, in torchvision's layout; by default the user's cache folder.
-        image_size: Side in pixels to which images are brought, where the source can.
-        grey: Turn colour images to grey, where the source can.
+        name: A key of `SOURCES`, followed by ``:PATH`` where the data are files of your own.
+        root: Where downloads and prepared images lie or go; by default the user's cache folder.
+        image_size: Side in pixels to which images are brought.
+        grey: Turn colour images to grey.
+        crop: What is cut out of each picture before it is scaled: the side of a square at its centre, or left, top,
+            right and bottom, in pixels; a side of 0 leaves the picture whole.
+        subsample: How many of the images, chosen at random once and for all.
+        dim: Length of the vectors of ``gaussian``, D.
+        rank: Rank of their signal.
+        points: How many of them.
+        progress: Called with what is being done, how much of it is done, and how much there is.
 
     Returns:
         The images or vectors with their split.
 
     Raises:
-        ValueError: An unknown name, an option that the source does not have, or bad data.
-        OSError: Files that cannot be read or downloaded.
+        ValueError: An unknown name, an option that the source does not have or that is out of range, or bad data.
+        OSError: Files that cannot be read, written or downloaded.
 
     >>> load("digits").images.shape
     torch.Size([1797, 1, 28, 28])
     """
     kind, _, path = name.partition(":")
     source = SOURCES[check("dataset", kind, SOURCES)]
-    if bool(path) != source.takes_path:
-        raise ValueError(f"write {kind}:PATH" if source.takes_path else f"{kind} takes no path, got {name!r}")
-    options: dict[str, Any] = {}
-    if image_size is not None:
-        options["image_size"] = image_size
-    if grey:
-        options["grey"] = True
-    for option in options.keys() - set(source.options):
+    if not path and source.path == "required":
+        raise ValueError(f"write {kind}:PATH")
+    if ":" in name and (source.path == "none" or not path):
+        raise ValueError(f"{kind} takes no path, got {name!r}" if path else f"a path is missing after {name!r}")
+    counts = {"image_size": image_size, "subsample": subsample, "dim": dim, "rank": rank, "points": points}
+    for option, value in counts.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{option} must be at least 1, got {value}")
+    given = {**counts, "grey": grey or None, "crop": None if crop is None else _box(crop)}
+    given = {option: value for option, value in given.items() if value is not None}
+    for option in given.keys() - set(source.options):
         raise ValueError(f"the dataset {kind} has no --{option.replace('_', '-')}; leave it out")
-    if image_size is not None and image_size < 1:
-        raise ValueError(f"image_size must be at least 1, got {image_size}")
-    where = _absolute(path or root or cache_folder())
-    data = source.load(where, **options)
-    settings = {"data_root": str(where) if root and not path else None, "image_size": image_size, "grey": grey}
+    options = {**source.options, **given}
+    reporter = {"progress": progress} if source.reports else {}
+    where = _absolute(root or cache_folder())
+    data = source.load(_absolute(path) if path else None, where, **options, **reporter)
+    settings = {"data_root": str(where) if root else None, **options}
     return replace(data, name=canonical(name), options=settings)
 
 
@@ -123,11 +193,11 @@ def available(root: str | os.PathLike[str] | None = None) -> list[Mapping[str, A
     where = _absolute(root or cache_folder())
     return [
         {
-            "name": f"{name}:PATH" if source.takes_path else name,
+            "name": source.spelled(name),
             "size": source.size,
             "shape": source.shape,
             "source": source.origin,
-            "on_disk": None if source.takes_path else source.on_disk(where),
+            "on_disk": None if source.path == "required" else source.on_disk(where),
         }
         for name, source in SOURCES.items()
     ]
@@ -136,6 +206,14 @@ def available(root: str | os.PathLike[str] | None = None) -> list[Mapping[str, A
 def cache_folder() -> Path:
     """Where downloads go by default: ``$XDG_CACHE_HOME/pyro_bvae``, or ``~/.cache/pyro_bvae``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyro_bvae"
+
+
+def _box(crop: Sequence[int]) -> list[int]:
+    """The crop as a list, as a config.json has it."""
+    box = [int(side) for side in crop]
+    if len(box) not in (1, 4) or min(box) < 0 or (len(box) == 4 and (box[0] >= box[2] or box[1] >= box[3])):
+        raise ValueError(f"crop is the side of a square, or left,top,right,bottom, got {','.join(map(str, box))}")
+    return box
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:

@@ -1,0 +1,103 @@
+"""3D Chairs: 1,393 models of chairs, each seen from 31 sides (azimuth) and 2 heights (elevation), on white.
+
+The factors are read from the files' names, ``<model>/renders/image_<number>_p<elevation>_t<azimuth>_r<radius>.png``.
+
+Source: Aubry et al., Seeing 3D chairs, https://www.di.ens.fr/willow/research/seeing3Dchairs/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import torch
+from torch import Tensor
+
+from .archives import Archive, opened
+from .dataset import Dataset, random_subset
+from .decoding import Preparation
+from .downloads import download
+from .mapped import Progress
+from .pictures import load_pictures
+
+__all__ = ["CROP", "is_on_disk", "load"]
+
+URL = "https://www.di.ens.fr/willow/research/seeing3Dchairs/data/rendered_chairs.tar"
+MD5 = "7941bff4d19665ed2dd8c82e88293e1b"  # known from one source only
+CROP = [128, 128, 558, 558]  # of pictures of 600×600: the chair without most of the white around it
+VIEW = re.compile(r"_p(\d+)_t(\d+)_")
+
+
+def load(
+    path: Path | None,
+    root: Path,
+    *,
+    image_size: int = 64,
+    grey: bool = False,
+    crop: Sequence[int] | None = CROP,
+    subsample: int | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """All chairs, with the factors model, elevation and azimuth.
+
+    Args:
+        path: A tar, zip or folder of one's own; None to download the tar to ``root``.
+        root: Where the download and the decoded images are kept.
+        image_size: Side in pixels.
+        grey: One channel in place of three.
+        crop: Cut out of each picture first; see `Preparation`.
+        subsample: How many, chosen at random.
+        progress: Told of what takes long.
+
+    Raises:
+        ValueError: A damaged archive or picture, no chairs, or a name that does not tell the view.
+        OSError: The files cannot be read, written or downloaded.
+    """
+    if path is None:
+        path = _tar(root)
+        if not path.exists():
+            download(URL, path, md5=MD5, advisory=True, progress=progress)
+    with opened(path) as archive:
+        names = _renders(archive)
+        if subsample is not None:
+            names = [names[i] for i in random_subset(len(names), subsample).tolist()]
+        how = Preparation(crop, image_size, grey)
+        images, digest = load_pictures(archive, names, how, root / "prepared", progress=progress)
+    return Dataset(
+        "chairs",
+        images,
+        factors=_factors(names),
+        factor_names=("model", "elevation", "azimuth"),
+        source=str(path),
+        digest=digest,
+    )
+
+
+def is_on_disk(root: Path) -> bool:
+    """Whether the download is there."""
+    return _tar(root).is_file()
+
+
+def _tar(root: Path) -> Path:
+    return root / "chairs" / "rendered_chairs.tar"
+
+
+def _renders(archive: Archive) -> list[str]:
+    names = [name for name in archive.names if PurePosixPath(name).match("*/renders/*.png")]
+    if not names:
+        raise ValueError(f"{archive.path} has no <model>/renders/*.png; for other pictures use folder:PATH")
+    for name in names:
+        if not VIEW.search(PurePosixPath(name).name):
+            raise ValueError(f"{name} does not tell its view, like image_001_p020_t011_r096.png; use folder:PATH")
+    return names
+
+
+def _factors(names: Sequence[str]) -> Tensor:
+    """Classes of model, elevation and azimuth, each in the order of its values, ``(N, 3)``."""
+    values = [(name.split("/")[-3], *map(int, VIEW.findall(name.split("/")[-1])[0])) for name in names]
+    columns = []
+    for column in zip(*values, strict=True):
+        classes = {value: number for number, value in enumerate(sorted({*column}))}
+        columns.append([classes[value] for value in column])
+    return torch.tensor(columns).T.contiguous()

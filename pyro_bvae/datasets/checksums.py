@@ -1,0 +1,26 @@
+"""Whether a file is the one that was published."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+__all__ = ["check_md5", "md5_of"]
+
+
+def md5_of(path: Path) -> str:
+    """The MD5 of a file's bytes: a checksum, no protection against anyone."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def check_md5(path: Path, expected: str) -> None:
+    """Make sure that a file has a checksum.
+
+    Raises:
+        ValueError: It has another one.
+        OSError: It cannot be read.
+    """
+    found = md5_of(path)
+    if found != expected:
+        raise ValueError(f"{path} is damaged or not the published file: its md5 is {found}, expected {expected}")

@@ -1,0 +1,82 @@
+"""Large files from the network: with progress, going on where a download stopped, checked before they get their name."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+import warnings
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+from .checksums import md5_of
+from .mapped import Progress
+
+__all__ = ["download"]
+
+CHUNK = 2**20
+TIMEOUT = 60  # seconds without a byte
+
+
+def download(
+    url: str, path: Path, *, md5: str | None = None, advisory: bool = False, progress: Progress | None = None
+) -> None:
+    """Download a file, going on with what an earlier try left in ``path``.part.
+
+    Args:
+        url: Where it is.
+        path: Where it goes, once it is complete.
+        md5: What it must have.
+        advisory: Whether another md5 is only warned of.
+        progress: Told of the bytes.
+
+    Raises:
+        OSError: The network or the disk failed, which keeps what has arrived; or the md5 is wrong, which does not.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    try:
+        _fetch(url, partial, path.name, progress)
+    except (OSError, HTTPException) as error:
+        kept = f"; what has arrived is kept in {partial}, the same command goes on" if partial.exists() else ""
+        raise OSError(f"cannot download {url} ({_reason(error)}){kept}") from error
+    found = md5_of(partial)
+    if md5 is not None and found != md5:
+        said = f"{url} gave a file with md5 {found}, expected {md5}"
+        if not advisory:
+            partial.unlink()
+            raise OSError(f"{said}: it was deleted, try again")
+        warnings.warn(f"{said}; that one comes from a single source, so the file is used", stacklevel=2)
+    os.replace(partial, path)
+
+
+def _fetch(url: str, partial: Path, name: str, progress: Progress | None) -> None:
+    there = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={there}-"} if there else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except HTTPError as error:
+        if error.code == 416 and error.headers.get("Content-Range") == f"bytes */{there}":
+            return  # it is all there
+        raise
+    with response:
+        if response.status != 206:  # the server begins at the beginning
+            there = 0
+        total = there + int(response.headers.get("Content-Length") or 0)
+        with open(partial, "ab" if there else "wb") as file:
+            _copy(response, file, there, total, lambda done: progress and progress(f"downloading {name}", done, total))
+    if total and partial.stat().st_size != total:
+        raise OSError(f"it ended after {partial.stat().st_size:,} of {total:,} bytes")
+
+
+def _copy(response: HTTPResponse, file: Any, done: int, total: int, tell: Any) -> None:
+    while chunk := response.read(CHUNK):
+        file.write(chunk)
+        done += len(chunk)
+        if total:
+            tell(done)
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(getattr(error, "reason", "") or error).split()) or type(error).__name__

@@ -1,0 +1,111 @@
+"""Images that are prepared once and then read from a memory-mapped file, shared by all runs that use them.
+
+A file of N·C·H·W bytes, and beside it a json that says what they are: what they were made from, their shape, and their
+SHA-256. The json is written last, and a file that does not fit it is written anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..files import replacing
+
+__all__ = ["Progress", "mapped"]
+
+# told of anything that takes long: what it is, how much is done, how much there is
+Progress = Callable[[str, int, int], None]
+ABANDONED = 120  # seconds without a write after which a half-written file has no writer any more
+
+
+def mapped(
+    path: Path,
+    key: Mapping[str, Any],
+    make: Callable[[], tuple[Sequence[int], Iterable[np.ndarray]]],
+    progress: Progress | None = None,
+) -> tuple[Tensor, str]:
+    """Images from a file, made first where it is missing, truncated, or made from something else.
+
+    Args:
+        path: The file; its json lies beside it.
+        key: What decides the content, as plain data: where the images come from and what is done to them.
+        make: Returns the shape ``(N, C, H, W)`` and the images, uint8, in blocks along N; called only where need be.
+        progress: Told of the images written.
+
+    Returns:
+        The images, uint8 and mapped from the file, and the SHA-256 of their bytes.
+
+    Raises:
+        OSError: The file cannot be written: no room, no permission, or another process is writing it.
+    """
+    facts = _facts(path)
+    wanted = json.loads(json.dumps(key))
+    if facts is None or facts["key"] != wanted or path.stat().st_size != prod(facts["shape"]):
+        shape, blocks = make()
+        facts = {"key": wanted, "shape": list(shape), "sha256": _write(path, shape, blocks, progress)}
+        with replacing(path.with_suffix(".json")) as partial:
+            partial.write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    flat = torch.from_file(str(path), shared=False, size=prod(facts["shape"]), dtype=torch.uint8)
+    return flat.view(*facts["shape"]), str(facts["sha256"])
+
+
+def _facts(path: Path) -> dict[str, Any] | None:
+    """What the json says, if it and the file are there and it is one of ours."""
+    try:
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    ours = isinstance(facts, dict) and {"key", "shape", "sha256"} <= facts.keys() and path.is_file()
+    return facts if ours else None
+
+
+def _write(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray], progress: Progress | None) -> str:
+    """Write plainly, not through a map: where the disk is full, a map kills the process and a write says so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".json").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    _check_free(partial)
+    _check_room(path, prod(shape))
+    digest, done = hashlib.sha256(), 0
+    try:
+        with open(partial, "xb") as file:
+            for block in blocks:
+                content = np.ascontiguousarray(block, dtype=np.uint8)
+                file.write(content)
+                digest.update(content)
+                done += len(content)
+                if progress is not None:
+                    progress(f"preparing {path.stem}", done, shape[0])
+        if partial.stat().st_size != prod(shape):
+            raise OSError(f"{path} came out with {done} images in place of {shape[0]}")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def _check_free(partial: Path) -> None:
+    """Leave a file that another process is writing alone, and take away one that a killed process left."""
+    if partial.exists():
+        if time.time() - partial.stat().st_mtime < ABANDONED:
+            raise OSError(f"another process is writing {partial}: wait for it, or delete that file if there is none")
+        partial.unlink()
+
+
+def _check_room(path: Path, size: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if free < size:
+        gigabytes = f"{size / 1e9:.2f} GB are needed in {path.parent} and {free / 1e9:.2f} GB are free"
+        raise OSError(f"no room for {path.name}: {gigabytes}; name another --data-root, or take fewer with --subsample")
