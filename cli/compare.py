@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyro_bvae.files import replacing
-from pyro_bvae.names import SETTINGS
+from pyro_bvae.names import DATA, SETTINGS
+from pyro_bvae.recipes import RECIPES
 
 from . import fit
-from .options import Numbers, echo_json, json_option
+from .options import Name, Numbers, echo_json, json_option
+from .progress import LoadingBar
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison import Choice
@@ -46,6 +48,7 @@ def _repeatable(option: click.Parameter) -> click.Parameter:
 
 
 @click.command("compare", params=[_repeatable(option) for option in FIT_OPTIONS.values()])
+@click.option("--recipe", type=Name("recipe", tuple(RECIPES)), help="Settings of a published experiment to begin with.")
 @click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--seeds", type=Numbers(), default="0", show_default=True, help="Seeds of every choice, like 0,1,2.")
 @click.option("--particles", type=click.IntRange(min=0), default=0, help="Draws for the importance-weighted bound.")
@@ -56,6 +59,7 @@ def _repeatable(option: click.Parameter) -> click.Parameter:
 def command(
     ctx: click.Context,
     /,
+    recipe: str | None,
     runs: tuple[Path, ...],
     seeds: tuple[int, ...],
     particles: int,
@@ -74,6 +78,7 @@ def command(
         pyro-bvae compare --likelihood bernoulli --likelihood gaussian-learned --epochs 20 --seeds 0,1,2
         pyro-bvae compare --beta 1 --beta 4 --beta 16 --dataset digits --out runs/betas
         pyro-bvae compare --likelihood gaussian --likelihood laplace --match rate=10 --out runs/matched
+        pyro-bvae compare --recipe report-celeba --beta 5 --beta 250
         pyro-bvae compare runs/comparison/bernoulli-seed0 runs/comparison/gaussian-learned-seed0 --out runs/two
     """
     from pyro_bvae import comparison
@@ -86,7 +91,7 @@ def command(
         report.start(out, experiment)
         rows = [comparison.measured_anew(run, particles) for run in runs]
     else:
-        grid = _grid(ctx, given)
+        grid = _grid(ctx, given, recipe)
         target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
         experiment = {**{name: list(values) for name, values in grid.items()}, "seeds": list(seeds)}
         experiment = comparison.plain(experiment)
@@ -106,13 +111,16 @@ def command(
         ctx.exit(1)
 
 
-def _grid(ctx: click.Context, given: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
-    """The values of every setting: those that were given, or the default of fit."""
-    defaults = fit.command.make_context("fit", []).params
+def _grid(ctx: click.Context, given: Mapping[str, Any], recipe: str | None) -> dict[str, Sequence[Any]]:
+    """The values of every setting: those that were given, or the recipe's, or the default of fit."""
+    typed = [name for name in FIT_OPTIONS if fit.is_typed(ctx, name)]
+    first = {name: given[name][0] if isinstance(given[name], tuple) else given[name] for name in typed}
+    defaults = fit.command.make_context("fit", []).params | first
+    settings = fit.filled(defaults, typed, RECIPES[recipe].settings if recipe else {})
     grid: dict[str, Sequence[Any]] = {}
     for name in FIT_OPTIONS:
-        values = given[name]
-        grid[name] = values if isinstance(values, tuple) and values else (values or defaults[name],)
+        values = given[name] if name in typed else settings[name]
+        grid[name] = values if name in typed and isinstance(values, tuple) else (values,)
     if len(grid["epochs"]) > 1 or len(grid["steps"]) > 1:
         raise click.UsageError("all runs have the same budget: give --epochs or --steps once", ctx)
     return grid
@@ -123,7 +131,10 @@ def _run(todo: Sequence[Choice], particles: int, jobs: int) -> tuple[list[dict[s
     from tqdm import tqdm
 
     from pyro_bvae import comparison
+    from pyro_bvae.building import load_data
 
+    for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
+        load_data(settings, LoadingBar())  # once, here: what is wrong with them is said once, and caches are filled
     found: dict[Path, dict[str, Any]] = {}
     failed = []
     bar = tqdm(total=len(todo), unit="run", disable=not sys.stderr.isatty(), file=sys.stderr)

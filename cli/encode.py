@@ -9,6 +9,7 @@ import click
 
 from .options import Name, at_option, device_option, open_run, run_argument
 from .output import write_arrays
+from .progress import LoadingBar
 
 __all__ = ["command"]
 
@@ -33,9 +34,9 @@ def command(run: Path, split: str, out: Path | None, at: int | None, device: str
     from pyro_bvae.codes import encode
 
     opened = open_run(run, device, at)
-    data = opened.dataset()
+    data = opened.dataset(LoadingBar())
     index = {"all": torch.arange(len(data)), "train": data.train, "held-out": data.held_out}[split]
-    codes = encode(opened.model, data.images[index])
+    codes = encode(opened.model, data.images if split == "all" else data.images[index])
     arrays: dict[str, Any] = {"loc": codes.loc, "scale": codes.scale, "index": index}
     if data.labels is not None:
         arrays["labels"] = data.labels[index]

@@ -10,6 +10,7 @@ import click
 import pyro_bvae
 
 from .options import Name, at_option, device_option, echo_json, json_option, open_run, run_argument, seed_option
+from .progress import LoadingBar
 
 __all__ = ["command"]
 
@@ -34,20 +35,23 @@ def command(
     Example:
         pyro-bvae evaluate runs/digits-beta6-seed0 --particles 100 --json
     """
+    from pyro_bvae.datasets import log_likelihood
     from pyro_bvae.probes import probe_accuracy
 
     opened = open_run(run, device, at)
-    data = opened.dataset()
+    data = opened.dataset(LoadingBar())
     index = data.train if split == "train" else data.held_out
     result = pyro_bvae.evaluate(opened.model, data.images[index], particles=particles, batch_size=batch_size, seed=seed)
     accuracy = probe_accuracy(opened.model, data)
+    exact = None if data.covariance is None else log_likelihood(data.images[index], data.covariance)
     if as_json:
-        echo_json({**asdict(result), "probe_accuracy": accuracy})
+        echo_json({**asdict(result), "probe_accuracy": accuracy, "exact_log_likelihood": exact})
         return
     click.echo(f"{run}: {len(index):,} {split} data of {data.name}, step {opened.step:,}")
     for name, value, unit in (
         ("ELBO", result.elbo, f"nats an image, at β 1 ({result.nats})"),
         (f"IW bound ({particles})", result.iw_bound, "nats"),
+        ("exact", exact, "nats, log p(x) of the Gaussian that the data were drawn from"),
         ("distortion", result.distortion, "nats"),
         ("rate", result.rate, "nats"),
         ("bits", result.bits_per_dim, "a dimension, of 256 levels"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Collection, Mapping
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +14,20 @@ import click
 
 import pyro_bvae
 from pyro_bvae import names
-from pyro_bvae.names import DATA, DATA_OPTIONS, SETTINGS, TRAINING
+from pyro_bvae.names import DATA, DATA_OPTIONS, FIGURES, SETTINGS, TRAINING
+from pyro_bvae.recipes import RECIPES
 
 from .options import DatasetName, Keep, Name, Numbers, Rate, device_option, echo_json, json_option
+from .progress import LoadingBar
+from .spelling import spelled
 
 if TYPE_CHECKING:
     from pyro_bvae import BetaVAE, Run
     from pyro_bvae.datasets import Dataset
 
-__all__ = ["command"]
+__all__ = ["command", "filled", "is_typed"]
 
+NOTES = ("recipe", *FIGURES)
 POSITIVE = click.FloatRange(min=0, min_open=True)
 COUNT = click.IntRange(min=1)
 # what is not taken from a config when another one of these is typed
@@ -32,6 +37,9 @@ BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), "likelihood")
 
 
 @click.command("fit")
+@click.option(
+    "--recipe", type=Name("recipe", tuple(RECIPES)), help="All settings of a published experiment; see recipes."
+)
 @click.option("--dataset", type=DatasetName(), default="digits", show_default=True, help="The data.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), help="Where downloads lie or go.")
 @click.option("--image-size", type=COUNT, metavar="PIXELS", help="Side to which images are brought.")
@@ -68,6 +76,13 @@ BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), "likelihood")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<dataset>-beta<β>-seed<seed>]"
 )
+@click.option(
+    "--figures-every", type=COUNT, metavar="STEPS", help="Draw a traversal this often, and a film at the end."
+)
+@click.option("--traverse-base", type=Name("base", names.BASES), default="image", show_default=True, help="Its start.")
+@click.option("--traverse-range", type=(float, float), default=(-2.0, 2.0), show_default=True, help="Its ends.")
+@click.option("--traverse-columns", type=COUNT, default=11, show_default=True, help="Values in its range.")
+@click.option("--traverse-count", type=COUNT, default=1, show_default=True, help="How many starts.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, to new --epochs or --steps if given.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Repeat a config.json.")
@@ -83,13 +98,14 @@ def command(ctx: click.Context, /, **_: Any) -> None:
         pyro-bvae fit --beta 6
         pyro-bvae fit --beta 6 --dataset mnist --data-root data
         pyro-bvae fit --beta 4 --dataset folder:photos --image-size 64 --network conv
+        pyro-bvae fit --recipe conv-dsprites --steps 50000 --lr 5e-4
         pyro-bvae fit --resume --out runs/digits-beta6-seed0 --epochs 200
     """
     options = _settle(ctx)
     data, vae = _build(ctx, options)
     out = options["out"] or Path("runs") / f"{_slug(data)}-beta{float(vae.beta):g}-seed{options['seed']}"
     _announce(data, vae, options, out)
-    from pyro_bvae.callbacks import Figures, Progress
+    from pyro_bvae.callbacks import Progress, figures_of
     from pyro_bvae.interrupts import Interrupted
     from pyro_bvae.settings import SettingsError
 
@@ -101,8 +117,8 @@ def command(ctx: click.Context, /, **_: Any) -> None:
             out=out,
             resume=options["resume"],
             overwrite=options["overwrite"],
-            callbacks=[Progress(), Figures()],
-            command=shlex.join(["pyro-bvae", *sys.argv[1:]]),
+            callbacks=[Progress(), figures_of(options)],
+            notes={"command": shlex.join(["pyro-bvae", *sys.argv[1:]]), **{name: options[name] for name in NOTES}},
         )
     except SettingsError as error:
         raise click.UsageError(str(error), ctx) from error
@@ -114,31 +130,42 @@ def command(ctx: click.Context, /, **_: Any) -> None:
 
 
 def _settle(ctx: click.Context) -> dict[str, Any]:
-    """The options, with those that were not typed taken from the run that is resumed or the config that is repeated."""
+    """The options, with those that were not typed taken from a recipe, a config, or the run that is resumed."""
     options = dict(ctx.params)
     if options["resume"] and options["overwrite"]:
         raise click.UsageError("--resume goes on with a run and --overwrite replaces it: choose one", ctx)
     if options["resume"] and options["out"] is None:
         raise click.UsageError("say which run to go on with: --resume --out DIR", ctx)
-    if _typed(ctx, "beta") and options["beta_norm"] is not None:
+    if is_typed(ctx, "beta") and options["beta_norm"] is not None:
         raise click.UsageError("--beta and --beta-norm set the same number: give one", ctx)
     if options["epochs"] is not None and options["steps"] is not None:
         raise click.UsageError("--epochs and --steps set the same length: give one", ctx)
     stored = _stored(options)
-    for name in SETTINGS:
-        other = {"epochs": "steps", "steps": "epochs"}.get(name, name)
-        owner = BELONGS_TO.get(name, name)
-        changed = _typed(ctx, owner) and options[owner] != stored.get(owner)
-        if name in stored and not (changed or _typed(ctx, name) or _typed(ctx, other)):
-            options[name] = stored[name]
+    options = filled(options, {name for name in SETTINGS if is_typed(ctx, name)}, stored)
     if options["likelihood"] == "custom" or stored.get("custom"):
         raise click.UsageError(f"{stored['custom']} are classes of your own: go on from Python, with fit(...)", ctx)
     return options
 
 
+def filled(options: Mapping[str, Any], typed: Collection[str], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, those that were not typed taken from what is stored, unless they belong to another choice there."""
+    found = dict(options)
+    for name in SETTINGS:
+        other = {"epochs": "steps", "steps": "epochs"}.get(name, name)
+        owner = BELONGS_TO.get(name, name)
+        changed = owner in typed and options[owner] != stored.get(owner)
+        if name in stored and not (changed or name in typed or other in typed):
+            found[name] = stored[name]
+    return found
+
+
 def _stored(options: dict[str, Any]) -> dict[str, Any]:
     from pyro_bvae.run_folder import RunFolder
 
+    if options["recipe"] is not None:
+        if options["config"] is not None or options["resume"]:
+            raise click.UsageError("--recipe begins a run: leave --config and --resume out")
+        return dict(RECIPES[options["recipe"]].settings)
     if options["config"] is not None:
         if options["resume"]:
             raise click.UsageError("--resume reads the run's own config.json: leave --config out")
@@ -146,7 +173,7 @@ def _stored(options: dict[str, Any]) -> dict[str, Any]:
             stored = json.loads(options["config"].read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{options['config']} is not JSON: {error}") from error
-        if not isinstance(stored, dict) or not set(SETTINGS) <= stored.keys():
+        if not isinstance(stored, dict) or "format" not in stored or "dataset" not in stored:
             raise ValueError(f"{options['config']} is not the config.json of a run")
         return stored
     if options["resume"]:
@@ -160,8 +187,8 @@ def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVA
     from pyro_bvae.building import build_model, load_data
     from pyro_bvae.model import beta_of_norm
 
-    data = load_data(options)
-    if options["config"] is not None and not any(_typed(ctx, name) for name in DATA):
+    data = load_data(options, LoadingBar())
+    if options["config"] is not None and not any(is_typed(ctx, name) for name in DATA):
         _check_unchanged(data, options)
     if options["beta_norm"] is not None:
         options["beta"] = beta_of_norm(options["beta_norm"], options["latent_dim"], data.shape)
@@ -180,9 +207,15 @@ def _check_unchanged(data: Dataset, options: dict[str, Any]) -> None:
 
 
 def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -> None:
+    from pyro_bvae.minibatches import fits
     from pyro_bvae.settings import TrainingSettings
     from pyro_bvae.training import resolve_device
 
+    if options["recipe"] is not None:
+        chosen = {name: options[name] for name in RECIPES[options["recipe"]].settings}
+        click.echo(f"recipe  {options['recipe']}: {shlex.join(spelled(chosen))}", err=options["as_json"])
+    device = resolve_device(options["device"])
+    where = "in memory" if fits(data, device) else "streamed from their file"
     settings = TrainingSettings(**{name: options[name] for name in TRAINING})
     kind = "images" if data.is_images else "vectors"
     shape = "×".join(map(str, data.shape))
@@ -198,7 +231,7 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
         f"model   β {float(vae.beta):g}{held} (β_norm = βK/M = {vae.beta_norm:.3g}), "
         f"{options['likelihood']} likelihood, {options['network']} {widths}",
         f"fit     {options['optimizer']} at {options['lr']:g}, {length} of {batch} {kind}{cut}, "
-        f"seed {options['seed']}, on {resolve_device(options['device']).type}",
+        f"seed {options['seed']}, on {device.type}, data {where}",
         f"run     {out}",
     ):
         click.echo(line, err=options["as_json"])
@@ -228,5 +261,6 @@ def _slug(data: Dataset) -> str:
     return Path(path).stem if path else kind
 
 
-def _typed(ctx: click.Context, name: str) -> bool:
+def is_typed(ctx: click.Context, name: str) -> bool:
+    """Whether an option was given on the command line."""
     return ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE

@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
 
-__all__ = ["write", "write_arrays"]
+__all__ = ["write", "write_arrays", "write_vectors"]
 
 
 def write(stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: FuncAnimation | None = None) -> None:
-    """Write ``stem``.png, .npz and, where there is an animation, .gif, and print their names."""
-    stem = stem.with_suffix("") if stem.suffix in (".png", ".gif", ".npz") else stem
+    """Write ``stem``.png, .npz and, where there is an animation, .gif, and print their names.
+
+    Where ``stem`` ends in .csv, the vectors among the arrays, ``images``, are written as that in place of an npz.
+    """
+    as_csv = stem.suffix == ".csv"
+    if as_csv and arrays["images"].ndim != 2:
+        raise click.UsageError("a csv holds vectors, and these are images: give --out another ending")
+    stem = stem.with_suffix("") if stem.suffix in (".png", ".gif", ".npz", ".csv") else stem
     png, gif, npz = (stem.with_name(stem.name + ending) for ending in (".png", ".gif", ".npz"))
     with replacing(png) as partial:
         figure.savefig(partial)
@@ -28,7 +34,20 @@ def write(stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: Func
         with replacing(gif) as partial:
             animation.save(partial, writer="pillow")
         click.echo(gif)
-    write_arrays(npz, arrays)
+    if as_csv:
+        write_vectors(stem.with_name(stem.name + ".csv"), arrays["images"])
+    else:
+        write_arrays(npz, arrays)
+
+
+def write_vectors(file: Path, vectors: Any) -> None:
+    """Write vectors ``(N, D)`` as a csv with a header, and print its name."""
+    import numpy as np
+
+    header = ",".join(f"x{feature}" for feature in range(vectors.shape[1]))
+    with replacing(file) as partial:
+        np.savetxt(partial, np.asarray(vectors), fmt="%.9g", delimiter=",", header=header, comments="")
+    click.echo(file)
 
 
 def write_arrays(file: Path, arrays: Mapping[str, Any]) -> None:

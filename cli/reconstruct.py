@@ -8,6 +8,7 @@ import click
 
 from .options import at_option, device_option, open_run, run_argument, seed_option
 from .output import write
+from .progress import LoadingBar
 
 __all__ = ["command"]
 
@@ -16,12 +17,16 @@ __all__ = ["command"]
 @run_argument
 @click.option("--count", type=click.IntRange(min=1), default=20, show_default=True, help="How many held-out images.")
 @click.option("--sample", "draw", is_flag=True, help="Draw z and x in place of taking means.")
-@click.option("--out", type=click.Path(path_type=Path), help="File without ending.  [default: RUN/figures/...]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File without ending, or .csv.  [default: RUN/figures/...]"
+)
 @at_option
 @seed_option
 @device_option
 def command(run: Path, count: int, draw: bool, out: Path | None, at: int | None, seed: int, device: str) -> None:
     """Encode held-out images and decode them again: a PNG, and an npz with originals, images and codes.
+
+    For vectors, --out may end in .csv. With --sample, z and x are drawn: data once through encoder and decoder.
 
     \b
     Example:
@@ -31,7 +36,7 @@ def command(run: Path, count: int, draw: bool, out: Path | None, at: int | None,
     from pyro_bvae.generation import reconstruct
 
     opened = open_run(run, device, at)
-    data = opened.dataset()
+    data = opened.dataset(LoadingBar())
     originals = data.images[data.held_out[:count]]
     codes, images = reconstruct(opened.model, originals, draw=draw, seed=seed)
     arrays = {"originals": originals, "images": images, "codes": codes}

@@ -8,6 +8,7 @@ import click
 
 from .options import at_option, device_option, open_run, run_argument, seed_option
 from .output import write
+from .progress import LoadingBar
 
 __all__ = ["command"]
 
@@ -15,22 +16,29 @@ __all__ = ["command"]
 @click.command("sample")
 @run_argument
 @click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="How many draws.")
-@click.option("--sample", "draw", is_flag=True, help="Draw x from p(x|z) too, in place of taking its mean.")
-@click.option("--out", type=click.Path(path_type=Path), help="File without ending.  [default: RUN/figures/samples]")
+@click.option(
+    "--sample/--mean", "draw", default=None, help="Draw x from p(x|z), or take its mean.  [default: for vectors draw]"
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File without ending, or .csv.  [default: RUN/figures/samples]"
+)
 @at_option
 @seed_option
 @device_option
-def command(run: Path, count: int, draw: bool, out: Path | None, at: int | None, seed: int, device: str) -> None:
-    """Draw from the prior and decode: a PNG, and an npz with codes and images.
+def command(run: Path, count: int, draw: bool | None, out: Path | None, at: int | None, seed: int, device: str) -> None:
+    """Draw from the prior and decode: a PNG, and an npz with codes and images (or a csv of vectors).
 
     \b
     Example:
         pyro-bvae sample runs/digits-beta6-seed0 --count 64 --seed 1
+        pyro-bvae sample runs/gaussian --count 100000 --out generated.csv
     """
     from pyro_bvae import plots
     from pyro_bvae.generation import sample
 
     opened = open_run(run, device, at)
-    codes, images = sample(opened.model, count, draw=draw, seed=seed)
-    figure = plots.samples(images, opened.dataset().images if images.dim() == 2 else None)
+    of_vectors = len(opened.model.shape) == 1
+    codes, images = sample(opened.model, count, draw=of_vectors if draw is None else draw, seed=seed)
+    data = opened.dataset(LoadingBar()) if of_vectors else None
+    figure = plots.samples(images, None if data is None else data.images[data.held_out])
     write(out or run / "figures" / "samples", {"codes": codes, "images": images}, figure)

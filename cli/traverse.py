@@ -12,6 +12,7 @@ from pyro_bvae import names
 
 from .options import Name, Numbers, at_option, device_option, open_run, run_argument, seed_option
 from .output import write
+from .progress import LoadingBar
 
 __all__ = ["command"]
 
@@ -58,7 +59,7 @@ def command(
     from pyro_bvae.terms import mean_terms
 
     opened = open_run(run, device, at)
-    data = opened.dataset()
+    data = opened.dataset(LoadingBar())
     held_out = data.images[data.held_out]
     start = traversal.base(opened.model, held_out, base, image=image, count=count, seed=seed)
     sweep = pyro_bvae.traverse(

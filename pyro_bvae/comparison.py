@@ -19,11 +19,11 @@ from typing import Any
 import torch
 
 from .building import build
-from .callbacks import Figures
+from .callbacks import figures_of
 from .evaluation import evaluate
 from .files import replacing
 from .fitting import fit
-from .names import TRAINING
+from .names import FIGURES, TRAINING
 from .probes import probe_accuracy
 from .run_folder import RunFolder
 from .runs import Run, load_run
@@ -118,7 +118,16 @@ def _fit_and_measure(choice: Choice, particles: int) -> dict[str, Any]:
     folder = RunFolder(choice.folder)
     data, vae = build(choice.settings)
     settings = {name: choice.settings[name] for name in TRAINING}
-    fit(vae, data, **settings, out=folder.path, resume=folder.is_run, callbacks=[Figures()])
+    notes = {name: choice.settings[name] for name in FIGURES}
+    fit(
+        vae,
+        data,
+        **settings,
+        out=folder.path,
+        resume=folder.is_run,
+        callbacks=[figures_of(choice.settings)],
+        notes=notes,
+    )
     return measured(load_run(folder.path), choice.label, particles)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,7 +64,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
-    command: str | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> Run:
     """Fit the programs to the training images of a data set.
 
@@ -88,7 +88,7 @@ def fit(
         resume: Go on with the run in ``out``, to a new total of epochs or steps if that is larger.
         overwrite: Replace the run in ``out``.
         callbacks: Called at the start, after each step and line, and at the end.
-        command: The command line, to be stored.
+        notes: What else to store in the config, plain data: the ``command``, for example.
 
     Returns:
         The run, with the model on the training device.
@@ -119,7 +119,7 @@ def fit(
     check_data(vae, dataset)
     where = resolve_device(device)
     objective = elbo or TraceMeanField_ELBO()
-    config = config_of(vae, dataset, settings, objective, where, command)
+    config = config_of(vae, dataset, settings, objective, where) | dict(notes or {})
     folder = None if out is None else RunFolder(out)
     with own_generator(settings.seed, where), pyro.get_param_store().scope():
         training = Training(vae.to(where), dataset, settings, objective)

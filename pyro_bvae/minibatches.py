@@ -2,8 +2,8 @@
 
 The order of epoch e is a permutation drawn from (seed, e) alone, so that step s sees the same data whether or not the
 run was stopped before it. Data that fit lie on the device as they are stored, images as uint8, and are gathered there;
-larger ones stay in their memory-mapped file, and a thread gathers the next few batches while the device works, in pinned
-memory where the device is a GPU. A run's numbers do not depend on which it is.
+larger ones stay in their memory-mapped file, and a thread gathers the next few batches while the device works, in
+pinned memory where the device is a GPU. A run's numbers do not depend on which it is.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ __all__ = [
     "DATA",
     "DATASETS",
     "DATA_OPTIONS",
+    "FIGURES",
     "LIKELIHOODS",
     "MEAN_LINKS",
     "MODEL",
@@ -65,8 +66,9 @@ DATA = ("dataset", "data_root", *DATA_OPTIONS)
 NETWORK = ("network", "hidden", "decoder_hidden", "decoder_activation")
 MODEL = (*NETWORK, "latent_dim", "likelihood", "scale", "mean_link")
 OPTIMIZATION = ("optimizer", "lr", "lr_warmup", "batch_size", "match_rate")
+FIGURES = ("figures_every", "traverse_base", "traverse_range", "traverse_columns", "traverse_count")
 TRAINING = ("epochs", "steps", *OPTIMIZATION, "seed", "device", "eval_every", "checkpoint_every", "keep")
-SETTINGS = (*DATA, *MODEL, "beta", *TRAINING)
+SETTINGS = (*DATA, *MODEL, "beta", *TRAINING, *FIGURES)
 
 
 def check(kind: str, name: str, known: Iterable[str]) -> str:

@@ -27,7 +27,16 @@ __all__ = ["FORMAT", "RunFolder"]
 
 FORMAT = "pyro-bvae run 1"
 # what a run writes beside its config; a user's own files in the folder are not touched
-PICTURES = ("traversal", "reconstructions", "samples", "curves")
+PICTURES = (
+    "traversal",
+    "traversal-[0-9]*",
+    "training",
+    "reconstructions",
+    "samples",
+    "curves",
+    "covariances",
+    "latents",
+)
 WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json"]
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
 # what every config.json says

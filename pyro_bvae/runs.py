@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from .building import build_model, load_data
-from .datasets import Dataset
+from .datasets import Dataset, Progress
 from .model import BetaVAE
 from .run_folder import RunFolder
 
@@ -40,8 +40,11 @@ class Run:
         where = "in memory" if self.path is None else str(self.path)
         return f"<Run {where}: {self.config['dataset']}, β {self.config['beta']:g}, step {self.step:,}>"
 
-    def dataset(self) -> Dataset:
+    def dataset(self, progress: Progress | None = None) -> Dataset:
         """The data the model was fitted to.
+
+        Args:
+            progress: Told of what takes long in loading them.
 
         Raises:
             ValueError: The data were in memory, or are no longer those of the run.
@@ -51,7 +54,7 @@ class Run:
             config = self.config
             if not config["can_be_loaded"]:
                 raise ValueError(f"the dataset {config['dataset']!r} was in memory and is not stored in the run")
-            found = load_data(config)
+            found = load_data(config, progress)
             if found.fingerprint != config["fingerprint"]:
                 raise ValueError(f"the dataset {config['dataset']} has changed since the run: its fingerprint differs")
             self._dataset = found

@@ -15,13 +15,13 @@ from pyro.infer import ELBO
 
 from .datasets import Dataset
 from .model import BetaVAE
-from .names import DATA_OPTIONS, OPTIMIZERS, check
+from .names import DATA_OPTIONS, FIGURES, OPTIMIZERS, check
 from .run_folder import FORMAT
 
 __all__ = ["SettingsError", "TrainingSettings", "check_same", "config_of"]
 
 LENGTH = ("epochs", "steps")  # what a resumed run may change
-NOT_SETTINGS = {*LENGTH, "beta_norm", "command", "resumed", "ran_on", "versions"}
+NOT_SETTINGS = {*LENGTH, *FIGURES, "beta_norm", "covariance", "command", "recipe", "resumed", "ran_on", "versions"}
 
 
 class SettingsError(ValueError):
@@ -86,7 +86,7 @@ class TrainingSettings:
 
 
 def config_of(
-    vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO, device: torch.device, command: str | None
+    vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO, device: torch.device
 ) -> dict[str, Any]:
     """All it takes to repeat a fit, as plain data: the content of config.json.
 
@@ -96,7 +96,6 @@ def config_of(
         settings: Of the training.
         elbo: What is minimised.
         device: Where it runs.
-        command: The command line, if there was one.
     """
     packages = ("pyro-bvae", "pyro-ppl", "torch", "numpy")
     return {
@@ -106,6 +105,7 @@ def config_of(
         **dict.fromkeys(DATA_OPTIONS),
         **dataset.options,
         "source": dataset.source,
+        "covariance": None if dataset.covariance is None else dataset.covariance.tolist(),
         "can_be_loaded": bool(dataset.options),
         "fingerprint": dataset.fingerprint,
         "train_images": len(dataset.train),
@@ -117,7 +117,7 @@ def config_of(
         "elbo": f"{type(elbo).__name__}(num_particles={elbo.num_particles})",
         **asdict(settings),
         "ran_on": str(device),
-        "command": command,
+        "command": None,
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
     }
 

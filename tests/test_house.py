@@ -66,7 +66,7 @@ def test_names_equal_the_keys_they_stand_for() -> None:
     assert tuple(likelihoods.LIKELIHOODS) == names.LIKELIHOODS
     assert tuple(training.OPTIMIZERS) == names.OPTIMIZERS
     assert tuple(likelihoods.LINKS) == names.MEAN_LINKS
-    assert names.DATASETS == tuple(source.spelled(name) for name, source in SOURCES.items())
+    assert tuple(source.spelled(name) for name, source in SOURCES.items()) == names.DATASETS
     assert {option for source in SOURCES.values() for option in source.options} == set(names.DATA_OPTIONS)
     assert tuple(networks.ACTIVATIONS) == names.ACTIVATIONS
 

@@ -42,7 +42,6 @@ def test_conv_at_64_is_the_pair_of_the_report() -> None:
 
 @pytest.mark.parametrize("hidden", [(), (7,), (9, 5)])
 def test_mlp_follows_hidden(hidden: tuple[int, ...]) -> None:
-    widths = [12, *hidden]
     assert len(table(MLPEncoder((12,), 2, hidden))) == len(hidden) + 2
     assert table(MLPDecoder(2, (12,), hidden))[-1] == f"fc {hidden[-1] if hidden else 2}-12"
 

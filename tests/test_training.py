@@ -58,7 +58,9 @@ def test_mnist_takes_469_steps_an_epoch() -> None:
 
 def test_epochs_differ_in_order_and_seeds_too(images: Dataset) -> None:
     def order(seed: int, step: int) -> Tensor:
-        return Training(new_vae(), images, TrainingSettings(batch_size=54, seed=seed), Trace_ELBO()).minibatches.batch(step)
+        return Training(new_vae(), images, TrainingSettings(batch_size=54, seed=seed), Trace_ELBO()).minibatches.batch(
+            step
+        )
 
     assert torch.equal(order(0, 0), order(0, 0))
     assert not torch.equal(order(0, 0), order(0, 1))

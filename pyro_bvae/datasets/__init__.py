@@ -12,7 +12,19 @@ from __future__ import annotations
 import torch  # noqa: F401  (the example above)
 
 from .dataset import Dataset, pixels
+from .gaussian import log_likelihood
 from .mapped import Progress
 from .sources import SOURCES, Source, available, cache_folder, canonical, load
 
-__all__ = ["SOURCES", "Dataset", "Progress", "Source", "available", "cache_folder", "canonical", "load", "pixels"]
+__all__ = [
+    "SOURCES",
+    "Dataset",
+    "Progress",
+    "Source",
+    "available",
+    "cache_folder",
+    "canonical",
+    "load",
+    "log_likelihood",
+    "pixels",
+]

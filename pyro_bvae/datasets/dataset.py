@@ -126,7 +126,7 @@ def seeded_split(size: int) -> tuple[Tensor, Tensor]:
 
 
 def random_subset(size: int, count: int) -> Tensor:
-    """Indices of ``count`` of ``size`` data, drawn at random once and for all, sorted; all of them if there are fewer."""
+    """Indices of ``count`` of ``size`` data, drawn at random once and for all, sorted; all if there are fewer."""
     order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED))
     return order[:count].sort().values
 

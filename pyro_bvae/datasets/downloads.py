@@ -1,4 +1,4 @@
-"""Large files from the network: with progress, going on where a download stopped, checked before they get their name."""
+"""Large files from the network: with progress, resumed where they stopped, checked before they get their name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dSprites: 737,280 white sprites on black, 64×64, one for every combination of five factors; drawn here, not downloaded.
+"""dSprites: 737,280 white sprites on black, 64×64, one for every combination of five factors; drawn here.
 
     shape 3 × scale 6 × orientation 40 × position x 32 × position y 32, position y fastest
 

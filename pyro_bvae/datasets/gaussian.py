@@ -2,8 +2,8 @@
 
     x = √s W u + √(1 − s) ε,   u ~ N(0, I_R),   ε ~ N(0, I_D)
 
-with rows of W (D×R) drawn once and scaled to length 1, so that every feature has variance 1 and a share s = 0.8 of it is
-signal. Then x ~ N(0, C) with C = s W Wᵀ + (1 − s) I.
+with rows of W (D×R) drawn once and scaled to length 1, so that every feature has variance 1, of which a share s = 0.8
+is signal. Then x ~ N(0, C) with C = s W Wᵀ + (1 − s) I.
 """
 
 from __future__ import annotations

@@ -83,8 +83,8 @@ def _write(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray], progr
         with open(partial, "xb") as file:
             for block in blocks:
                 content = np.ascontiguousarray(block, dtype=np.uint8)
-                file.write(content)
-                digest.update(content)
+                file.write(content.data)
+                digest.update(content.data)
                 done += len(content)
                 if progress is not None:
                     progress(f"preparing {path.stem}", done, shape[0])

@@ -1,4 +1,4 @@
-"""Vectors in text files: one a line, with blanks (txt) or commas (csv) between the numbers, and a header in a csv if any."""
+"""Vectors in text files, one a line: blanks (txt) or commas (csv) between the numbers; a csv may have a header."""
 
 from __future__ import annotations
 

@@ -8,12 +8,17 @@ scatters. Figures are made without pyplot, so that no global state is touched an
 from __future__ import annotations
 
 from .comparisons import gallery, rate_distortion, side_by_side
-from .runs import animation, curves, reconstructions, samples, traversal
+from .runs import animation, curves, film, reconstructions, samples, traversal
+from .vectors import covariances, latents, pairs
 
 __all__ = [
     "animation",
+    "covariances",
     "curves",
+    "film",
     "gallery",
+    "latents",
+    "pairs",
     "rate_distortion",
     "reconstructions",
     "samples",

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from PIL import Image
 from torch import Tensor
 
 from ..datasets import pixels
+from ..files import replacing
 from ..traversal import Traversal
+from . import vectors
 from .labels import label, label_latents
 from .pictures import make_panels, show, tile, whole_rows
-from .vectors import vector_reconstructions, vector_samples, vector_traversal
 
-__all__ = ["animation", "curves", "reconstructions", "samples", "traversal"]
+__all__ = ["animation", "curves", "film", "reconstructions", "samples", "traversal"]
 
 
 def traversal(sweep: Traversal) -> Figure:
@@ -29,7 +32,7 @@ def traversal(sweep: Traversal) -> Figure:
         sweep: What to show; for vectors, the mean of each feature against the latent's value around the first base.
     """
     if sweep.images.dim() == 4:
-        return vector_traversal(sweep)
+        return vectors.vector_traversal(sweep)
     originals = sweep.base.originals
     front = [sweep.reconstructions] if originals is None else [pixels(originals), sweep.reconstructions]
     heads = ["start"] if originals is None else ["x", "x̂"]
@@ -70,8 +73,20 @@ def animation(sweep: Traversal) -> FuncAnimation:
     return FuncAnimation(figure, draw, frames=len(order), interval=100)
 
 
+def film(frames: Sequence[Path], file: Path) -> None:
+    """A GIF of pictures that were drawn one after another; the last one stays for two seconds."""
+    pictures = []
+    for frame in frames:
+        with Image.open(frame) as opened:
+            pictures.append(opened.convert("RGB"))
+    same = [picture.resize(pictures[-1].size) for picture in pictures]
+    durations = [200] * (len(same) - 1) + [2000]
+    with replacing(file) as partial:
+        same[0].save(partial, save_all=True, append_images=same[1:], duration=durations, loop=0)
+
+
 def reconstructions(originals: Tensor, images: Tensor, columns: int = 10) -> Figure:
-    """Originals above their reconstructions; for vectors, one against the other.
+    """Originals above their reconstructions; for vectors, both in pairs of features.
 
     Args:
         originals: Data ``(N, *shape)``, uint8 or float.
@@ -80,7 +95,7 @@ def reconstructions(originals: Tensor, images: Tensor, columns: int = 10) -> Fig
     """
     originals = pixels(originals)
     if images.dim() == 2:
-        return vector_reconstructions(originals, images)
+        return vectors.pairs({"data": originals, "reconstructions": images})
     columns = min(columns, len(images))
     originals, images = whole_rows(originals, columns), whole_rows(images, columns)
     blocks = len(images) // columns
@@ -102,7 +117,7 @@ def samples(images: Tensor, data: Tensor | None = None, columns: int = 10) -> Fi
         columns: Pictures a row.
     """
     if images.dim() == 2:
-        return vector_samples(images, data)
+        return vectors.pairs({"samples": images} if data is None else {"data": data, "samples": images})
     columns = min(columns, len(images))
     images = whole_rows(images, columns)
     rows = len(images) // columns

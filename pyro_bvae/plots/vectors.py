@@ -1,23 +1,29 @@
-"""Vectors, which are no pictures: curves and scatters of their features."""
+"""Vectors, which are no pictures: curves, scatters and covariances of their features."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ..codes import Codes
 from ..traversal import Traversal
 from .labels import FADED, is_active, label
 
-__all__ = ["vector_reconstructions", "vector_samples", "vector_traversal"]
+__all__ = ["covariances", "latents", "pairs", "vector_traversal"]
+
+MOST_FEATURES = 5  # in a pair plot
+MOST_POINTS = 1000  # of each set in a scatter
 
 
 def vector_traversal(sweep: Traversal) -> Figure:
     """One panel a latent: the mean of each feature against the latent's value, around the first base."""
     across = min(5, len(sweep.latents))
     down = ceil(len(sweep.latents) / across)
-    figure = Figure(figsize=(2.6 * across, 2.2 * down), layout="constrained")
+    figure = Figure(figsize=(max(2.6 * across, 4), 2.2 * down), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False, sharey=True).flat
     for row, panel in enumerate(panels):
         if row >= len(sweep.latents):
@@ -33,26 +39,62 @@ def vector_traversal(sweep: Traversal) -> Figure:
     return figure
 
 
-def vector_reconstructions(originals: Tensor, images: Tensor) -> Figure:
-    """All features of vectors against those of their reconstructions."""
-    figure = Figure(figsize=(4, 4), layout="constrained")
-    panel = figure.subplots()
-    panel.scatter(originals.flatten().numpy(), images.flatten().numpy(), s=4)
-    ends = [originals.min().item(), originals.max().item()]
-    panel.plot(ends, ends, color=FADED, linewidth=1)
-    panel.set(xlabel="data", ylabel="reconstruction", title="all features")
+def pairs(sets: Mapping[str, Tensor]) -> Figure:
+    """Each of the first features against each other, and their histograms on the diagonal.
+
+    Args:
+        sets: For each label vectors ``(N, D)``; the first set is drawn grey, behind the others.
+    """
+    features = min(MOST_FEATURES, next(iter(sets.values())).shape[1])
+    side = 1.6 * features + 0.6
+    figure = Figure(figsize=(side, side), layout="constrained")
+    panels = figure.subplots(features, features, squeeze=False, sharex="col")
+    for number, (name, vectors) in enumerate(sets.items()):
+        color, points = FADED if number == 0 else f"C{number - 1}", vectors[:MOST_POINTS].numpy()
+        for i in range(features):
+            panels[i, i].hist(points[:, i], bins=30, density=True, histtype="step", color=color, label=name)
+            for j in range(i):
+                panels[i, j].scatter(points[:, j], points[:, i], s=2, color=color, linewidths=0, alpha=0.6)
+                panels[j, i].set_axis_off()
+    for i in range(features):
+        panels[i, 0].set_ylabel(f"x{i}" if i else "")
+        panels[-1, i].set_xlabel(f"x{i}")
+        panels[i, i].set_yticks([])
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="upper right")
     return figure
 
 
-def vector_samples(images: Tensor, data: Tensor | None) -> Figure:
-    """Scatters of the first features against each other, at most three."""
-    features = min(3, images.shape[1])
-    pairs = [(i, j) for i in range(features) for j in range(i + 1, features)] or [(0, 0)]
-    figure = Figure(figsize=(3.4 * len(pairs), 3.2), layout="constrained")
-    for panel, (i, j) in zip(figure.subplots(1, len(pairs), squeeze=False).flat, pairs, strict=True):
-        if data is not None:
-            panel.scatter(*data[:, [i, j]].T.numpy(), s=4, color=FADED, label="data")
-        panel.scatter(*images[:, [i, j]].T.numpy(), s=4, label="samples")
-        panel.set(xlabel=f"feature {i}", ylabel=f"feature {j}")
-        panel.legend()
+def covariances(sets: Mapping[str, Tensor]) -> Figure:
+    """The covariance of the features of each set, on one scale, and how far each is at most from the first.
+
+    Args:
+        sets: For each label vectors ``(N, D)``.
+    """
+    matrices = {name: torch.cov(vectors.T).reshape(vectors.shape[1], -1) for name, vectors in sets.items()}
+    first = next(iter(matrices.values()))
+    limit = max(float(matrix.abs().max()) for matrix in matrices.values())
+    figure = Figure(figsize=(3.2 * len(sets) + 0.6, 3.4), layout="constrained")
+    panels = list(figure.subplots(1, len(sets), squeeze=False).flat)
+    for panel, (name, matrix) in zip(panels, matrices.items(), strict=True):
+        shown = panel.imshow(matrix.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        off = "" if matrix is first else f", off by at most {float((matrix - first).abs().max()):.2f}"
+        panel.set_title(f"{name}{off}", fontsize=9)
+    figure.colorbar(shown, ax=panels, label="covariance")
+    return figure
+
+
+def latents(codes: Codes) -> Figure:
+    """The two latents whose means vary most against each other, with the standard deviations of a few posteriors."""
+    order = codes.loc.var(0).argsort(descending=True)[:2].tolist()
+    first, second = order[0], order[-1]
+    points, few = codes.loc[:MOST_POINTS], slice(0, 20)
+    figure = Figure(figsize=(4.4, 4.2), layout="constrained")
+    panel = figure.subplots()
+    panel.scatter(points[:, first], points[:, second], s=3, color=FADED, label="posterior means")
+    panel.errorbar(
+        points[few, first], points[few, second], codes.scale[few, second], codes.scale[few, first],
+        fmt=".", linewidth=0.8, label="± one standard deviation",
+    )  # fmt: skip
+    panel.set(xlabel=f"z{first}", ylabel=f"z{second}", aspect="equal")
+    panel.legend(fontsize=7)
     return figure

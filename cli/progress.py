@@ -1,0 +1,29 @@
+"""Progress of what takes long before or beside a fit: loading, downloading, decoding."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["LoadingBar"]
+
+
+class LoadingBar:
+    """A bar on standard error for each thing that is done; where there is no terminal, a line each."""
+
+    def __init__(self) -> None:
+        self._what: str | None = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Move the bar of ``what``."""
+        from tqdm import tqdm
+
+        if what != self._what:
+            self._what = what
+            self._bar = tqdm(total=total, desc=what, unit_scale=True, file=sys.stderr, disable=not sys.stderr.isatty())
+            if self._bar.disable:
+                sys.stderr.write(f"{what} ({total:,}) ...\n")
+                sys.stderr.flush()
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self._bar.close()
+            self._what = None
