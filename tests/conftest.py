@@ -6,8 +6,12 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: small models, and a busy machine makes two threads spin
 
+import io
+import shutil
 import struct
+import tarfile
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ import pyro
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from PIL import Image
 from pyro_bvae_cli import main
 
 from pyro_bvae import BetaVAE, datasets, fit
@@ -94,6 +99,61 @@ def made_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_idx(raw / f"{part}-images-idx3-ubyte", random.integers(0, 256, (size, 28, 28)))
         write_idx(raw / f"{part}-labels-idx1-ubyte", random.integers(0, 10, size))
     return root
+
+
+@pytest.fixture(scope="session")
+def made_data(made_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with small files in the true layouts of MNIST, FashionMNIST, 3D Chairs and CelebA."""
+    root = tmp_path_factory.mktemp("all-data")
+    for name in ("MNIST", "FashionMNIST"):
+        shutil.copytree(made_mnist / "MNIST", root / name)
+    write_chairs(root / "chairs" / "rendered_chairs.tar", models=3)
+    write_faces(root / "celeba")
+    return root
+
+
+def write_chairs(path: Path, models: int, side: int = 600) -> dict[str, np.ndarray]:
+    """A tar as it is published: two heights and three sides of each model, on white."""
+    random = np.random.default_rng(0)
+    pictures = {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as archive:
+        for model, (number, (height, turn)) in product(
+            range(models), enumerate(product(("020", "030"), ("011", "023", "348")))
+        ):
+            name = f"rendered_chairs/{model:x}fe/renders/image_{number:03}_p{height}_t{turn}_r096.png"
+            picture = np.full((side, side, 3), 255, np.uint8)
+            picture[200:400, 150 + 20 * number : 400] = random.integers(0, 200, 3)
+            pictures[name] = picture
+            _add(archive, name, picture, "png")
+    return pictures
+
+
+def write_faces(folder: Path, count: int = 30, lists: bool = True) -> Path:
+    """CelebA as torchvision lays it out: JPEGs of 178×218, the partition and the attributes."""
+    random = np.random.default_rng(0)
+    (folder / "img_align_celeba").mkdir(parents=True)
+    names = [f"{number:06}.jpg" for number in range(1, count + 1)]
+    for name in names:
+        coarse = random.integers(0, 256, (11, 9, 3)).astype(np.uint8)
+        Image.fromarray(coarse).resize((178, 218)).save(folder / "img_align_celeba" / name, quality=95)
+    if lists:
+        parts = [0] * (count - 10) + [1] * 4 + [2] * 6
+        rows = [f"{name} {part}" for name, part in zip(names, parts, strict=True)]
+        (folder / "list_eval_partition.txt").write_text("\n".join(rows) + "\n")
+        attributes = [f"{name} " + " ".join(map(str, random.choice([-1, 1], 40))) for name in names]
+        header = [str(count), " ".join(f"Attribute_{number}" for number in range(40))]
+        (folder / "list_attr_celeba.txt").write_text("\n".join(header + attributes) + "\n")
+    return folder
+
+
+def _add(archive: tarfile.TarFile, name: str, picture: np.ndarray, kind: str) -> None:
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, kind)
+    member = tarfile.TarInfo(name)
+    member.size = content.tell()
+    content.seek(0)
+    archive.addfile(member, content)
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

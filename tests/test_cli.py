@@ -20,7 +20,7 @@ from conftest import REAL_DATA, Cli
 from PIL import Image
 from pyro_bvae_cli import main
 
-from pyro_bvae import BetaVAE, evaluate, load_run
+from pyro_bvae import BetaVAE, datasets, evaluate, load_run
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.runs import Run
@@ -186,6 +186,25 @@ def test_info_and_datasets_print_one_object_or_a_table(cli: Cli, digits_run: Run
     rows = json.loads(cli("datasets", "--json", "--data-root", made_mnist).stdout)["datasets"]
     assert {row["name"]: row["on_disk"] for row in rows}["mnist"]
     assert "folder:PATH" in cli("datasets").stdout
+
+
+def test_generated_and_reconstructed_vectors_are_written_as_csv(cli: Cli, here: Path) -> None:
+    typed = ["--recipe", "gaussian", "--points", 2000, "--steps", 5, "--out", "run"]
+    assert cli("fit", *typed).exit_code == 0
+    assert cli("sample", "run", "--count", 300, "--out", "generated.csv").exit_code == 0
+    assert cli("reconstruct", "run", "--sample", "--count", 150, "--out", "again.csv").exit_code == 0
+    for name, size in (("generated", 300), ("again", 150)):
+        assert Path(f"{name}.csv").read_text().splitlines()[0] == ",".join(f"x{i}" for i in range(10))
+        assert datasets.load(f"csv:{name}.csv").images.shape == (size, 10)
+        assert Path(f"{name}.png").is_file()
+    assert {file.stem for file in Path("run/figures").iterdir()} >= {"covariances", "latents", "samples"}
+    exact = json.loads(cli("evaluate", "run", "--json").stdout)
+    assert exact["exact_log_likelihood"] > exact["elbo"]
+
+
+def test_images_are_not_written_as_csv(cli: Cli, digits_run: Run, here: Path) -> None:
+    result = cli("sample", digits_run.path, "--count", 3, "--out", "a.csv")
+    assert (result.exit_code, "a csv holds vectors, and these are images" in result.stderr) == (2, True)
 
 
 def test_vectors_go_through_every_command(cli: Cli, here: Path) -> None:

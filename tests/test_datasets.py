@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from pyro_bvae import datasets
-from pyro_bvae.datasets import Dataset, load, pixels
+from pyro_bvae.datasets import Dataset, folder, load, pixels
 
 
 def test_digits_are_the_digits_of_scikit_learn(digits: Dataset) -> None:
@@ -194,6 +194,39 @@ def test_sixteen_bit_pictures_are_scaled_and_not_clipped(tmp_path: Path) -> None
         Image.fromarray(ramp).save(tmp_path / f"{number}.png")
     found = load(f"folder:{tmp_path}").images[0, 0].flatten().int()
     assert (found - torch.arange(256)).abs().max() <= 1
+
+
+def test_a_folder_of_mixed_modes_is_brought_to_one(tmp_path: Path) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (17, 20, 3)).astype(np.uint8)
+    for number, mode in enumerate(("RGB", "L", "RGBA", "P", "1", "CMYK", "LA")):
+        Image.fromarray(colour).convert(mode).save(tmp_path / f"{number}.{'tiff' if mode == 'CMYK' else 'png'}")
+    data = load(f"folder:{tmp_path}")
+    assert data.images.shape == (7, 3, 17, 20)
+    assert np.array_equal(data.images[0].permute(1, 2, 0).numpy(), colour)
+    assert (data.images[1] == data.images[1, :1]).all()  # grey in all three channels
+
+
+def test_a_large_folder_is_prepared_once_and_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_pictures(tmp_path / "cats", *[(30, 20)] * 4)
+    save_pictures(tmp_path / "dogs", *[(25, 40)] * 3)
+    options = {"image_size": 16, "crop": [14]}
+    small = load(f"folder:{tmp_path}", tmp_path / "root", **options)
+    monkeypatch.setattr(folder, "IN_MEMORY_BELOW", 0)
+    large = load(f"folder:{tmp_path}", tmp_path / "root", **options)
+    assert torch.equal(small.images, large.images)
+    assert torch.equal(small.labels, large.labels)
+    assert small.digest is None
+    assert large.digest is not None
+    save_pictures(tmp_path / "dogs", (50, 50))  # one of them is written again
+    assert not torch.equal(load(f"folder:{tmp_path}", tmp_path / "root", **options).images, large.images)
+
+
+def test_a_subsample_of_a_folder_is_part_of_it(tmp_path: Path) -> None:
+    save_pictures(tmp_path, *[(20, 17)] * 8)
+    everything = load(f"folder:{tmp_path}").images
+    part = load(f"folder:{tmp_path}", subsample=3).images
+    assert len(part) == 3
+    assert all(any(torch.equal(image, other) for other in everything) for image in part)
 
 
 def test_bad_folders_are_refused(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from pyro_bvae.datasets import SOURCES
 ROOT = Path(__file__).parents[1]
 # each module imports only from rows above its own
 ROWS = [
-    ["names", "schedules", "networks", "files", "interrupts", "randomness", "similarity"],
+    ["names", "recipes", "schedules", "networks", "files", "interrupts", "randomness", "similarity"],
     ["likelihoods", "datasets", "run_folder", "objectives"],
-    ["model", "bins"],
+    ["model", "bins", "minibatches"],
     ["terms", "building", "settings"],
     ["training", "checks", "codes", "runs"],
     ["fitting", "generation"],

@@ -1,0 +1,82 @@
+"""Recipes say everything, run end to end on small data in the true layout, and give way to what is typed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Cli
+from pyro_bvae_cli.spelling import spelled
+
+from pyro_bvae.names import DATA, SETTINGS
+from pyro_bvae.recipes import RECIPES
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+NOT_THEIRS = {"data_root", "seed", "device", "eval_every", "checkpoint_every", "keep"}
+SMALL = {"dsprites": ["--subsample", 200], "gaussian": ["--points", 3000]}
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_every_setting_is_written_out(name: str) -> None:
+    assert set(RECIPES[name].settings) == set(SETTINGS) - NOT_THEIRS
+    assert all((RECIPES[name].source, RECIPES[name].shows, RECIPES[name].fails, RECIPES[name].takes))
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_a_recipe_runs_end_to_end(name: str, cli: Cli, here: Path, made_data: Path) -> None:
+    settings = RECIPES[name].settings
+    small = SMALL.get(settings["dataset"], [])
+    film = ["--figures-every", 10] if settings["figures_every"] else []
+    result = cli("fit", "--recipe", name, *small, *film, "--steps", 20, "--data-root", made_data, "--out", "run")
+    assert result.exit_code == 0, result.output
+    config = json.loads(Path("run/config.json").read_text())
+    assert config["recipe"] == name
+    for option, value in settings.items():
+        if option not in (*DATA, "epochs", "steps", "figures_every") and value is not None:
+            assert config[option] == value, option
+    assert " ".join(spelled({"likelihood": settings["likelihood"]})) in result.output
+    assert Path("run/figures/traversal.png").is_file()
+    assert Path("run/figures/training.gif").is_file() == bool(film)
+
+
+def test_what_is_typed_wins(cli: Cli, here: Path, made_data: Path) -> None:
+    typed = ["--beta", 2, "--hidden", "30", "--optimizer", "sgd", "--steps", 2]
+    assert cli("fit", "--recipe", "lab", *typed, "--data-root", made_data, "--out", "run").exit_code == 0
+    config = json.loads(Path("run/config.json").read_text())
+    assert (config["beta"], config["hidden"], config["optimizer"]) == (2.0, [30], "sgd")
+    assert (config["steps"], config["epochs"], config["batch_size"]) == (2, None, 128)
+
+
+def test_what_belongs_to_another_choice_is_not_taken(cli: Cli, here: Path) -> None:
+    typed = ["--likelihood", "bernoulli", "--dataset", "digits", "--network", "mlp", "--steps", 2]
+    result = cli("fit", "--recipe", "report-chairs", *typed, "--figures-every", 1, "--out", "run")
+    assert result.exit_code == 0, result.output
+    config = json.loads(Path("run/config.json").read_text())
+    assert (config["scale"], config["hidden"], config["crop"], config["latent_dim"]) == (None, [400], None, 7)
+
+
+def test_compare_begins_with_a_recipe(cli: Cli, here: Path) -> None:
+    result = cli("compare", "--recipe", "gaussian", "--points", 500, "--beta", 1, "--beta", 5, "--steps", 3, "--json")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["runs"]
+    assert [row["beta"] for row in rows] == [1.0, 5.0]
+    config = json.loads((Path(rows[0]["run"]) / "config.json").read_text())
+    assert (config["latent_dim"], config["likelihood"]) == (2, "gaussian-heteroscedastic")
+
+
+def test_a_recipe_cannot_be_resumed_or_mixed_with_a_config(cli: Cli, here: Path) -> None:
+    assert cli("fit", "--recipe", "gaussian", "--points", 500, "--steps", 2, "--out", "run").exit_code == 0
+    for other in (["--resume", "--out", "run"], ["--config", "run/config.json"]):
+        result = cli("fit", "--recipe", "gaussian", *other)
+        assert (result.exit_code, "--recipe begins a run" in result.stderr) == (2, True)
+    resumed = cli("fit", "--resume", "--out", "run", "--steps", 4)
+    assert resumed.exit_code == 0, resumed.output
+
+
+def test_recipes_are_listed(cli: Cli) -> None:
+    text = cli("recipes").stdout
+    assert all(re.search(rf"^{name}$", text, re.MULTILINE) for name in RECIPES)
+    assert set(json.loads(cli("recipes", "lab", "--json").stdout)["recipes"]) == {"lab"}
+    assert "did you mean 'gaussian'" in cli("recipes", "gausian").stderr
