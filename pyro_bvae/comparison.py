@@ -69,13 +69,21 @@ def plain(experiment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_all(todo: Sequence[Choice], particles: int, jobs: int) -> Iterator[tuple[Choice, dict[str, Any] | Exception]]:
-    """Fit and measure every choice, ``jobs`` at a time, each in a process of its own with its share of the threads.
+    """Fit and measure every choice: one after another, or several at a time, each with its share of the threads.
 
     A run that is finished is not run again; one that was stopped goes on.
 
     Yields:
         Each choice when it is done, with its row, or the error that ended it.
     """
+    if jobs == 1:  # no processes to start, which takes longer than a short fit
+        for choice in todo:
+            try:
+                row: dict[str, Any] | Exception = _fit_and_measure(choice, particles)
+            except Exception as error:  # reported, and the others go on
+                row = error
+            yield choice, row
+        return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
         futures: dict[Future[dict[str, Any]], Choice] = {

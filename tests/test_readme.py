@@ -31,7 +31,7 @@ def commands() -> list[list[str]]:
 
 
 def shortened(arguments: list[str]) -> list[str]:
-    """A fit of a few steps, and one seed."""
+    """A fit of a few steps, one seed, and few dSprites."""
     if arguments[0] not in ("fit", "compare") or arguments[1].startswith("runs/"):
         return arguments
     kept, skip = [], False
@@ -40,17 +40,18 @@ def shortened(arguments: list[str]) -> list[str]:
         if not skip and not longer:
             kept.append(word)
         skip = longer and not skip
-    return [*kept, "--steps", "4" if "--resume" in kept else "2"]
+    few = ["--subsample", "100"] if any("dsprites" in word for word in kept) else []
+    return [*kept, *few, "--steps", "4" if "--resume" in kept else "2"]
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, made_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(tmp_path: Path, made_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder with the user's own data that the README names, and MNIST in the cache."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "pyro_bvae").symlink_to(made_mnist)
+    (tmp_path / "cache" / "pyro_bvae").symlink_to(made_data)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "data").symlink_to(made_mnist)
+    (tmp_path / "data").symlink_to(made_data)
     (tmp_path / "photos").mkdir()
     random = np.random.default_rng(0)
     for number in range(3):

@@ -41,6 +41,27 @@ def test_a_recipe_runs_end_to_end(name: str, cli: Cli, here: Path, made_data: Pa
     assert Path("run/figures/training.gif").is_file() == bool(film)
 
 
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_the_table_of_the_readme_is_so(name: str) -> None:
+    chosen = RECIPES[name].settings
+    joined = {key: ",".join(map(str, value)) for key, value in chosen.items() if isinstance(value, list)}
+    table = README.partition("## Recipes")[2].splitlines()
+    line = next(line for line in table if line.startswith(f"| `{name}` |"))
+    _, data, network, likelihood, weights, optimiser, length = (cell.strip() for cell in line.strip("|").split("|"))
+    size = chosen["image_size"]
+    pictures = f"{size}×{size} {'grey' if chosen['grey'] else 'rgb'}, crop {joined.get('crop')}" if size else ""
+    drawn = " ".join(f"{key} {chosen[key]}" for key in ("dim", "rank", "points") if chosen[key])
+    assert data.split() == f"{chosen['dataset']} {pictures} {drawn}".split()
+    widths = f"{joined['hidden']} / {joined['decoder_hidden']}"
+    assert network == f"{chosen['network']} {widths} {chosen['decoder_activation']}"
+    scale = "" if chosen["scale"] is None else f"{chosen['scale']:.4f}"
+    assert likelihood.split() == f"{chosen['likelihood']} {chosen['mean_link'] or ''} {scale}".split()
+    assert weights == f"{chosen['beta']:g}, {chosen['latent_dim']}"
+    warmup = f", warm-up {chosen['lr_warmup']}" if chosen["lr_warmup"] else ""
+    assert optimiser == f"{chosen['optimizer']} {chosen['lr']:g}, batch {chosen['batch_size']}{warmup}"
+    assert length == (f"{chosen['epochs']} epochs" if chosen["epochs"] else f"{chosen['steps']:,} steps")
+
+
 def test_what_is_typed_wins(cli: Cli, here: Path, made_data: Path) -> None:
     typed = ["--beta", 2, "--hidden", "30", "--optimizer", "sgd", "--steps", 2]
     assert cli("fit", "--recipe", "lab", *typed, "--data-root", made_data, "--out", "run").exit_code == 0

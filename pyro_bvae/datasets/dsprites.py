@@ -88,8 +88,8 @@ def load(
 def draw(shape: int, scale: int, orientation: int) -> Tensor:
     """The sprite of three factors at all positions: uint8 images of 0 and 255, ``(1024, 1, 64, 64)``, posY fastest.
 
-    >>> int((draw(shape=0, scale=5, orientation=0)[0] > 0).sum())  # 19 pixels a side
-    361
+    >>> int((draw(shape=0, scale=5, orientation=0)[0] > 0).sum())  # 20 pixels a side
+    400
     """
     return torch.from_numpy(_images(_sprite(shape, scale, orientation)))
 
