@@ -57,7 +57,7 @@ def load(
     if path is None:
         path = _tar(root)
         if not path.exists():
-            download(URL, path, md5=MD5, advisory=True, progress=progress)
+            _download(path, progress)
     with opened(path) as archive:
         names = _renders(archive)
         if subsample is not None:
@@ -77,6 +77,13 @@ def load(
 def is_on_disk(root: Path) -> bool:
     """Whether the download is there."""
     return _tar(root).is_file()
+
+
+def _download(path: Path, progress: Progress | None) -> None:
+    try:
+        download(URL, path, md5=MD5, advisory=True, progress=progress)
+    except OSError as error:
+        raise OSError(f"{error}; or get it by other means and use --dataset chairs:PATH") from error
 
 
 def _tar(root: Path) -> Path:
