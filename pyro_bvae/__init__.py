@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, likelihoods, networks, plots, traversal
+    from . import datasets, likelihoods, metrics, networks, plots, traversal
     from .evaluation import evaluate
     from .fitting import Callback, fit
     from .model import BetaVAE
@@ -29,6 +29,7 @@ __all__ = [
     "fit",
     "likelihoods",
     "load_run",
+    "metrics",
     "networks",
     "plots",
     "traversal",

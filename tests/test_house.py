@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 ROWS = [
     ["names", "recipes", "schedules", "networks", "files", "interrupts", "randomness", "similarity"],
     ["likelihoods", "datasets", "run_folder", "objectives"],
-    ["model", "bins", "minibatches"],
+    ["model", "bins", "minibatches", "metrics"],
     ["terms", "building", "settings"],
     ["training", "checks", "codes", "runs"],
     ["fitting", "generation"],

@@ -1,0 +1,123 @@
+"""What every metric asks of its arrays: codes N×K, factors N×F, checked on the way in.
+
+A factor with a single value says nothing about a code, so that it is left out of every score. Data are split at random
+into a part that classifiers are fitted to and a part that they are scored on.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+__all__ = ["Split", "as_classes", "as_codes", "as_protocols_go", "checked", "gap", "split", "varying"]
+
+Split = tuple[np.ndarray, np.ndarray]
+
+
+def as_codes(codes: ArrayLike | Tensor) -> np.ndarray:
+    """Codes as a floating array ``(N, K)``.
+
+    Raises:
+        ValueError: Not two-dimensional, no latents, fewer than two rows, or values that are not finite.
+    """
+    array = np.asarray(codes.detach().cpu() if isinstance(codes, Tensor) else codes)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f"codes must be N×K, got shape {array.shape}")
+    if len(array) < 2:
+        raise ValueError(f"a score needs at least 2 rows, got codes of shape {array.shape}")
+    array = array if array.dtype.kind == "f" else array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"codes must be finite, got {int((~np.isfinite(array)).sum())} values that are NaN or infinite"
+        )
+    return array
+
+
+def as_classes(factors: ArrayLike | Tensor) -> np.ndarray:
+    """Factors as classes ``(N, F)``, each column numbered from 0 in the order of its values.
+
+    Raises:
+        ValueError: Not two-dimensional, without rows, or values that are no integers.
+
+    >>> as_classes([[7, 0], [3, 0], [7, 0]]).tolist()
+    [[1, 0], [0, 0], [1, 0]]
+    """
+    array = np.asarray(factors.detach().cpu() if isinstance(factors, Tensor) else factors)
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(f"factors must be N×F, got shape {array.shape}")
+    if array.dtype.kind not in "iub" and not np.array_equal(array, np.round(array)):
+        raise ValueError(
+            "factors must be integer classes; number values with np.unique(column, return_inverse=True)[1]"
+        )
+    classes = np.empty(array.shape, np.int32)
+    for column in range(array.shape[1]):
+        classes[:, column] = np.unique(array[:, column], return_inverse=True)[1]
+    return classes
+
+
+def varying(classes: np.ndarray) -> np.ndarray:
+    """Which factors take more than one value, ``(F,)``."""
+    return classes.max(0) > 0
+
+
+def checked(
+    codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, latents: int = 1, kinds: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Codes, and the classes of those factors that vary.
+
+    Args:
+        codes: ``(N, K)``.
+        factors: ``(N, F)``.
+        latents: How many latents the score is defined from.
+        kinds: How many factors that vary the score is defined from.
+
+    Raises:
+        ValueError: They do not fit each other, or there are too few of either.
+    """
+    z, classes = as_codes(codes), as_classes(factors)
+    if len(z) != len(classes):
+        raise ValueError(f"codes and factors must have as many rows, got {len(z)} and {len(classes)}")
+    if z.shape[1] < latents:
+        raise ValueError(f"this score is defined from {latents} latents on, got codes of shape {z.shape}")
+    classes = classes[:, varying(classes)]
+    if classes.shape[1] < kinds:
+        raise ValueError(f"this score needs at least {kinds} factors that vary, got {classes.shape[1]}")
+    return z, classes
+
+
+def split(classes: np.ndarray, train_fraction: float, seed: int) -> Split:
+    """Indices to fit to and to score on, drawn from ``seed``.
+
+    Raises:
+        ValueError: The fraction is not between 0 and 1, a part is empty, or a factor has a single value in the first.
+    """
+    size = len(classes)
+    training = round(size * train_fraction)
+    if not 0 < training < size:
+        raise ValueError(f"train_fraction must leave both parts some of {size} points, got {train_fraction}")
+    order = np.random.default_rng(seed).permutation(size)
+    train, test = order[:training], order[training:]
+    alone = np.flatnonzero(np.ptp(classes[train], axis=0) == 0)
+    if len(alone):
+        raise ValueError(f"{training} training points hold a single value of factor {alone[0]}: give more points")
+    return train, test
+
+
+def gap(scores: np.ndarray) -> np.ndarray:
+    """The largest less the second largest of each column of scores ``(K, F)``, ``(F,)``."""
+    second, first = np.sort(scores, axis=0)[-2:]
+    return first - second
+
+
+@contextmanager
+def as_protocols_go() -> Iterator[None]:
+    """Let scikit-learn's linear classifiers stop where the published protocols stop them, converged or not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield

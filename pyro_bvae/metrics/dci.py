@@ -1,0 +1,128 @@
+"""Disentanglement, completeness, informativeness, from how much boosted trees use each latent to tell each factor.
+
+With importances R (K×F), rows and columns read as distributions:
+
+    disentanglement  Σ_k ρ_k (1 − H(R_k· / ΣR_k·) / log F),   ρ the rows' shares of ΣR
+    completeness     Σ_f τ_f (1 − H(R_·f / ΣR_·f) / log K),   τ the columns' shares
+    informativeness  mean over factors of the classifiers' accuracy on test data
+
+Source: Eastwood and Williams, A framework for the quantitative evaluation of disentangled representations,
+https://openreview.net/forum?id=By-7dz-AZ
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import ClassifierMixin
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
+from torch import Tensor
+
+from ..names import check
+from .arrays import as_classes, checked, split, varying
+
+__all__ = ["BOOSTERS", "DCI", "completeness", "dci", "disentanglement"]
+
+
+@dataclass(frozen=True, eq=False)
+class DCI:
+    """The three scores, each between 0 and 1, and the importances ``(K, F)``, whose columns sum to 1."""
+
+    disentanglement: float
+    completeness: float
+    informativeness: float
+    importances: np.ndarray
+
+
+def dci(
+    codes: ArrayLike | Tensor,
+    factors: ArrayLike | Tensor,
+    *,
+    seed: int = 0,
+    train_fraction: float = 2 / 3,
+    booster: str = "histogram",
+) -> DCI:
+    """DCI as Locatello et al. compute it: 100 rounds of trees of depth 3 a factor, 10,000 and 5,000 points.
+
+    Their booster is ``GradientBoostingClassifier()``, here ``booster="exact"``: minutes at that size. "histogram" is
+    the same trees grown on 255 bins a latent, forty times as fast; the tests hold that the two agree.
+
+    Ceilings with codes equal to the factors: 1 of each, and on dSprites' grid about 0.99, 0.99 and 1. Codes without
+    information: about 0, 0, and the share of the largest class.
+
+    Degenerate cases: a latent that is never used, a constant one say, weighs nothing; a factor with a single value is
+    left out, its column of importances 0.
+
+    Source: Eastwood and Williams, https://openreview.net/forum?id=By-7dz-AZ; protocol:
+    https://arxiv.org/abs/1811.12359
+
+    Args:
+        codes: ``(N, K)``, K at least 2.
+        factors: Classes ``(N, F)``, at least two of them varying.
+        seed: Seed of the split and of the trees.
+        train_fraction: Share of the points that trees are fitted to.
+        booster: A key of `BOOSTERS`.
+
+    Returns:
+        The scores.
+
+    Raises:
+        ValueError: Arrays that do not fit, too few latents, factors or points, or an unknown booster.
+    """
+    boost = BOOSTERS[check("booster", booster, BOOSTERS)]
+    z, classes = checked(codes, factors, latents=2, kinds=2)
+    train, test = split(classes, train_fraction, seed)
+    importances, accuracies = np.zeros((z.shape[1], classes.shape[1])), []
+    for f, column in enumerate(classes.T):
+        trees, importances[:, f] = boost(z[train], column[train], seed)
+        accuracies.append(trees.score(z[test], column[test]))
+    every = np.zeros((z.shape[1], np.shape(factors)[1]))
+    every[:, varying(as_classes(factors))] = importances
+    return DCI(disentanglement(importances), completeness(importances), float(np.mean(accuracies)), every)
+
+
+def disentanglement(importances: np.ndarray) -> float:
+    """Whether each latent serves one factor: rows of importances ``(K, F)``, F at least 2; 0 if none is used.
+
+    >>> disentanglement(np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
+    1.0
+    >>> disentanglement(np.array([[0.5, 0.5], [0.5, 0.5]]))
+    0.0
+    """
+    used = importances[importances.sum(1) > 0]
+    if not len(used):
+        return 0.0
+    shares = used / used.sum(1, keepdims=True)
+    logs = np.log(shares, where=shares > 0, out=np.zeros_like(shares))
+    purity = 1 + (shares * logs).sum(1) / np.log(importances.shape[1])
+    return float(np.average(purity, weights=used.sum(1)))
+
+
+def completeness(importances: np.ndarray) -> float:
+    """Whether each factor is served by one latent: columns of importances ``(K, F)``, K at least 2; 0 if none is."""
+    return disentanglement(importances.T)
+
+
+def _exact(z: np.ndarray, column: np.ndarray, seed: int) -> tuple[ClassifierMixin, np.ndarray]:
+    trees = GradientBoostingClassifier(random_state=seed).fit(z, column)
+    return trees, trees.feature_importances_
+
+
+def _histogram(z: np.ndarray, column: np.ndarray, seed: int) -> tuple[ClassifierMixin, np.ndarray]:
+    """The importance of a latent is its share of the gain in loss over all splits of all trees."""
+    trees = HistGradientBoostingClassifier(
+        max_iter=100, max_depth=3, max_leaf_nodes=8, min_samples_leaf=1, early_stopping=False, random_state=seed
+    ).fit(z, column)
+    nodes = np.concatenate([tree.nodes for trees_of_round in trees._predictors for tree in trees_of_round])
+    splits = nodes[nodes["is_leaf"] == 0]  # scikit-learn has no public way to their gains
+    gains = np.bincount(splits["feature_idx"], weights=splits["gain"], minlength=z.shape[1])
+    return trees, gains / gains.sum() if gains.sum() > 0 else gains
+
+
+BOOSTERS: dict[str, Callable[[np.ndarray, np.ndarray, int], tuple[ClassifierMixin, np.ndarray]]] = {
+    "exact": _exact,
+    "histogram": _histogram,
+}

@@ -1,0 +1,59 @@
+"""Modularity: does each latent know about one factor alone?
+
+mean over k of 1 − (Σ_f m_kf² − max_f m_kf²) / (max_f m_kf² (F − 1)),   m_kf = I(z_k; v_f)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from .arrays import checked
+from .information import BINS, information_of
+
+__all__ = ["modularity", "modularity_of"]
+
+NOTHING = 1e-12  # nats, below which rounding is all there is
+
+
+def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: int = BINS) -> float:
+    """Modularity of Ridgeway and Mozer, on means of q(z | x) cut into 20 bins, 10,000 points.
+
+    Range: 0 to 1. Ceiling with codes equal to independent factors: 1, and above 0.99 on dSprites' grid. Codes without
+    information score what the noise in their estimates does, which is not 0 where factors differ in their number of
+    values: about 0.7 on dSprites' grid. Read it beside a score of how much is known.
+
+    Degenerate cases: a latent without any information counts as 0; a factor with a single value is left out.
+
+    Source: Ridgeway and Mozer, Learning deep disentangled embeddings with the F-statistic loss,
+    https://arxiv.org/abs/1802.05312; protocol: https://arxiv.org/abs/1811.12359
+
+    Args:
+        codes: ``(N, K)``.
+        factors: Classes ``(N, F)``, at least two of them varying.
+        bins: Bins of equal width a latent.
+
+    Returns:
+        The mean over latents.
+
+    Raises:
+        ValueError: Arrays that do not fit, or fewer than two factors that vary.
+
+    >>> modularity([[0, 0], [0, 1], [1, 0], [1, 1]], [[0, 0], [0, 1], [1, 0], [1, 1]])
+    1.0
+    """
+    z, classes = checked(codes, factors, kinds=2)
+    return modularity_of(information_of(z, classes, bins))
+
+
+def modularity_of(information: np.ndarray) -> float:
+    """Modularity of a table of mutual information ``(K, F)``, nats, F at least 2.
+
+    >>> modularity_of(np.array([[1.0, 0.0, 0.5]]))  # 1 − 0.25/2
+    0.875
+    """
+    squares = information**2
+    largest = squares.max(1)
+    rest = (squares.sum(1) - largest) / (np.maximum(largest, NOTHING**2) * (information.shape[1] - 1))
+    return float(np.mean(np.where(information.max(1) > NOTHING, 1 - rest, 0.0)))
