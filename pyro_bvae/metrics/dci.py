@@ -12,19 +12,17 @@ https://openreview.net/forum?id=By-7dz-AZ
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 from torch import Tensor
 
 from ..names import check
 from .arrays import as_classes, checked, split, varying
+from .boosting import BOOSTERS
 
-__all__ = ["BOOSTERS", "DCI", "completeness", "dci", "disentanglement"]
+__all__ = ["DCI", "completeness", "dci", "disentanglement"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +45,9 @@ def dci(
 ) -> DCI:
     """DCI as Locatello et al. compute it: 100 rounds of trees of depth 3 a factor, 10,000 and 5,000 points.
 
-    Their booster is ``GradientBoostingClassifier()``, here ``booster="exact"``: minutes at that size. "histogram" is
-    the same trees grown on 255 bins a latent, forty times as fast; the tests hold that the two agree.
+    Their booster is ``GradientBoostingClassifier()``, here ``booster="exact"``: minutes at that size. "histogram" grows
+    such trees on 255 bins a latent, and weighs latents in the same way, forty times as fast; a test holds that the
+    scores of the two differ by less than 0.04.
 
     Ceilings with codes equal to the factors: 1 of each, and on dSprites' grid about 0.99, 0.99 and 1. Codes without
     information: about 0, 0, and the share of the largest class.
@@ -64,7 +63,7 @@ def dci(
         factors: Classes ``(N, F)``, at least two of them varying.
         seed: Seed of the split and of the trees.
         train_fraction: Share of the points that trees are fitted to.
-        booster: A key of `BOOSTERS`.
+        booster: "histogram" or "exact".
 
     Returns:
         The scores.
@@ -104,25 +103,3 @@ def disentanglement(importances: np.ndarray) -> float:
 def completeness(importances: np.ndarray) -> float:
     """Whether each factor is served by one latent: columns of importances ``(K, F)``, K at least 2; 0 if none is."""
     return disentanglement(importances.T)
-
-
-def _exact(z: np.ndarray, column: np.ndarray, seed: int) -> tuple[ClassifierMixin, np.ndarray]:
-    trees = GradientBoostingClassifier(random_state=seed).fit(z, column)
-    return trees, trees.feature_importances_
-
-
-def _histogram(z: np.ndarray, column: np.ndarray, seed: int) -> tuple[ClassifierMixin, np.ndarray]:
-    """The importance of a latent is its share of the gain in loss over all splits of all trees."""
-    trees = HistGradientBoostingClassifier(
-        max_iter=100, max_depth=3, max_leaf_nodes=8, min_samples_leaf=1, early_stopping=False, random_state=seed
-    ).fit(z, column)
-    nodes = np.concatenate([tree.nodes for trees_of_round in trees._predictors for tree in trees_of_round])
-    splits = nodes[nodes["is_leaf"] == 0]  # scikit-learn has no public way to their gains
-    gains = np.bincount(splits["feature_idx"], weights=splits["gain"], minlength=z.shape[1])
-    return trees, gains / gains.sum() if gains.sum() > 0 else gains
-
-
-BOOSTERS: dict[str, Callable[[np.ndarray, np.ndarray, int], tuple[ClassifierMixin, np.ndarray]]] = {
-    "exact": _exact,
-    "histogram": _histogram,
-}
