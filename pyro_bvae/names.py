@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "ACTIVATIONS",
+    "BASELINES",
     "BASES",
     "DATA",
     "DATASETS",
@@ -17,6 +18,7 @@ __all__ = [
     "FIGURES",
     "LIKELIHOODS",
     "MEAN_LINKS",
+    "METRICS",
     "MODEL",
     "NETWORKS",
     "OPTIMIZERS",
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 ACTIVATIONS = ("relu", "tanh")
+BASELINES = ("ground-truth", "pixels", "pca", "ica", "untrained")
 BASES = ("image", "random-image", "prior", "random-z")
 DATASETS = (
     "digits",
@@ -57,6 +60,21 @@ LIKELIHOODS = (
     "categorical",
 )
 MEAN_LINKS = ("sigmoid", "identity")
+METRICS = (
+    "beta-vae-paper",
+    "beta-vae",
+    "factor-vae",
+    "mig",
+    "modularity",
+    "sap",
+    "dci",
+    "explicitness",
+    "irs",
+    "udr",
+    "total-correlation",
+    "active-units",
+    "probe",
+)
 NETWORKS = ("mlp", "conv")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 

@@ -24,9 +24,9 @@ ROWS = [
     ["terms", "building", "settings"],
     ["training", "checks", "codes", "runs"],
     ["fitting", "generation"],
-    ["traversal", "evaluation", "probes"],
-    ["plots"],
-    ["callbacks"],
+    ["traversal", "evaluation", "probes", "representations"],
+    ["plots", "scoring"],
+    ["callbacks", "score_report"],
     ["comparison", "comparison_report"],
 ]
 

@@ -8,6 +8,7 @@ scatters. Figures are made without pyplot, so that no global state is touched an
 from __future__ import annotations
 
 from .comparisons import gallery, rate_distortion, side_by_side
+from .factors import heat_map, responses
 from .runs import animation, curves, film, reconstructions, samples, traversal
 from .vectors import covariances, latents, pairs
 
@@ -17,10 +18,12 @@ __all__ = [
     "curves",
     "film",
     "gallery",
+    "heat_map",
     "latents",
     "pairs",
     "rate_distortion",
     "reconstructions",
+    "responses",
     "samples",
     "side_by_side",
     "traversal",

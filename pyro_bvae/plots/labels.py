@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 
 from ..terms import ACTIVE_ABOVE
@@ -26,10 +28,13 @@ def is_active(sweep: Traversal, row: int) -> bool:
     return sweep.kl is None or sweep.kl[row] > ACTIVE_ABOVE
 
 
-def label_latents(panel: Axes, sweep: Traversal) -> None:
-    """Write the labels beside the rows of a panel."""
+def label_latents(panel: Axes, sweep: Traversal, notes: Sequence[str] = ()) -> None:
+    """Write the labels beside the rows of a panel, each with its note."""
     rows = range(len(sweep.latents))
-    panel.set_yticks(rows, [label(sweep, row, "  ") for row in rows])
+    said = [
+        f"{note}  {label(sweep, row, '  ')}".strip() for row, note in zip(rows, notes or [""] * len(rows), strict=True)
+    ]
+    panel.set_yticks(rows, said)
     for row, text in zip(rows, panel.get_yticklabels(), strict=True):
         text.set_color("black" if is_active(sweep, row) else FADED)
     if sweep.kl is not None:

@@ -23,13 +23,14 @@ from .pictures import make_panels, show, tile, whole_rows
 __all__ = ["animation", "curves", "film", "reconstructions", "samples", "traversal"]
 
 
-def traversal(sweep: Traversal) -> Figure:
+def traversal(sweep: Traversal, notes: Sequence[str] = ()) -> Figure:
     """One row a latent with its KL in nats, one column a value, original and reconstruction in front; one block a base.
 
     Latents with a KL of at most 0.01 nats are inactive: grey, and marked so.
 
     Args:
         sweep: What to show; for vectors, the mean of each feature against the latent's value around the first base.
+        notes: What to write beside the label of each row, the factor that its latent follows say.
     """
     if sweep.images.dim() == 4:
         return vectors.vector_traversal(sweep)
@@ -43,7 +44,7 @@ def traversal(sweep: Traversal) -> Figure:
         show(panel, torch.cat([fixed, sweep.images[block]], dim=1))
         panel.axvline(len(front) - 0.5, color="black", linewidth=1)
         panel.set_xticks(range(columns), heads + [f"{value:.3g}" for value in sweep.values.tolist()])
-        label_latents(panel, sweep)
+        label_latents(panel, sweep, notes)
     return figure
 
 

@@ -1,0 +1,145 @@
+"""``pyro-bvae score``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyro_bvae import names
+from pyro_bvae.files import replacing
+
+from .options import Name, device_option, echo_json, json_option, open_run
+
+if TYPE_CHECKING:
+    from pyro_bvae import Run
+
+__all__ = ["command"]
+
+
+class Counter:
+    """How far the work is, on standard error: a bar in a terminal, and a line a step elsewhere."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(disable=not sys.stderr.isatty(), file=sys.stderr, dynamic_ncols=True, leave=False)
+        self._said = ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show it."""
+        if self._bar.disable:
+            if what != self._said:
+                click.echo(what, err=True)
+            self._said = what
+            return
+        self._bar.total, self._bar.n = total, done
+        self._bar.set_description_str(what)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self._bar.close()
+
+
+@click.command("score")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--metric", "metrics", type=Name("metric", names.METRICS), multiple=True,
+              help="Which, again and again.  [default: all that the data allow]")  # fmt: skip
+@click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Draws of points and splits.")
+@click.option("--baseline", "baselines", type=Name("baseline", names.BASELINES), multiple=True,
+              help="Score this as well, with the seeds of the runs.")  # fmt: skip
+@click.option("--figures/--no-figures", default=True, show_default=True, help="Of latents and factors, in each run.")
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Files without ending.  [default: scores in the run's folder, or beside several]")  # fmt: skip
+@device_option
+@json_option
+def command(
+    runs: tuple[Path, ...],
+    metrics: tuple[str, ...],
+    repeats: int,
+    baselines: tuple[str, ...],
+    figures: bool,
+    out: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Score how disentangled the codes of RUNS are, against the ground-truth factors of their data.
+
+    Factors come with dsprites and chairs, and with any npz that holds an array of them. Runs whose settings differ in
+    the seed alone share a line; means are over runs and repeats. A csv and a json are written beside the runs, and
+    heat maps, responses and a traversal that names factors into their folders.
+
+    \b
+    Examples:
+        pyro-bvae score runs/dsprites-beta4-seed0
+        pyro-bvae score runs/dsprites-beta4-seed* --metric mig --metric beta-vae-paper --repeats 3
+        pyro-bvae score runs/dsprites-beta4-seed* runs/dsprites-beta1-seed* --baseline ground-truth --baseline pca
+    """
+    from pyro_bvae import score_report as report
+    from pyro_bvae import scoring
+
+    opened = [open_run(path, device, None) for path in runs]
+    counter = Counter()
+    try:
+        rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
+    finally:
+        counter.close()
+    data = opened[0].dataset()
+    stem = out or (runs[0] / "scores" if len(runs) == 1 else runs[0].parent / "scores")
+    files = report.save(stem, rows, data)
+    if figures and data.factors is not None:
+        for run in scoring.sharing(opened):
+            files += _draw(run)
+    summary, protocols = report.summarise(rows), report.protocols(data)
+    if as_json:
+        echo_json({"summary": summary, "protocols": protocols, "scores": rows, "files": [str(file) for file in files]})
+        return
+    for line in summary:
+        _print(line, protocols)
+    click.echo("\n".join(map(str, files)))
+
+
+def _draw(run: Run) -> list[Path]:
+    from pyro_bvae import score_report as report
+
+    assert run.path is not None
+    files = []
+    for name, figure in report.figures(run).items():
+        files.append(run.path / "figures" / f"{name}.png")
+        with replacing(files[-1]) as partial:
+            figure.savefig(partial)
+    return files
+
+
+def _print(line: Mapping[str, Any], protocols: Mapping[str, Mapping[str, Any]]) -> None:
+    """The table of one label."""
+    click.echo(f"{line['label']}: {_count(line['runs'], 'run')}, {_count(line['repeats'], 'repeat')} each")
+    click.echo(f"  {'':22} {'mean':>9} {'± repeats':>10} {'± runs':>9}  95% interval")
+    for name, score in line["scores"].items():
+        if score is None:
+            click.echo(f"  {name:22} {'–':>9}")
+            continue
+        interval = "" if score["interval"] is None else "[{:.4f}, {:.4f}]".format(*score["interval"])
+        said = (
+            f"  {name:22} {score['mean']:9.4f} {_cell(score['repeats']):>10} {_cell(score['runs']):>9}  {interval:18}"
+        )
+        click.echo(f"{said} {_protocol(protocols.get(name))}".rstrip())
+
+
+def _protocol(protocol: Mapping[str, Any] | None) -> str:
+    if protocol is None:
+        return ""
+    asked: Sequence[str] = protocol["factors"]
+    points = f"{protocol['points']:,} + {protocol['test_points']:,} points"
+    return f"{len(asked)} factors ({', '.join(asked)}), {protocol['pairs']} pairs, {points}, {protocol['classifier']}"
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

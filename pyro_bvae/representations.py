@@ -1,0 +1,130 @@
+"""What is scored: the codes of a fitted encoder, or of a baseline that anything should beat.
+
+    ground-truth   the factors themselves: what a metric's protocol allows at best
+    pixels         the data, flattened
+    pca, ica       as many principal or independent components as the model has latents
+    untrained      the model's encoder before its first step
+
+Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, table 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA, FastICA
+from torch import Tensor
+
+from .building import build_model
+from .codes import encode
+from .datasets import Dataset, Progress, pixels
+from .metrics.arrays import as_protocols_go
+from .metrics.sampling import Encoder, factors_of
+from .model import BetaVAE
+from .names import BASELINES, check
+from .runs import Run
+from .terms import mean_terms
+
+__all__ = ["DRAWN", "Representation", "baseline", "encoded", "of_run"]
+
+DRAWN = ("pca", "ica", "untrained")  # baselines that differ from seed to seed
+AT_ONCE = 10_000
+FITTED_TO = 10_000  # images that components are fitted to
+
+
+@dataclass(frozen=True, eq=False)
+class Representation:
+    """Codes under a name.
+
+    Attributes:
+        label: What it is a repetition of: a baseline's name, or a run's settings; seeds share it.
+        name: The run's folder, or the label.
+        seed: The seed of its fit; None where nothing is drawn.
+        codes: Of all data ``(N, K)``, or a function that makes them.
+        kl: Mean KL of each latent on held-out data, nats; None where it is not defined.
+        run: The run, if it is one.
+    """
+
+    label: str
+    name: str
+    seed: int | None
+    codes: np.ndarray | Encoder
+    kl: list[float] | None = None
+    run: Run | None = None
+
+
+def of_run(run: Run, label: str, data: Dataset, progress: Progress | None = None) -> Representation:
+    """The posterior means of a run.
+
+    Args:
+        run: With its model on the device to be used.
+        label: What seeds of the same settings share.
+        data: The data to encode, all of them or a part of the run's own.
+        progress: Told of the images encoded.
+    """
+    own = run.dataset()
+    kl = mean_terms(run.model, own.images[own.held_out]).kl_per_latent
+    name = str(run.path or label)
+    return Representation(label, name, run.config["seed"], encoded(run.model, data.images, progress), kl, run)
+
+
+def baseline(name: str, data: Dataset, run: Run, seed: int, progress: Progress | None = None) -> Representation:
+    """A baseline for a run.
+
+    Args:
+        name: One of `names.BASELINES`.
+        data: The data to encode.
+        run: Whose number of latents, and whose untrained encoder, are taken.
+        seed: Of what is drawn: images to fit to, components, weights.
+        progress: Told of the images encoded.
+
+    Raises:
+        ValueError: An unknown name, no factors for the ground truth, or a run with classes of your own.
+    """
+    check("baseline", name, BASELINES)
+    if name == "ground-truth":
+        return Representation(name, name, None, np.asarray(factors_of(data), dtype=np.float32))
+    if name == "pixels":
+        return Representation(name, name, None, _flat)
+    if name == "untrained":
+        if run.config["custom"]:
+            raise ValueError("the untrained encoder of a run with classes of your own cannot be built")
+        vae = build_model({**run.config, "seed": seed}, data.shape).to(run.model.beta.device)
+        return Representation(name, name, seed, encoded(vae, data.images, progress))
+    project = _components(name, data, run.model.latent_dim, seed)
+    return Representation(name, name, seed, _in_blocks(project, data.images, name, progress))
+
+
+def encoded(vae: BetaVAE, images: Tensor, progress: Progress | None = None) -> np.ndarray:
+    """Posterior means of all images, ``(N, K)``."""
+    return _in_blocks(lambda block: encode(vae, block).loc.numpy(), images, "encoding", progress)
+
+
+def _in_blocks(
+    encoder: Callable[[Tensor], np.ndarray], images: Tensor, what: str, progress: Progress | None
+) -> np.ndarray:
+    blocks: list[np.ndarray] = []
+    for number, block in enumerate(images.split(AT_ONCE)):
+        blocks.append(encoder(block))
+        if progress is not None:
+            progress(what, min((number + 1) * AT_ONCE, len(images)), len(images))
+    return np.concatenate(blocks)
+
+
+def _components(name: str, data: Dataset, latents: int, seed: int) -> Callable[[Tensor], np.ndarray]:
+    """A projection on principal components, or on the independent ones among them."""
+    some = np.random.default_rng(seed).permutation(len(data))[:FITTED_TO]
+    x = _flat(data.images[torch.from_numpy(np.sort(some))])
+    principal = PCA(min(latents, *x.shape), svd_solver="randomized", random_state=seed).fit(x)
+    if name == "pca":
+        return lambda block: principal.transform(_flat(block))
+    with as_protocols_go():
+        independent = FastICA(whiten="unit-variance", random_state=seed).fit(principal.transform(x))
+    return lambda block: independent.transform(principal.transform(_flat(block)))
+
+
+def _flat(x: Tensor) -> np.ndarray:
+    return pixels(x).flatten(1).numpy()

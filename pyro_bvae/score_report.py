@@ -1,0 +1,156 @@
+"""What scores come to: means with their spread, a csv and a json, and pictures of which latent follows which factor.
+
+    NAME.json   protocols, every representation's numbers a repeat, and their summary
+    NAME.csv    one row a representation and repeat
+
+A repeat is another draw of points, pairs and splits on the same codes; a run is another seed of the fit. The interval
+is Student's, of the mean over runs, at 95%: mean ± t · deviation/√runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.stats import t as students_t
+from torch import Tensor
+
+from . import plots
+from .codes import encode
+from .datasets import Dataset
+from .files import replacing
+from .metrics import PROTOCOLS, dci, mutual_information
+from .metrics.arrays import as_classes, varying
+from .metrics.information import entropies
+from .runs import Run
+from .terms import mean_terms
+from .traversal import base, traverse
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["figures", "followed", "protocols", "save", "summarise"]
+
+NOT_SCORES = ("label", "run", "seed", "repeat", "kl_per_latent")
+SHOWN = 15_000  # data that figures are drawn from
+FOLLOWS = 0.1  # share of a factor's entropy above which a latent is said to follow it
+
+
+def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each score of each label over its runs and repeats, in the order of the rows.
+
+    Returns:
+        A mapping a label: ``label``, ``runs``, ``repeats``, and ``scores``: for each column ``mean``; ``repeats``, the
+        standard deviation over repeats, mean over runs; ``runs``, the deviation of the runs' means; and ``interval``,
+        95% for the mean over runs. None where there are not two to compare, and for a score that is not defined.
+    """
+    found = []
+    for label in dict.fromkeys(row["label"] for row in rows):
+        group = [row for row in rows if row["label"] == label]
+        columns = [name for name in group[0] if name not in NOT_SCORES]
+        runs = [[row for row in group if (row["run"], row["seed"]) == key] for key in _keys(group)]
+        scores = {name: _spread([[row[name] for row in run] for run in runs]) for name in columns}
+        found.append({"label": label, "runs": len(runs), "repeats": len(runs[0]), "scores": scores})
+    return found
+
+
+def protocols(data: Dataset) -> dict[str, dict[str, Any]]:
+    """How the β-VAE metric was taken, in both of its protocols: factors, pairs, points and classifier."""
+    if data.factors is None:
+        return {}
+    names = [name for name, varies in zip(_names(data), varying(as_classes(data.factors)), strict=True) if varies]
+    found = {}
+    for column, key in (("beta-vae-paper", "paper"), ("beta-vae", "sklearn")):
+        settings = PROTOCOLS[key]
+        asked = [name for name in names if name not in settings.leaves_out]
+        found[column] = {"protocol": key, "factors": asked, "pairs": settings.pairs, "points": settings.points,
+                         "test_points": settings.test_points, "classifier": settings.classifier}  # fmt: skip
+    return found
+
+
+def save(stem: Path, rows: Sequence[Mapping[str, Any]], data: Dataset) -> list[Path]:
+    """Write ``stem``.json and ``stem``.csv.
+
+    Returns:
+        The files.
+    """
+    files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "csv")]
+    content = {"protocols": protocols(data), "summary": summarise(rows), "scores": list(rows)}
+    with replacing(files[0]) as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    columns = [name for name in rows[0] if name != "kl_per_latent"]
+    with replacing(files[1]) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return files
+
+
+def figures(run: Run) -> dict[str, Figure]:
+    """Which latent follows which factor: ``information``, ``importances``, ``responses``, ``factor_traversal``.
+
+    Args:
+        run: Fitted to data with factors, of at least two latents and two factors that vary.
+
+    Returns:
+        Mutual information and DCI's importances as heat maps, the mean code against each factor, and a traversal whose
+        rows name the factor they follow; the last for images alone.
+    """
+    data = run.dataset()
+    index = np.sort(np.random.default_rng(0).permutation(len(data))[:SHOWN])
+    factors = as_classes(data.factors[index])  # type: ignore[index]  # they are there
+    codes = encode(run.model, data.images[index]).loc.numpy()
+    held_out = data.images[data.held_out]
+    kl = mean_terms(run.model, held_out).kl_per_latent
+    shares = mutual_information(codes, factors) / np.maximum(entropies(factors), 1e-12)
+    names = _names(data)
+    drawn = {
+        "information": plots.heat_map(shares, names, "mutual information, share of the factor's entropy"),
+        "importances": plots.heat_map(dci(codes, factors).importances, names, "importance for boosted trees (DCI)"),
+        "responses": plots.responses(codes, factors, names, kl),
+    }
+    if data.is_images:
+        drawn["factor_traversal"] = _traversal(run, held_out, kl, followed(shares, names))
+    return drawn
+
+
+def followed(shares: np.ndarray, names: Sequence[str]) -> list[str]:
+    """The factor that each latent knows most of, from shares of the factors' entropies ``(K, F)``; "" below a tenth.
+
+    >>> followed(np.array([[0.5, 0.2], [0.0, 0.05]]), ["x", "y"])
+    ['x', '']
+    """
+    return [names[row.argmax()] if row.max() > FOLLOWS else "" for row in shares]
+
+
+def _traversal(run: Run, held_out: Tensor, kl: list[float] | None, notes: Sequence[str]) -> Figure:
+    sweep = traverse(run.model, base(run.model, held_out), kl=kl)
+    return plots.traversal(sweep, notes=[notes[latent] for latent in sweep.latents])
+
+
+def _names(data: Dataset) -> list[str]:
+    assert data.factors is not None
+    return list(data.factor_names or [f"factor {column}" for column in range(data.factors.shape[1])])
+
+
+def _keys(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:
+    return list(dict.fromkeys((row["run"], row["seed"]) for row in rows))
+
+
+def _spread(values: Sequence[Sequence[float | None]]) -> dict[str, Any] | None:
+    """Of numbers a run and repeat."""
+    if any(value is None for run in values for value in run):
+        return None
+    runs = [[value for value in run if value is not None] for run in values]
+    means = [mean(run) for run in runs]
+    within = mean(stdev(run) for run in runs) if len(runs[0]) > 1 else None
+    if len(runs) < 2:
+        return {"mean": means[0], "repeats": within, "runs": None, "interval": None}
+    half = float(students_t.ppf(0.975, len(runs) - 1)) * stdev(means) / len(runs) ** 0.5
+    centre = mean(means)
+    return {"mean": centre, "repeats": within, "runs": stdev(means), "interval": [centre - half, centre + half]}
