@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..terms import ACTIVE_ABOVE
 from .labels import FADED
@@ -32,7 +33,7 @@ def heat_map(table: np.ndarray, names: Sequence[str], title: str) -> Figure:
     panel.set_yticks(range(latents), [f"z{latent}" for latent in range(latents)], fontsize=8)
     panel.tick_params(length=0)
     panel.set_title(title, fontsize=8)
-    figure.colorbar(picture, ax=panel)
+    figure.colorbar(picture, ax=panel).ax.tick_params(labelsize=7)
     return figure
 
 
@@ -67,6 +68,7 @@ def responses(
                 values, means[:, latent], color=FADED if inactive else "C0", marker="." if len(values) < 8 else ""
             )
             panel.tick_params(labelsize=6)
+            panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         grid[0, column].set_title(name, fontsize=8)
     for row, latent in enumerate(latents):
         said = f"z{latent}" if kl is None else f"z{latent}  {kl[latent]:.2f}"
