@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyro_bvae.files import replacing
-from pyro_bvae.names import DATA, SETTINGS
+from pyro_bvae.names import DATA, METRICS, SETTINGS
 from pyro_bvae.recipes import RECIPES
 
 from . import fit
@@ -52,6 +52,8 @@ def _repeatable(option: click.Parameter) -> click.Parameter:
 @click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--seeds", type=Numbers(), default="0", show_default=True, help="Seeds of every choice, like 0,1,2.")
 @click.option("--particles", type=click.IntRange(min=0), default=0, help="Draws for the importance-weighted bound.")
+@click.option("--metric", "metrics", type=Name("metric", METRICS), multiple=True,
+              help="Score of disentanglement to show as a column, again and again.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs/comparison", show_default=True)
 @json_option
@@ -63,6 +65,7 @@ def command(
     runs: tuple[Path, ...],
     seeds: tuple[int, ...],
     particles: int,
+    metrics: tuple[str, ...],
     jobs: int,
     out: Path,
     as_json: bool,
@@ -78,6 +81,7 @@ def command(
         pyro-bvae compare --likelihood bernoulli --likelihood gaussian-learned --epochs 20 --seeds 0,1,2
         pyro-bvae compare --beta 1 --beta 4 --beta 16 --dataset digits --out runs/betas
         pyro-bvae compare --likelihood gaussian --likelihood laplace --match rate=10 --out runs/matched
+        pyro-bvae compare --dataset dsprites --beta 1 --beta 4 --steps 20000 --metric mig --metric beta-vae-paper
         pyro-bvae compare --recipe report-celeba --beta 5 --beta 250
         pyro-bvae compare runs/comparison/bernoulli-seed0 runs/comparison/gaussian-learned-seed0 --out runs/two
     """
@@ -89,14 +93,14 @@ def command(
     if runs:
         experiment: dict[str, Any] = {"runs": [str(run) for run in runs]}
         report.start(out, experiment)
-        rows = [comparison.measured_anew(run, particles) for run in runs]
+        rows = [comparison.measured_anew(run, particles, metrics) for run in runs]
     else:
         grid = _grid(ctx, given, recipe)
         target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
         experiment = {**{name: list(values) for name, values in grid.items()}, "seeds": list(seeds)}
         experiment = comparison.plain(experiment)
         report.start(out, experiment)
-        rows, failed = _run(comparison.choices(grid, seeds, out), particles, jobs)
+        rows, failed = _run(comparison.choices(grid, seeds, out), particles, jobs, metrics)
     report.save(out, experiment, rows)
     if rows:
         _draw(rows, out)
@@ -126,19 +130,24 @@ def _grid(ctx: click.Context, given: Mapping[str, Any], recipe: str | None) -> d
     return grid
 
 
-def _run(todo: Sequence[Choice], particles: int, jobs: int) -> tuple[list[dict[str, Any]], list[str]]:
+def _run(
+    todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Run all choices under one bar, a line each where there is no terminal."""
     from tqdm import tqdm
 
     from pyro_bvae import comparison
     from pyro_bvae.building import load_data
+    from pyro_bvae.scoring import applicable
 
     for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
-        load_data(settings, LoadingBar())  # once, here: what is wrong with them is said once, and caches are filled
+        applicable(
+            metrics, load_data(settings, LoadingBar()), runs=1
+        )  # once, here: what is wrong with them is said once, and caches are filled
     found: dict[Path, dict[str, Any]] = {}
     failed = []
     bar = tqdm(total=len(todo), unit="run", disable=not sys.stderr.isatty(), file=sys.stderr)
-    for number, (choice, row) in enumerate(comparison.run_all(todo, particles, jobs), start=1):
+    for number, (choice, row) in enumerate(comparison.run_all(todo, particles, jobs, metrics), start=1):
         what = f"{choice.label}, seed {choice.settings['seed']}"
         if isinstance(row, Exception):
             failed.append(f"{what}: {' '.join(str(row).split())[:300]}")
@@ -160,12 +169,18 @@ def _draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
 
 
 def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path) -> None:
+    from pyro_bvae.comparison_report import SCORES
+
     width = max((len(line["label"]) for line in summary), default=6) + 2
-    click.echo(" " * width + "".join(f"{title:>17}" for title in COLUMNS.values()))
+    columns = COLUMNS | {name: name for line in summary[:1] for name in line if name in SCORES}
+    click.echo(" " * width + "".join(f"{title:>{_width(title)}}" for title in columns.values()))
     for line in summary:
         mark = "*" if line["nats"] == "no probability" else ""
-        cells = (_cell(line[name], DIGITS.get(name, 2)) for name in COLUMNS)
-        click.echo(f"{line['label'] + mark:<{width}}" + "".join(f"{cell:>17}" for cell in cells))
+        cells = (
+            f"{_cell(line[name], 3 if name in SCORES else DIGITS.get(name, 2)):>{_width(title)}}"
+            for name, title in columns.items()
+        )
+        click.echo(f"{line['label'] + mark:<{width}}" + "".join(cells))
     if any(line["nats"] == "no probability" for line in summary):
         click.echo("* cross-entropy of grey pixels: no log-probability, its nats compare with no other row's.")
     if len({line["nats"] for line in summary}) > 1:
@@ -178,6 +193,10 @@ def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path
     click.echo(
         f"means ± standard deviations over seeds, held out; more in {out / 'comparison.csv'} and the PNGs beside it"
     )
+
+
+def _width(title: str) -> int:
+    return max(17, len(title) + 2)
 
 
 def _cell(value: Sequence[float] | None, digits: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,35 +12,12 @@ from pyro_bvae import names
 from pyro_bvae.files import replacing
 
 from .options import Name, device_option, echo_json, json_option, open_run
+from .progress import Counter, LoadingBar
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
 
 __all__ = ["command"]
-
-
-class Counter:
-    """How far the work is, on standard error: a bar in a terminal, and a line a step elsewhere."""
-
-    def __init__(self) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(disable=not sys.stderr.isatty(), file=sys.stderr, dynamic_ncols=True, leave=False)
-        self._said = ""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Show it."""
-        if self._bar.disable:
-            if what != self._said:
-                click.echo(what, err=True)
-            self._said = what
-            return
-        self._bar.total, self._bar.n = total, done
-        self._bar.set_description_str(what)
-
-    def close(self) -> None:
-        """Leave nothing behind."""
-        self._bar.close()
 
 
 @click.command("score")
@@ -82,12 +58,12 @@ def command(
     from pyro_bvae import scoring
 
     opened = [open_run(path, device, None) for path in runs]
+    data = opened[0].dataset(LoadingBar())
     counter = Counter()
     try:
         rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
     finally:
         counter.close()
-    data = opened[0].dataset()
     stem = out or (runs[0] / "scores" if len(runs) == 1 else runs[0].parent / "scores")
     files = report.save(stem, rows, data)
     if figures and data.factors is not None:

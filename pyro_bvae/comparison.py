@@ -27,6 +27,7 @@ from .names import FIGURES, TRAINING
 from .probes import probe_accuracy
 from .run_folder import RunFolder
 from .runs import Run, load_run
+from .scoring import COLUMNS, score, score_columns
 
 __all__ = ["Choice", "choices", "measured", "measured_anew", "plain", "run_all"]
 
@@ -68,10 +69,18 @@ def plain(experiment: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def run_all(todo: Sequence[Choice], particles: int, jobs: int) -> Iterator[tuple[Choice, dict[str, Any] | Exception]]:
+def run_all(
+    todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[str] = ()
+) -> Iterator[tuple[Choice, dict[str, Any] | Exception]]:
     """Fit and measure every choice: one after another, or several at a time, each with its share of the threads.
 
     A run that is finished is not run again; one that was stopped goes on.
+
+    Args:
+        todo: What to run.
+        particles: Draws for the importance-weighted bound.
+        jobs: How many at a time.
+        metrics: Scores to take, names in `names.METRICS`.
 
     Yields:
         Each choice when it is done, with its row, or the error that ended it.
@@ -79,7 +88,7 @@ def run_all(todo: Sequence[Choice], particles: int, jobs: int) -> Iterator[tuple
     if jobs == 1:  # no processes to start, which takes longer than a short fit
         for choice in todo:
             try:
-                row: dict[str, Any] | Exception = _fit_and_measure(choice, particles)
+                row: dict[str, Any] | Exception = _fit_and_measure(choice, particles, metrics)
             except Exception as error:  # reported, and the others go on
                 row = error
             yield choice, row
@@ -87,7 +96,7 @@ def run_all(todo: Sequence[Choice], particles: int, jobs: int) -> Iterator[tuple
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
         futures: dict[Future[dict[str, Any]], Choice] = {
-            pool.submit(_fit_and_measure, choice, particles): choice for choice in todo
+            pool.submit(_fit_and_measure, choice, particles, metrics): choice for choice in todo
         }
         try:
             for future in as_completed(futures):
@@ -98,31 +107,32 @@ def run_all(todo: Sequence[Choice], particles: int, jobs: int) -> Iterator[tuple
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def measured(run: Run, label: str, particles: int) -> dict[str, Any]:
-    """The row of a run, from its folder if it was measured before."""
+def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) -> dict[str, Any]:
+    """The row of a run, from its folder if it was measured before, with the same metrics."""
     assert run.path is not None
     path = run.path / "evaluation.json"
     if path.is_file():
         row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if (row["step"], row["particles"], row["run"]) == (run.step, particles, str(run.path)):
+        found = (row["step"], row["particles"], row["run"], {*row} & {*sum(COLUMNS.values(), ())})
+        if found == (run.step, particles, str(run.path), {*score_columns(metrics)}):
             return row | {"label": label}
-    row = _measure(run, label, particles)
+    row = _measure(run, label, particles, metrics)
     with replacing(path) as partial:
         partial.write_text(json.dumps(row, indent=2, allow_nan=False), encoding="utf-8")
     return row
 
 
-def measured_anew(path: Path, particles: int) -> dict[str, Any]:
+def measured_anew(path: Path, particles: int, metrics: Sequence[str] = ()) -> dict[str, Any]:
     """The row of a finished run, labelled by its folder's name.
 
     Raises:
         FileNotFoundError: There is no run, or no checkpoint.
         ValueError: It cannot be loaded.
     """
-    return _measure(load_run(path), path.name, particles)
+    return _measure(load_run(path), path.name, particles, metrics)
 
 
-def _fit_and_measure(choice: Choice, particles: int) -> dict[str, Any]:
+def _fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str]) -> dict[str, Any]:
     folder = RunFolder(choice.folder)
     data, vae = build(choice.settings)
     settings = {name: choice.settings[name] for name in TRAINING}
@@ -136,10 +146,10 @@ def _fit_and_measure(choice: Choice, particles: int) -> dict[str, Any]:
         callbacks=[figures_of(choice.settings)],
         notes=notes,
     )
-    return measured(load_run(folder.path), choice.label, particles)
+    return measured(load_run(folder.path), choice.label, particles, metrics)
 
 
-def _measure(run: Run, label: str, particles: int) -> dict[str, Any]:
+def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> dict[str, Any]:
     """One row of a comparison: what a run was, and what it is worth on its held-out data."""
     data = run.dataset()
     result = asdict(evaluate(run.model, data.images[data.held_out], particles=particles))
@@ -151,7 +161,15 @@ def _measure(run: Run, label: str, particles: int) -> dict[str, Any]:
         **history,
         **result,
         "probe_accuracy": probe_accuracy(run.model, data),
+        **_scores(run, metrics),
     }
+
+
+def _scores(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
+    if not metrics:
+        return {}
+    (row,) = score([run], metrics, repeats=1)
+    return {column: row[column] for column in score_columns(metrics)}
 
 
 def _said(name: str, value: Any) -> str:

@@ -21,7 +21,9 @@ from torch import Tensor
 from . import plots
 from .files import replacing
 from .generation import reconstruct, sample
+from .names import METRICS
 from .runs import Run, load_run
+from .scoring import score_columns
 from .traversal import Traversal, base, traverse
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ MEASURES = (
     "seconds",
 )
 
+SCORES = score_columns(METRICS)
+
 
 def start(out: Path, experiment: Mapping[str, Any]) -> None:
     """Make the comparison folder, or make sure that it is one of the same experiment.
@@ -69,14 +73,14 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Means and standard deviations over the seeds of each label, in the order of the labels.
 
     Returns:
-        A mapping a label: its name, kind of nats, number of seeds, and for each of `MEASURES` ``[mean, deviation]``, or
-        None where a run has none.
+        A mapping a label: its name, kind of nats, number of seeds, and for each of `MEASURES`, and each score that the
+        rows hold, ``[mean, deviation]``, or None where a run has none.
     """
     found = []
     for label in dict.fromkeys(row["label"] for row in rows):
         group = [row for row in rows if row["label"] == label]
         line: dict[str, Any] = {"label": label, "nats": group[0]["nats"], "seeds": len(group)}
-        for name in MEASURES:
+        for name in (*MEASURES, *(column for column in group[0] if column in SCORES)):
             values = [row[name] for row in group]
             known = all(value is not None for value in values)
             line[name] = [mean(values), stdev(values) if len(values) > 1 else 0.0] if known else None

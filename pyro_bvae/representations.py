@@ -68,7 +68,7 @@ def of_run(run: Run, label: str, data: Dataset, progress: Progress | None = None
     own = run.dataset()
     kl = mean_terms(run.model, own.images[own.held_out]).kl_per_latent
     name = str(run.path or label)
-    return Representation(label, name, run.config["seed"], encoded(run.model, data.images, progress), kl, run)
+    return Representation(label, name, run.config["seed"], encoded(run.model, data.images, name, progress), kl, run)
 
 
 def baseline(name: str, data: Dataset, run: Run, seed: int, progress: Progress | None = None) -> Representation:
@@ -93,14 +93,14 @@ def baseline(name: str, data: Dataset, run: Run, seed: int, progress: Progress |
         if run.config["custom"]:
             raise ValueError("the untrained encoder of a run with classes of your own cannot be built")
         vae = build_model({**run.config, "seed": seed}, data.shape).to(run.model.beta.device)
-        return Representation(name, name, seed, encoded(vae, data.images, progress))
+        return Representation(name, name, seed, encoded(vae, data.images, name, progress))
     project = _components(name, data, run.model.latent_dim, seed)
     return Representation(name, name, seed, _in_blocks(project, data.images, name, progress))
 
 
-def encoded(vae: BetaVAE, images: Tensor, progress: Progress | None = None) -> np.ndarray:
-    """Posterior means of all images, ``(N, K)``."""
-    return _in_blocks(lambda block: encode(vae, block).loc.numpy(), images, "encoding", progress)
+def encoded(vae: BetaVAE, images: Tensor, name: str, progress: Progress | None = None) -> np.ndarray:
+    """Posterior means of all images, ``(N, K)``; ``progress`` is told that ``name`` is encoded."""
+    return _in_blocks(lambda block: encode(vae, block).loc.numpy(), images, name, progress)
 
 
 def _in_blocks(
@@ -110,7 +110,7 @@ def _in_blocks(
     for number, block in enumerate(images.split(AT_ONCE)):
         blocks.append(encoder(block))
         if progress is not None:
-            progress(what, min((number + 1) * AT_ONCE, len(images)), len(images))
+            progress(f"{what}: encoding", min((number + 1) * AT_ONCE, len(images)), len(images))
     return np.concatenate(blocks)
 
 

@@ -25,7 +25,17 @@ from .representations import DRAWN, Representation, baseline, of_run
 from .runs import Run
 from .terms import count_active
 
-__all__ = ["COLUMNS", "FREE", "Sample", "applicable", "labels_of", "score", "score_representations", "sharing"]
+__all__ = [
+    "COLUMNS",
+    "FREE",
+    "Sample",
+    "applicable",
+    "labels_of",
+    "score",
+    "score_columns",
+    "score_representations",
+    "sharing",
+]
 
 DRAWING = ("beta-vae-paper", "beta-vae", "factor-vae")  # which need all data, to draw from
 FREE = ("udr", "total-correlation", "active-units", "probe")  # which need no factors
@@ -172,6 +182,15 @@ def applicable(chosen: Sequence[str], data: Dataset, runs: int) -> list[str]:
         wanted = {"udr": "at least two runs", "probe": "data with labels"}.get(name, "data with ground-truth factors")
         raise ValueError(f"{name} needs {wanted}; for {data.name} there are {', '.join(allowed)}")
     return [name for name in allowed if not chosen or name in chosen]
+
+
+def score_columns(chosen: Sequence[str]) -> list[str]:
+    """The columns of metrics, in the order of `names.METRICS`.
+
+    >>> score_columns(["dci", "mig"])
+    ['mig', 'dci-disentanglement', 'dci-completeness', 'dci-informativeness']
+    """
+    return [column for name in METRICS if name in chosen for column in COLUMNS[name]]
 
 
 def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
