@@ -28,7 +28,7 @@ from .metrics import PROTOCOLS, dci, mutual_information
 from .metrics.arrays import as_classes, varying
 from .metrics.information import entropies
 from .runs import Run
-from .terms import mean_terms
+from .terms import ACTIVE_ABOVE, mean_terms
 from .traversal import base, traverse
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ def figures(run: Run) -> dict[str, Figure]:
     shares = mutual_information(codes, factors) / np.maximum(entropies(factors), 1e-12)
     names = _names(data)
     drawn = {
-        "information": plots.heat_map(shares, names, "mutual information, share of the factor's entropy"),
-        "importances": plots.heat_map(dci(codes, factors).importances, names, "importance for boosted trees (DCI)"),
+        "information": plots.heat_map(shares, names, "mutual information, share of the factor's entropy", kl),
+        "importances": plots.heat_map(dci(codes, factors).importances, names, "importance for boosted trees (DCI)", kl),
         "responses": plots.responses(codes, factors, names, kl),
     }
     if data.is_images:
@@ -130,7 +130,9 @@ def followed(shares: np.ndarray, names: Sequence[str]) -> list[str]:
 
 def _traversal(run: Run, held_out: Tensor, kl: list[float] | None, notes: Sequence[str]) -> Figure:
     sweep = traverse(run.model, base(run.model, held_out), kl=kl)
-    return plots.traversal(sweep, notes=[notes[latent] for latent in sweep.latents])
+    active = [kl is None or kl[latent] > ACTIVE_ABOVE for latent in sweep.latents]
+    said = [notes[latent] if is_active else "" for latent, is_active in zip(sweep.latents, active, strict=True)]
+    return plots.traversal(sweep, notes=said)
 
 
 def _names(data: Dataset) -> list[str]:

@@ -14,13 +14,14 @@ from .labels import FADED
 __all__ = ["heat_map", "responses"]
 
 
-def heat_map(table: np.ndarray, names: Sequence[str], title: str) -> Figure:
+def heat_map(table: np.ndarray, names: Sequence[str], title: str, kl: Sequence[float] | None = None) -> Figure:
     """A table of latents by factors, one cell each, with its number.
 
     Args:
         table: ``(K, F)``, from 0 to 1.
         names: The factors, F of them.
         title: What the numbers are.
+        kl: Mean KL of each latent in nats; inactive ones are grey.
     """
     latents, factors = table.shape
     figure = Figure(figsize=(1.8 + 0.75 * factors, 1.2 + 0.3 * latents), layout="constrained", dpi=120)
@@ -31,6 +32,8 @@ def heat_map(table: np.ndarray, names: Sequence[str], title: str) -> Figure:
         panel.text(factor, latent, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
     panel.set_xticks(range(factors), names, fontsize=8)
     panel.set_yticks(range(latents), [f"z{latent}" for latent in range(latents)], fontsize=8)
+    for text, latent in zip(panel.get_yticklabels(), range(latents), strict=True):
+        text.set_color(FADED if _is_inactive(kl, latent) else "black")
     panel.tick_params(length=0)
     panel.set_title(title, fontsize=8)
     figure.colorbar(picture, ax=panel).ax.tick_params(labelsize=7)
@@ -60,13 +63,11 @@ def responses(
     for column, name in enumerate(names):
         values, means, deviations = _moments(codes, factors[:, column])
         for row, latent in enumerate(latents):
-            inactive = kl is not None and kl[latent] <= ACTIVE_ABOVE
+            colour = FADED if _is_inactive(kl, latent) else "C0"
             low, high = means[:, latent] - deviations[:, latent], means[:, latent] + deviations[:, latent]
             panel = grid[row, column]
-            panel.fill_between(values, low, high, color=FADED if inactive else "C0", alpha=0.25, linewidth=0)
-            panel.plot(
-                values, means[:, latent], color=FADED if inactive else "C0", marker="." if len(values) < 8 else ""
-            )
+            panel.fill_between(values, low, high, color=colour, alpha=0.25, linewidth=0)
+            panel.plot(values, means[:, latent], color=colour, marker="." if len(values) < 8 else "")
             panel.tick_params(labelsize=6)
             panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         grid[0, column].set_title(name, fontsize=8)
@@ -75,6 +76,10 @@ def responses(
         grid[row, 0].set_ylabel(said, fontsize=7)
     figure.supxlabel("value of the factor (mean code ± one deviation; KL in nats on the left)", fontsize=7)
     return figure
+
+
+def _is_inactive(kl: Sequence[float] | None, latent: int) -> bool:
+    return kl is not None and kl[latent] <= ACTIVE_ABOVE
 
 
 def _moments(codes: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
