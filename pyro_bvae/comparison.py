@@ -89,8 +89,8 @@ def run_all(
         for choice in todo:
             try:
                 row: dict[str, Any] | Exception = _fit_and_measure(choice, particles, metrics)
-            except Exception as error:  # reported, and the others go on
-                row = error
+            except Exception as problem:  # reported, and the others go on
+                row = problem
             yield choice, row
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
