@@ -54,8 +54,8 @@ def command(
         pyro-bvae score runs/dsprites-beta4-seed* --metric mig --metric beta-vae-paper --repeats 3
         pyro-bvae score runs/dsprites-beta4-seed* runs/dsprites-beta1-seed* --baseline ground-truth --baseline pca
     """
+    from pyro_bvae import representations, scoring
     from pyro_bvae import score_report as report
-    from pyro_bvae import scoring
 
     opened = [open_run(path, device, None) for path in runs]
     data = opened[0].dataset(LoadingBar())
@@ -67,7 +67,7 @@ def command(
     stem = out or (runs[0] / "scores" if len(runs) == 1 else runs[0].parent / "scores")
     files = report.save(stem, rows, data)
     if figures and data.factors is not None:
-        for run in scoring.sharing(opened):
+        for run in representations.sharing(opened):
             files += _draw(run)
     summary, protocols = report.summarise(rows), report.protocols(data)
     if as_json:

@@ -10,8 +10,8 @@ Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, table 1
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,11 +24,11 @@ from .datasets import Dataset, Progress, pixels
 from .metrics.arrays import as_protocols_go
 from .metrics.sampling import Encoder, factors_of
 from .model import BetaVAE
-from .names import BASELINES, check
+from .names import BASELINES, SETTINGS, check
 from .runs import Run
 from .terms import mean_terms
 
-__all__ = ["DRAWN", "Representation", "baseline", "encoded", "of_run"]
+__all__ = ["DRAWN", "Representation", "baseline", "encoded", "labels_of", "of_run", "sharing"]
 
 DRAWN = ("pca", "ica", "untrained")  # baselines that differ from seed to seed
 AT_ONCE = 10_000
@@ -101,6 +101,33 @@ def baseline(name: str, data: Dataset, run: Run, seed: int, progress: Progress |
 def encoded(vae: BetaVAE, images: Tensor, name: str, progress: Progress | None = None) -> np.ndarray:
     """Posterior means of all images, ``(N, K)``; ``progress`` is told that ``name`` is encoded."""
     return _in_blocks(lambda block: encode(vae, block).loc.numpy(), images, name, progress)
+
+
+def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """Each run with a label that it shares with those whose settings differ in the seed alone.
+
+    The label is the name of the first one's folder without its seed; where two would be the same, the whole path.
+    """
+    firsts: dict[str, Run] = {}
+    keys = [str([run.config.get(name) for name in SETTINGS if name not in ("seed", "device")]) for run in runs]
+    for key, run in zip(keys, runs, strict=True):
+        firsts.setdefault(key, run)
+    short = {key: _short(run) for key, run in firsts.items()}
+    twice = {name for name in short.values() if list(short.values()).count(name) > 1}
+    return [
+        (run, str(firsts[key].path) if short[key] in twice else short[key]) for key, run in zip(keys, runs, strict=True)
+    ]
+
+
+def _short(run: Run) -> str:
+    name = run.path.name if run.path is not None else str(run.config["dataset"])
+    return name.removesuffix(f"-seed{run.config['seed']}")
+
+
+def sharing(runs: Sequence[Run]) -> list[Run]:
+    """The runs, which all hold the data that the first one has loaded."""
+    data = runs[0].dataset()
+    return [runs[0], *(replace(run, _dataset=data) for run in runs[1:])]
 
 
 def _in_blocks(

@@ -19,23 +19,13 @@ import torch
 from . import metrics
 from .datasets import Dataset, Progress
 from .datasets.dataset import seeded_split
-from .names import BASELINES, METRICS, SETTINGS, check
+from .names import BASELINES, METRICS, check
 from .probes import probe_accuracy
-from .representations import DRAWN, Representation, baseline, of_run
+from .representations import DRAWN, Representation, baseline, labels_of, of_run, sharing
 from .runs import Run
 from .terms import count_active
 
-__all__ = [
-    "COLUMNS",
-    "FREE",
-    "Sample",
-    "applicable",
-    "labels_of",
-    "score",
-    "score_columns",
-    "score_representations",
-    "sharing",
-]
+__all__ = ["COLUMNS", "FREE", "Sample", "applicable", "score", "score_columns", "score_representations"]
 
 DRAWING = ("beta-vae-paper", "beta-vae", "factor-vae")  # which need all data, to draw from
 FREE = ("udr", "total-correlation", "active-units", "probe")  # which need no factors
@@ -193,27 +183,6 @@ def score_columns(chosen: Sequence[str]) -> list[str]:
     return [column for name in METRICS if name in chosen for column in COLUMNS[name]]
 
 
-def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
-    """Each run with a label that it shares with those whose settings differ in the seed alone.
-
-    The label is the name of the first one's folder without its seed; where two would be the same, the whole path.
-    """
-    firsts: dict[str, Run] = {}
-    keys = [str([run.config.get(name) for name in SETTINGS if name not in ("seed", "device")]) for run in runs]
-    for key, run in zip(keys, runs, strict=True):
-        firsts.setdefault(key, run)
-    short = {key: _short(run) for key, run in firsts.items()}
-    twice = {name for name in short.values() if list(short.values()).count(name) > 1}
-    return [
-        (run, str(firsts[key].path) if short[key] in twice else short[key]) for key, run in zip(keys, runs, strict=True)
-    ]
-
-
-def _short(run: Run) -> str:
-    name = run.path.name if run.path is not None else str(run.config["dataset"])
-    return name.removesuffix(f"-seed{run.config['seed']}")
-
-
 def _scores(name: str, sample: Sample) -> dict[str, float | None]:
     """The columns of a metric, with None for what is infinite or not defined."""
     codes = sample.representation.codes
@@ -249,9 +218,3 @@ def _part(data: Dataset, number: int) -> Dataset:
     part: dict[str, Any] = {"images": data.images[index], "labels": None, "label_names": None, "digest": None}
     part["factors"] = None if data.factors is None else data.factors[index]
     return replace(data, train=train, held_out=held_out, **part)
-
-
-def sharing(runs: Sequence[Run]) -> list[Run]:
-    """The runs, which all hold the data that the first one has loaded."""
-    data = runs[0].dataset()
-    return [runs[0], *(replace(run, _dataset=data) for run in runs[1:])]

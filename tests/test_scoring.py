@@ -18,7 +18,7 @@ from pyro_bvae import BetaVAE, comparison, fit, load_run, metrics, names, plots,
 from pyro_bvae import score_report as report
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.representations import baseline, encoded
+from pyro_bvae.representations import baseline, encoded, labels_of
 from pyro_bvae.runs import Run
 from pyro_bvae.terms import mean_terms
 
@@ -83,7 +83,7 @@ def test_images_are_encoded_once(runs: list[Run], monkeypatch: pytest.MonkeyPatc
 
 
 def test_seeds_share_a_label_and_other_settings_do_not(runs: list[Run]) -> None:
-    assert [label for _, label in scoring.labels_of(runs)] == ["a", "a", "b"]
+    assert [label for _, label in labels_of(runs)] == ["a", "a", "b"]
     rows = scoring.score(runs, ["active-units", "udr"], repeats=2)
     assert [(row["label"], row["seed"], row["repeat"]) for row in rows[:4]] == [
         ("a", 0, 0), ("a", 0, 1), ("a", 1, 0), ("a", 1, 1),

@@ -1,0 +1,160 @@
+"""Scores of small fixed codes agree with values worked out by hand, and the two boosters with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log
+
+import numpy as np
+import pytest
+from codes import FEW, SMALL, drawn, grid, mixed, rotated
+
+from pyro_bvae import metrics
+from pyro_bvae.metrics.arrays import split
+from pyro_bvae.metrics.boosting import BOOSTERS
+from pyro_bvae.metrics.dci import completeness, disentanglement
+from pyro_bvae.metrics.modularity import modularity_of
+
+
+def test_mutual_information_by_hand() -> None:
+    v = np.array([[0], [0], [1], [1]])
+    z = np.array([[0.0, 0.0, 5.0], [0.0, 1.0, 5.0], [1.0, 1.0, 5.0], [1.0, 1.0, 5.0]])
+    joint = 2 * (1 / 4) * log(4) + 1 / 2 * log(2)  # of the second latent and the factor
+    second = log(2) + (1 / 4 * log(4) + 3 / 4 * log(4 / 3)) - joint
+    np.testing.assert_allclose(metrics.mutual_information(z, v)[:, 0], [log(2), second, 0], atol=1e-12)
+    assert metrics.mig(z, v) == pytest.approx((log(2) - second) / log(2))
+
+
+def test_modularity_by_hand() -> None:
+    information = np.array([[1.0, 0.0, 0.5], [0.3, 0.4, 0.0], [0.0, 0.0, 0.0]])
+    assert modularity_of(information) == pytest.approx(((1 - 0.25 / 2) + (1 - 0.09 / (0.16 * 2)) + 0) / 3)
+
+
+def test_sap_by_hand() -> None:
+    v = np.tile([0, 1, 1], 60)[:, None]
+    _, test = split(v, 2 / 3, seed=0)
+    z = np.column_stack([10.0 * v[:, 0], np.zeros(180)])  # the first is always right, the second always says one class
+    assert metrics.sap(z, v) in (pytest.approx(1 - v[test].mean()), pytest.approx(v[test].mean()))
+    assert metrics.sap(np.column_stack([v, -v]), v) == 0
+
+
+def test_dci_by_hand() -> None:
+    importances = np.array([[0.75, 0.0], [0.25, 0.5], [0.0, 0.5]])
+    quarter = (1 / 3 * log(3) + 2 / 3 * log(3 / 2)) / log(2)  # entropy of the second row, 1/3 and 2/3, in base F = 2
+    assert disentanglement(importances) == pytest.approx((0.75 * 1 + 0.75 * (1 - quarter) + 0.5 * 1) / 2)
+    first, second = (3 / 4 * log(4 / 3) + 1 / 4 * log(4)) / log(3), log(2) / log(3)  # the columns', in base K = 3
+    assert completeness(importances) == pytest.approx((2 - first - second) / 2)
+    assert disentanglement(np.zeros((3, 2))) == 0
+
+
+def test_explicitness_of_one_latent_is_the_share_of_pairs_in_order() -> None:
+    random = np.random.default_rng(0)
+    v = random.integers(2, size=(300, 1))
+    z = v + random.normal(size=(300, 1))
+    _, test = split(v, 2 / 3, seed=0)
+    zeros, ones = z[test][v[test] == 0], z[test][v[test] == 1]
+    assert metrics.explicitness(z, v) == pytest.approx(np.mean(ones[:, None] > zeros))
+
+
+def test_irs_by_hand() -> None:
+    z, v = np.array([[0.0], [1.0], [4.0], [5.0]]), np.array([[0], [0], [1], [1]])
+    assert metrics.irs(z, v, quantile=1) == pytest.approx(1 - 0.5 / 2.5)
+    two = np.column_stack([z, [0.0, 10.0, 0.0, 10.0]])  # which ignores the factor: 1 − 5/5, and weighs 5
+    assert metrics.irs(two, v, quantile=1) == pytest.approx((2.5 * 0.8 + 5 * 0) / 7.5)
+    assert metrics.irs(np.ones((4, 2)), v) == 0
+
+
+@pytest.mark.parametrize("protocol", metrics.PROTOCOLS)
+def test_beta_vae_score_of_one_pair_by_hand(protocol: str) -> None:
+    factors = grid(2, 2)
+    z = factors[:, :1]  # |z₁ − z₂| is 0 if the first is shared, else 0 half of the time: right in 3 of 4 cases
+    score = metrics.beta_vae_score(z, factors, protocol=protocol, pairs=1, points=4000, test_points=20_000)
+    assert score == pytest.approx(0.75, abs=0.015)
+    assert metrics.beta_vae_score(z, factors, protocol=protocol, **FEW) == 1  # the other factor, by exclusion
+
+
+def test_factor_vae_score_of_one_latent_is_the_share_of_its_factor() -> None:
+    factors = grid(2, 2)
+    z = np.column_stack([factors[:, 0], 0.01 * factors[:, 1]])  # the second varies too little to be voted for
+    assert metrics.factor_vae_score(z, factors, **FEW) == pytest.approx(0.5, abs=0.05)
+    assert metrics.factor_vae_score(0.01 * z, factors, **FEW) == 0
+    assert metrics.factor_vae_score(factors, factors, **FEW) == 1
+
+
+def test_total_correlation_of_two_latents_by_hand() -> None:
+    a, b = np.array([1.0, -1.0, 1.0, -1.0]), np.array([1.0, 1.0, -1.0, -1.0])
+    z = np.column_stack([a, 0.6 * a + 0.8 * b, np.full(4, 3.0)])  # correlation 0.6, and a constant
+    assert metrics.total_correlation(z) == pytest.approx(-log(1 - 0.36) / 2)
+    assert metrics.total_correlation(np.column_stack([a, b])) == 0
+    assert metrics.total_correlation(np.column_stack([a, a])) > 10
+    assert metrics.total_correlation(np.ones((4, 3))) == 0
+
+
+def test_udr_of_copies_by_hand() -> None:
+    a, b = np.array([1.0, -1.0, 1.0, -1.0] * 5), np.array([1.0, 1.0, -1.0, -1.0] * 5)
+    runs = [np.column_stack([a, b, 0.1 * a]), np.column_stack([-3 * b, a, b]), np.column_stack([b, a, 5 * b])]
+    kl = [[1.0, 2.0, 0.005], [1.0, 1.0, 0.0], [0.5, 0.5, 0.01]]  # the third latent of each is inactive
+    assert metrics.udr(runs, kl) == pytest.approx([0.9] * 3)  # a lasso's coefficient of 1 − 0.1: 0.9²/0.9
+    assert metrics.udr(runs, kl, method="spearman") == pytest.approx([1] * 3)
+    assert metrics.udr([a[:, None], b[:, None]]) == [0, 0]
+    assert metrics.udr(runs, [[0.0] * 3] * 3) == [0, 0, 0]
+
+
+def test_udr_is_lower_where_seeds_disagree() -> None:
+    random = np.random.default_rng(0)
+    z = random.normal(size=(1000, 4))
+    turned = [z @ np.linalg.qr(random.normal(size=(4, 4)))[0] for _ in range(3)]
+    assert min(metrics.udr([z, z[:, ::-1], -z])) > 0.85
+    assert max(metrics.udr(turned)) < 0.7
+
+
+def test_the_boosters_agree_on_a_small_grid() -> None:
+    for z in (mixed(SMALL), SMALL + 0.2 * np.random.default_rng(0).normal(size=SMALL.shape)):
+        exact, histogram = (metrics.dci(z, SMALL, booster=booster) for booster in ("exact", "histogram"))
+        assert histogram.disentanglement == pytest.approx(exact.disentanglement, abs=0.06)
+        assert histogram.completeness == pytest.approx(exact.completeness, abs=0.06)
+        assert histogram.informativeness == pytest.approx(exact.informativeness, abs=0.06)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "code", [rotated, mixed, lambda factors: factors + np.random.default_rng(0).normal(size=(1, 5))]
+)
+def test_the_boosters_agree_on_dsprites_grid(code: Callable[[np.ndarray], np.ndarray]) -> None:
+    factors = drawn(15_000)
+    exact, histogram = (metrics.dci(code(factors), factors, booster=booster) for booster in ("exact", "histogram"))
+    assert histogram.disentanglement == pytest.approx(exact.disentanglement, abs=0.04)
+    assert histogram.completeness == pytest.approx(exact.completeness, abs=0.04)
+    assert histogram.informativeness == pytest.approx(exact.informativeness, abs=0.04)
+    np.testing.assert_allclose(histogram.importances, exact.importances, atol=0.08)
+
+
+def test_importances_are_falls_in_squared_residual() -> None:
+    factors = SMALL[np.random.default_rng(0).integers(len(SMALL), size=500)]
+    z, column = mixed(factors), factors[:, 2]
+    trees, found = BOOSTERS["histogram"](z, column, 0)
+    shares = [np.full((500, 5), np.bincount(column) / 500), *map(softmax_of, trees.staged_decision_function(z))]
+    falls = np.zeros(z.shape[1])
+    for share, round_ in zip(shares, trees._predictors, strict=False):
+        for c, tree in enumerate(round_):
+            falls += fall(tree.nodes, 0, z, (column == c) - share[:, c])
+    np.testing.assert_allclose(found, falls / falls.sum(), atol=0.005)
+
+
+def softmax_of(logits: np.ndarray) -> np.ndarray:
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    return shares / shares.sum(1, keepdims=True)
+
+
+def fall(nodes: np.ndarray, at: int, z: np.ndarray, residual: np.ndarray) -> np.ndarray:
+    """Σ (r − r̄)² of a node less that of its children, added to the latent it is split on, over a tree."""
+    found = np.zeros(z.shape[1])
+    node = nodes[at]
+    if node["is_leaf"]:
+        return found
+    is_left = z[:, node["feature_idx"]] <= node["num_threshold"]
+    parts = residual[is_left], residual[~is_left]
+    found[node["feature_idx"]] = residual.var() * len(residual) - sum(part.var() * len(part) for part in parts)
+    for child, inside in ((node["left"], is_left), (node["right"], ~is_left)):
+        found += fall(nodes, int(child), z[inside], residual[inside])
+    return found
