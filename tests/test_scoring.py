@@ -222,7 +222,7 @@ def test_score_prints_writes_and_draws(cli: Cli, runs: list[Run], here: Path) ->
         "--out",
         "s/scores",
     ]
-    chosen = [part for name in ("beta-vae", "mig", "dci", "udr") for part in ("--metric", name)]
+    chosen = [part for name in ("beta-vae", "mig", "sap", "udr") for part in ("--metric", name)]
     result = cli(*arguments, *chosen)
     assert result.exit_code == 0, result.stderr
     assert "a: 2 runs, 2 repeats each" in result.stdout
@@ -231,8 +231,8 @@ def test_score_prints_writes_and_draws(cli: Cli, runs: list[Run], here: Path) ->
     stored = json.loads(Path("s/scores.json").read_text())
     with open("s/scores.csv") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(stored["scores"]) == 2 + 6
-    assert float(rows[-1]["dci-completeness"]) == stored["scores"][-1]["dci-completeness"]
+    assert len(rows) == len(stored["scores"]) == 2 + 4
+    assert float(rows[-1]["sap"]) == stored["scores"][-1]["sap"]
     for name in ("information", "importances", "responses", "factor_traversal"):
         with Image.open(runs[0].path / "figures" / f"{name}.png") as picture:
             assert min(picture.size) > 100
