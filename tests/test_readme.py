@@ -40,7 +40,7 @@ def shortened(arguments: list[str]) -> list[str]:
         if not skip and not longer:
             kept.append(word)
         skip = longer and not skip
-    few = ["--subsample", "100"] if any("dsprites" in word for word in kept) else []
+    few = ["--subsample", "3000"] if any("dsprites" in word for word in kept) else []
     return [*kept, *few, "--steps", "4" if "--resume" in kept else "2"]
 
 
