@@ -18,10 +18,10 @@ from pyro_bvae.datasets import SOURCES
 ROOT = Path(__file__).parents[1]
 # each module imports only from rows above its own
 ROWS = [
-    ["names", "recipes", "schedules", "networks", "files", "interrupts", "randomness", "similarity"],
-    ["likelihoods", "datasets", "run_folder", "objectives"],
-    ["model", "bins", "minibatches", "metrics"],
-    ["terms", "building", "settings"],
+    ["names", "schedules", "networks", "files", "interrupts", "randomness", "similarity", "products", "updates"],
+    ["likelihoods", "datasets", "run_folder", "objectives", "tracing"],
+    ["model", "bins", "gradients"],
+    ["terms", "building", "settings", "compiled"],
     ["training", "checks", "codes", "runs"],
     ["fitting", "generation"],
     ["traversal", "evaluation", "probes", "representations"],

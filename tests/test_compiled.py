@@ -1,0 +1,233 @@
+"""A compiled step is the step that Pyro and torch take between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro import poutine
+from pyro.infer import Trace_ELBO, TraceMeanField_ELBO
+from pyro.infer.autoguide import AutoNormal
+from torch import Tensor, nn
+
+from pyro_bvae import BetaVAE
+from pyro_bvae.compiled import CompiledStep, inductor
+from pyro_bvae.likelihoods import LIKELIHOODS
+from pyro_bvae.networks import NETWORKS
+from pyro_bvae.terms import terms_of_traces
+from pyro_bvae.training import OPTIMIZERS
+
+
+def rate(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> Tensor:
+    return terms_of_traces(model, guide).rate
+
+
+def step_of(vae: BetaVAE, optimizer: str = "adam", elbo: Any = None, **options: Any) -> CompiledStep:
+    chosen = OPTIMIZERS[optimizer](vae.parameters(), lr=1e-3)
+    elbo = elbo or TraceMeanField_ELBO()
+    return CompiledStep(vae.model, vae.guide, elbo, vae, chosen, report=rate, **options)
+
+
+def small(seed: int = 0, **options: Any) -> BetaVAE:
+    torch.manual_seed(seed)
+    hidden = {"mlp": (20,), "conv": (16,)}[options.get("network", "mlp")]
+    return BetaVAE((1, 16, 16), 3, hidden=hidden, beta=4.0, **options)
+
+
+def check_equal_to_eager(compiler: Any, x: Tensor, elbo: Any = None, optimizer: str = "adam", **options: Any) -> None:
+    """Three steps with a changing learning rate and β, the last on a short batch."""
+    ours, theirs = small(**options), small(**options)
+    fast, slow = step_of(ours, optimizer, elbo, compiler=compiler), step_of(theirs, optimizer, elbo)
+    for number, batch in enumerate((x, x.flip(0), x[:3])):
+        for vae, step in ((ours, fast), (theirs, slow)):
+            vae.beta = 1.0 + number
+            step.step.optimizer.param_groups[0]["lr"] = 1e-3 * (1 + number)
+        state = torch.get_rng_state()
+        loss, terms = fast(ours.prepare(batch))
+        after = torch.get_rng_state()
+        torch.set_rng_state(state)
+        with pyro.validation_enabled(False):
+            expected, expected_terms = slow.step.take((theirs.prepare(batch),))
+        torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(terms, expected_terms, rtol=1e-4, atol=1e-5)
+        assert torch.equal(after, torch.get_rng_state())  # as many draws
+    close = {"rtol": 1e-4, "atol": 2e-5}
+    torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()), **close, equal_nan=True)
+    check_same_state(fast.step.optimizer, slow.step.optimizer)
+
+
+def check_same_state(one: torch.optim.Optimizer, other: torch.optim.Optimizer) -> None:
+    mine, theirs = one.state_dict()["state"], other.state_dict()["state"]
+    mine, theirs = ({key: drop_none(value) for key, value in state.items()} for state in (mine, theirs))
+    assert {key for key in mine if mine[key]} == {key for key in theirs if theirs[key]}
+    for key, values in theirs.items():
+        torch.testing.assert_close(mine.get(key, {}), values, rtol=1e-3, atol=1e-4)
+
+
+def drop_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@pytest.mark.parametrize("likelihood", list(LIKELIHOODS))
+def test_recorded_steps_equal_eager_ones_under_every_likelihood(likelihood: str, x: Tensor) -> None:
+    check_equal_to_eager(None, x, likelihood=likelihood)
+
+
+@pytest.mark.parametrize("network", list(NETWORKS))
+def test_recorded_steps_equal_eager_ones_with_every_network(network: str, x: Tensor) -> None:
+    check_equal_to_eager(None, x, network=network)
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_recorded_steps_equal_eager_ones_with_every_optimizer(optimizer: str, x: Tensor) -> None:
+    check_equal_to_eager(None, x, optimizer=optimizer)
+
+
+@pytest.mark.parametrize("elbo", [Trace_ELBO(), Trace_ELBO(num_particles=2), Trace_ELBO(3, vectorize_particles=True)])
+def test_recorded_steps_equal_eager_ones_under_other_elbos(elbo: Any, x: Tensor) -> None:
+    check_equal_to_eager(None, x, elbo)
+
+
+@pytest.mark.parametrize("options", [{}, {"network": "conv", "optimizer": "rmsprop"}])
+def test_compiled_steps_equal_eager_ones(options: dict[str, str], x: Tensor) -> None:
+    check_equal_to_eager(inductor, x, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("likelihood", list(LIKELIHOODS))
+def test_compiled_steps_equal_eager_ones_under_every_likelihood(likelihood: str, x: Tensor) -> None:
+    check_equal_to_eager(inductor, x, likelihood=likelihood, optimizer="rmsprop")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_compiled_steps_equal_eager_ones_with_every_optimizer(optimizer: str, x: Tensor) -> None:
+    check_equal_to_eager(inductor, x, optimizer=optimizer)
+
+
+def counting(calls: list[int]) -> Any:
+    def compiler(graph: Any, inputs: Any) -> Any:
+        calls.append(len(inputs))
+        return graph
+
+    return compiler
+
+
+def test_neither_schedules_nor_a_short_batch_compile_again(x: Tensor) -> None:
+    calls: list[int] = []
+    vae = small()
+    step = step_of(vae, compiler=counting(calls))
+    for number in range(8):
+        vae.beta = float(number)
+        step.step.optimizer.param_groups[0]["lr"] = 1e-3 / (1 + number)
+        step(x if number % 4 else x[:3])
+    assert len(calls) == 1
+
+
+def test_a_loss_that_is_not_finite_changes_nothing(x: Tensor) -> None:
+    vae = small()
+    step = step_of(vae)
+    step.compiler = None
+    step(x)
+    before = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
+    loss, _ = step(torch.full_like(x, float("nan")))
+    assert loss.isnan()
+    assert all(torch.equal(before[name], tensor) for name, tensor in vae.state_dict().items())
+
+
+def test_a_frozen_parameter_stays_and_is_read_at_each_step(x: Tensor) -> None:
+    vae = small()
+    vae.decoder.requires_grad_(False)
+    before = vae.decoder.layers[0].weight.clone()
+    step = step_of(vae, compiler=None)
+    step(x)
+    assert torch.equal(before, vae.decoder.layers[0].weight)
+    vae.decoder.layers[-2].weight.zero_()
+    vae.decoder.layers[-2].bias.zero_()
+    second, terms = step(x)
+    assert (second - 4 * terms.sum()).item() == pytest.approx(256 * 7 * torch.tensor(2.0).log().item(), rel=1e-4)
+
+
+class Branching(BetaVAE):
+    """Its structure depends on the data."""
+
+    def encode(self, x: Tensor) -> dist.TorchDistribution:
+        q = super().encode(x)
+        return q if x.mean() > 0 else dist.Normal(0.0, 1.0).expand([len(x), self.latent_dim]).to_event(1)
+
+
+def test_programs_that_branch_on_data_run_as_pyro_runs_them(x: Tensor) -> None:
+    vae = Branching((1, 16, 16), 3)
+    step = step_of(vae)
+    with pytest.warns(RuntimeWarning, match="cannot be recorded: .*; going on without"):
+        step(x)
+    step(x)  # and says so once
+    assert "cannot be recorded" in step.reason
+    with pytest.raises(ValueError, match="bf16 wants programs that can be recorded"):
+        step_of(Branching((1, 16, 16), 3), precision="bf16")(x)
+
+
+def test_a_missing_compiler_leaves_the_recorded_graph(x: Tensor) -> None:
+    def broken(graph: Any, inputs: Any) -> Any:
+        raise RuntimeError("no compiler found\nat all")
+
+    step = step_of(small(), compiler=broken)
+    with pytest.warns(RuntimeWarning, match="cannot be compiled: RuntimeError: no compiler found; going on without"):
+        first, _ = step(x)
+    second, _ = step(x)
+    assert first.isfinite()
+    assert second != first
+
+
+def test_a_param_outside_the_module_is_refused(x: Tensor) -> None:
+    class Stray(BetaVAE):
+        def guide(self, x: Tensor) -> Tensor:
+            pyro.param("stray", torch.zeros(1))
+            return super().guide(x)
+
+    with pytest.raises(ValueError, match=r"pyro.param\('stray'\) is no parameter of the module"):
+        step_of(Stray((1, 16, 16), 3))(x)
+
+
+@pytest.mark.parametrize("network", list(NETWORKS))
+def test_bf16_products_are_near_those_of_fp32(network: str, x: Tensor) -> None:
+    losses = []
+    for precision in ("fp32", "bf16"):
+        vae = small(network=network)
+        step = step_of(vae, "sgd", compiler=None, precision=precision)
+        torch.manual_seed(0)
+        losses.append(torch.stack([step(x)[0] for _ in range(5)]))
+        assert all(parameter.dtype == torch.float32 for parameter in vae.parameters())
+    assert not torch.equal(*losses)
+    torch.testing.assert_close(*losses, rtol=0.01, atol=0)
+
+
+class Mixture(nn.Module):
+    """Two normals of unknown place, their labels summed out; a point estimate of the weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(2))
+        self.guide = AutoNormal(poutine.block(self.model, expose=["loc"]))
+
+    def model(self, x: Tensor) -> None:
+        pyro.module("mixture", self, update_module_params=True)
+        loc = pyro.sample("loc", dist.Normal(torch.tensor([-1.0, 1.0]), 1.0).to_event(1))
+        with pyro.plate("data", len(x)):
+            components = dist.Normal(loc, 0.3)
+            pyro.sample("x", dist.MixtureSameFamily(dist.Categorical(logits=self.logits), components), obs=x)
+
+
+def test_another_pyro_model_with_an_autoguide_trains() -> None:
+    x = torch.cat([torch.randn(60) * 0.3 - 2, torch.randn(20) * 0.3 + 2])
+    mixture = Mixture()
+    mixture.guide(x)  # an autoguide makes its parameters when it is first run
+    optimizer = torch.optim.Adam(mixture.parameters(), lr=0.05)
+    step = CompiledStep(mixture.model, mixture.guide, Trace_ELBO(), mixture, optimizer, compiler=None)
+    for _ in range(200):
+        step(x)
+    torch.testing.assert_close(mixture.logits.softmax(0), torch.tensor([0.75, 0.25]), rtol=0.1, atol=0.03)
+    torch.testing.assert_close(mixture.guide.median()["loc"], torch.tensor([-2.0, 2.0]), rtol=0.1, atol=0)
