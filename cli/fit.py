@@ -22,8 +22,9 @@ from .progress import LoadingBar
 from .spelling import spelled
 
 if TYPE_CHECKING:
-    from pyro_bvae import BetaVAE, Run
+    from pyro_bvae import BetaVAE, Callback, Run
     from pyro_bvae.datasets import Dataset
+    from pyro_bvae.training import Training
 
 __all__ = ["command", "filled", "is_typed"]
 
@@ -70,6 +71,14 @@ BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), "likelihood")
     "--seed", type=click.IntRange(min=0, max=2**63 - 1), default=0, show_default=True, help="Seed of weights and draws."
 )
 @device_option
+@click.option("--compile/--no-compile", default=None, help="Compile the step.  [default: where that pays for itself]")
+@click.option(
+    "--precision",
+    type=Name("precision", names.PRECISIONS),
+    default="fp32",
+    show_default=True,
+    help="Of matrix products; everything else is float32.",
+)
 @click.option("--eval-every", type=COUNT, metavar="STEPS", help="Held-out score and history line.  [default: an epoch]")
 @click.option("--checkpoint-every", type=COUNT, metavar="STEPS", help="Checkpoint.  [default: an epoch]")
 @click.option("--keep", type=Keep(), default=0, metavar="N|all", help="Numbered checkpoints to keep beside the latest.")
@@ -117,7 +126,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
             out=out,
             resume=options["resume"],
             overwrite=options["overwrite"],
-            callbacks=[Progress(), figures_of(options)],
+            callbacks=[_announcing(options["as_json"]), Progress(), figures_of(options)],
             notes={"command": shlex.join(["pyro-bvae", *sys.argv[1:]]), **{name: options[name] for name in NOTES}},
         )
     except SettingsError as error:
@@ -235,6 +244,20 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
         f"run     {out}",
     ):
         click.echo(line, err=options["as_json"])
+
+
+def _announcing(as_json: bool) -> Callback:
+    """Says how steps are taken, once that is decided."""
+    from pyro_bvae import Callback
+
+    class Announcement(Callback):
+        def on_start(self, run: Run, training: Training) -> None:
+            precision = "" if training.precision == "fp32" else f", {training.precision} products"
+            how = "compiled" if run.config.get("compile") else "not compiled"
+            why = run.config.get("compile_because", "as it was")
+            click.echo(f"steps   {how}{precision} ({why})", err=as_json)
+
+    return Announcement()
 
 
 def _report(run: Run, out: Path, as_json: bool) -> None:

@@ -4,9 +4,9 @@
 
 Any Pyro model and guide of static structure are recorded once (`tracing`), their matrix products sent where they are
 fast (`products`), and what is left is compiled by inductor. Parameters, buffers and the optimiser's state are changed
-in place, so that a checkpoint is the same whichever way a step was taken. Learning rate, buffers and data are the graph's
-inputs: a schedule of any of them never compiles again. A step whose loss is not finite leaves parameters and state as
-they were.
+in place, so that a checkpoint is the same whichever way a step was taken. Learning rate, buffers and data are inputs of
+the graph: a schedule of any of them never compiles again. A step whose loss is not finite leaves parameters and state
+as they were.
 
 >>> from pyro.infer import Trace_ELBO
 >>> import pyro, pyro.distributions as dist
@@ -41,6 +41,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
+import pyro
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
@@ -50,7 +51,7 @@ from .names import check
 from .products import PRECISIONS, route_products
 from .tracing import record
 
-__all__ = ["CompiledStep", "inductor"]
+__all__ = ["CompiledStep", "Compiler", "inductor"]
 
 Compiler = Callable[[GraphModule, Sequence[Tensor]], Callable[..., Any]]
 MOST_SHAPES = 8  # of data, each of which costs a recording
@@ -93,6 +94,7 @@ class CompiledStep:
 
     Attributes:
         reason: Why steps are not compiled, or None.
+        was_compiled: Whether the compiler has been there, and did not fail.
         seconds: What recording and compiling took.
 
     Raises:
@@ -116,11 +118,12 @@ class CompiledStep:
         self.precision = check("precision", precision, PRECISIONS)
         self.compiler = compiler
         self.reason = None if compiler else "no compiler was asked for"
+        self.was_compiled = False
         self.seconds = 0.0
         self._can_record = True
         self._graphs: dict[Any, Callable[..., Any]] = {}
 
-    def __call__(self, *data: Tensor) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, *data: Tensor) -> tuple[Tensor, Any]:
         """Take one step.
 
         Args:
@@ -131,7 +134,8 @@ class CompiledStep:
         """
         graph = self._graph_for(data)
         if graph is None:
-            loss, *report = self.step.take(data)
+            with pyro.get_param_store().scope():
+                loss, *report = self.step.take(data)
         else:
             self.step.count()
             with torch.no_grad():
@@ -163,6 +167,7 @@ class CompiledStep:
         if is_first and self.compiler is not None:
             try:
                 self._graphs[key] = self.compiler(graph, inputs)
+                self.was_compiled = True
             except Exception as error:  # no compiler, or whatever goes wrong in one
                 self._fall_back(f"the step cannot be compiled: {_first_line(error)}")
 

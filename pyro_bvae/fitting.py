@@ -12,13 +12,15 @@ import pyro
 from pyro.infer import ELBO, TraceMeanField_ELBO
 
 from .checks import check_data, check_programs
+from .compiled import inductor
 from .datasets import Dataset
 from .interrupts import Interrupted, deferred_interrupt
 from .model import BetaVAE
+from .payoff import decide, expected_seconds, note_seconds
 from .randomness import own_generator
 from .run_folder import RunFolder
 from .runs import Run
-from .settings import LENGTH, TrainingSettings, check_same, config_of
+from .settings import COMPILATION, LENGTH, TrainingSettings, check_same, config_of
 from .training import Training, resolve_device
 
 __all__ = ["Callback", "fit"]
@@ -56,6 +58,8 @@ def fit(
     match_rate: float | None = None,
     seed: int = 0,
     device: str = "auto",
+    compile: bool | None = None,  # noqa: A002
+    precision: str = "fp32",
     eval_every: int | None = None,
     checkpoint_every: int | None = None,
     keep: int | str = 0,
@@ -80,6 +84,9 @@ def fit(
         match_rate: A rate in nats an image, to be held by moving β from where it is; by default β stays.
         seed: Seed of the batches and the draws of z. The global generators are left as they were.
         device: "auto" (CUDA where there is one, otherwise the CPU), "cpu", "cuda" or "mps".
+        compile: Whether a step is compiled to one graph, see `CompiledStep`; by default where that pays for itself. The
+            decision and its reason are stored, and kept when the run is resumed.
+        precision: "fp32", or "bf16" for matrix products of bfloat16 operands; all else stays float32.
         eval_every: Steps between two lines of the history, each with a held-out score; by default an epoch.
         checkpoint_every: Steps between two checkpoints; by default an epoch.
         keep: How many numbered checkpoints stay beside the latest, or "all".
@@ -113,6 +120,8 @@ def fit(
         checkpoint_every,
         keep,
         match_rate,
+        compile,
+        precision,
     )
     if out is None and (resume or overwrite):
         raise ValueError("resume and overwrite want a run folder: give out")
@@ -127,9 +136,16 @@ def fit(
         run = Run(vae, config, [], 0, folder.path if folder else None, dataset)
         if folder is not None and resume:
             _go_on(folder, run, training)
-        elif folder is not None:
-            folder.start(config, overwrite)
+        else:
+            _choose_step(run, training)
+            if folder is not None:
+                folder.start(config, overwrite)
+        compiles = run.config.get("compile", False)
+        if compiles or precision != "fp32":
+            training.compile(inductor if compiles else None)
         _run_to_end(training, run, folder, settings, callbacks)
+        if training.compiled is not None and training.compiled.was_compiled:
+            note_seconds(run.config, training.compiled.seconds)
     for callback in callbacks:
         callback.on_end(run)
     return run
@@ -176,6 +192,14 @@ def _score(training: Training, run: Run, folder: RunFolder | None, callbacks: Se
         callback.on_record(record)
 
 
+def _choose_step(run: Run, training: Training) -> None:
+    """Decide whether the steps to come are compiled, and write down why."""
+    steps = training.total - training.step
+    seconds = expected_seconds(run.config)
+    chosen = decide(run.config["compile"], steps, training.device, training.measure, seconds)
+    run.config |= dict(zip(("compile", "compile_because"), chosen, strict=True))
+
+
 def _go_on(folder: RunFolder, run: Run, training: Training) -> None:
     """Take up the run in a folder: its state, its history up to there, and its settings with the new length."""
     stored = folder.read_config()
@@ -183,6 +207,10 @@ def _go_on(folder: RunFolder, run: Run, training: Training) -> None:
     if state is not None and run.config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
         run.config |= {"beta": stored["beta"], "beta_norm": stored["beta_norm"]}
     check_same(run.config, stored)
+    if run.config["compile"] in (None, stored.get("compile")):
+        run.config |= {"compile": False} | {name: stored[name] for name in COMPILATION if name in stored}
+    else:
+        run.config["compile_because"] = "as asked"
     if state is not None:
         training.restore(state)
     finished = training.total <= training.step
@@ -192,7 +220,8 @@ def _go_on(folder: RunFolder, run: Run, training: Training) -> None:
         run.config = stored
         return
     resumed = [*stored.get("resumed", []), run.config["command"]]
-    run.config = stored | {length: run.config[length] for length in LENGTH} | {"resumed": resumed}
+    may_change = {name: run.config[name] for name in (*LENGTH, *COMPILATION) if name in run.config}
+    run.config = stored | may_change | {"resumed": resumed}
     folder.write_config(run.config)
 
 

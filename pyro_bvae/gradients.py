@@ -70,7 +70,21 @@ class GradientStep:
         Raises:
             ValueError: The programs use a ``pyro.param`` that is no parameter of the module.
         """
-        places = {**dict(self.programs.named_parameters()), **dict(self.programs.named_buffers())}
+        gradients = self.gradients(data)
+        places = self._places()
+        self._trained = [name for name, gradient in gradients.items() if gradient is not None]
+        self._weights = [places[name] for name in self._trained]
+        self._fixed = [name for name in places if name not in self._trained]
+        self._homes = [_home(self.programs, name) for name in self._fixed]
+        prepare_state(self.optimizer, self._weights)
+
+    def gradients(self, data: Sequence[Tensor]) -> dict[str, Tensor | None]:
+        """The gradients of the optimiser's parameters; nothing is changed.
+
+        Raises:
+            ValueError: The programs use a ``pyro.param`` that is no parameter of the module.
+        """
+        places = self._places()
         group = {id(parameter) for parameter in self.optimizer.param_groups[0]["params"]}
         trained = [name for name, tensor in places.items() if id(tensor) in group and tensor.requires_grad]
         copies = {name: tensor.detach().clone() for name, tensor in places.items()}
@@ -78,12 +92,7 @@ class GradientStep:
         with undisturbed(self.device), torch.enable_grad():
             loss, _ = functional_call(self.programs, copies, tuple(data))
             _check_store(copies.values())
-            gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
-        self._trained = [name for name, gradient in zip(trained, gradients, strict=True) if gradient is not None]
-        self._weights = [places[name] for name in self._trained]
-        self._fixed = [name for name in places if name not in self._trained]
-        self._homes = [_home(self.programs, name) for name in self._fixed]
-        prepare_state(self.optimizer, self._weights)
+            return dict(zip(trained, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True))
 
     def count(self) -> None:
         """Count a step and read the learning rate, as an optimiser does when it takes one."""
@@ -117,14 +126,16 @@ class GradientStep:
         return (loss.detach(),) if report is None else (loss.detach(), report.detach())
 
     def take(self, data: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The same step as Pyro and the optimiser take it."""
+        """The same step as Pyro and the optimiser take it, with the current parameter store."""
         self.optimizer.zero_grad()
-        with pyro.get_param_store().scope(), torch.enable_grad():
-            loss, report = self.programs(*data)
+        loss, report = self.programs(*data)
         loss.backward()
         if isfinite(loss.item()):
             self.optimizer.step()
         return (loss.detach(),) if report is None else (loss.detach(), report.detach())
+
+    def _places(self) -> dict[str, Tensor]:
+        return {**dict(self.programs.named_parameters()), **dict(self.programs.named_buffers())}
 
     def _split(self, inputs: Sequence[Tensor]) -> tuple[Any, ...]:
         size, per = len(self._trained), len(self.update.slots)

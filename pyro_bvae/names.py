@@ -22,6 +22,7 @@ __all__ = [
     "MODEL",
     "NETWORKS",
     "OPTIMIZERS",
+    "PRECISIONS",
     "SETTINGS",
     "TRAINING",
     "check",
@@ -77,15 +78,17 @@ METRICS = (
 )
 NETWORKS = ("mlp", "conv")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
+PRECISIONS = ("fp32", "bf16")
 
 # what describes a fit, in a config.json as on the command line
 DATA_OPTIONS = ("image_size", "grey", "crop", "subsample", "dim", "rank", "points")
 DATA = ("dataset", "data_root", *DATA_OPTIONS)
 NETWORK = ("network", "hidden", "decoder_hidden", "decoder_activation")
 MODEL = (*NETWORK, "latent_dim", "likelihood", "scale", "mean_link")
+COMPUTE = ("device", "compile", "precision")
 OPTIMIZATION = ("optimizer", "lr", "lr_warmup", "batch_size", "match_rate")
 FIGURES = ("figures_every", "traverse_base", "traverse_range", "traverse_columns", "traverse_count")
-TRAINING = ("epochs", "steps", *OPTIMIZATION, "seed", "device", "eval_every", "checkpoint_every", "keep")
+TRAINING = ("epochs", "steps", *OPTIMIZATION, "seed", *COMPUTE, "eval_every", "checkpoint_every", "keep")
 SETTINGS = (*DATA, *MODEL, "beta", *TRAINING, *FIGURES)
 
 

@@ -15,13 +15,15 @@ from pyro.infer import ELBO
 
 from .datasets import Dataset
 from .model import BetaVAE
-from .names import DATA_OPTIONS, FIGURES, OPTIMIZERS, check
+from .names import DATA_OPTIONS, FIGURES, OPTIMIZERS, PRECISIONS, check
 from .run_folder import FORMAT
 
 __all__ = ["SettingsError", "TrainingSettings", "check_same", "config_of"]
 
 LENGTH = ("epochs", "steps")  # what a resumed run may change
-NOT_SETTINGS = {*LENGTH, *FIGURES, "beta_norm", "covariance", "command", "recipe", "resumed", "ran_on", "versions"}
+COMPILATION = ("compile", "compile_because")  # and this too: the step is the same either way
+NOT_SETTINGS = {*LENGTH, *COMPILATION, *FIGURES}
+NOT_SETTINGS |= {"beta_norm", "covariance", "command", "recipe", "resumed", "ran_on", "versions"}
 
 
 class SettingsError(ValueError):
@@ -48,12 +50,15 @@ class TrainingSettings:
     checkpoint_every: int | None = None
     keep: int | str = 0
     match_rate: float | None = None
+    compile: bool | None = None
+    precision: str = "fp32"
 
     def __post_init__(self) -> None:
         for name in ("lr_warmup", "batch_size", "epochs", "steps", "seed", "eval_every", "checkpoint_every"):
             if getattr(self, name) is not None:  # plain numbers, so that json can write them
                 object.__setattr__(self, name, index(getattr(self, name)))
         check("optimizer", self.optimizer, OPTIMIZERS)
+        check("precision", self.precision, PRECISIONS)
         if not (self.lr > 0 and isfinite(self.lr)):
             raise ValueError(f"lr must be a positive number, got {self.lr}")
         for name in ("batch_size", "epochs", "steps", "eval_every", "checkpoint_every"):

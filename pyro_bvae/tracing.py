@@ -50,7 +50,7 @@ def record(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModul
 
 @contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
-    """Run Pyro programs without validation and warnings, with a parameter store of their own, and put the generators back."""
+    """Run Pyro programs without validation and warnings, with a store of their own, and put the generators back."""
     state = generator_state(device)
     try:
         with pyro.get_param_store().scope(), pyro.validation_enabled(False), warnings.catch_warnings(action="ignore"):

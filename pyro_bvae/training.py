@@ -13,6 +13,7 @@ is in the checkpoint, so that a resumed run equals an uninterrupted one. Held-ou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from time import perf_counter
 from typing import Any
@@ -22,7 +23,9 @@ from pyro import poutine
 from pyro.infer import ELBO
 from torch import Tensor
 
+from .compiled import CompiledStep, Compiler
 from .datasets import Dataset
+from .gradients import GradientStep
 from .minibatches import Minibatches
 from .model import BetaVAE
 from .objectives import RateController
@@ -30,7 +33,7 @@ from .randomness import generator_state, set_generator_state
 from .run_folder import FORMAT
 from .schedules import LinearWarmup
 from .settings import TrainingSettings
-from .terms import Terms, mean_terms, terms_of_traces
+from .terms import mean_terms, terms_of_traces
 
 __all__ = ["OPTIMIZERS", "Training", "resolve_device"]
 
@@ -64,6 +67,9 @@ class Training:
         self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
         self.lr = LinearWarmup(settings.lr, settings.lr_warmup)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
+        self.precision = settings.precision
+        self.eager = GradientStep(vae.model, vae.guide, PerImage(elbo), vae, self.optimizer, _row)
+        self.compiled: CompiledStep | None = None
         self.step = 0
         self.seconds = 0.0
         self._start_interval()
@@ -78,20 +84,41 @@ class Training:
         x = self.vae.prepare(self.minibatches.batch(self.step))
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step + 1)
-        model, guide = poutine.trace(self.vae.model), poutine.trace(self.vae.guide)
-        self.optimizer.zero_grad()
-        loss = self.elbo.differentiable_loss(model, guide, x) / len(x)
-        loss.backward()
-        with torch.no_grad():
-            terms = terms_of_traces(model.trace, guide.trace)
+        loss, row = self.eager.take((x,)) if self.compiled is None else self.compiled(x)
         if not isfinite(loss.item()):
-            raise FloatingPointError(_what_is_not_finite(self.step + 1, loss, terms))
-        self.optimizer.step()
+            raise FloatingPointError(_what_is_not_finite(self.step + 1, (row / len(x)).tolist()))
         self.step += 1
-        self._add(loss.detach(), terms)
+        self._add(row, len(x))
         if self.controller is not None:
-            self.vae.beta = self.controller(self.vae.beta_value, terms.rate.mean().item())
+            self.vae.beta = self.controller(self.vae.beta_value, row[2].item() / len(x))
         self.seconds += perf_counter() - start
+
+    def compile(self, compiler: Compiler | None) -> None:
+        """Take all further steps as one graph each.
+
+        Args:
+            compiler: See `CompiledStep`.
+        """
+        step = self.eager
+        self.compiled = CompiledStep(
+            *step.programs.programs,
+            step.programs.elbo,
+            self.vae,
+            self.optimizer,
+            report=_row,
+            precision=self.precision,
+            compiler=compiler,
+        )
+
+    def measure(self, repeats: int = 3) -> float:
+        """Seconds of the gradients of an eager step, the best of a few; nothing is changed."""
+        x = self.minibatches.batch(self.step)
+        times = []
+        for _ in range(repeats):
+            start = perf_counter()
+            self.eager.gradients((x,))
+            times.append(perf_counter() - start)
+        return min(times)
 
     def means(self) -> dict[str, Any]:
         """Loss, distortion, rate and KL of each latent, nats an image, and speed, since the last line of history."""
@@ -173,11 +200,7 @@ class Training:
         self._count = 0
         self._since = self.seconds
 
-    def _add(self, loss: Tensor, terms: Terms) -> None:
-        size = len(terms.rate)
-        parts = [(loss * size)[None], terms.distortion.sum()[None], terms.rate.sum()[None]]
-        row = torch.cat(parts if terms.kl is None else [*parts, terms.kl.sum(0)])
-        row = row if row.device.type == "mps" else row.double()  # mps has no float64
+    def _add(self, row: Tensor, size: int) -> None:
         self._sums = row if self._count == 0 else self._sums + row
         self._count += size
 
@@ -197,8 +220,27 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _what_is_not_finite(step: int, loss: Tensor, terms: Terms) -> str:
-    means = {"distortion": terms.distortion.mean().item(), "rate": terms.rate.mean().item()}
-    culprits = [f"the {name} is {value}" for name, value in means.items() if not isfinite(value)]
+class PerImage:
+    """An ELBO divided by the batch."""
+
+    def __init__(self, elbo: ELBO) -> None:
+        self.elbo = elbo
+
+    def differentiable_loss(self, model: Any, guide: Any, x: Tensor) -> Tensor:
+        """The loss of a batch, in nats an image."""
+        return self.elbo.differentiable_loss(model, guide, x) / len(x)
+
+
+def _row(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> Tensor:
+    """Loss, distortion, rate and KL of each latent of a step, summed over the batch, ``(3 + K,)``."""
+    terms = terms_of_traces(model, guide)
+    parts = [(loss * len(terms.rate))[None], terms.distortion.sum()[None], terms.rate.sum()[None]]
+    row = torch.cat(parts if terms.kl is None else [*parts, terms.kl.sum(0)])
+    return row if row.device.type == "mps" else row.double()  # mps has no float64
+
+
+def _what_is_not_finite(step: int, means: Sequence[float]) -> str:
+    terms = {"distortion": means[1], "rate": means[2]}
+    culprits = [f"the {name} is {value}" for name, value in terms.items() if not isfinite(value)]
     what = " and ".join(culprits) or "both its terms are finite"
-    return f"the loss is {loss.item()} at step {step}: {what}; lower --lr, or warm it up with --lr-warmup"
+    return f"the loss is {means[0]} at step {step}: {what}; lower --lr, or warm it up with --lr-warmup"
