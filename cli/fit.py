@@ -18,13 +18,12 @@ from pyro_bvae.names import DATA, DATA_OPTIONS, FIGURES, SETTINGS, TRAINING
 from pyro_bvae.recipes import RECIPES
 
 from .options import DatasetName, Keep, Name, Numbers, Rate, device_option, echo_json, json_option
-from .progress import LoadingBar
+from .progress import LoadingBar, announcement
 from .spelling import spelled
 
 if TYPE_CHECKING:
-    from pyro_bvae import BetaVAE, Callback, Run
+    from pyro_bvae import BetaVAE, Run
     from pyro_bvae.datasets import Dataset
-    from pyro_bvae.training import Training
 
 __all__ = ["command", "filled", "is_typed"]
 
@@ -126,7 +125,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
             out=out,
             resume=options["resume"],
             overwrite=options["overwrite"],
-            callbacks=[_announcing(options["as_json"]), Progress(), figures_of(options)],
+            callbacks=[announcement(options["as_json"]), Progress(), figures_of(options)],
             notes={"command": shlex.join(["pyro-bvae", *sys.argv[1:]]), **{name: options[name] for name in NOTES}},
         )
     except SettingsError as error:
@@ -244,20 +243,6 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
         f"run     {out}",
     ):
         click.echo(line, err=options["as_json"])
-
-
-def _announcing(as_json: bool) -> Callback:
-    """Says how steps are taken, once that is decided."""
-    from pyro_bvae import Callback
-
-    class Announcement(Callback):
-        def on_start(self, run: Run, training: Training) -> None:
-            precision = "" if training.precision == "fp32" else f", {training.precision} products"
-            how = "compiled" if run.config.get("compile") else "not compiled"
-            why = run.config.get("compile_because", "as it was")
-            click.echo(f"steps   {how}{precision} ({why})", err=as_json)
-
-    return Announcement()
 
 
 def _report(run: Run, out: Path, as_json: bool) -> None:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-__all__ = ["Counter", "LoadingBar"]
+import click
+
+if TYPE_CHECKING:
+    from pyro_bvae import Callback, Run
+    from pyro_bvae.training import Training
+
+__all__ = ["LoadingBar", "announcement"]
 
 
 class LoadingBar:
@@ -29,26 +36,14 @@ class LoadingBar:
             self._what = None
 
 
-class Counter:
-    """How far the work is, on standard error: a bar in a terminal, and a line a step elsewhere."""
+def announcement(as_json: bool) -> Callback:
+    """A callback that says how steps are taken, once that is decided."""
+    from pyro_bvae import Callback
 
-    def __init__(self) -> None:
-        from tqdm import tqdm
+    class Announcement(Callback):
+        def on_start(self, run: Run, training: Training) -> None:
+            precision = "" if training.precision == "fp32" else f", {training.precision} products"
+            how = "compiled" if run.config.get("compile") else "not compiled"
+            click.echo(f"steps   {how}{precision} ({run.config.get('compile_because', 'as it was')})", err=as_json)
 
-        self._bar = tqdm(disable=not sys.stderr.isatty(), file=sys.stderr, dynamic_ncols=True, leave=False)
-        self._said = ""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Show it."""
-        if self._bar.disable:
-            if what != self._said:
-                sys.stderr.write(f"{what}\n")
-                sys.stderr.flush()
-            self._said = what
-            return
-        self._bar.total, self._bar.n = total, done
-        self._bar.set_description_str(what)
-
-    def close(self) -> None:
-        """Leave nothing behind."""
-        self._bar.close()
+    return Announcement()

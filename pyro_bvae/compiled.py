@@ -47,8 +47,8 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from .gradients import GradientStep, Objective, Report
-from .names import check
-from .products import PRECISIONS, route_products
+from .names import PRECISIONS, check
+from .products import Products
 from .tracing import record
 
 __all__ = ["CompiledStep", "Compiler", "inductor"]
@@ -157,12 +157,11 @@ class CompiledStep:
             self.step.prepare(data)
         inputs = self.step.inputs(data)
         try:
-            graph = record(self.step.function, inputs)
+            graph = record(self._routed, inputs)
         except Exception as error:  # whatever programs that were never meant for it raise
             self._can_record = False
             self._fall_back(f"the step cannot be recorded: {_first_line(error)}")
             return
-        route_products(graph, self.precision)
         self._graphs[key] = graph
         if is_first and self.compiler is not None:
             try:
@@ -170,6 +169,10 @@ class CompiledStep:
                 self.was_compiled = True
             except Exception as error:  # no compiler, or whatever goes wrong in one
                 self._fall_back(f"the step cannot be compiled: {_first_line(error)}")
+
+    def _routed(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        with Products(self.precision):
+            return self.step.function(*inputs)
 
     def _fall_back(self, reason: str) -> None:
         self.reason = reason

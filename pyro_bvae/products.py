@@ -1,9 +1,9 @@
-"""Matrix products of a traced graph, sent to the library that is fastest at them.
+"""Matrix products and convolutions on their way to the library that is fastest at them.
 
 `aten.mm` in float32 goes to MKL on x86, whose kernels run at half speed on AMD; oneDNN's reach the peak of the machine
-on either make, and take transposed operands as they are. In bfloat16 both operands are rounded to eight bits of
-mantissa, the sums inside a product are still of 32 bits, and everything that is no product stays float32: master
-weights, biases, activations, the loss and the optimiser.
+on either make, and take transposed operands as they are. Convolutions want their channels innermost. In bfloat16 the
+operands are rounded to eight bits of mantissa, the sums inside a product are still of 32 bits, and what is no product
+stays float32: master weights, biases, activations, the loss and the optimiser.
 
 Setting ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"`` reaches oneDNN too, but rounds on some processors and
 not on others; operands that are bfloat16 are so everywhere.
@@ -12,22 +12,21 @@ not on others; operands that are bfloat16 are so everywhere.
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from operator import getitem
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Graph, GraphModule
 from torch.library import Library, register_fake
+from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["PRECISIONS", "route_products"]
+from .names import PRECISIONS, check
 
-PRECISIONS = ("fp32", "bf16")
+__all__ = ["Products"]
+
 LEAST = 2**16  # multiplications under which it does not matter who makes them
 aten = torch.ops.aten
-PRODUCTS = (aten.mm.default, aten.addmm.default, aten.bmm.default)
-CONVOLUTIONS = (aten.convolution.default, aten.convolution_backward.default)
 
 _library = Library("pyro_bvae", "DEF")
 _library.define("product(Tensor a, Tensor b, Tensor? bias) -> Tensor")
@@ -46,92 +45,84 @@ def _shape(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:  # noqa: ARG001
     return a.new_empty(a.shape[0], b.shape[1])
 
 
-def route_products(graph: GraphModule, precision: str) -> None:
-    """Rewrite the products of a graph that was traced on real tensors, in place.
+class Products(TorchDispatchMode):
+    """While it is entered, products and convolutions of float32 go where they are fast, below autograd.
 
     Args:
-        graph: Of aten operations, with ``meta["tensor_meta"]`` or ``meta["val"]`` at its nodes.
-        precision: "fp32", or "bf16" for products and convolutions of bfloat16 operands.
+        precision: "fp32", or "bf16" for operands of bfloat16.
+
+    Raises:
+        ValueError: The precision is unknown.
+
+    >>> a = torch.full((64, 64), 1.001)
+    >>> with Products("bf16"):
+    ...     (a @ a)[0, 0]
+    tensor(64.)
     """
-    for node in list(graph.graph.nodes):
-        if precision == "bf16" and node.target in PRODUCTS:
-            _lower_product(graph.graph, node)
-        elif precision == "bf16" and node.target in CONVOLUTIONS:
-            _lower_convolution(graph.graph, node)
-        elif node.target in PRODUCTS[:2] and _pays(node):
-            _send(graph.graph, node)
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
+
+    def __init__(self, precision: str) -> None:
+        super().__init__()
+        self.lowers = check("precision", precision, PRECISIONS) == "bf16"
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Take over what there is a faster way for."""
+        route = ROUTES.get(func)
+        operands = [argument for argument in args if isinstance(argument, Tensor)]
+        if route is None or kwargs or any(operand.dtype != torch.float32 for operand in operands):
+            return func(*args, **(kwargs or {}))
+        return route(func, args, self.lowers)
 
 
-def _pays(node: Any) -> bool:
+def _mm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
+    *bias, a, b = args
+    if lowers:
+        new = torch.mm(a.bfloat16(), b.bfloat16()).float()
+        return new + bias[0] if bias else new
+    if not _pays(a, b) or (bias and bias[0].dim() != 1):
+        return func(*args)
+    return torch.ops.pyro_bvae.product(a, b, bias[0] if bias else None)
+
+
+def _bmm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
+    return func(args[0].bfloat16(), args[1].bfloat16()).float() if lowers else func(*args)
+
+
+def _convolution(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
+    x, weight, bias, *rest = args
+    x, weight = _innermost(x), _innermost(weight)
+    if not lowers:
+        return func(x, weight, bias, *rest)
+    new = func(x.bfloat16(), weight.bfloat16(), None, *rest).float()
+    return new if bias is None else new + bias.view(-1, *[1] * (new.dim() - 2))
+
+
+def _convolution_backward(func: Any, args: Sequence[Any], lowers: bool) -> tuple[Tensor | None, ...]:
+    gradient, x, weight, *rest, mask = args
+    gradient, x, weight = _innermost(gradient), _innermost(x), _innermost(weight)
+    if not lowers:
+        return func(gradient, x, weight, *rest, mask)
+    parts = func(gradient.bfloat16(), x.bfloat16(), weight.bfloat16(), *rest, [mask[0], mask[1], False])
+    bias = gradient.sum([0, *range(2, gradient.dim())]) if mask[2] else None
+    return (*[part.float() if part is not None else None for part in parts[:2]], bias)
+
+
+ROUTES: dict[Any, Callable[[Any, Sequence[Any], bool], Any]] = {
+    aten.mm.default: _mm,
+    aten.addmm.default: _mm,
+    aten.bmm.default: _bmm,
+    aten.convolution.default: _convolution,
+    aten.convolution_backward.default: _convolution_backward,
+}
+
+
+def _pays(a: Tensor, b: Tensor) -> bool:
     """Whether oneDNN is there, and the product large enough for it to matter."""
-    a, b = (argument.meta["val"] for argument in node.args[-2:])
     here = a.device.type == "cpu" and platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
-    return here and a.dtype == torch.float32 and prod((*a.shape, b.shape[1])) >= LEAST and not node.kwargs
+    return here and prod((*a.shape, b.shape[1])) >= LEAST
 
 
-def _send(graph: Graph, node: Any) -> None:
-    """One product to oneDNN, with its bias where that is a vector."""
-    *bias, a, b = node.args
-    fused = bias[0] if bias and bias[0].meta["val"].dim() == 1 else None
-    with graph.inserting_before(node):
-        new = graph.call_function(torch.ops.pyro_bvae.product.default, (a, b, fused))
-        if bias and fused is None:
-            new = graph.call_function(aten.add.Tensor, (bias[0], new))
-    _replace(graph, node, new)
-
-
-def _lower_product(graph: Graph, node: Any) -> None:
-    """One product of bfloat16 operands; a bias is added in float32."""
-    if node.meta["val"].dtype != torch.float32 or node.kwargs:
-        return
-    *bias, a, b = node.args
-    target = aten.mm.default if node.target is aten.addmm.default else node.target
-    with graph.inserting_before(node):
-        new = _cast(graph, graph.call_function(target, (_half(graph, a), _half(graph, b))), torch.float32)
-        for term in bias:
-            new = graph.call_function(aten.add.Tensor, (new, term))
-    _replace(graph, node, new)
-
-
-def _lower_convolution(graph: Graph, node: Any) -> None:
-    """One convolution, or the derivatives of one, of bfloat16 operands; what belongs to a bias stays float32."""
-    tensors = 2 if node.target is aten.convolution.default else 3
-    operands, rest = node.args[:tensors], node.args[tensors:]
-    if operands[0].meta["val"].dtype != torch.float32:
-        return
-    with graph.inserting_before(node):
-        halves = [_half(graph, operand) for operand in operands]
-        if tensors == 2:
-            new = _cast(graph, graph.call_function(node.target, (*halves, None, *rest[1:])), torch.float32)
-            if rest[0] is not None:
-                spatial = node.meta["val"].dim() - 2
-                bias = graph.call_function(aten.view.default, (rest[0], [-1, *[1] * spatial]))
-                new = graph.call_function(aten.add.Tensor, (new, bias))
-            _replace(graph, node, new)
-            return
-        new = graph.call_function(node.target, (*halves, rest[0], *rest[1:-1], [*rest[-1][:2], False]))
-    for user in list(node.users):
-        with graph.inserting_before(user):
-            if user.args[1] == 2:
-                dims = [0, *range(2, operands[0].meta["val"].dim())]
-                part = graph.call_function(aten.sum.dim_IntList, (operands[0], dims))
-            else:
-                part = _cast(graph, graph.call_function(getitem, (new, user.args[1])), torch.float32)
-        _replace(graph, user, part)
-    graph.erase_node(node)
-
-
-def _half(graph: Graph, node: Any) -> Any:
-    return _cast(graph, node, torch.bfloat16)
-
-
-def _cast(graph: Graph, node: Any, dtype: torch.dtype) -> Any:
-    return graph.call_function(torch.ops.prims.convert_element_type.default, (node, dtype))
-
-
-def _replace(graph: Graph, node: Any, new: Any) -> None:
-    new.meta = dict(node.meta)
-    node.replace_all_uses_with(new)
-    graph.erase_node(node)
+def _innermost(x: Tensor) -> Tensor:
+    """The same images or kernels with their channels innermost in memory."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 import pyro_bvae
-from pyro_bvae import likelihoods, names, networks, products, training
+from pyro_bvae import likelihoods, names, networks, training
 from pyro_bvae.datasets import SOURCES
 
 ROOT = Path(__file__).parents[1]
 # each module imports only from rows above its own
 ROWS = [
-    ["names", "schedules", "networks", "files", "interrupts", "randomness", "similarity", "products", "updates"],
-    ["likelihoods", "datasets", "run_folder", "objectives", "tracing"],
+    ["names", "schedules", "networks", "files", "interrupts", "randomness", "similarity", "updates"],
+    ["likelihoods", "datasets", "run_folder", "objectives", "products", "tracing"],
     ["model", "bins", "gradients"],
     ["terms", "building", "settings", "compiled", "payoff"],
     ["training", "checks", "codes", "runs"],
@@ -65,7 +65,6 @@ def test_names_equal_the_keys_they_stand_for() -> None:
     assert tuple(networks.NETWORKS) == names.NETWORKS
     assert tuple(likelihoods.LIKELIHOODS) == names.LIKELIHOODS
     assert tuple(training.OPTIMIZERS) == names.OPTIMIZERS
-    assert products.PRECISIONS == names.PRECISIONS
     assert tuple(likelihoods.LINKS) == names.MEAN_LINKS
     assert tuple(source.spelled(name) for name, source in SOURCES.items()) == names.DATASETS
     assert {option for source in SOURCES.values() for option in source.options} == set(names.DATA_OPTIONS)
