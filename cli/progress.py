@@ -41,8 +41,8 @@ def announcement(as_json: bool) -> Callback:
     from pyro_bvae import Callback
 
     class Announcement(Callback):
-        def on_start(self, run: Run, training: Training) -> None:
-            precision = "" if training.precision == "fp32" else f", {training.precision} products"
+        def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
+            precision = "" if run.config["precision"] == "fp32" else f", {run.config['precision']} products"
             how = "compiled" if run.config.get("compile") else "not compiled"
             click.echo(f"steps   {how}{precision} ({run.config.get('compile_because', 'as it was')})", err=as_json)
 

@@ -93,7 +93,7 @@ class CompiledStep:
         compiler: Maps graph and example inputs to a callable; None runs the recorded graph.
 
     Attributes:
-        reason: Why steps are not compiled, or None.
+        reason: Why steps are not compiled although there is a compiler, or None.
         was_compiled: Whether the compiler has been there, and did not fail.
         seconds: What recording and compiling took.
 
@@ -117,7 +117,7 @@ class CompiledStep:
         self.step = GradientStep(model, guide, elbo, module, optimizer, report)
         self.precision = check("precision", precision, PRECISIONS)
         self.compiler = compiler
-        self.reason = None if compiler else "no compiler was asked for"
+        self.reason: str | None = None
         self.was_compiled = False
         self.seconds = 0.0
         self._can_record = True
@@ -132,7 +132,7 @@ class CompiledStep:
         Returns:
             The loss, a scalar, and the report; None where none was asked for.
         """
-        graph = self._graph_for(data)
+        graph = self.graph_for(data)
         if graph is None:
             with pyro.get_param_store().scope():
                 loss, *report = self.step.take(data)
@@ -142,8 +142,11 @@ class CompiledStep:
                 loss, *report = graph(*self.step.inputs(data))
         return loss, report[0] if report else None
 
-    def _graph_for(self, data: Sequence[Tensor]) -> Callable[..., Any] | None:
-        """The graph for data of such shapes, or None where there is to be none."""
+    def graph_for(self, data: Sequence[Tensor]) -> Callable[..., Any] | None:
+        """What takes a step on data of such shapes, made on first sight; None where Pyro itself has to.
+
+        It is a function of what ``step.inputs(data)`` gives.
+        """
         key = (self.step.module.training, *[(tensor.shape, tensor.stride(), tensor.dtype) for tensor in data])
         if key not in self._graphs and self._can_record and len(self._graphs) < MOST_SHAPES:
             start = perf_counter()

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import pyro
@@ -143,8 +144,10 @@ def fit(
         compiles = run.config.get("compile", False)
         if compiles or precision != "fp32":
             training.compile(inductor if compiles else None)
+        if compiles and where.type == "cuda":
+            training.capture()
         _run_to_end(training, run, folder, settings, callbacks)
-        if training.compiled is not None and training.compiled.was_compiled:
+        if training.compiled.was_compiled:
             note_seconds(run.config, training.compiled.seconds)
     for callback in callbacks:
         callback.on_end(run)
@@ -196,8 +199,19 @@ def _choose_step(run: Run, training: Training) -> None:
     """Decide whether the steps to come are compiled, and write down why."""
     steps = training.total - training.step
     seconds = expected_seconds(run.config)
-    chosen = decide(run.config["compile"], steps, training.device, training.measure, seconds)
+    chosen = decide(run.config["compile"], steps, training.device, lambda: _seconds_of_a_step(training), seconds)
     run.config |= dict(zip(("compile", "compile_because"), chosen, strict=True))
+
+
+def _seconds_of_a_step(training: Training, repeats: int = 3) -> float:
+    """How long the gradients of an eager step take, the best of a few; nothing is changed."""
+    x = training.minibatches.batch(training.step)
+    times = []
+    for _ in range(repeats):
+        start = perf_counter()
+        training.eager.evaluate((x,))
+        times.append(perf_counter() - start)
+    return min(times)
 
 
 def _go_on(folder: RunFolder, run: Run, training: Training) -> None:

@@ -44,6 +44,10 @@ class GradientStep:
         optimizer: One of `updates` on its parameters.
         report: Maps loss and the traces of model and guide to a tensor.
 
+    Attributes:
+        homes: Where what is read at each step is kept, all parameters and buffers that are not trained: a dictionary
+            and a name in it each. Known after `prepare`.
+
     Raises:
         ValueError: The optimiser is none of `updates`.
     """
@@ -70,16 +74,16 @@ class GradientStep:
         Raises:
             ValueError: The programs use a ``pyro.param`` that is no parameter of the module.
         """
-        gradients = self.gradients(data)
+        gradients, _ = self.evaluate(data)
         places = self._places()
         self._trained = [name for name, gradient in gradients.items() if gradient is not None]
         self._weights = [places[name] for name in self._trained]
         self._fixed = [name for name in places if name not in self._trained]
-        self._homes = [_home(self.programs, name) for name in self._fixed]
+        self.homes = [_home(self.programs, name) for name in self._fixed]
         prepare_state(self.optimizer, self._weights)
 
-    def gradients(self, data: Sequence[Tensor]) -> dict[str, Tensor | None]:
-        """The gradients of the optimiser's parameters; nothing is changed.
+    def evaluate(self, data: Sequence[Tensor]) -> tuple[dict[str, Tensor | None], Tensor | None]:
+        """The gradients of the optimiser's parameters, and the report; nothing is changed.
 
         Raises:
             ValueError: The programs use a ``pyro.param`` that is no parameter of the module.
@@ -90,9 +94,10 @@ class GradientStep:
         copies = {name: tensor.detach().clone() for name, tensor in places.items()}
         leaves = [copies[name].requires_grad_() for name in trained]
         with undisturbed(self.device), torch.enable_grad():
-            loss, _ = functional_call(self.programs, copies, tuple(data))
+            loss, report = functional_call(self.programs, copies, tuple(data))
             _check_store(copies.values())
-            return dict(zip(trained, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True))
+            gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
+        return dict(zip(trained, gradients, strict=True)), report
 
     def count(self) -> None:
         """Count a step and read the learning rate, as an optimiser does when it takes one."""
@@ -106,7 +111,7 @@ class GradientStep:
         """What `function` is to be called with for a step on some data, after `count`."""
         state = [self.optimizer.state[weight] for weight in self._weights]
         slots = [values[slot] for values in state for slot in self.update.slots]
-        fixed = [home[name] for home, name in self._homes]
+        fixed = [home[name] for home, name in self.homes]
         return [tensor.detach() for tensor in (*self._weights, *slots, *fixed)] + [self._lr, self._count, *data]
 
     def function(self, *inputs: Tensor) -> tuple[Tensor, ...]:

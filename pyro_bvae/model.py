@@ -166,9 +166,10 @@ class BetaVAE(nn.Module):
 
     @beta.setter
     def beta(self, value: float | Tensor) -> None:
+        number = value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)  # no wait for a GPU
+        if number.numel() != 1 or not (number >= 0 and number.isfinite()):
+            raise ValueError(f"beta must be a number of at least 0, got {number.tolist()}")
         beta = torch.as_tensor(value, dtype=self._beta.dtype, device=self._beta.device)
-        if beta.numel() != 1 or not (beta.detach() >= 0 and beta.detach().isfinite()):
-            raise ValueError(f"beta must be a number of at least 0, got {beta.tolist()}")
         self._beta = beta if beta.requires_grad else beta.clone().reshape(())
 
     @property

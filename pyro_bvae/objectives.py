@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp
+from typing import Any
 
-__all__ = ["RateController"]
+from pyro.infer import ELBO
+from torch import Tensor
+
+__all__ = ["PerImage", "RateController"]
 
 LEAST, MOST = 1e-6, 1e6  # of β
+
+
+@dataclass(frozen=True)
+class PerImage:
+    """A Pyro ELBO, which sums over a batch, as a mean over its images."""
+
+    elbo: ELBO
+
+    def differentiable_loss(self, model: Any, guide: Any, x: Tensor) -> Tensor:
+        """The loss of a batch, in nats an image."""
+        return self.elbo.differentiable_loss(model, guide, x) / len(x)
 
 
 @dataclass(frozen=True)
@@ -41,3 +56,8 @@ class RateController:
         """The next β, after a batch of that rate."""
         excess = min(max(rate / self.target - 1, -1.0), 1.0)
         return min(max(beta * exp(self.gain * excess), LEAST), MOST)
+
+    def on_device(self, beta: Tensor, rate: Tensor) -> Tensor:
+        """The same for scalars that stay on their device."""
+        excess = (rate.double() / self.target - 1).clamp(-1.0, 1.0)
+        return (beta.double() * (self.gain * excess).exp()).clamp(LEAST, MOST).to(beta.dtype)

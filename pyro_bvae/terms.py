@@ -32,6 +32,7 @@ __all__ = [
     "batches",
     "count_active",
     "mean_terms",
+    "row_of_traces",
     "terms",
     "terms_of_traces",
 ]
@@ -108,6 +109,23 @@ def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
         distortion, rate = distortion.mean(particles), rate.mean(particles)
         kl = None if kl is None else kl.mean(particles)
     return Terms(distortion, rate, kl)
+
+
+def row_of_traces(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> Tensor:
+    """One row of sums over a batch, to be added up over steps: loss, distortion, rate and the KL of each latent.
+
+    Args:
+        loss: In nats an image, a scalar.
+        model: See `terms_of_traces`.
+        guide: See `terms_of_traces`.
+
+    Returns:
+        Sums in nats, ``(3 + K,)``, or ``(3,)`` where there is no KL of each latent.
+    """
+    found = terms_of_traces(model, guide)
+    parts = [(loss * len(found.rate))[None], found.distortion.sum()[None], found.rate.sum()[None]]
+    row = torch.cat(parts if found.kl is None else [*parts, found.kl.sum(0)])
+    return row if row.device.type == "mps" else row.double()  # mps has no float64
 
 
 def mean_terms(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int = 0) -> MeanTerms:

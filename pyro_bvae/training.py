@@ -13,27 +13,26 @@ is in the checkpoint, so that a resumed run equals an uninterrupted one. Held-ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isfinite
 from time import perf_counter
 from typing import Any
 
 import torch
-from pyro import poutine
 from pyro.infer import ELBO
 from torch import Tensor
 
+from .captured import CapturedStep, Tally
 from .compiled import CompiledStep, Compiler
-from .datasets import Dataset
-from .gradients import GradientStep
+from .datasets import Dataset, pixels
 from .minibatches import Minibatches
 from .model import BetaVAE
-from .objectives import RateController
+from .objectives import PerImage, RateController
 from .randomness import generator_state, set_generator_state
 from .run_folder import FORMAT
 from .schedules import LinearWarmup
 from .settings import TrainingSettings
-from .terms import mean_terms, terms_of_traces
+from .terms import mean_terms, row_of_traces
+from .tracing import undisturbed
 
 __all__ = ["OPTIMIZERS", "Training", "resolve_device"]
 
@@ -67,31 +66,53 @@ class Training:
         self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
         self.lr = LinearWarmup(settings.lr, settings.lr_warmup)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
-        self.precision = settings.precision
-        self.eager = GradientStep(vae.model, vae.guide, PerImage(elbo), vae, self.optimizer, _row)
-        self.compiled: CompiledStep | None = None
+        self.compiled = CompiledStep(
+            vae.model,
+            vae.guide,
+            PerImage(elbo),
+            vae,
+            self.optimizer,
+            report=row_of_traces,
+            precision=settings.precision,
+            compiler=None,
+        )
+        self.eager = self.compiled.step
+        self.is_compiled = False
+        self.captured: CapturedStep | None = None
         self.step = 0
         self.seconds = 0.0
-        self._start_interval()
+        self._sums = torch.zeros(3, device=self.device)
+        self._count, self._since = 0, 0.0
 
     def advance(self) -> None:
         """Take one step.
 
         Raises:
-            FloatingPointError: The loss is NaN or infinite; the parameters are still those before the step.
+            FloatingPointError: The loss is NaN or infinite; the parameters are still those before the step. After
+                `capture` it is the next to look at the results that raises it.
         """
         start = perf_counter()
-        x = self.vae.prepare(self.minibatches.batch(self.step))
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step + 1)
-        loss, row = self.eager.take((x,)) if self.compiled is None else self.compiled(x)
+        if self.captured is None:
+            self._take()
+        else:
+            given = self._given()
+            self.captured(given)
+            self.step += 1
+            self._count += len(given)
+        self.seconds += perf_counter() - start
+
+    def _take(self) -> None:
+        x = self.vae.prepare(self.minibatches.batch(self.step))
+        loss, row = self.compiled(x) if self.is_compiled else self.eager.take((x,))
         if not isfinite(loss.item()):
-            raise FloatingPointError(_what_is_not_finite(self.step + 1, (row / len(x)).tolist()))
+            raise FloatingPointError(_what_is_not_finite(self.step + 1, *(row[:3] / len(x)).tolist()))
         self.step += 1
-        self._add(row, len(x))
+        self._sums = row if self._count == 0 else self._sums + row
+        self._count += len(x)
         if self.controller is not None:
             self.vae.beta = self.controller(self.vae.beta_value, row[2].item() / len(x))
-        self.seconds += perf_counter() - start
 
     def compile(self, compiler: Compiler | None) -> None:
         """Take all further steps as one graph each.
@@ -99,29 +120,50 @@ class Training:
         Args:
             compiler: See `CompiledStep`.
         """
-        step = self.eager
-        self.compiled = CompiledStep(
-            *step.programs.programs,
-            step.programs.elbo,
-            self.vae,
-            self.optimizer,
-            report=_row,
-            precision=self.precision,
-            compiler=compiler,
-        )
+        self.compiled.compiler, self.is_compiled = compiler, True
 
-    def measure(self, repeats: int = 3) -> float:
-        """Seconds of the gradients of an eager step, the best of a few; nothing is changed."""
-        x = self.minibatches.batch(self.step)
-        times = []
-        for _ in range(repeats):
-            start = perf_counter()
-            self.eager.gradients((x,))
-            times.append(perf_counter() - start)
-        return min(times)
+    def capture(self) -> None:
+        """Replay all further steps as CUDA graphs, if they can be recorded; on the CPU the same loop calls them."""
+        with undisturbed(self.device):
+            (x,) = self._data(self._given())
+        if self.compiled.graph_for((x,)) is None:
+            return
+        _, row = self.eager.evaluate((x,))
+        assert row is not None
+        self.tally = Tally(self._sums if self._count else torch.zeros_like(row), self.step)
+        self._sums = self.tally.sums
+        self.captured = CapturedStep(self.compiled, self._data, self._note, self.tally.tensors)
+
+    def _given(self) -> Tensor:
+        """Where the data of the next step are, or themselves where the device does not hold them all."""
+        return (self.minibatches.index if self.minibatches.resident else self.minibatches.batch)(self.step)
+
+    def _data(self, given: Tensor) -> tuple[Tensor]:
+        x = pixels(self.minibatches.images[given]) if self.minibatches.resident else given
+        return (self.vae.prepare(x),)
+
+    def _note(self, loss: Tensor, row: Tensor, size: int) -> None:
+        self.tally.add(loss, row, size)
+        if self.controller is not None:
+            self.vae.beta.copy_(self.controller.on_device(self.vae.beta, row[2] / size))
+
+    def settle(self) -> None:
+        """Wait for the device, and look at what the steps since the last look gave.
+
+        Raises:
+            FloatingPointError: The loss of one of them was NaN or infinite.
+        """
+        if self.captured is None:
+            return
+        start = perf_counter()
+        step, *means = self.tally.first_bad.tolist()
+        self.seconds += perf_counter() - start
+        if step:
+            raise FloatingPointError(_what_is_not_finite(int(step), *means))
 
     def means(self) -> dict[str, Any]:
         """Loss, distortion, rate and KL of each latent, nats an image, and speed, since the last line of history."""
+        self.settle()
         loss, distortion, rate, *kl = (self._sums / max(self._count, 1)).tolist()
         return {
             "loss": loss,
@@ -138,6 +180,7 @@ class Training:
         Raises:
             FloatingPointError: A parameter or a held-out term is NaN or infinite.
         """
+        self.settle()
         self.check_finite()
         held_out = mean_terms(self.vae, self.held_out)
         if not isfinite(held_out.elbo):
@@ -173,6 +216,7 @@ class Training:
         Raises:
             FloatingPointError: A parameter is not finite; such a state is not worth keeping.
         """
+        self.settle()
         self.check_finite()
         return {
             "format": FORMAT,
@@ -196,13 +240,9 @@ class Training:
         self._sums, self._count, self._since = interval["sums"].to(self.device), interval["count"], interval["since"]
 
     def _start_interval(self) -> None:
-        self._sums = torch.zeros(3, device=self.device)
+        self._sums = torch.zeros(3, device=self.device) if self.captured is None else self._sums.zero_()
         self._count = 0
         self._since = self.seconds
-
-    def _add(self, row: Tensor, size: int) -> None:
-        self._sums = row if self._count == 0 else self._sums + row
-        self._count += size
 
 
 def resolve_device(name: str) -> torch.device:
@@ -220,27 +260,8 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-class PerImage:
-    """An ELBO divided by the batch."""
-
-    def __init__(self, elbo: ELBO) -> None:
-        self.elbo = elbo
-
-    def differentiable_loss(self, model: Any, guide: Any, x: Tensor) -> Tensor:
-        """The loss of a batch, in nats an image."""
-        return self.elbo.differentiable_loss(model, guide, x) / len(x)
-
-
-def _row(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> Tensor:
-    """Loss, distortion, rate and KL of each latent of a step, summed over the batch, ``(3 + K,)``."""
-    terms = terms_of_traces(model, guide)
-    parts = [(loss * len(terms.rate))[None], terms.distortion.sum()[None], terms.rate.sum()[None]]
-    row = torch.cat(parts if terms.kl is None else [*parts, terms.kl.sum(0)])
-    return row if row.device.type == "mps" else row.double()  # mps has no float64
-
-
-def _what_is_not_finite(step: int, means: Sequence[float]) -> str:
-    terms = {"distortion": means[1], "rate": means[2]}
+def _what_is_not_finite(step: int, loss: float, distortion: float, rate: float) -> str:
+    terms = {"distortion": distortion, "rate": rate}
     culprits = [f"the {name} is {value}" for name, value in terms.items() if not isfinite(value)]
     what = " and ".join(culprits) or "both its terms are finite"
-    return f"the loss is {means[0]} at step {step}: {what}; lower --lr, or warm it up with --lr-warmup"
+    return f"the loss is {loss} at step {step}: {what}; lower --lr, or warm it up with --lr-warmup"

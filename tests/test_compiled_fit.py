@@ -9,9 +9,10 @@ import pytest
 import torch
 from conftest import Cli, new_vae, same_parameters, without_timings
 
-from pyro_bvae import Callback, compiled, fit, fitting, load_run, payoff
+from pyro_bvae import Callback, compiled, fit, fitting, load_run, minibatches, payoff
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.run_folder import RunFolder
+from pyro_bvae.schedules import LinearWarmup
 from pyro_bvae.training import OPTIMIZERS, Training
 
 OPTIONS: dict[str, Any] = {"batch_size": 16, "eval_every": 4, "lr_warmup": 6}
@@ -140,3 +141,70 @@ def test_a_fit_compiled_in_earnest_equals_an_eager_one(images: Dataset, monkeypa
     eager = fit(new_vae(), images, steps=11, lr=1e-4, compile=False, **{"batch_size": 16, "eval_every": 4})
     fast = fit(new_vae(), images, steps=11, lr=1e-4, compile=True, **{"batch_size": 16, "eval_every": 4})
     assert close_histories(eager.history, fast.history)
+
+
+class CaptureOnTheCpu(Callback):
+    """What `fit` does on a GPU, with direct calls in place of a CUDA graph."""
+
+    def on_start(self, run: Any, training: Training) -> None:  # noqa: ARG002
+        training.capture()
+        assert training.captured is not None
+
+
+class WarmUp(Callback):
+    def on_step(self, training: Training) -> None:
+        training.vae.beta = LinearWarmup(4.0, steps=8)(training.step)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "binarized-bernoulli", "gaussian-optimal"])
+def test_the_captured_loop_equals_the_plain_one(likelihood: str, images: Dataset) -> None:
+    options = OPTIONS | {"steps": 11, "lr": 1e-4, "optimizer": "adam", "compile": True}
+    plain = fit(new_vae(likelihood=likelihood), images, callbacks=[WarmUp()], **options)
+    captured = fit(new_vae(likelihood=likelihood), images, callbacks=[CaptureOnTheCpu(), WarmUp()], **options)
+    assert without_timings(plain.history) == without_timings(captured.history)
+    assert same_parameters(plain.model, captured.model)
+    assert plain.model.beta_value == captured.model.beta_value == 4.0
+
+
+def test_the_captured_loop_resumes(images: Dataset, tmp_path: Path) -> None:
+    options = OPTIONS | {"compile": True}
+    whole = fit(new_vae(), images, steps=11, **options)
+    fit(new_vae(), images, steps=6, callbacks=[CaptureOnTheCpu()], out=tmp_path, **options)
+    parts = fit(new_vae(), images, steps=11, callbacks=[CaptureOnTheCpu()], out=tmp_path, resume=True, **OPTIONS)
+    assert same_parameters(whole.model, parts.model)
+    assert without_timings(whole.history) == without_timings(parts.history)
+
+
+def test_the_captured_loop_holds_a_rate_without_leaving_the_device(images: Dataset) -> None:
+    options = {"steps": 9, "lr": 1e-4, "match_rate": 5.0, "compile": True}
+    plain = fit(new_vae(), images, **options)
+    captured = fit(new_vae(), images, callbacks=[CaptureOnTheCpu()], **options)
+    assert captured.model.beta_value == pytest.approx(plain.model.beta_value, rel=1e-5)
+
+
+def test_the_captured_loop_reads_what_the_data_set_feeds_it(images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minibatches, "fits", lambda *_: False)
+    streamed = fit(new_vae(), images, callbacks=[CaptureOnTheCpu()], steps=6, compile=True, **OPTIONS)
+    monkeypatch.undo()
+    monkeypatch.setattr(fitting, "inductor", lambda graph, _: graph)
+    assert same_parameters(streamed.model, fit(new_vae(), images, steps=6, compile=True, **OPTIONS).model)
+
+
+class PoisonOneStep(Callback):
+    """Make one step's loss NaN, and take the poison out again before anyone looks at the parameters."""
+
+    def on_step(self, training: Training) -> None:
+        weight = next(training.vae.encoder.parameters()).data
+        if training.step == 5:
+            self.good = weight.clone()
+            weight.fill_(float("nan"))
+        elif training.step == 6:
+            weight.copy_(self.good)
+
+
+def test_the_captured_loop_names_the_step_of_a_nan_at_the_next_look(images: Dataset, tmp_path: Path) -> None:
+    callbacks = [CaptureOnTheCpu(), PoisonOneStep()]
+    options = {"steps": 20, "checkpoint_every": 4, "eval_every": 10, "compile": True, "out": tmp_path}
+    with pytest.raises(FloatingPointError, match=r"the loss is nan at step 6: the .*rate is nan"):
+        fit(new_vae(), images, callbacks=callbacks, **options)
+    assert RunFolder(tmp_path).load()["step"] == 4

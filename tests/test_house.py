@@ -22,6 +22,7 @@ ROWS = [
     ["likelihoods", "datasets", "run_folder", "objectives", "products", "tracing"],
     ["model", "bins", "gradients"],
     ["terms", "building", "settings", "compiled", "payoff"],
+    ["captured"],
     ["training", "checks", "codes", "runs"],
     ["fitting", "generation"],
     ["traversal", "evaluation", "probes", "representations"],
