@@ -60,7 +60,7 @@ class Minibatches:
     def batch(self, step: int) -> Tensor:
         """The data of a step, ``(B, *shape)``, as floats on the device."""
         if self._pool is None:
-            return pixels(self.images[self.index(step)])
+            return pixels(self.images.index_select(0, self.index(step)))  # a tenth of the time of [...]
         self._coming = {ahead: future for ahead, future in self._coming.items() if ahead >= step}
         for ahead in range(step, step + AHEAD):
             if ahead not in self._coming:
@@ -77,7 +77,7 @@ class Minibatches:
         return self._order[1][start : start + self.batch_size]
 
     def _gather(self, index: Tensor) -> Tensor:
-        batch = self.images[index]
+        batch = self.images.index_select(0, index)
         return batch.pin_memory() if self.device.type == "cuda" else batch
 
 

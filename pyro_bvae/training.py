@@ -139,7 +139,7 @@ class Training:
         return (self.minibatches.index if self.minibatches.resident else self.minibatches.batch)(self.step)
 
     def _data(self, given: Tensor) -> tuple[Tensor]:
-        x = pixels(self.minibatches.images[given]) if self.minibatches.resident else given
+        x = pixels(self.minibatches.images.index_select(0, given)) if self.minibatches.resident else given
         return (self.vae.prepare(x),)
 
     def _note(self, loss: Tensor, row: Tensor, size: int) -> None:
