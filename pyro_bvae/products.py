@@ -1,7 +1,8 @@
 """Matrix products and convolutions on their way to the library that is fastest at them.
 
 `aten.mm` in float32 goes to MKL on x86, whose kernels run at half speed on AMD; oneDNN's reach the peak of the machine
-on either make, and take transposed operands as they are. Convolutions want their channels innermost. In bfloat16 the
+on either make, and take transposed operands as they are. Convolutions want their channels innermost, or to be products
+themselves (`patches`). In bfloat16 the
 operands are rounded to eight bits of mantissa, the sums inside a product are still of 32 bits, and what is no product
 stays float32: master weights, biases, activations, the loss and the optimiser.
 
@@ -22,10 +23,12 @@ from torch.library import Library, register_fake
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .names import PRECISIONS, check
+from .patches import convolve, differentiate, is_thin
 
 __all__ = ["Products"]
 
 LEAST = 2**16  # multiplications under which it does not matter who makes them
+MOST_COPIED = 2**18  # values of a transposed left side, which oneDNN's product copies
 aten = torch.ops.aten
 
 _library = Library("pyro_bvae", "DEF")
@@ -91,6 +94,9 @@ def _bmm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
 
 def _convolution(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
     x, weight, bias, *rest = args
+    if is_thin(x, weight, rest):
+        new = convolve(x, weight, rest[3], _product(lowers))
+        return new if bias is None else new + bias.view(-1, 1, 1)
     x, weight = _innermost(x), _innermost(weight)
     if not lowers:
         return func(x, weight, bias, *rest)
@@ -100,6 +106,8 @@ def _convolution(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
 
 def _convolution_backward(func: Any, args: Sequence[Any], lowers: bool) -> tuple[Tensor | None, ...]:
     gradient, x, weight, *rest, mask = args
+    if is_thin(x, weight, rest[1:]):
+        return differentiate(gradient, x, weight, rest[4], mask, _product(lowers))
     gradient, x, weight = _innermost(gradient), _innermost(x), _innermost(weight)
     if not lowers:
         return func(gradient, x, weight, *rest, mask)
@@ -117,10 +125,14 @@ ROUTES: dict[Any, Callable[[Any, Sequence[Any], bool], Any]] = {
 }
 
 
+def _product(lowers: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda a, b: _mm(aten.mm.default, (a, b), lowers)
+
+
 def _pays(a: Tensor, b: Tensor) -> bool:
-    """Whether oneDNN is there, and the product large enough for it to matter."""
+    """Whether oneDNN is there, the product large enough to matter, and its left side not so large that a copy does."""
     here = a.device.type == "cpu" and platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
-    return here and prod((*a.shape, b.shape[1])) >= LEAST
+    return here and prod((*a.shape, b.shape[1])) >= LEAST and (a.is_contiguous() or a.numel() <= MOST_COPIED)
 
 
 def _innermost(x: Tensor) -> Tensor:

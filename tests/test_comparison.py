@@ -50,7 +50,7 @@ def test_summaries_are_means_and_deviations_over_seeds() -> None:
 def test_every_setting_of_fit_can_be_varied() -> None:
     options = {option.name: option for option in main.commands["compare"].params}
     assert FIT_OPTIONS.keys() <= options.keys()
-    assert all(options[name].multiple for name in FIT_OPTIONS if name != "grey")
+    assert all(options[name].multiple or options[name].is_flag for name in FIT_OPTIONS)
     assert not any(option.multiple for option in main.commands["fit"].params)
 
 
