@@ -18,9 +18,9 @@ from pyro_bvae.datasets import SOURCES
 ROOT = Path(__file__).parents[1]
 # each module imports only from rows above its own
 ROWS = [
-    ["names", "recipes", "schedules", "networks", "files", "interrupts", "randomness", "similarity", "updates", "patches"],
-    ["likelihoods", "datasets", "run_folder", "objectives", "products", "tracing"],
-    ["model", "bins", "minibatches", "gradients"],
+    ["names", "recipes", "schedules", "networks", "files", "interrupts", "randomness", "similarity", "updates"],
+    ["likelihoods", "datasets", "run_folder", "objectives", "patches", "tracing"],
+    ["model", "bins", "minibatches", "gradients", "products"],
     ["terms", "building", "settings", "compiled", "payoff"],
     ["captured"],
     ["training", "checks", "codes", "runs"],
