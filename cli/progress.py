@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pyro_bvae import Callback, Run
     from pyro_bvae.training import Training
 
-__all__ = ["LoadingBar", "announcement"]
+__all__ = ["Counter", "LoadingBar", "announcement"]
 
 
 class LoadingBar:
@@ -34,6 +34,31 @@ class LoadingBar:
         if done >= total:
             self._bar.close()
             self._what = None
+
+
+class Counter:
+    """How far the work is, on standard error: a bar in a terminal, and a line a step elsewhere."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(disable=not sys.stderr.isatty(), file=sys.stderr, dynamic_ncols=True, leave=False)
+        self._said = ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show it."""
+        if self._bar.disable:
+            if what != self._said:
+                sys.stderr.write(f"{what}\n")
+                sys.stderr.flush()
+            self._said = what
+            return
+        self._bar.total, self._bar.n = total, done
+        self._bar.set_description_str(what)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self._bar.close()
 
 
 def announcement(as_json: bool) -> Callback:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 ROWS = [
     ["names", "recipes", "schedules", "networks", "files", "interrupts", "randomness", "similarity", "updates"],
     ["likelihoods", "datasets", "run_folder", "objectives", "patches", "tracing"],
-    ["model", "bins", "minibatches", "gradients", "products"],
+    ["model", "bins", "minibatches", "metrics", "gradients", "products"],
     ["terms", "building", "settings", "compiled", "payoff"],
     ["captured"],
     ["training", "checks", "codes", "runs"],

@@ -14,7 +14,7 @@ from pyro_bvae.names import DATA, SETTINGS
 from pyro_bvae.recipes import RECIPES
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-NOT_THEIRS = {"data_root", "seed", "device", "eval_every", "checkpoint_every", "keep"}
+NOT_THEIRS = {"data_root", "seed", "device", "compile", "precision", "eval_every", "checkpoint_every", "keep"}
 SMALL = {"dsprites": ["--subsample", 200], "gaussian": ["--points", 3000]}
 
 
