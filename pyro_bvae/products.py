@@ -2,9 +2,8 @@
 
 `aten.mm` in float32 goes to MKL on x86, whose kernels run at half speed on AMD; oneDNN's reach the peak of the machine
 on either make, and take transposed operands as they are. Convolutions want their channels innermost, or to be products
-themselves (`patches`). In bfloat16 the
-operands are rounded to eight bits of mantissa, the sums inside a product are still of 32 bits, and what is no product
-stays float32: master weights, biases, activations, the loss and the optimiser.
+themselves (`patches`). In bfloat16 the operands are rounded to eight bits of mantissa, the sums inside a product are
+still of 32 bits, and what is no product stays float32: master weights, biases, activations, the loss and the optimiser.
 
 Setting ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"`` reaches oneDNN too, but rounds on some processors and
 not on others; operands that are bfloat16 are so everywhere.

@@ -54,7 +54,7 @@ def check_equal_to_eager(compiler: Any, x: Tensor, elbo: Any = None, optimizer: 
         torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(terms, expected_terms, rtol=1e-4, atol=1e-5)
         assert torch.equal(after, torch.get_rng_state())  # as many draws
-    close = {"rtol": 1e-4, "atol": 2e-5}
+    close = {"rtol": 1e-3, "atol": 3e-4}  # a first step is 1e-2 long whatever the gradient, rounding errors included
     torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()), **close, equal_nan=True)
     check_same_state(fast.step.optimizer, slow.step.optimizer)
 
