@@ -21,6 +21,7 @@ __all__ = [
     "METRICS",
     "MODEL",
     "NETWORKS",
+    "OBJECTIVES",
     "OPTIMIZERS",
     "PRECISIONS",
     "SETTINGS",
@@ -77,6 +78,7 @@ METRICS = (
     "probe",
 )
 NETWORKS = ("mlp", "conv")
+OBJECTIVES = ("beta", "capacity", "tc", "factor", "dip-i", "dip-ii", "info", "controlled")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 PRECISIONS = ("fp32", "bf16")
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -25,6 +26,7 @@ from pyro_bvae_cli import main
 
 from pyro_bvae import BetaVAE, datasets, fit
 from pyro_bvae.datasets import Dataset
+from pyro_bvae.objectives import Sites
 from pyro_bvae.runs import Run
 
 REAL_DATA = Path(os.environ.get("PYRO_BVAE_DATA_ROOT") or Path(__file__).parents[2] / "shared" / "data")
@@ -176,3 +178,11 @@ def same_parameters(one: BetaVAE, other: BetaVAE) -> bool:
 def without_timings(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     timings = ("seconds", "images_per_second")
     return [{key: value for key, value in record.items() if key not in timings} for record in history]
+
+
+def sites(size: int = 6, dim: int = 3) -> Sites:
+    """A factorising posterior of a few data, far from a normal, and a draw of it."""
+    q = dist.Normal(2 * torch.randn(size, dim), torch.rand(size, dim) + 0.3).to_event(1)
+    p = dist.Normal(torch.zeros(size, dim), torch.ones(dim)).to_event(1)
+    kl = torch.distributions.kl_divergence(q.base_dist, p.base_dist)
+    return Sites(torch.zeros(size), kl.sum(-1), kl, q, p, q.sample(), 1.0)

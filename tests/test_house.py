@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 import pyro_bvae
-from pyro_bvae import likelihoods, names, networks, training
+from pyro_bvae import likelihoods, names, networks, objectives, training
 from pyro_bvae.datasets import SOURCES
 
 ROOT = Path(__file__).parents[1]
 # each module imports only from rows above its own
 ROWS = [
     ["names", "recipes", "schedules", "networks", "files", "interrupts", "randomness", "similarity", "updates"],
-    ["likelihoods", "datasets", "run_folder", "objectives", "patches", "tracing"],
-    ["model", "bins", "minibatches", "metrics", "gradients", "products"],
+    ["likelihoods", "datasets", "run_folder", "patches", "tracing"],
+    ["model", "bins", "minibatches", "gradients", "products"],
     ["terms", "building", "settings", "compiled", "payoff"],
-    ["captured"],
+    ["captured", "objectives"],
     ["training", "checks", "codes", "runs"],
     ["fitting", "generation"],
     ["traversal", "evaluation", "probes", "representations"],
@@ -65,6 +65,7 @@ def test_the_library_knows_nothing_of_the_command_line() -> None:
 def test_names_equal_the_keys_they_stand_for() -> None:
     assert tuple(networks.NETWORKS) == names.NETWORKS
     assert tuple(likelihoods.LIKELIHOODS) == names.LIKELIHOODS
+    assert tuple(objectives.OBJECTIVES) == names.OBJECTIVES
     assert tuple(training.OPTIMIZERS) == names.OPTIMIZERS
     assert tuple(likelihoods.LINKS) == names.MEAN_LINKS
     assert tuple(source.spelled(name) for name, source in SOURCES.items()) == names.DATASETS

@@ -1,56 +1,248 @@
-"""The controller moves β the right way, ends where it should, and resumes."""
+"""Every objective is the ELBO at its neutral setting, and each coefficient weighs the term that it names."""
 
 from __future__ import annotations
 
-from math import exp
-from pathlib import Path
+import io
+from math import log
 
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
+from conftest import sites
+from pyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
+from torch import Tensor, nn
 
-from pyro_bvae import BetaVAE, fit, load_run
-from pyro_bvae.datasets import Dataset
-from pyro_bvae.objectives import RateController
+from pyro_bvae import BetaVAE
+from pyro_bvae.compiled import CompiledStep
+from pyro_bvae.objectives import (
+    OBJECTIVES,
+    Beta,
+    Capacity,
+    Controlled,
+    DipI,
+    DipII,
+    Factor,
+    Info,
+    PerImage,
+    RateController,
+    Regularised,
+    Sites,
+    TotalCorrelation,
+)
+from pyro_bvae.objectives.factor import permuted
+from pyro_bvae.objectives.info import squared_discrepancy
+from pyro_bvae.objectives.total_correlation import aggregate_terms
+from pyro_bvae.terms import terms
+
+NEUTRAL = {
+    "beta": Beta,
+    "capacity": Capacity,
+    "capacity of each image": lambda: Capacity(of="image"),
+    "tc": lambda: TotalCorrelation(50),
+    "tc weighted": lambda: TotalCorrelation(50, estimator="weighted"),
+    "factor": lambda: Factor(3, width=20),
+    "dip-i": DipI,
+    "dip-ii": DipII,
+    "info": Info,
+    "controlled": lambda: Controlled(10.0, gain=0.0),
+}
+WEIGHTED = {
+    "capacity": lambda: Capacity(3.0, 1.5),
+    "tc": lambda: TotalCorrelation(50, 3.0, alpha=0.5, gamma=2.0),
+    "factor": lambda: Factor(3, 4.0, width=20),
+    "dip-i": lambda: DipI(2.0, 3.0),
+    "dip-ii": lambda: DipII(2.0, 3.0),
+    "info": lambda: Info(0.5, 7.0),
+    "controlled": lambda: Controlled(10.0, beta=2.0),
+}
 
 
-def test_a_high_rate_raises_beta_and_a_low_one_lowers_it() -> None:
-    controller = RateController(10.0, gain=0.1)
-    assert controller(2.0, 15.0) == pytest.approx(2 * exp(0.05))
-    assert controller(2.0, 5.0) == pytest.approx(2 * exp(-0.05))
-    assert controller(2.0, 1e9) == pytest.approx(2 * exp(0.1))  # an excess is cut
-    assert controller(2.0, 0.0) == pytest.approx(2 * exp(-0.1))
+def loss_of(objective: object, vae: BetaVAE, x: Tensor) -> Tensor:
+    pyro.set_rng_seed(3)
+    return objective.differentiable_loss(vae.model, vae.guide, x)
 
 
-def test_a_fixed_point_is_where_the_rate_is_the_target() -> None:
-    controller, beta = RateController(3.0), 1.0
-    for _ in range(2000):
-        beta = controller(beta, 12 / beta)  # a model whose rate falls as β rises
-    assert beta == pytest.approx(4, rel=1e-3)
+@pytest.mark.parametrize("name", list(NEUTRAL))
+def test_an_objective_at_its_neutral_setting_is_the_elbo(name: str, vae: BetaVAE, x: Tensor) -> None:
+    if name == "beta":
+        vae.beta = 1.0  # all others ignore the programs' β
+    loss = loss_of(NEUTRAL[name](), vae, x)
+    gradients = torch.autograd.grad(loss, list(vae.parameters()))
+    vae.beta = 1.0
+    expected = loss_of(TraceMeanField_ELBO(), vae, x)
+    torch.testing.assert_close(loss, expected)
+    for found, right in zip(gradients, torch.autograd.grad(expected, list(vae.parameters())), strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian-optimal"])
-def test_every_family_comes_to_the_same_rate(likelihood: str, digits: Dataset) -> None:
-    torch.manual_seed(0)
-    run = fit(BetaVAE(digits.shape, likelihood=likelihood), digits, epochs=45, match_rate=10.0)
-    assert run.history[-1]["rate"] == pytest.approx(10, rel=0.05)
-    assert run.history[-1]["beta"] != run.config["beta"] == 1.0
+def test_all_objectives_have_a_neutral_setting_here() -> None:
+    assert {name.split()[0] for name in NEUTRAL} == set(OBJECTIVES)
+    assert all(type(NEUTRAL[name]()) is OBJECTIVES[name.split()[0]] for name in NEUTRAL)
 
 
-def test_the_controllers_state_is_resumed(images: Dataset, tmp_path: Path) -> None:
-    def new() -> BetaVAE:
-        torch.manual_seed(0)
-        return BetaVAE(images.shape, 3, hidden=(20,))
-
-    whole = fit(new(), images, steps=9, match_rate=2.0)
-    fit(new(), images, steps=4, match_rate=2.0, out=tmp_path)
-    parts = fit(new(), images, steps=9, match_rate=2.0, out=tmp_path, resume=True)
-    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), parts.model.parameters(), strict=True))
-    assert load_run(tmp_path).model.beta == whole.model.beta
+@pytest.mark.parametrize("beta", [0.0, 0.5, 4.0])
+def test_beta_is_the_mean_field_elbo_at_the_programs_beta(beta: float, vae: BetaVAE, x: Tensor) -> None:
+    vae.beta = beta
+    torch.testing.assert_close(loss_of(Beta(), vae, x), loss_of(TraceMeanField_ELBO(), vae, x))
 
 
-@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
-def test_a_rate_that_cannot_be_held_is_refused(rate: float, images: Dataset) -> None:
-    with pytest.raises(ValueError, match="must be positive"):
-        RateController(rate)
-    with pytest.raises(ValueError, match="match_rate is a rate in nats and must be positive"):
-        fit(BetaVAE(images.shape), images, steps=1, match_rate=rate)
+@pytest.mark.parametrize("name", list(WEIGHTED))
+def test_the_loss_ignores_the_programs_beta(name: str, vae: BetaVAE, x: Tensor) -> None:
+    objective = WEIGHTED[name]()
+    loss = loss_of(objective, vae, x)
+    vae.beta = 0.0
+    torch.testing.assert_close(loss_of(objective, vae, x), loss)
+
+
+def gradient_in(name: str, objective: Regularised, given: Sites) -> float:
+    """The derivative of the regulariser in a coefficient."""
+    coefficient = getattr(objective, name).requires_grad_()
+    pyro.set_rng_seed(5)
+    (gradient,) = torch.autograd.grad(objective.regulariser(given), coefficient)
+    return gradient.item()
+
+
+def test_the_gradients_in_the_weights_of_the_tcvae_are_its_terms() -> None:
+    given = sites()
+    for estimator in ("stratified", "weighted"):
+        expected = [term.item() for term in aggregate_terms(given, 50, estimator)]
+        objective = TotalCorrelation(50, 3.0, alpha=2.0, gamma=0.5, estimator=estimator)
+        found = [gradient_in(name, objective, given) for name in ("alpha", "beta", "gamma")]
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_gradients_in_gamma_and_capacity_are_the_excess_and_its_sign() -> None:
+    given = sites()
+    mean = given.rate.mean().item()
+    assert gradient_in("gamma", Capacity(3.0, 2.0), given) == pytest.approx(abs(mean - 2), rel=1e-5)
+    assert gradient_in("capacity", Capacity(3.0, 2.0), given) == pytest.approx(-3)
+    assert gradient_in("capacity", Capacity(3.0, 99.0), given) == pytest.approx(3)
+    middle = given.rate.median().item()
+    each = (given.rate - middle).abs().mean().item()
+    assert gradient_in("gamma", Capacity(3.0, middle, of="image"), given) == pytest.approx(each, rel=1e-5)
+
+
+def test_the_gradients_in_the_weights_of_the_dip_vae_are_squares_of_a_covariance() -> None:
+    given = sites()
+    of_means = torch.cov(given.q.mean.T, correction=0)
+    whole = of_means + torch.diag(given.q.variance.mean(0))
+    for objective, covariance in ((DipI(1.0, 1.0), of_means), (DipII(1.0, 1.0), whole)):
+        off = covariance[~torch.eye(3, dtype=torch.bool)].square().sum().item()
+        assert gradient_in("off_diagonal", objective, given) == pytest.approx(off, rel=1e-4)
+        own = (covariance.diagonal() - 1).square().sum().item()
+        assert gradient_in("diagonal", objective, given) == pytest.approx(own, rel=1e-4)
+
+
+def test_the_gradients_in_the_weights_of_the_infovae_are_rate_and_discrepancy() -> None:
+    given = sites()
+    pyro.set_rng_seed(5)
+    discrepancy = squared_discrepancy(given.z, given.p.sample()).item()
+    assert gradient_in("scale", Info(0.5, 7.0), given) == pytest.approx(discrepancy, rel=1e-5)
+    expected = discrepancy - given.rate.mean().item()
+    assert gradient_in("alpha", Info(0.5, 7.0), given) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_gradients_in_beta_and_gamma_are_rate_and_mean_log_odds() -> None:
+    given, factor = sites(), Factor(3, 1.0, width=20)
+    assert gradient_in("beta", Controlled(3.0), given) == pytest.approx(given.rate.mean().item(), rel=1e-5)
+    odds = factor.discriminator(given.z[:3]).mean().item()
+    assert gradient_in("gamma", factor, given) == pytest.approx(odds, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", list(WEIGHTED))
+def test_plain_svi_trains_with_every_objective(name: str, vae: BetaVAE, x: Tensor) -> None:
+    svi = SVI(vae.model, vae.guide, pyro.optim.Adam({"lr": 1e-2}), WEIGHTED[name]())
+    losses = [svi.step(x) for _ in range(30)]
+    assert sum(losses[-5:]) < sum(losses[:5])
+    assert svi.evaluate_loss(x) == pytest.approx(losses[-1], rel=0.2)
+
+
+@pytest.mark.parametrize("name", [name for name in WEIGHTED if name not in ("controlled", "factor")])
+def test_a_recorded_step_reads_the_coefficients_anew(name: str, vae: BetaVAE, x: Tensor) -> None:
+    objective = WEIGHTED[name]()
+    optimizer = torch.optim.SGD(vae.parameters(), lr=0.0)
+    step = CompiledStep(vae.model, vae.guide, PerImage(objective), vae, optimizer, compiler=None)
+    for value in (2.0, 5.0):
+        objective.set(**{key: value for key, _ in objective.named_buffers()})
+        pyro.set_rng_seed(3)
+        assert step(x)[0].item() == pytest.approx(loss_of(PerImage(objective), vae, x).item(), rel=1e-5)
+    assert step.reason is None
+
+
+def test_free_bits_cost_a_latent_no_less_than_themselves(vae: BetaVAE, x: Tensor) -> None:
+    vae.beta = 1.0
+    pyro.set_rng_seed(3)
+    found = terms(vae, x)
+    middle = found.kl.mean(0).median().item()
+    expected = found.distortion.sum() + len(x) * found.kl.mean(0).clamp(min=middle).sum()
+    torch.testing.assert_close(loss_of(Beta(free_bits=middle), vae, x), expected)
+    with pytest.raises(ValueError, match="at least 0, got -1"):
+        Beta(free_bits=-1)
+
+
+def test_the_discriminator_finds_a_correlation_and_its_state_is_kept() -> None:
+    factor = Factor(2, 1.0, width=30, layers=2, lr=3e-3)
+    one = torch.randn(600, 1)
+    z = 0.6**0.5 * one + 0.4**0.5 * torch.randn(600, 2)  # correlation 0.6: TC = −½ log(1 − 0.36) = 0.22
+    q = dist.Normal(z, torch.ones(600, 2)).to_event(1)
+    given = Sites(torch.zeros(600), torch.zeros(600), None, q, q, z, 1.0)
+    for _ in range(150):
+        factor.learn(given)
+    assert factor.regulariser(given).item() == pytest.approx(-0.5 * log(1 - 0.36), abs=0.1)
+    file = io.BytesIO()
+    torch.save(factor.state_dict(), file)
+    other = Factor(2, 1.0, width=30, layers=2, lr=3e-3)
+    other.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
+    for each in (factor, other):
+        pyro.set_rng_seed(0)
+        each.learn(given)
+    assert all(torch.equal(a, b) for a, b in zip(factor.parameters(), other.parameters(), strict=True))
+
+
+def test_a_permutation_keeps_each_latent_and_breaks_their_tie() -> None:
+    z = torch.arange(50.0)[:, None].expand(50, 2)
+    mixed = permuted(z)
+    assert torch.equal(mixed.sort(0).values, z)
+    assert not torch.equal(mixed[:, 0], mixed[:, 1])
+
+
+def test_the_controlled_objective_moves_its_beta_as_the_controller_does(vae: BetaVAE, x: Tensor) -> None:
+    objective, beta = Controlled(2.0, gain=0.1), 1.0
+    svi = SVI(vae.model, vae.guide, pyro.optim.Adam({"lr": 1e-2}), objective)
+    for _ in range(5):
+        beta = RateController(2.0, 0.1)(beta, terms(vae, x).rate.mean().item())
+        svi.step(x)
+    assert objective.state_dict()["beta"].item() == pytest.approx(beta, rel=1e-5)
+    assert beta < 1  # the rate of a new model is below
+
+
+def test_mistakes_are_refused() -> None:
+    with pytest.raises(ValueError, match="has no coefficient 'capasity'; it has gamma, capacity"):
+        Capacity().set(capasity=1.0)
+    with pytest.raises(ValueError, match="gamma must be finite, got nan"):
+        Capacity(float("nan"))
+    with pytest.raises(ValueError, match="size is the number of training data, at least 1, got 0"):
+        TotalCorrelation(0)
+
+
+def test_a_posterior_that_does_not_factorise_is_refused_where_it_matters(x: Tensor) -> None:
+    class Full(BetaVAE):
+        def encode(self, x: Tensor) -> dist.TorchDistribution:
+            loc, _ = self.encoder(x)
+            return dist.MultivariateNormal(loc, torch.eye(3))
+
+    full = Full((1, 16, 16), 3, hidden=(20,), prior=lambda: dist.MultivariateNormal(torch.zeros(3), torch.eye(3)))
+    torch.testing.assert_close(loss_of(Info(), full, x), loss_of(TraceMeanField_ELBO(), full, x))
+    for objective in (TotalCorrelation(50), DipII(), Beta(free_bits=0.1)):
+        with pytest.raises(ValueError, match="factorise over the latents"):
+            loss_of(objective, full, x)
+
+
+def test_an_objective_is_both_an_elbo_and_a_module(vae: BetaVAE, x: Tensor) -> None:
+    objective = Capacity(num_particles=200)
+    assert isinstance(objective, nn.Module)
+    assert objective(vae.model, vae.guide)(x).item() == pytest.approx(loss_of(objective, vae, x).item(), rel=0.01)
+    vae.beta = 1.0
+    mean = loss_of(Trace_ELBO(num_particles=200), vae, x).item()
+    assert objective.loss(vae.model, vae.guide, x) == pytest.approx(mean, rel=0.01)

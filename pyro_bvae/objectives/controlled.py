@@ -1,28 +1,17 @@
-"""What is asked of training beside a fixed β."""
+"""A rate that is held at a set point."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp
-from typing import Any
 
-from pyro.infer import ELBO
 from torch import Tensor
 
-__all__ = ["PerImage", "RateController"]
+from .regularised import Regularised, Sites
+
+__all__ = ["Controlled", "RateController"]
 
 LEAST, MOST = 1e-6, 1e6  # of β
-
-
-@dataclass(frozen=True)
-class PerImage:
-    """A Pyro ELBO, which sums over a batch, as a mean over its images."""
-
-    elbo: ELBO
-
-    def differentiable_loss(self, model: Any, guide: Any, x: Tensor) -> Tensor:
-        """The loss of a batch, in nats an image."""
-        return self.elbo.differentiable_loss(model, guide, x) / len(x)
 
 
 @dataclass(frozen=True)
@@ -61,3 +50,45 @@ class RateController:
         """The same for scalars that stay on their device."""
         excess = (rate.double() / self.target - 1).clamp(-1.0, 1.0)
         return (beta.double() * (self.gain * excess).exp()).clamp(LEAST, MOST).to(beta.dtype)
+
+
+class Controlled(Regularised):
+    """D + β R, where after each step a `RateController` moves β so that the rate comes to its target.
+
+    Its β is its own, a buffer, and so part of its state; the programs' β is ignored. Neutral at β = 1 and gain 0.
+
+    Source: Shao et al., ControlVAE, https://arxiv.org/abs/2004.05988
+
+    Args:
+        target: The rate to hold, in nats an image.
+        gain: How fast β moves.
+        beta: Where β starts.
+        free_bits: Of R, in nats a latent; the controller looks at the rate itself.
+        num_particles: Draws of z a step.
+
+    Raises:
+        ValueError: The target is not positive.
+    """
+
+    beta: Tensor
+
+    def __init__(
+        self,
+        target: float,
+        gain: float = 0.02,
+        *,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        num_particles: int = 1,
+    ) -> None:
+        super().__init__({"beta": beta}, free_bits=free_bits, num_particles=num_particles)
+        self.controller = RateController(target, gain)
+
+    def regulariser(self, sites: Sites) -> Tensor:
+        """β R."""
+        return self.beta * self.mean_rate(sites)
+
+    def learn(self, sites: Sites) -> None:
+        """Move β by one step of the controller."""
+        rate = sites.rate.detach().mean()
+        self.beta.copy_(self.controller.on_device(self.beta.detach(), rate))

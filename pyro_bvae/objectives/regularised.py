@@ -1,0 +1,166 @@
+"""What the objectives have in common: a distortion, and a regulariser of the code that each writes for itself.
+
+    loss = Σ_x D(x) + B · regulariser,    D(x) = −E_q(z|x) log p(x | z)
+
+summed over a batch of B images, as Pyro's ELBOs are; the regulariser is in nats an image. All terms are read from the
+sites' distributions and values, never from their ``log_prob``, so that the weight β that the programs put on the latent
+site is ignored, by every objective but `Beta`, which takes it from there.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import torch
+from pyro import poutine
+from pyro.distributions import TorchDistribution
+from pyro.infer import ELBO
+from pyro.util import warn_if_nan
+from torch import Tensor, nn
+
+from ..terms import terms_of_traces
+
+__all__ = ["PerImage", "Regularised", "Sites", "read"]
+
+
+@dataclass(frozen=True)
+class Sites:
+    """What a step has drawn: the posterior q and the prior p with batch shape ``(B,)``, and a draw z ``(B, K)``.
+
+    Attributes:
+        distortion: −log p(x | z), ``(B,)``, in nats.
+        rate: KL(q ‖ p), ``(B,)``, in nats.
+        kl: The rate's parts, ``(B, K)``; None where q or p does not factorise.
+        q: The posterior.
+        p: The prior.
+        z: The draw.
+        beta: The weight that the guide puts on its latent site.
+    """
+
+    distortion: Tensor
+    rate: Tensor
+    kl: Tensor | None
+    q: TorchDistribution
+    p: TorchDistribution
+    z: Tensor
+    beta: Tensor | float
+
+
+class Regularised(ELBO, nn.Module):
+    """A distortion and a regulariser: write `regulariser`, and `learn` if the objective has a state of its own.
+
+    It is a module: its coefficients are buffers, which a compiled step reads anew each time, and its ``state_dict``
+    belongs into a checkpoint.
+
+    Args:
+        coefficients: Names and numbers, which become buffers.
+        free_bits: λ, see `mean_rate`, in nats a latent.
+        num_particles: Draws of z a step.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    num_particles: int
+
+    def __init__(self, coefficients: dict[str, float], *, free_bits: float = 0.0, num_particles: int = 1) -> None:
+        nn.Module.__init__(self)
+        ELBO.__init__(self, num_particles=num_particles)
+        if free_bits < 0 or not isfinite(free_bits):
+            raise ValueError(f"free_bits is in nats a latent and at least 0, got {free_bits}")
+        self.free_bits = free_bits
+        for name, value in coefficients.items():
+            self.register_buffer(name, torch.tensor(_finite(name, value)))
+
+    @abstractmethod
+    def regulariser(self, sites: Sites) -> Tensor:
+        """What is added to the distortion, in nats an image, a scalar."""
+
+    def learn(self, sites: Sites) -> None:
+        """Bring the objective's own state up to date, after a step's gradients; most have none."""
+
+    def set(self, **coefficients: float) -> None:
+        """Move coefficients in place, as a schedule does.
+
+        Raises:
+            ValueError: There is no such coefficient, or the number is not finite.
+        """
+        known = dict(self.named_buffers(recurse=False))
+        for name, value in coefficients.items():
+            if name not in known:
+                raise ValueError(f"{type(self).__name__} has no coefficient {name!r}; it has {', '.join(known)}")
+            known[name].fill_(_finite(name, value))
+
+    def mean_rate(self, sites: Sites) -> Tensor:
+        """The batch's mean rate with free bits, Σ_k max(λ, mean KL_k), in nats an image.
+
+        Source: Kingma et al., Improving variational inference with inverse autoregressive flow,
+        https://arxiv.org/abs/1606.04934
+        """
+        if not self.free_bits:
+            return sites.rate.mean()
+        if sites.kl is None:
+            raise ValueError("free bits want a prior and a guide that factorise over the latents")
+        return sites.kl.mean(0).clamp(min=self.free_bits).sum()
+
+    def differentiable_loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kw: Any
+    ) -> Tensor:
+        """The loss of a batch, a scalar; nothing is changed."""
+        return self._loss_and_sites(model, guide, args, kw)[0]
+
+    def loss(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kw: Any) -> float:
+        """The loss of a batch as a number."""
+        with torch.no_grad():
+            return float(self.differentiable_loss(model, guide, *args, **kw))
+
+    def loss_and_grads(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kw: Any) -> float:
+        """The loss of a batch as a number, after adding its gradients to the parameters and `learn`."""
+        loss, sites = self._loss_and_sites(model, guide, args, kw)
+        if loss.requires_grad:
+            loss.backward()
+        warn_if_nan(loss, "loss")
+        if loss.isfinite():
+            self.learn(sites)
+        return loss.item()
+
+    def _get_trace(self, model: Any, guide: Any, args: Any, kw: Any) -> tuple[poutine.Trace, poutine.Trace]:
+        drawn = poutine.trace(guide).get_trace(*args, **kw)
+        return poutine.trace(poutine.replay(model, trace=drawn)).get_trace(*args, **kw), drawn
+
+    def _loss_and_sites(self, model: Any, guide: Any, args: Any, kw: Any) -> tuple[Tensor, Sites]:
+        losses = []
+        for _ in range(self.num_particles):
+            sites = read(*self._get_trace(model, guide, args, kw))
+            losses.append(sites.distortion.sum() + len(sites.z) * self.regulariser(sites))
+        return torch.stack(losses).mean(), sites
+
+
+class PerImage(nn.Module):
+    """A Pyro ELBO, which sums over a batch, as a mean over its images."""
+
+    def __init__(self, elbo: ELBO) -> None:
+        super().__init__()
+        self.elbo = elbo  # where it is a module, its buffers are found here
+
+    def differentiable_loss(self, model: Any, guide: Any, x: Tensor) -> Tensor:
+        """The loss of a batch, in nats an image."""
+        return self.elbo.differentiable_loss(model, guide, x) / len(x)
+
+
+def read(model: poutine.Trace, guide: poutine.Trace) -> Sites:
+    """The sites of a model trace and the guide trace that it replays, without vectorised particles."""
+    found, z = terms_of_traces(model, guide), guide.nodes["z"]
+    mask = 1.0 if z["mask"] is None else z["mask"]
+    beta = z["scale"] * mask
+    return Sites(found.distortion, found.rate, found.kl, z["fn"], model.nodes["z"]["fn"], z["value"], beta)
+
+
+def _finite(name: str, value: float) -> float:
+    if not isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return float(value)
