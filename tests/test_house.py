@@ -24,10 +24,10 @@ ROWS = [
     ["terms", "building", "settings", "compiled", "payoff"],
     ["captured", "objectives"],
     ["training", "checks", "codes", "runs"],
-    ["fitting", "generation"],
-    ["traversal", "evaluation", "probes", "representations"],
-    ["plots", "scoring"],
-    ["callbacks", "score_report"],
+    ["fitting", "generation", "information"],
+    ["traversal", "evaluation", "probes"],
+    ["plots"],
+    ["callbacks"],
     ["comparison", "comparison_report"],
 ]
 
