@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,10 @@ import pyro_bvae
 
 from .options import Name, at_option, device_option, echo_json, json_option, open_run, run_argument, seed_option
 from .progress import LoadingBar
+
+if TYPE_CHECKING:
+    from pyro_bvae.evaluation import Evaluation
+    from pyro_bvae.information import Information
 
 __all__ = ["command"]
 
@@ -21,13 +26,30 @@ __all__ = ["command"]
     "--split", type=Name("split", ("held-out", "train")), default="held-out", show_default=True, help="Which data."
 )
 @click.option("--particles", type=click.IntRange(min=0), default=0, help="Draws for the importance-weighted bound.")
+@click.option("--exact", is_flag=True, help="Take the rate apart: I(x; z), total correlation, KL of each latent.")
+@click.option(
+    "--exact-images",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="Data that --exact takes at most, N; I(x; z) cannot exceed log N.",
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=1000, show_default=True, help="Images at once.")
 @at_option
 @seed_option
 @device_option
 @json_option
 def command(
-    run: Path, split: str, particles: int, batch_size: int, at: int | None, seed: int, device: str, as_json: bool
+    run: Path,
+    split: str,
+    particles: int,
+    exact: bool,
+    exact_images: int,
+    batch_size: int,
+    at: int | None,
+    seed: int,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Evaluate a run on its held-out data, in nats an image at β 1, whatever β it was trained with.
 
@@ -36,22 +58,32 @@ def command(
         pyro-bvae evaluate runs/digits-beta6-seed0 --particles 100 --json
     """
     from pyro_bvae.datasets import log_likelihood
+    from pyro_bvae.information import information
     from pyro_bvae.probes import probe_accuracy
 
     opened = open_run(run, device, at)
     data = opened.dataset(LoadingBar())
     index = data.train if split == "train" else data.held_out
-    result = pyro_bvae.evaluate(opened.model, data.images[index], particles=particles, batch_size=batch_size, seed=seed)
+    chosen = data.images[index]
+    terms = information(opened.model, chosen, images=exact_images, batch_size=batch_size, seed=seed) if exact else None
+    result = pyro_bvae.evaluate(opened.model, chosen, particles=particles, batch_size=batch_size, seed=seed)
     accuracy = probe_accuracy(opened.model, data)
-    exact = None if data.covariance is None else log_likelihood(data.images[index], data.covariance)
+    true = None if data.covariance is None else log_likelihood(chosen, data.covariance)
     if as_json:
-        echo_json({**asdict(result), "probe_accuracy": accuracy, "exact_log_likelihood": exact})
+        added = {"information": asdict(terms)} if terms is not None else {}
+        echo_json({**asdict(result), "probe_accuracy": accuracy, "exact_log_likelihood": true, **added})
         return
     click.echo(f"{run}: {len(index):,} {split} data of {data.name}, step {opened.step:,}")
+    _echo_means(result, particles, accuracy, true)
+    if terms is not None:
+        _echo_information(terms)
+
+
+def _echo_means(result: Evaluation, particles: int, accuracy: float | None, true: float | None) -> None:
     for name, value, unit in (
         ("ELBO", result.elbo, f"nats an image, at β 1 ({result.nats})"),
         (f"IW bound ({particles})", result.iw_bound, "nats"),
-        ("exact", exact, "nats, log p(x) of the Gaussian that the data were drawn from"),
+        ("exact", true, "nats, log p(x) of the Gaussian that the data were drawn from"),
         ("distortion", result.distortion, "nats"),
         ("rate", result.rate, "nats"),
         ("bits", result.bits_per_dim, "a dimension, of 256 levels"),
@@ -72,3 +104,15 @@ def command(
         click.echo(
             "These nats are cross-entropies of grey pixels, no log-probabilities: compare them with no other family."
         )
+
+
+def _echo_information(terms: Information) -> None:
+    click.echo(f"exact over {terms.images:,} data, one draw of z each:")
+    for name, value, unit in (
+        ("I(x; z)", terms.mutual_information, f"nats; at most log N = {terms.most:.4f}, too low where it is near"),
+        ("TC", terms.total_correlation, "nats, total correlation of the aggregate posterior"),
+        ("KL by latent", terms.dimension_wise_kl, "nats, sum over the latents of the aggregate posterior's KL"),
+        ("rate", terms.rate, "nats at these draws, the sum of the three"),
+    ):
+        click.echo(f"{name:15} {value:12.4f} {unit}")
+    click.echo(f"I_rep ≤ rate    {terms.mutual_information:12.4f} ≤ {terms.rate:.4f} nats")

@@ -179,6 +179,17 @@ def test_evaluate_reports_what_the_library_does(cli: Cli, digits_run: Run) -> No
     assert "1,618 train data of digits" in text
 
 
+def test_evaluate_takes_the_rate_apart(cli: Cli, digits_run: Run) -> None:
+    options = ["evaluate", digits_run.path, "--split", "train", "--exact", "--exact-images", 300]
+    found = json.loads(cli(*options, "--json").stdout)["information"]
+    parts = found["mutual_information"] + found["total_correlation"] + found["dimension_wise_kl"]
+    assert parts == pytest.approx(found["rate"], abs=1e-4)
+    assert (found["images"], found["most"]) == (300, pytest.approx(5.7038, abs=1e-3))
+    text = cli(*options).stdout
+    assert "exact over 300 data" in text
+    assert "I_rep ≤ rate" in text
+
+
 def test_info_and_datasets_print_one_object_or_a_table(cli: Cli, digits_run: Run, made_mnist: Path) -> None:
     info = json.loads(cli("info", digits_run.path, "--json").stdout)
     assert (info["config"]["beta"], info["last"]["step"], info["checkpoints"]) == (2.0, 26, [13, 26])
