@@ -24,6 +24,7 @@ __all__ = [
     "OBJECTIVES",
     "OPTIMIZERS",
     "PRECISIONS",
+    "SCHEDULES",
     "SETTINGS",
     "TRAINING",
     "check",
@@ -81,6 +82,7 @@ NETWORKS = ("mlp", "conv")
 OBJECTIVES = ("beta", "capacity", "tc", "factor", "dip-i", "dip-ii", "info", "controlled")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 PRECISIONS = ("fp32", "bf16")
+SCHEDULES = ("constant", "linear", "cyclic", "cosine")
 
 # what describes a fit, in a config.json as on the command line
 DATA_OPTIONS = ("image_size", "grey", "crop", "subsample", "dim", "rank", "points")

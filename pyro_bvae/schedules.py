@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import cos, pi
 
-__all__ = ["Constant", "LinearWarmup", "Schedule"]
+__all__ = ["SCHEDULES", "Constant", "Cosine", "Cyclic", "LinearWarmup", "Schedule"]
 
 Schedule = Callable[[int], float]
 
@@ -51,3 +52,73 @@ class LinearWarmup:
         if step >= self.steps:
             return self.value
         return self.start + (self.value - self.start) * step / self.steps
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from ``start`` before the first step to ``value`` after ``steps``, constant from there.
+
+        start + (value − start) (1 − cos(π step/steps))/2
+
+    Source: Loshchilov and Hutter, SGDR, https://arxiv.org/abs/1608.03983
+
+    Args:
+        value: The value reached.
+        steps: How many steps it takes; 0 is no way at all.
+        start: The value before the first step.
+
+    >>> [round(Cosine(4.0, steps=4)(step), 3) for step in (0, 1, 2, 4, 9)]
+    [0.0, 0.586, 2.0, 4.0, 4.0]
+    """
+
+    value: float
+    steps: int
+    start: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        """The value after ``step`` steps."""
+        if step >= self.steps:
+            return self.value
+        return self.start + (self.value - self.start) * (1 - cos(pi * step / self.steps)) / 2
+
+
+@dataclass(frozen=True)
+class Cyclic:
+    """A line from ``start`` to ``value`` over the first part of each cycle, and ``value`` for the rest of it.
+
+    Source: Fu et al., Cyclical annealing schedule, https://arxiv.org/abs/1903.10145
+
+    Args:
+        value: The value reached in each cycle.
+        steps: How many steps a cycle takes.
+        start: The value at the start of each cycle.
+        rise: The part of a cycle that the line takes, in (0, 1].
+
+    Raises:
+        ValueError: A cycle is shorter than a step, or ``rise`` out of range.
+
+    >>> [Cyclic(4.0, steps=8)(step) for step in (0, 2, 4, 7, 8, 10)]
+    [0.0, 2.0, 4.0, 4.0, 0.0, 2.0]
+    """
+
+    value: float
+    steps: int
+    start: float = 0.0
+    rise: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not 0 < self.rise <= 1:
+            raise ValueError(f"a cycle takes at least 1 step and rises in (0, 1] of it, got {self.steps}, {self.rise}")
+
+    def __call__(self, step: int) -> float:
+        """The value after ``step`` steps."""
+        share = min(step % self.steps / (self.rise * self.steps), 1.0)
+        return self.start + (self.value - self.start) * share
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "constant": Constant,
+    "linear": LinearWarmup,
+    "cyclic": Cyclic,
+    "cosine": Cosine,
+}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import pyro_bvae
-from pyro_bvae import likelihoods, names, networks, objectives, training
+from pyro_bvae import likelihoods, names, networks, objectives, schedules, training
 from pyro_bvae.datasets import SOURCES
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +66,7 @@ def test_names_equal_the_keys_they_stand_for() -> None:
     assert tuple(networks.NETWORKS) == names.NETWORKS
     assert tuple(likelihoods.LIKELIHOODS) == names.LIKELIHOODS
     assert tuple(objectives.OBJECTIVES) == names.OBJECTIVES
+    assert tuple(schedules.SCHEDULES) == names.SCHEDULES
     assert tuple(training.OPTIMIZERS) == names.OPTIMIZERS
     assert tuple(likelihoods.LINKS) == names.MEAN_LINKS
     assert tuple(source.spelled(name) for name, source in SOURCES.items()) == names.DATASETS
