@@ -20,14 +20,14 @@ ROOT = Path(__file__).parents[1]
 ROWS = [
     ["names", "recipes", "schedules", "networks", "files", "interrupts", "randomness", "similarity", "updates"],
     ["likelihoods", "datasets", "run_folder", "patches", "tracing"],
-    ["model", "bins", "minibatches", "gradients", "products"],
+    ["model", "bins", "minibatches", "metrics", "gradients", "products"],
     ["terms", "building", "settings", "compiled", "payoff"],
     ["captured", "objectives"],
     ["training", "checks", "codes", "runs"],
     ["fitting", "generation", "information"],
-    ["traversal", "evaluation", "probes"],
-    ["plots"],
-    ["callbacks"],
+    ["traversal", "evaluation", "probes", "representations"],
+    ["plots", "scoring"],
+    ["callbacks", "score_report"],
     ["comparison", "comparison_report"],
 ]
 
