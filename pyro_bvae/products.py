@@ -26,7 +26,7 @@ from .patches import convolve, differentiate, is_thin
 
 __all__ = ["Products"]
 
-LEAST = 2**16  # multiplications under which it does not matter who makes them
+LEAST = 2**20  # multiplications under which the way to oneDNN costs more than it saves
 MOST_COPIED = 2**18  # values of a transposed left side, which oneDNN's product copies
 aten = torch.ops.aten
 
@@ -84,7 +84,8 @@ def _mm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
         return new + bias[0] if bias else new
     if not _pays(a, b) or (bias and bias[0].dim() != 1):
         return func(*args)
-    return torch.ops.pyro_bvae.product(a, b, bias[0] if bias else None)
+    # oneDNN would copy a transposed operand by itself; written here, the copy is part of the kernel that made it
+    return torch.ops.pyro_bvae.product(a.contiguous(), b, bias[0] if bias else None)
 
 
 def _bmm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
