@@ -53,12 +53,13 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor) -> None:
         x: Data ``(B, *shape)`` on the model's device.
 
     Raises:
-        ValueError: The objective has a state of its own to train; the prior lies on another device; β weighs the latent in one program only; there is a latent site
+        ValueError: The objective has a state of its own to train; the prior lies on another device;
+            β weighs the latent in one program only; there is a latent site
             besides "z"; or the loss depends on a parameter that is not the model's.
     """
     if isinstance(elbo, Regularised) and type(elbo).learn is not Regularised.learn:
         raise ValueError(
-            f"{type(elbo).__name__} learns beside the model, for which fit has no place yet: train it with pyro.infer.SVI"
+            f"{type(elbo).__name__} learns beside the model, for which fit has no place yet: train with pyro.infer.SVI"
         )
     model, guide = poutine.trace(vae.model), poutine.trace(vae.guide)
     with at_rest(vae, seed=0), validation_enabled(), torch.enable_grad():
