@@ -132,7 +132,7 @@ RECIPES: dict[str, Recipe] = {
         source="the joint-Gaussian experiment: 10-d vectors, 2 latents, 2×128 ReLU, heteroscedastic Gaussian, β 1.02",
         shows="the covariance of the data in draws from the model",
         fails="the published SGD at 1e-3 for two epochs learns almost nothing: here Adam at 1e-3 for ten",
-        takes="a minute",
+        takes="20 seconds",
         settings=_settings(
             dataset="gaussian", dim=10, rank=2, points=300_000, epochs=10,
             network="mlp", hidden=[128, 128], decoder_hidden=[128, 128], decoder_activation="relu", latent_dim=2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from math import isfinite, log
 
@@ -169,6 +170,25 @@ def test_a_recorded_step_reads_the_coefficients_anew(name: str, vae: BetaVAE, x:
         pyro.set_rng_seed(3)
         assert step(x)[0].item() == pytest.approx(loss_of(PerImage(objective), vae, x).item(), rel=1e-5)
     assert step.reason is None
+
+
+@pytest.mark.parametrize("name", [name for name in WEIGHTED if name not in ("controlled", "factor")])
+def test_a_recorded_step_moves_the_parameters_as_an_eager_one(name: str, vae: BetaVAE, x: Tensor) -> None:
+    moved = []
+    for is_recorded in (True, False):
+        mine = copy.deepcopy(vae)
+        optimizer = torch.optim.SGD(mine.parameters(), lr=0.01)
+        step = CompiledStep(mine.model, mine.guide, PerImage(WEIGHTED[name]()), mine, optimizer, compiler=None)
+        pyro.set_rng_seed(3)
+        with pyro.get_param_store().scope():
+            if is_recorded:
+                step(x)
+            else:
+                step.step.take((x,))
+        moved.append(list(mine.parameters()))
+    assert not torch.equal(moved[0][0], next(iter(vae.parameters())))
+    for recorded, eager in zip(*moved, strict=True):
+        torch.testing.assert_close(recorded, eager, rtol=1e-5, atol=1e-6)
 
 
 def test_free_bits_cost_a_latent_no_less_than_themselves(vae: BetaVAE, x: Tensor) -> None:
