@@ -66,14 +66,14 @@ RECIPES: dict[str, Recipe] = {
         source="the β-VAE lab: 784-400-10 on MNIST",
         shows="width, slant and thickness of the stroke in latents of their own; 8 of 10 latents active",
         fails="Bernoulli on grey pixels is no density; most latents mix shape with the digit's identity",
-        takes="6 minutes",
+        takes="2 minutes",
         settings=_settings(dataset="mnist", epochs=100, **LAB),
     ),
     "fashion": Recipe(
         source="the lab's bonus: the same on another data set, FashionMNIST",
         shows="kind of garment, length of the sleeves, brightness",
         fails="fine texture is lost at β 6",
-        takes="6 minutes",
+        takes="2 minutes",
         settings=_settings(dataset="fashion-mnist", epochs=100, **LAB),
     ),
     "paper-dsprites": Recipe(
@@ -93,7 +93,7 @@ RECIPES: dict[str, Recipe] = {
         source="the later standard: Burgess et al. 2018, https://arxiv.org/abs/1804.03599, and Locatello et al. 2019",
         shows="position x, position y and scale in latents of their own, early; rotation and shape later, if at all",
         fails="at β 4 shape and rotation often stay unencoded or share latents; seeds matter as much as β",
-        takes="3 to 4 hours; --steps 50000 --lr 5e-4 in half an hour shows position and scale",
+        takes="3 hours; --steps 50000 --lr 5e-4 in half an hour shows position and scale, with some seeds",
         settings=_settings(
             dataset="dsprites", steps=300_000, network="conv", hidden=[256, 256], decoder_hidden=[256],
             decoder_activation="relu", latent_dim=10, likelihood="bernoulli", scale=None, mean_link=None, beta=4.0,
