@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import REAL_DATA
 
 from pyro_bvae import datasets
 from pyro_bvae.datasets import dsprites
 from pyro_bvae.datasets.checksums import md5_of
 from pyro_bvae.datasets.dataset import random_subset
 
-SAMPLES = Path(__file__).parents[2] / "shared" / "data" / "dsprites_samples.npz"
+SAMPLES = REAL_DATA / "dsprites_samples.npz"
 WHITE = (53_612_886, 42_070_950, 32_645_028)  # pixels of all squares, ellipses, hearts
 SHA256 = "3a228f4037ef3d42a42588e0e01f1078aa2df13cfa17584e88c95ed9fb5672da"  # of the images as bits
 

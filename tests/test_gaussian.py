@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from math import log, pi
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import REAL_DATA
 from scipy.stats import multivariate_normal
 
 from pyro_bvae import BetaVAE, datasets, fit
@@ -15,7 +15,7 @@ from pyro_bvae.datasets import Dataset, log_likelihood
 from pyro_bvae.generation import sample
 from pyro_bvae.terms import mean_terms
 
-PUBLISHED = Path(__file__).parents[2] / "shared" / "data" / "gaussian10.txt"
+PUBLISHED = REAL_DATA / "gaussian10.txt"
 
 
 @pytest.mark.parametrize(("dim", "rank"), [(10, 2), (4, 4), (3, 1)])
