@@ -71,16 +71,16 @@ RECIPES: dict[str, Recipe] = {
     ),
     "fashion": Recipe(
         source="the lab's bonus: the same on another data set, FashionMNIST",
-        shows="kind of garment, length of the sleeves, brightness",
-        fails="fine texture is lost at β 6",
+        shows="expected, not run in full here: kind of garment, length of the sleeves, brightness",
+        fails="expected: fine texture is lost at β 6",
         takes="2 minutes",
         settings=_settings(dataset="fashion-mnist", epochs=100, **LAB),
     ),
     "paper-dsprites": Recipe(
         source="Higgins et al. 2017, https://openreview.net/forum?id=Sy2fzU9gl, 2D shapes",
-        shows="position x, position y, scale and rotation in latents of their own",
+        shows="by the paper, not run in full here: position x and y, scale and rotation in latents of their own",
         fails="the paper gives no number of steps: 300,000 of 64 images are our choice; Adagrad slows down as it goes",
-        takes="15 hours; minutes on a GPU",
+        takes="an estimate: 15 hours; never timed on a GPU",
         settings=_settings(
             dataset="dsprites", steps=300_000,
             network="mlp", hidden=[1200, 1200], decoder_hidden=[1200, 1200, 1200], decoder_activation="tanh",
@@ -93,7 +93,7 @@ RECIPES: dict[str, Recipe] = {
         source="the later standard: Burgess et al. 2018, https://arxiv.org/abs/1804.03599, and Locatello et al. 2019",
         shows="position x, position y and scale in latents of their own, early; rotation and shape later, if at all",
         fails="at β 4 shape and rotation often stay unencoded or share latents; seeds matter as much as β",
-        takes="3 hours; --steps 50000 --lr 5e-4 in half an hour shows position and scale, with some seeds",
+        takes="an estimate: 3 hours; --steps 50000 --lr 5e-4 in half an hour shows position and scale, with some seeds",
         settings=_settings(
             dataset="dsprites", steps=300_000, network="conv", hidden=[256, 256], decoder_hidden=[256],
             decoder_activation="relu", latent_dim=10, likelihood="bernoulli", scale=None, mean_link=None, beta=4.0,
@@ -103,9 +103,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "report-chairs": Recipe(
         source="the course report on 3D Chairs: convolutions, squared error of a sigmoid, β 4, 7 latents",
-        shows="azimuth, size and style of the leg in latents of their own",
+        shows="expected, not run in full here: azimuth, size and style of the leg in latents of their own",
         fails="a plain sum of squared errors is a Gaussian of variance ½, so that scale is 0.7071; blurred backs",
-        takes="6 hours and a download of several GB; minutes on a GPU",
+        takes="an estimate: 6 hours, and a download of several GB; never timed on a GPU",
         settings=_settings(
             dataset="chairs", image_size=64, grey=False, crop=[128, 128, 558, 558], steps=500_000, figures_every=25_000,
             network="conv", hidden=[256, 256], decoder_hidden=[256], decoder_activation="relu", latent_dim=7,
@@ -116,10 +116,10 @@ RECIPES: dict[str, Recipe] = {
     ),
     "report-celeba": Recipe(
         source="the course report on CelebA: as on chairs, with β 250 and 32 latents",
-        shows="at β 4 to 5: azimuth, skin, hair and background in latents of their own",
+        shows="expected at β 4 to 5, not run in full here: azimuth, skin, hair, background in latents of their own",
         fails="β 250 fails, as the report found: with a variance of ½ the code collapses. β 4 to 5 works: "
         "pyro-bvae compare --recipe report-celeba --beta 5 --beta 250",
-        takes="6 hours and a download; minutes on a GPU",
+        takes="an estimate: 6 hours, and a download; never timed on a GPU",
         settings=_settings(
             dataset="celeba", image_size=64, grey=False, crop=[148], steps=500_000, figures_every=25_000,
             network="conv", hidden=[256, 256], decoder_hidden=[256], decoder_activation="relu", latent_dim=32,
