@@ -16,8 +16,9 @@ import pyro_bvae
 from pyro_bvae import names
 from pyro_bvae.names import DATA, DATA_OPTIONS, FIGURES, SETTINGS, TRAINING
 from pyro_bvae.recipes import RECIPES
+from pyro_bvae.specification import as_file_name
 
-from .options import DatasetName, Keep, Name, Numbers, Rate, device_option, echo_json, json_option
+from .options import DatasetName, Keep, Name, Numbers, Objective, Rate, device_option, echo_json, json_option
 from .progress import LoadingBar, announcement
 from .spelling import spelled
 
@@ -60,6 +61,17 @@ BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), "likelihood")
 @click.option("--beta", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Weight of the KL term.")
 @click.option("--beta-norm", type=click.FloatRange(min=0), help="Set β as β·K/M: K latents, M values an image.")
 @click.option("--match", "match_rate", type=Rate(), metavar="rate=NATS", help="Move β until the rate is this one.")
+@click.option(
+    "--objective",
+    type=Objective(),
+    default="beta",
+    show_default=True,
+    metavar="NAME[:COEFFICIENT=VALUE,...]",
+    help=f"What is minimised: {', '.join(names.OBJECTIVES)}; like tc:beta=6 or capacity:capacity=linear:25:20000.",
+)
+@click.option(
+    "--beta-schedule", metavar="KIND:STEPS[:START]", help="How β comes to --beta: linear, cosine or cyclic by step."
+)
 @click.option("--optimizer", type=Name("optimizer", names.OPTIMIZERS), default="rmsprop", show_default=True)
 @click.option("--lr", type=POSITIVE, default=1e-3, show_default=True, help="Learning rate.")
 @click.option("--lr-warmup", type=click.IntRange(min=0), default=0, metavar="STEPS", help="Steps of a linear warm-up.")
@@ -107,11 +119,12 @@ def command(ctx: click.Context, /, **_: Any) -> None:
         pyro-bvae fit --beta 6 --dataset mnist --data-root data
         pyro-bvae fit --beta 4 --dataset folder:photos --image-size 64 --network conv
         pyro-bvae fit --recipe conv-dsprites --steps 50000 --lr 5e-4
+        pyro-bvae fit --objective tc:beta=6 --dataset mnist --epochs 20
         pyro-bvae fit --resume --out runs/digits-beta6-seed0 --epochs 200
     """
     options = _settle(ctx)
     data, vae = _build(ctx, options)
-    out = options["out"] or Path("runs") / f"{_slug(data)}-beta{float(vae.beta):g}-seed{options['seed']}"
+    out = options["out"] or Path("runs") / f"{_slug(data)}-{_what(vae, options)}-seed{options['seed']}"
     _announce(data, vae, options, out)
     from pyro_bvae.callbacks import Progress, figures_of
     from pyro_bvae.interrupts import Interrupted
@@ -234,10 +247,13 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
     cut = f" (cut from {options['batch_size']}, there are no more)" if batch < options["batch_size"] else ""
     widths = "-".join(map(str, (prod(data.shape), *vae.settings["hidden"], vae.latent_dim)))
     held = "" if settings.match_rate is None else f" moving to a rate of {settings.match_rate:g} nats"
+    held = f" by {settings.beta_schedule}" if settings.beta_schedule else held
+    weight = f"β {float(vae.beta):g}{held} (β_norm = βK/M = {vae.beta_norm:.3g})"
+    if settings.objective not in (None, "beta"):
+        weight = f"objective {settings.objective}"
     for line in (
         f"data    {data.name}: {size:,} training and {len(data.held_out):,} held-out {kind} of {shape} ({data.source})",
-        f"model   β {float(vae.beta):g}{held} (β_norm = βK/M = {vae.beta_norm:.3g}), "
-        f"{options['likelihood']} likelihood, {options['network']} {widths}",
+        f"model   {weight}, {options['likelihood']} likelihood, {options['network']} {widths}",
         f"fit     {options['optimizer']} at {options['lr']:g}, {length} of {batch} {kind}{cut}, "
         f"seed {options['seed']}, on {device.type}, data {where}",
         f"run     {out}",
@@ -262,6 +278,11 @@ def _report(run: Run, out: Path, as_json: bool) -> None:
     if active == 0:
         click.echo("no latent is active, the decoder ignores the code: try a lower --beta, or train for longer")
     click.echo(f"look at {out / 'figures' / 'traversal.png'}, or sweep on: pyro-bvae traverse {shlex.quote(str(out))}")
+
+
+def _what(vae: BetaVAE, options: Mapping[str, Any]) -> str:
+    """What a run's folder is named by."""
+    return f"beta{float(vae.beta):g}" if options["objective"] == "beta" else as_file_name(options["objective"])
 
 
 def _slug(data: Dataset) -> str:

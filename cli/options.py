@@ -12,6 +12,7 @@ import click
 
 import pyro_bvae
 from pyro_bvae import names
+from pyro_bvae.specification import specified
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
@@ -21,6 +22,7 @@ __all__ = [
     "Keep",
     "Name",
     "Numbers",
+    "Objective",
     "Rate",
     "at_option",
     "device_option",
@@ -86,6 +88,24 @@ class Numbers(click.ParamType[tuple[int, ...]]):
             return () if value == "none" else tuple(int(part) for part in value.split(","))
         except ValueError:
             self.fail(f"{value!r} is not a list of whole numbers like 400 or 1200,1200 (or none)", param, ctx)
+
+
+class Objective(click.ParamType[str]):
+    """An objective with its coefficients, or a schedule of β."""
+
+    name = "objective"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Make sure that it can be read."""
+        try:
+            specified(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
+        """The names that begin so."""
+        return [click.shell_completion.CompletionItem(name) for name in names.OBJECTIVES if name.startswith(incomplete)]
 
 
 class Keep(click.ParamType["int | str"]):

@@ -69,7 +69,7 @@ class CapturedStep:
         self,
         step: CompiledStep,
         data: Callable[..., tuple[Tensor, ...]],
-        after: Callable[[Tensor, Any, int], None],
+        after: Callable[[Tensor, tuple[Tensor, ...], int], None],
         kept: Sequence[Tensor],
     ) -> None:
         self.step, self.data, self.after, self.kept = step, data, after, kept
@@ -101,7 +101,7 @@ class CapturedStep:
             data = self.data(*inputs)
             with torch.no_grad():
                 loss, *report = graph(*gradient_step.inputs(data))
-                self.after(loss, report[0] if report else None, len(data[0]))
+                self.after(loss, tuple(report), len(data[0]))
 
         changed = [*gradient_step.inputs(()), *self.kept]
         return capture(body, changed, gradient_step.device), inputs

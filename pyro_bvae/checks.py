@@ -14,7 +14,7 @@ from torch import Tensor
 from .datasets import Dataset
 from .likelihoods import LIKELIHOODS
 from .model import BetaVAE
-from .objectives import Regularised
+from .objectives import Beta, Regularised
 from .terms import at_rest
 
 __all__ = ["check_data", "check_programs"]
@@ -53,13 +53,14 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor) -> None:
         x: Data ``(B, *shape)`` on the model's device.
 
     Raises:
-        ValueError: The objective has a state of its own to train; the prior lies on another device;
+        ValueError: The objective ignores a β that is not 1; the prior lies on another device;
             β weighs the latent in one program only; there is a latent site
             besides "z"; or the loss depends on a parameter that is not the model's.
     """
-    if isinstance(elbo, Regularised) and type(elbo).learn is not Regularised.learn:
+    if isinstance(elbo, Regularised) and not isinstance(elbo, Beta) and vae.beta_value != 1:
         raise ValueError(
-            f"{type(elbo).__name__} learns beside the model, for which fit has no place yet: train with pyro.infer.SVI"
+            f"the objective {type(elbo).__name__} ignores the β of the programs, here {vae.beta_value:g}: leave it at "
+            "1, and set the objective's own coefficients"
         )
     model, guide = poutine.trace(vae.model), poutine.trace(vae.guide)
     with at_rest(vae, seed=0), validation_enabled(), torch.enable_grad():

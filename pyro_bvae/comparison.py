@@ -28,6 +28,7 @@ from .probes import probe_accuracy
 from .run_folder import RunFolder
 from .runs import Run, load_run
 from .scoring import COLUMNS, score, score_columns
+from .specification import as_file_name
 
 __all__ = ["Choice", "choices", "measured", "measured_anew", "plain", "run_all"]
 
@@ -58,7 +59,7 @@ def choices(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Path) 
         settings = dict(zip(grid, values, strict=True))
         label = ", ".join(_said(name, settings[name]) for name in varied) or str(settings["likelihood"])
         for seed in seeds:
-            folder = out / f"{label.replace(', ', '-').replace(' ', '')}-seed{seed}"
+            folder = out / f"{as_file_name(label.replace(', ', '-').replace(' ', ''))}-seed{seed}"
             found.append(Choice(label, settings | {"seed": seed}, folder))
     return found
 
@@ -173,7 +174,7 @@ def _scores(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
 
 
 def _said(name: str, value: Any) -> str:
-    if name in ("likelihood", "network", "optimizer"):
+    if name in ("likelihood", "network", "optimizer", "objective"):
         return str(value)
     if isinstance(value, list | tuple):
         value = "x".join(map(str, value)) or "none"

@@ -88,7 +88,7 @@ class CompiledStep:
         module: Holds all parameters that the programs use. Its buffers are read at each step: what a schedule moves is
             a buffer, or an argument.
         optimizer: `torch.optim`'s RMSprop, Adam, Adagrad or SGD on them; its learning rate is read at each step.
-        report: Maps loss and the traces of model and guide to a tensor that is returned beside the loss.
+        report: Maps loss and the traces of model and guide to tensors that are returned beside the loss.
         precision: "fp32", or "bf16" for matrix products of bfloat16 operands.
         compiler: Maps graph and example inputs to a callable; None runs the recorded graph.
 
@@ -123,24 +123,23 @@ class CompiledStep:
         self._can_record = True
         self._graphs: dict[Any, Callable[..., Any]] = {}
 
-    def __call__(self, *data: Tensor) -> tuple[Tensor, Any]:
+    def __call__(self, *data: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Take one step.
 
         Args:
             data: The arguments of model and guide.
 
         Returns:
-            The loss, a scalar, and the report; None where none was asked for.
+            The loss, a scalar, and the report; empty where none was asked for.
         """
         graph = self.graph_for(data)
         if graph is None:
             with pyro.get_param_store().scope():
-                loss, *report = self.step.take(data)
-        else:
-            self.step.count()
-            with torch.no_grad():
-                loss, *report = graph(*self.step.inputs(data))
-        return loss, report[0] if report else None
+                return self.step.take(data)
+        self.step.count()
+        with torch.no_grad():
+            loss, *report = graph(*self.step.inputs(data))
+        return loss, tuple(report)
 
     def graph_for(self, data: Sequence[Tensor]) -> Callable[..., Any] | None:
         """What takes a step on data of such shapes, made on first sight; None where Pyro itself has to.

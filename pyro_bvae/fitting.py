@@ -17,11 +17,13 @@ from .compiled import inductor
 from .datasets import Dataset
 from .interrupts import Interrupted, deferred_interrupt
 from .model import BetaVAE
+from .objectives import build_objective
 from .payoff import decide, expected_seconds, note_seconds
 from .randomness import own_generator
 from .run_folder import RunFolder
 from .runs import Run
 from .settings import COMPILATION, LENGTH, TrainingSettings, check_same, config_of
+from .specification import specified
 from .training import Training, resolve_device
 
 __all__ = ["Callback", "fit"]
@@ -57,6 +59,8 @@ def fit(
     lr_warmup: int = 0,
     batch_size: int = 128,
     match_rate: float | None = None,
+    objective: str = "beta",
+    beta_schedule: str | None = None,
     seed: int = 0,
     device: str = "auto",
     compile: bool | None = None,  # noqa: A002
@@ -83,6 +87,10 @@ def fit(
         lr_warmup: Steps over which the learning rate rises in a line from 0.
         batch_size: Images a step; cut to the training set where that is smaller.
         match_rate: A rate in nats an image, to be held by moving β from where it is; by default β stays.
+        objective: What is minimised, a key of `OBJECTIVES` with coefficients as `specification` reads them, like
+            "tc:beta=6". All but "beta" ignore the programs' β, which is then to be 1.
+        beta_schedule: How the programs' β comes to where it is now, like "linear:5000" or "cyclic:2000"; see
+            `specification.scheduled`. By default it is there from the start.
         seed: Seed of the batches and the draws of z. The global generators are left as they were.
         device: "auto" (CUDA where there is one, otherwise the CPU), "cpu", "cuda" or "mps".
         compile: Whether a step is compiled to one graph, see `CompiledStep`; by default where that pays for itself. The
@@ -91,7 +99,8 @@ def fit(
         eval_every: Steps between two lines of the history, each with a held-out score; by default an epoch.
         checkpoint_every: Steps between two checkpoints; by default an epoch.
         keep: How many numbered checkpoints stay beside the latest, or "all".
-        elbo: What is minimised, any Pyro ELBO with ``differentiable_loss``; `TraceMeanField_ELBO` by default.
+        elbo: In place of ``objective``, any Pyro ELBO with ``differentiable_loss``. Like the model it is moved to the
+            device and, where it learns or is scheduled, changed in place.
         out: The run folder; None keeps the run in memory.
         resume: Go on with the run in ``out``, to a new total of epochs or steps if that is larger.
         overwrite: Replace the run in ``out``.
@@ -102,8 +111,8 @@ def fit(
         The run, with the model on the training device.
 
     Raises:
-        ValueError: A setting is out of range, the data do not fit the model or likelihood, a resumed run has other
-            settings, or the programs use ``pyro.param``.
+        ValueError: A setting is out of range or does not go with another, the data do not fit the model or likelihood,
+            a resumed run has other settings, or the programs use ``pyro.param``.
         FloatingPointError: The loss became NaN or infinite; the last checkpoint stays.
         Interrupted: Ctrl-C, after the step was finished and saved.
         OSError: The run folder cannot be written, or holds a run already.
@@ -123,17 +132,21 @@ def fit(
         match_rate,
         compile,
         precision,
+        objective if elbo is None else None,
+        beta_schedule,
     )
+    if elbo is not None and objective != "beta":
+        raise ValueError(f"give an objective or an elbo, not both: got {objective!r} and {elbo}")
     if out is None and (resume or overwrite):
         raise ValueError("resume and overwrite want a run folder: give out")
     check_data(vae, dataset)
     where = resolve_device(device)
-    objective = elbo or TraceMeanField_ELBO()
-    config = config_of(vae, dataset, settings, objective, where) | dict(notes or {})
     folder = None if out is None else RunFolder(out)
     with own_generator(settings.seed, where), pyro.get_param_store().scope():
-        training = Training(vae.to(where), dataset, settings, objective)
-        check_programs(vae, objective, training.minibatches.batch(0))
+        elbo = elbo or _elbo_of(settings, len(dataset.train), vae.latent_dim)
+        config = config_of(vae, dataset, settings, elbo, where) | dict(notes or {})
+        training = Training(vae.to(where), dataset, settings, elbo)
+        check_programs(vae, elbo, training.minibatches.batch(0))
         run = Run(vae, config, [], 0, folder.path if folder else None, dataset)
         if folder is not None and resume:
             _go_on(folder, run, training)
@@ -152,6 +165,14 @@ def fit(
     for callback in callbacks:
         callback.on_end(run)
     return run
+
+
+def _elbo_of(settings: TrainingSettings, size: int, latent_dim: int) -> ELBO:
+    """What the settings ask for; the β-VAE's own objective is Pyro's."""
+    assert settings.objective is not None
+    if settings.objective == "beta":
+        return TraceMeanField_ELBO()
+    return build_objective(specified(settings.objective), size=size, latent_dim=latent_dim)
 
 
 def _run_to_end(

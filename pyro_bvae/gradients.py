@@ -23,7 +23,7 @@ from .updates import prepare_state, update_of
 
 __all__ = ["GradientStep", "Objective", "Report"]
 
-Report = Callable[[Tensor, poutine.Trace, poutine.Trace], Tensor]
+Report = Callable[[Tensor, poutine.Trace, poutine.Trace], tuple[Tensor, ...]]
 
 
 class Objective(Protocol):
@@ -42,7 +42,7 @@ class GradientStep:
         elbo: What is minimised.
         module: Holds all parameters and buffers that the programs use.
         optimizer: One of `updates` on its parameters.
-        report: Maps loss and the traces of model and guide to a tensor.
+        report: Maps loss and the traces of model and guide to tensors.
 
     Attributes:
         homes: Where what is read at each step is kept, all parameters and buffers that are not trained: a dictionary
@@ -82,7 +82,7 @@ class GradientStep:
         self.homes = [_home(self.programs, name) for name in self._fixed]
         prepare_state(self.optimizer, self._weights)
 
-    def evaluate(self, data: Sequence[Tensor]) -> tuple[dict[str, Tensor | None], Tensor | None]:
+    def evaluate(self, data: Sequence[Tensor]) -> tuple[dict[str, Tensor | None], tuple[Tensor, ...]]:
         """The gradients of the optimiser's parameters, and the report; nothing is changed.
 
         Raises:
@@ -115,7 +115,7 @@ class GradientStep:
         return [tensor.detach() for tensor in (*self._weights, *slots, *fixed)] + [self._lr, self._count, *data]
 
     def function(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """The step as a function of tensors, which gives the loss and, if there is one, the report."""
+        """The step as a function of tensors, which gives the loss and the report."""
         weights, slots, fixed, lr, count, data = self._split(inputs)
         leaves = [weight.detach().requires_grad_() for weight in weights]
         names = dict(zip((*self._trained, *self._fixed), (*leaves, *fixed), strict=True))
@@ -128,16 +128,16 @@ class GradientStep:
                 new = self.update.rule(weight, gradient, kept, lr, count, options)
                 for old, value in zip((weight, *kept), (new[0], *new[1]), strict=True):
                     old.copy_(torch.where(is_finite, value, old))
-        return (loss.detach(),) if report is None else (loss.detach(), report.detach())
+        return loss.detach(), *(tensor.detach() for tensor in report)
 
-    def take(self, data: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def take(self, data: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The same step as Pyro and the optimiser take it, with the current parameter store."""
         self.optimizer.zero_grad()
         loss, report = self.programs(*data)
         loss.backward()
         if isfinite(loss.item()):
             self.optimizer.step()
-        return (loss.detach(),) if report is None else (loss.detach(), report.detach())
+        return loss.detach(), tuple(tensor.detach() for tensor in report)
 
     def _places(self) -> dict[str, Tensor]:
         return {**dict(self.programs.named_parameters()), **dict(self.programs.named_buffers())}
@@ -159,11 +159,11 @@ class _Programs(nn.Module):
         self.programs = (model, guide)  # in a tuple, so that programs that are modules are not counted twice
         self.elbo, self.report = elbo, report
 
-    def forward(self, *data: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, *data: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Loss and report of a batch."""
         model, guide = self.programs
         if self.report is None:
-            return self.elbo.differentiable_loss(model, guide, *data), None
+            return self.elbo.differentiable_loss(model, guide, *data), ()
         model, guide = poutine.trace(model), poutine.trace(guide)
         loss = self.elbo.differentiable_loss(model, guide, *data)
         with torch.no_grad():

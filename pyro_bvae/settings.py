@@ -17,6 +17,8 @@ from .datasets import Dataset
 from .model import BetaVAE
 from .names import DATA_OPTIONS, FIGURES, OPTIMIZERS, PRECISIONS, check
 from .run_folder import FORMAT
+from .schedules import Schedule
+from .specification import scheduled, specified
 
 __all__ = ["SettingsError", "TrainingSettings", "check_same", "config_of"]
 
@@ -52,6 +54,8 @@ class TrainingSettings:
     match_rate: float | None = None
     compile: bool | None = None
     precision: str = "fp32"
+    objective: str | None = "beta"
+    beta_schedule: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("lr_warmup", "batch_size", "epochs", "steps", "seed", "eval_every", "checkpoint_every"):
@@ -72,10 +76,21 @@ class TrainingSettings:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.keep != "all" and (isinstance(self.keep, str) or self.keep < 0):
             raise ValueError(f"keep is a number of checkpoints or 'all', got {self.keep!r}")
+        if self.objective is not None:
+            object.__setattr__(self, "objective", specified(self.objective).text)
+        if self.beta_schedule is not None:
+            scheduled(self.beta_schedule, value=1.0)
+        if self.match_rate is not None and (self.objective != "beta" or self.beta_schedule is not None):
+            raise ValueError("match_rate moves the β of the objective beta: leave objective and beta_schedule out")
         if self.epochs is not None and self.steps is not None:
             raise ValueError("give epochs or steps, not both")
         if self.epochs is None and self.steps is None:
             object.__setattr__(self, "epochs", 100)
+
+    def schedules(self, beta: float) -> tuple[Schedule | None, Mapping[str, Schedule]]:
+        """That of the programs' β, which ends at ``beta``, and those of the objective's coefficients."""
+        of_beta = None if self.beta_schedule is None else scheduled(self.beta_schedule, beta)
+        return of_beta, {} if self.objective is None else specified(self.objective).schedules
 
     def batch(self, size: int) -> int:
         """Images a step, for a training set of ``size``."""
@@ -119,12 +134,17 @@ def config_of(
         "custom": vae.custom,
         "beta": vae.beta_value,
         "beta_norm": vae.beta_norm,
-        "elbo": f"{type(elbo).__name__}(num_particles={elbo.num_particles})",
+        "elbo": _said(elbo),
         **asdict(settings),
         "ran_on": str(device),
         "command": None,
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
     }
+
+
+def _said(elbo: ELBO) -> str:
+    settings = getattr(elbo, "coefficients", {}) | {"num_particles": elbo.num_particles}
+    return f"{type(elbo).__name__}({', '.join(f'{name}={value}' for name, value in settings.items())})"
 
 
 def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:

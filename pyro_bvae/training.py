@@ -13,11 +13,13 @@ is in the checkpoint, so that a resumed run equals an uninterrupted one. Held-ou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from time import perf_counter
 from typing import Any
 
 import torch
+from pyro import poutine
 from pyro.infer import ELBO
 from torch import Tensor
 
@@ -26,7 +28,7 @@ from .compiled import CompiledStep, Compiler
 from .datasets import Dataset, pixels
 from .minibatches import Minibatches
 from .model import BetaVAE
-from .objectives import PerImage, RateController
+from .objectives import PerImage, RateController, Regularised, read
 from .randomness import generator_state, set_generator_state
 from .run_folder import FORMAT
 from .schedules import LinearWarmup
@@ -56,7 +58,7 @@ class Training:
 
     def __init__(self, vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO) -> None:
         self.vae = vae
-        self.elbo = elbo
+        self.objective = elbo.to(vae.beta.device) if isinstance(elbo, Regularised) else None
         self.device = vae.beta.device
         self.minibatches = Minibatches(dataset, settings.batch_size, settings.seed, self.device)
         self.held_out = dataset.images[dataset.held_out].to(self.device)
@@ -64,6 +66,7 @@ class Training:
         self.total = settings.total(self.minibatches.size)
         self.eval_every = settings.eval_every or self.steps_per_epoch
         self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
+        self.beta_schedule, self.schedules = settings.schedules(vae.beta_value)
         self.lr = LinearWarmup(settings.lr, settings.lr_warmup)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
         self.compiled = CompiledStep(
@@ -72,7 +75,7 @@ class Training:
             PerImage(elbo),
             vae,
             self.optimizer,
-            report=row_of_traces,
+            report=self._report,
             precision=settings.precision,
             compiler=None,
         )
@@ -92,8 +95,7 @@ class Training:
                 `capture` it is the next to look at the results that raises it.
         """
         start = perf_counter()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr(self.step + 1)
+        self._move()
         if self.captured is None:
             self._take()
         else:
@@ -103,9 +105,18 @@ class Training:
             self._count += len(given)
         self.seconds += perf_counter() - start
 
+    def _move(self) -> None:
+        """Bring what moves with the step to where it is for the next one."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr(self.step + 1)
+        if self.beta_schedule is not None:
+            self.vae.beta = self.beta_schedule(self.step)
+        if self.objective is not None and self.schedules:
+            self.objective.set(**{name: schedule(self.step) for name, schedule in self.schedules.items()})
+
     def _take(self) -> None:
         x = self.vae.prepare(self.minibatches.batch(self.step))
-        loss, row = self.compiled(x) if self.is_compiled else self.eager.take((x,))
+        loss, (row, *lesson) = self.compiled(x) if self.is_compiled else self.eager.take((x,))
         if not isfinite(loss.item()):
             raise FloatingPointError(_what_is_not_finite(self.step + 1, *(row[:3] / len(x)).tolist()))
         self.step += 1
@@ -113,6 +124,16 @@ class Training:
         self._count += len(x)
         if self.controller is not None:
             self.vae.beta = self.controller(self.vae.beta_value, row[2].item() / len(x))
+        self._learn(lesson)
+
+    def _report(self, loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> tuple[Tensor, ...]:
+        """The row of a step, and what the objective wants of it."""
+        row = row_of_traces(loss, model, guide)
+        return (row,) if self.objective is None else (row, *self.objective.lesson(read(model, guide)))
+
+    def _learn(self, lesson: Sequence[Tensor]) -> None:
+        if self.objective is not None and lesson:
+            self.objective.learn(*lesson)
 
     def compile(self, compiler: Compiler | None) -> None:
         """Take all further steps as one graph each.
@@ -126,10 +147,10 @@ class Training:
         """Replay all further steps as CUDA graphs, if they can be recorded; on the CPU the same loop calls them."""
         with undisturbed(self.device):
             (x,) = self._data(self._given())
-        if self.compiled.graph_for((x,)) is None:
+        can_be = self.objective is None or self.objective.can_be_captured
+        if not can_be or self.compiled.graph_for((x,)) is None:
             return
-        _, row = self.eager.evaluate((x,))
-        assert row is not None
+        _, (row, *_) = self.eager.evaluate((x,))
         self.tally = Tally(self._sums if self._count else torch.zeros_like(row), self.step)
         self._sums = self.tally.sums
         self.captured = CapturedStep(self.compiled, self._data, self._note, self.tally.tensors)
@@ -142,10 +163,12 @@ class Training:
         x = pixels(self.minibatches.images.index_select(0, given)) if self.minibatches.resident else given
         return (self.vae.prepare(x),)
 
-    def _note(self, loss: Tensor, row: Tensor, size: int) -> None:
+    def _note(self, loss: Tensor, report: tuple[Tensor, ...], size: int) -> None:
+        row, *lesson = report
         self.tally.add(loss, row, size)
         if self.controller is not None:
             self.vae.beta.copy_(self.controller.on_device(self.vae.beta, row[2] / size))
+        self._learn(lesson)
 
     def settle(self) -> None:
         """Wait for the device, and look at what the steps since the last look gave.
@@ -196,6 +219,8 @@ class Training:
             "held_out_rate": held_out.rate,
             "held_out_kl_per_latent": held_out.kl_per_latent,
         }
+        if self.objective is not None and self.objective.coefficients:
+            record["coefficients"] = self.objective.coefficients
         if self.step % self.eval_every == 0:  # a last line off the grid leaves the interval open for a longer run
             self._start_interval()
         return record
@@ -224,6 +249,7 @@ class Training:
             "seconds": self.seconds,
             "beta": self.vae.beta_value,
             "model": self.vae.state_dict(),
+            "objective": {} if self.objective is None else self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rng": generator_state(self.device),
             "interval": {"sums": self._sums, "count": self._count, "since": self._since},
@@ -234,6 +260,8 @@ class Training:
         self.step, self.seconds = state["step"], state["seconds"]
         self.vae.beta = state["beta"]
         self.vae.load_state_dict(state["model"])
+        if self.objective is not None:
+            self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         set_generator_state(state["rng"], self.device)
         interval = state["interval"]

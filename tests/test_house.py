@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 # each module imports only from rows above its own
 ROWS = [
     ["names", "recipes", "schedules", "networks", "files", "interrupts", "randomness", "similarity", "updates"],
-    ["likelihoods", "datasets", "run_folder", "patches", "tracing"],
+    ["likelihoods", "datasets", "run_folder", "patches", "tracing", "specification"],
     ["model", "bins", "minibatches", "metrics", "gradients", "products"],
     ["terms", "building", "settings", "compiled", "payoff"],
     ["captured", "objectives"],

@@ -12,6 +12,11 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import Parameter, signature
+from typing import Any
+
+from ..specification import Specification
 from .beta import Beta
 from .capacity import Capacity
 from .controlled import Controlled, RateController
@@ -35,6 +40,7 @@ __all__ = [
     "Regularised",
     "Sites",
     "TotalCorrelation",
+    "build_objective",
     "read",
 ]
 
@@ -48,3 +54,35 @@ OBJECTIVES: dict[str, type[Regularised]] = {
     "info": Info,
     "controlled": Controlled,
 }
+
+
+def build_objective(wanted: Specification, *, size: int, latent_dim: int) -> Regularised:
+    """The objective that a specification describes, its coefficients at their first values.
+
+    Args:
+        wanted: What was read.
+        size: Number of training data, for the objectives that ask for it.
+        latent_dim: Number of latents, likewise.
+
+    Raises:
+        ValueError: A coefficient that the objective does not have or that is missing, or its value is of another kind.
+    """
+    kind: Callable[..., Regularised] = OBJECTIVES[wanted.name]
+    known = signature(kind, eval_str=True).parameters
+    facts = {name: value for name, value in {"size": size, "latent_dim": latent_dim}.items() if name in known}
+    given: dict[str, Any] = {**wanted.options, **{name: schedule(0) for name, schedule in wanted.schedules.items()}}
+    for name, value in given.items():
+        if name not in known or name in facts:
+            there = ", ".join(other for other in known if other not in facts)
+            raise ValueError(f"the objective {wanted.name} has no coefficient {name!r}; it has {there}")
+        if isinstance(value, str) != (known[name].annotation is str):
+            expected = "a word" if known[name].annotation is str else "a number"
+            raise ValueError(f"{name} of the objective {wanted.name} is {expected}, got {value!r}")
+        if known[name].annotation is int:
+            given[name] = int(value)
+    for name, parameter in known.items():
+        if parameter.default is Parameter.empty and name not in {*given, *facts}:
+            raise ValueError(f"the objective {wanted.name} wants {name}, like {wanted.name}:{name}=20")
+    found = kind(**facts, **given)
+    found.set(**{name: given[name] for name in wanted.schedules})  # what has a schedule must be a coefficient
+    return found

@@ -88,7 +88,11 @@ class Controlled(Regularised):
         """β R."""
         return self.beta * self.mean_rate(sites)
 
-    def learn(self, sites: Sites) -> None:
+    def lesson(self, sites: Sites) -> tuple[Tensor, ...]:
+        """The rate."""
+        return (sites.rate.mean(),)
+
+    def learn(self, *lesson: Tensor) -> None:
         """Move β by one step of the controller."""
-        rate = sites.rate.detach().mean()
-        self.beta.copy_(self.controller.on_device(self.beta.detach(), rate))
+        (rate,) = lesson
+        self.beta.copy_(self.controller.on_device(self.beta, rate))

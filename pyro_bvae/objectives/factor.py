@@ -38,6 +38,7 @@ class Factor(Regularised):
     """
 
     gamma: Tensor
+    can_be_captured = False
 
     def __init__(
         self,
@@ -63,9 +64,13 @@ class Factor(Regularised):
         odds = functional_call(self.discriminator, fixed, (first,))
         return self.mean_rate(sites) + self.gamma * odds.mean()
 
-    def learn(self, sites: Sites) -> None:
+    def lesson(self, sites: Sites) -> tuple[Tensor, ...]:
+        """The draws of z."""
+        return (sites.z,)
+
+    def learn(self, *lesson: Tensor) -> None:
         """Take one step of the discriminator: −½ E log σ(T(z)) − ½ E log(1 − σ(T(z permuted)))."""
-        joint, other = _halves(sites.z.detach())
+        joint, other = _halves(*lesson)
         with torch.enable_grad():
             true, false = self.discriminator(joint), self.discriminator(permuted(other))
             loss = (softplus(-true).mean() + softplus(false).mean()) / 2

@@ -51,7 +51,7 @@ class Sites:
 
 
 class Regularised(ELBO, nn.Module):
-    """A distortion and a regulariser: write `regulariser`, and `learn` if the objective has a state of its own.
+    """A distortion and a regulariser: write `regulariser`, and `lesson` and `learn` if it has a state of its own.
 
     It is a module: its coefficients are buffers, which a compiled step reads anew each time, and its ``state_dict``
     belongs into a checkpoint.
@@ -66,6 +66,7 @@ class Regularised(ELBO, nn.Module):
     """
 
     num_particles: int
+    can_be_captured = True  # whether `learn` can be part of a CUDA graph
 
     def __init__(self, coefficients: dict[str, float], *, free_bits: float = 0.0, num_particles: int = 1) -> None:
         nn.Module.__init__(self)
@@ -80,8 +81,17 @@ class Regularised(ELBO, nn.Module):
     def regulariser(self, sites: Sites) -> Tensor:
         """What is added to the distortion, in nats an image, a scalar."""
 
-    def learn(self, sites: Sites) -> None:
-        """Bring the objective's own state up to date, after a step's gradients; most have none."""
+    def lesson(self, sites: Sites) -> tuple[Tensor, ...]:  # noqa: ARG002
+        """What `learn` is to be given of a step; nothing where there is no state of one's own."""
+        return ()
+
+    def learn(self, *lesson: Tensor) -> None:
+        """Bring the objective's own state up to date, after a step's gradients."""
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """What the coefficients are now."""
+        return {name: value.item() for name, value in self.named_buffers(recurse=False)}
 
     def set(self, **coefficients: float) -> None:
         """Move coefficients in place, as a schedule does.
@@ -125,7 +135,7 @@ class Regularised(ELBO, nn.Module):
             loss.backward()
         warn_if_nan(loss, "loss")
         if loss.isfinite():
-            self.learn(sites)
+            self.learn(*(tensor.detach() for tensor in self.lesson(sites)))
         return loss.item()
 
     def _get_trace(self, model: Any, guide: Any, args: Any, kw: Any) -> tuple[poutine.Trace, poutine.Trace]:
