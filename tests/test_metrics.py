@@ -99,6 +99,14 @@ def test_order_and_sign_of_latents_do_not_matter(name: str) -> None:
     assert SCORES[name](changed, SMALL) == pytest.approx(SCORES[name](z, SMALL), abs=near)
 
 
+def test_the_papers_protocol_bears_another_scale_of_a_code() -> None:
+    factors = (SMALL - SMALL.mean(0)) / SMALL.std(0)
+    z = factors + np.random.default_rng(1).normal(size=factors.shape)  # with 1,000 steps: 0.72, 0.92 and 0.98
+    small, whole, large = (metrics.beta_vae_score(scale * z, SMALL, protocol="paper") for scale in (0.3, 1, 3))
+    assert small == pytest.approx(whole, abs=0.01)
+    assert large == pytest.approx(whole, abs=0.01)
+
+
 @pytest.mark.parametrize("name", SCORES)
 def test_a_constant_latent_is_defined(name: str) -> None:
     z = mixed(SMALL)

@@ -19,7 +19,7 @@ class Softmax:
     """
 
     def __init__(
-        self, classes: int, *, steps: int = 1_000, batch_size: int = 10, lr: float = 1e-2, seed: int = 0
+        self, classes: int, *, steps: int = 10_000, batch_size: int = 10, lr: float = 1e-2, seed: int = 0
     ) -> None:
         self.classes, self.steps, self.batch_size, self.lr, self.seed = classes, steps, batch_size, lr, seed
         self.weights = np.zeros((0, classes))
