@@ -45,8 +45,8 @@ def command(
     """Score how disentangled the codes of RUNS are, against the ground-truth factors of their data.
 
     Factors come with dsprites and chairs, and with any npz that holds an array of them. Runs whose settings differ in
-    the seed alone share a line; means are over runs and repeats. A csv and a json are written beside the runs, and
-    heat maps, responses and a traversal that names factors into their folders.
+    the seed, or in what changes rounding and pictures alone, share a table; means are over runs and repeats. A csv and
+    a json are written beside the runs, and heat maps, responses and a traversal that names factors into their folders.
 
     \b
     Examples:

@@ -24,6 +24,7 @@ __all__ = [
     "OBJECTIVES",
     "OPTIMIZERS",
     "PRECISIONS",
+    "REPEATS",
     "SCHEDULES",
     "SETTINGS",
     "TRAINING",
@@ -94,6 +95,8 @@ OPTIMIZATION = ("objective", "beta_schedule", "optimizer", "lr", "lr_warmup", "b
 FIGURES = ("figures_every", "traverse_base", "traverse_range", "traverse_columns", "traverse_count")
 TRAINING = ("epochs", "steps", *OPTIMIZATION, "seed", *COMPUTE, "eval_every", "checkpoint_every", "keep")
 SETTINGS = (*DATA, *MODEL, "beta", *TRAINING, *FIGURES)
+# what changes nothing that is fitted but by chance and rounding
+REPEATS = ("data_root", "seed", *COMPUTE, "eval_every", "checkpoint_every", "keep", *FIGURES)
 
 
 def check(kind: str, name: str, known: Iterable[str]) -> str:

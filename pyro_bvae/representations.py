@@ -11,7 +11,8 @@ Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, table 1
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +25,9 @@ from .datasets import Dataset, Progress, pixels
 from .metrics.arrays import as_protocols_go
 from .metrics.sampling import Encoder, factors_of
 from .model import BetaVAE
-from .names import BASELINES, SETTINGS, check
+from .names import BASELINES, REPEATS, SETTINGS, check
 from .runs import Run
+from .settings import TrainingSettings
 from .terms import mean_terms
 
 __all__ = ["DRAWN", "Representation", "baseline", "encoded", "labels_of", "of_run", "sharing"]
@@ -40,7 +42,7 @@ class Representation:
     """Codes under a name.
 
     Attributes:
-        label: What it is a repetition of: a baseline's name, or a run's settings; seeds share it.
+        label: What it is a repetition of: a baseline's name, or a run's settings; its repetitions share it.
         name: The run's folder, or the label.
         seed: The seed of its fit; None where nothing is drawn.
         codes: Of all data ``(N, K)``, or a function that makes them.
@@ -61,7 +63,7 @@ def of_run(run: Run, label: str, data: Dataset, progress: Progress | None = None
 
     Args:
         run: With its model on the device to be used.
-        label: What seeds of the same settings share.
+        label: What repetitions of the run share.
         data: The data to encode, all of them or a part of the run's own.
         progress: Told of the images encoded.
     """
@@ -104,12 +106,13 @@ def encoded(vae: BetaVAE, images: Tensor, name: str, progress: Progress | None =
 
 
 def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
-    """Each run with a label that it shares with those whose settings differ in the seed alone.
+    """Each run with a label that it shares with its repetitions: runs whose settings differ in `names.REPEATS` alone.
 
-    The label is the name of the first one's folder without its seed; where two would be the same, the whole path.
+    A setting that an older run does not have is the default. The label is the name of the first one's folder without
+    its seed; where two would be the same, the whole path.
     """
     firsts: dict[str, Run] = {}
-    keys = [str([run.config.get(name) for name in SETTINGS if name not in ("seed", "device")]) for run in runs]
+    keys = [str(_what_is_fitted(run)) for run in runs]
     for key, run in zip(keys, runs, strict=True):
         firsts.setdefault(key, run)
     short = {key: _short(run) for key, run in firsts.items()}
@@ -117,6 +120,11 @@ def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
     return [
         (run, str(firsts[key].path) if short[key] in twice else short[key]) for key, run in zip(keys, runs, strict=True)
     ]
+
+
+def _what_is_fitted(run: Run) -> list[Any]:
+    settings = asdict(TrainingSettings()) | run.model.settings | run.config
+    return [settings.get(name) for name in (*SETTINGS, "elbo", "custom") if name not in REPEATS]
 
 
 def _short(run: Run) -> str:

@@ -100,7 +100,7 @@ def score(
     """Score runs of one data set, and baselines for them.
 
     Args:
-        runs: Fitted to the same data, at least one; those whose settings differ in the seed alone share a label.
+        runs: Fitted to the same data, at least one; repetitions share a label, see `labels_of`.
         chosen: Names in `names.METRICS`; by default all that the data allow.
         repeats: How often everything is drawn anew.
         baselines: Names in `names.BASELINES`, each scored with the seeds of the runs where it draws anything.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -24,6 +25,10 @@ from pyro_bvae.terms import mean_terms
 
 CHEAP = ("mig", "modularity", "irs", "total-correlation", "active-units")
 ARRAYS = ("mig", "sap", "explicitness")
+OTHERS = {
+    "data_root": "/elsewhere", "device": "cuda", "compile": True, "precision": "bf16", "eval_every": 7,
+    "checkpoint_every": 7, "keep": "all", "figures_every": 7, "traverse_range": [-3.0, 3.0],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +100,16 @@ def test_seeds_share_a_label_and_other_settings_do_not(runs: list[Run]) -> None:
     kl = [mean_terms(run.model, run.dataset().images[run.dataset().held_out]).kl_per_latent for run in runs[:2]]
     expected = metrics.udr([one[order] for one in codes], kl)
     assert [rows[0]["udr"], rows[2]["udr"]] == pytest.approx(expected)
+
+
+def test_what_changes_rounding_or_pictures_alone_shares_a_label(runs: list[Run]) -> None:
+    run = runs[0]
+    old = replace(run, config={name: value for name, value in run.config.items() if name not in ("lr_warmup", *OTHERS)})
+    same = [replace(run, config=run.config | {name: value}) for name, value in OTHERS.items()]
+    assert {label for _, label in labels_of([run, old, *same])} == {"a"}
+    for name, value in {"lr": 0.1, "lr_warmup": 5, "elbo": "TotalCorrelation", "hidden": [30]}.items():
+        other = replace(run, config=run.config | {name: value}, path=Path("other"))
+        assert [label for _, label in labels_of([run, other])] == ["a", "other"]
 
 
 def test_baselines_are_scored_with_the_seeds_of_the_runs(runs: list[Run]) -> None:
