@@ -45,8 +45,9 @@ def command(
     """Score how disentangled the codes of RUNS are, against the ground-truth factors of their data.
 
     Factors come with dsprites and chairs, and with any npz that holds an array of them. Runs whose settings differ in
-    the seed, or in what changes rounding and pictures alone, share a table; means are over runs and repeats. A csv and
-    a json are written beside the runs, and heat maps, responses and a traversal that names factors into their folders.
+    the seed, or in what changes rounding and pictures alone, share a table; means are over runs and repeats, the
+    interval is Student's, and may leave the range of a score where runs are few. A csv and a json
+    are written beside the runs, and heat maps, responses and a traversal that names factors into their folders.
 
     \b
     Examples:
@@ -103,6 +104,8 @@ def _print(line: Mapping[str, Any], protocols: Mapping[str, Mapping[str, Any]]) 
             f"  {name:22} {score['mean']:9.4f} {_cell(score['repeats']):>10} {_cell(score['runs']):>9}  {interval:18}"
         )
         click.echo(f"{said} {_protocol(protocols.get(name))}".rstrip())
+    for kl in line["kl_per_latent"]:
+        click.echo(f"  {f'KL of z0 to z{len(kl) - 1}, nats':22} {''.join(f'{value:7.3f}' for value in kl)}")
 
 
 def _protocol(protocol: Mapping[str, Any] | None) -> str:

@@ -4,7 +4,8 @@
     NAME.csv    one row a representation and repeat
 
 A repeat is another draw of points, pairs and splits on the same codes; a run is another seed of the fit. The interval
-is Student's, of the mean over runs, at 95%: mean ± t · deviation/√runs.
+is Student's, of the mean over runs, at 95%: mean ± t · deviation/√runs. It knows nothing of the range of a score, and
+may leave it where runs are few: then it says that they are too few.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each score of each label over its runs and repeats, in the order of the rows.
 
     Returns:
-        A mapping a label: ``label``, ``runs``, ``repeats``, and ``scores``: for each column ``mean``; ``repeats``, the
-        standard deviation over repeats, mean over runs; ``runs``, the deviation of the runs' means; and ``interval``,
-        95% for the mean over runs. None where there are not two to compare, and for a score that is not defined.
+        A mapping a label: ``label``, ``runs``, ``repeats``; ``kl_per_latent``, a list a run (none for baselines), mean
+        over held-out data, nats; and ``scores``: for each column ``mean``; ``repeats``, the standard deviation over
+        repeats, mean over runs; ``runs``, the deviation of the runs' means; and ``interval``, 95% for the mean over
+        runs. None where there are not two to compare, and for a score that is not defined.
     """
     found = []
     for label in dict.fromkeys(row["label"] for row in rows):
@@ -55,7 +57,9 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         columns = [name for name in group[0] if name not in NOT_SCORES]
         runs = [[row for row in group if (row["run"], row["seed"]) == key] for key in _keys(group)]
         scores = {name: _spread([[row[name] for row in run] for run in runs]) for name in columns}
-        found.append({"label": label, "runs": len(runs), "repeats": len(runs[0]), "scores": scores})
+        kl = [run[0]["kl_per_latent"] for run in runs if run[0]["kl_per_latent"] is not None]
+        line = {"label": label, "runs": len(runs), "repeats": len(runs[0]), "kl_per_latent": kl, "scores": scores}
+        found.append(line)
     return found
 
 

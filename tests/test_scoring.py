@@ -193,6 +193,15 @@ def test_summaries_are_of_repeats_within_runs_and_of_runs() -> None:
     assert report.summarise(rows[:2])[0]["scores"]["mig"]["interval"] is None
 
 
+def test_the_kl_of_each_latent_is_summarised_a_run(runs: list[Run]) -> None:
+    rows = scoring.score(runs[:2], ["mig"], repeats=2, baselines=["pca"])
+    baseline_line, line = report.summarise(rows)
+    assert baseline_line["kl_per_latent"] == []
+    data = runs[0].dataset()
+    expected = [mean_terms(run.model, data.images[data.held_out]).kl_per_latent for run in runs[:2]]
+    assert line["kl_per_latent"] == expected
+
+
 def test_the_protocols_name_factors_pairs_and_points(runs: list[Run]) -> None:
     found = report.protocols(runs[0].dataset())
     assert found["beta-vae"]["factors"] == ["shape", "x", "y", "size"]  # the colour is constant
@@ -243,6 +252,7 @@ def test_score_prints_writes_and_draws(cli: Cli, runs: list[Run], here: Path) ->
     assert "a: 2 runs, 2 repeats each" in result.stdout
     assert "4 factors (shape, x, y, size), 64 pairs, 10,000 + 5,000 points, LogisticRegression()" in result.stdout
     assert "ground-truth: mig" in result.stderr
+    assert result.stdout.count("KL of z0 to z2, nats") == 2
     stored = json.loads(Path("s/scores.json").read_text())
     with open("s/scores.csv") as file:
         rows = list(csv.DictReader(file))
