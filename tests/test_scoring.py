@@ -216,7 +216,7 @@ def test_figures_show_the_numbers(runs: list[Run]) -> None:
     shown = np.asarray(drawn["importances"].axes[0].get_images()[0].get_array())
     codes = encode(runs[0].model, data.images).loc
     np.testing.assert_allclose(shown, metrics.dci(codes, data.factors).importances, atol=1e-6)
-    assert len(drawn["responses"].axes) == 3 * 5
+    assert len(drawn["responses"].axes) == 3 * 6  # a map over x and y, and lines of five factors
 
 
 def test_responses_are_means_of_codes_at_each_value() -> None:
@@ -225,6 +225,16 @@ def test_responses_are_means_of_codes_at_each_value() -> None:
     rows = [panel.get_lines()[0].get_ydata().tolist() for panel in figure.axes]
     assert rows == [[9.0, 9.0], [1.0, 7.0]]  # the second latent first: it has the higher KL
     assert figure.axes[0].get_ylabel() == "z1  2.00"
+
+
+def test_responses_to_a_position_are_maps_of_mean_codes() -> None:
+    factors = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [2, 0, 0]])  # y, x and a shape
+    figure = plots.responses(np.array([[1.0], [2.0], [-3.0], [5.0]]), factors, ["posY", "posX", "shape"])
+    shown = figure.axes[0].get_images()[0]
+    nan = np.nan  # where there are no data
+    np.testing.assert_array_equal(np.ma.filled(shown.get_array(), nan), [[1.5, -3], [nan, nan], [5, nan]])
+    assert shown.get_clim() == (-5, 5)
+    assert [panel.get_title() for panel in figure.axes] == ["posX, posY", "posY", "posX", "shape"]
 
 
 def test_a_traversal_names_the_factor_beside_its_latent(runs: list[Run]) -> None:

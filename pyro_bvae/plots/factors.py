@@ -46,7 +46,8 @@ def responses(
     """The mean code against each factor: one row a latent, one column a factor, a band of one standard deviation.
 
     A latent that follows one factor is a slope in that column and flat in all others; a wide band is all that the other
-    factors do to it.
+    factors do to it. Where two factors are a position, "posX" and "posY" say, or "x" and "y", a first column shows the
+    mean code over both, as both papers do.
 
     Args:
         codes: Posterior means ``(N, K)``.
@@ -54,28 +55,67 @@ def responses(
         names: The factors, F of them.
         kl: Mean KL of each latent in nats, to sort the rows by; inactive ones are grey.
 
-    Source: Burgess et al., Understanding disentangling in β-VAE, https://arxiv.org/abs/1804.03599, figure 4
+    Source: Higgins et al., β-VAE, https://openreview.net/forum?id=Sy2fzU9gl, figure 7; Burgess et al., Understanding
+    disentangling in β-VAE, https://arxiv.org/abs/1804.03599, figure 4
     """
     latents = range(codes.shape[1]) if kl is None else sorted(range(codes.shape[1]), key=lambda latent: -kl[latent])
-    size = (1.0 + 1.5 * len(names), 0.5 + 0.85 * len(latents))
-    figure = Figure(figsize=size, layout="constrained", dpi=120)
-    grid = figure.subplots(len(latents), len(names), squeeze=False, sharey=True, sharex="col")
-    for column, name in enumerate(names):
-        values, means, deviations = _moments(codes, factors[:, column])
-        for row, latent in enumerate(latents):
-            colour = FADED if _is_inactive(kl, latent) else "C0"
-            low, high = means[:, latent] - deviations[:, latent], means[:, latent] + deviations[:, latent]
-            panel = grid[row, column]
-            panel.fill_between(values, low, high, color=colour, alpha=0.25, linewidth=0)
-            panel.plot(values, means[:, latent], color=colour, marker="." if len(values) < 8 else "")
-            panel.tick_params(labelsize=6)
-            panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        grid[0, column].set_title(name, fontsize=8)
+    position = _position(names)
+    widths = [0.6] * (position is not None) + [1.0] * len(names)
+    figure = Figure(figsize=(1.0 + 1.5 * sum(widths), 0.5 + 0.85 * len(latents)), layout="constrained", dpi=120)
+    grid = figure.subplots(len(latents), len(widths), squeeze=False, sharex="col", width_ratios=widths)
     for row, latent in enumerate(latents):
-        said = f"z{latent}" if kl is None else f"z{latent}  {kl[latent]:.2f}"
-        grid[row, 0].set_ylabel(said, fontsize=7)
-    figure.supxlabel("value of the factor (mean code ± one deviation; KL in nats on the left)", fontsize=7)
+        grid[row, 0].set_ylabel(f"z{latent}" if kl is None else f"z{latent}  {kl[latent]:.2f}", fontsize=7)
+    said = "mean code ± one deviation; KL in nats on the left"
+    if position is not None:
+        most = _draw_maps(grid[:, 0], codes[:, latents], factors[:, position])
+        grid[0, 0].set_title(", ".join(names[factor] for factor in position), fontsize=8)
+        said += f"; maps from −{most:.1f}, blue, to {most:.1f}, red"
+    colours = [FADED if _is_inactive(kl, latent) else "C0" for latent in latents]
+    for panels, name, column in zip(grid.T[-len(names) :], names, factors.T, strict=True):
+        _draw_lines(panels, codes[:, latents], column, colours)
+        panels[0].set_title(name, fontsize=8)
+    _share_y(grid[:, -len(names) :])
+    figure.supxlabel(f"value of the factor ({said})", fontsize=7)
     return figure
+
+
+def _position(names: Sequence[str]) -> list[int] | None:
+    """The columns of the factors that are called x and y, or posX and posY."""
+    plain = [name.lower().removeprefix("pos").strip("_ ") for name in names]
+    return [plain.index("x"), plain.index("y")] if {"x", "y"} <= {*plain} else None
+
+
+def _draw_maps(panels: np.ndarray, codes: np.ndarray, position: np.ndarray) -> float:
+    """The mean code of each latent at each position, y down; returns the value of the strongest red."""
+    columns, rows = position.max(0) + 1
+    place = position[:, 1] * columns + position[:, 0]
+    counts = np.bincount(place, minlength=rows * columns)
+    sums = [np.bincount(place, weights=code, minlength=rows * columns) for code in codes.T]
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).reshape(-1, rows, columns)
+    most = float(np.nanmax(np.abs(means)))
+    for panel, mean in zip(panels, means, strict=True):
+        panel.imshow(mean, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
+        panel.tick_params(labelsize=6)
+    return most
+
+
+def _draw_lines(panels: np.ndarray, codes: np.ndarray, column: np.ndarray, colours: Sequence[str]) -> None:
+    """The mean code of each latent at each value of one factor, in a band of one deviation."""
+    values, means, deviations = _moments(codes, column)
+    for panel, colour, mean, deviation in zip(panels, colours, means.T, deviations.T, strict=True):
+        panel.fill_between(values, mean - deviation, mean + deviation, color=colour, alpha=0.25, linewidth=0)
+        panel.plot(values, mean, color=colour, marker="." if len(values) < 8 else "")
+        panel.tick_params(labelsize=6)
+        panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _share_y(panels: np.ndarray) -> None:
+    """Give panels one range, and numbers on the left alone."""
+    limits = [limit for panel in panels.flat for limit in panel.get_ylim()]
+    for panel in panels.flat:
+        panel.set_ylim(min(limits), max(limits))
+    for panel in panels[:, 1:].flat:
+        panel.tick_params(labelleft=False)
 
 
 def _is_inactive(kl: Sequence[float] | None, latent: int) -> bool:
