@@ -61,15 +61,16 @@ def command(
     opened = [open_run(path, device, None) for path in runs]
     data = opened[0].dataset(LoadingBar())
     counter = Counter()
+    stem = out or (runs[0] / "scores" if len(runs) == 1 else runs[0].parent / "scores")
     try:
         rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
+        files = report.save(stem, rows, data)
+        if figures and data.factors is not None:
+            for number, run in enumerate(representations.sharing(opened)):
+                counter(f"{run.path}: figures", number, len(opened))
+                files += _draw(run)
     finally:
         counter.close()
-    stem = out or (runs[0] / "scores" if len(runs) == 1 else runs[0].parent / "scores")
-    files = report.save(stem, rows, data)
-    if figures and data.factors is not None:
-        for run in representations.sharing(opened):
-            files += _draw(run)
     summary, protocols = report.summarise(rows), report.protocols(data)
     if as_json:
         echo_json({"summary": summary, "protocols": protocols, "scores": rows, "files": [str(file) for file in files]})
@@ -99,7 +100,7 @@ def _print(line: Mapping[str, Any], protocols: Mapping[str, Mapping[str, Any]]) 
         if score is None:
             click.echo(f"  {name:22} {'–':>9}")
             continue
-        interval = "" if score["interval"] is None else "[{:.4f}, {:.4f}]".format(*score["interval"])
+        interval = "–" if score["interval"] is None else "[{:.4f}, {:.4f}]".format(*score["interval"])
         said = (
             f"  {name:22} {score['mean']:9.4f} {_cell(score['repeats']):>10} {_cell(score['runs']):>9}  {interval:18}"
         )
@@ -117,7 +118,7 @@ def _protocol(protocol: Mapping[str, Any] | None) -> str:
 
 
 def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "–" if value is None else f"{value:.4f}"
 
 
 def _count(number: int, what: str) -> str:

@@ -145,7 +145,7 @@ def _in_blocks(
     for number, block in enumerate(images.split(AT_ONCE)):
         blocks.append(encoder(block))
         if progress is not None:
-            progress(f"{what}: encoding", min((number + 1) * AT_ONCE, len(images)), len(images))
+            progress(f"{what}: encoding {len(images):,}", min((number + 1) * AT_ONCE, len(images)), len(images))
     return np.concatenate(blocks)
 
 

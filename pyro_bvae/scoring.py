@@ -151,7 +151,7 @@ def score_representations(
                 row |= _scores(name, sample)
                 done += 1
                 if progress is not None:
-                    progress(f"{one.label}: {name}", done, total)
+                    progress(f"{one.name}: {name}", done, total)
             rows.append(row)
     if "udr" in chosen:
         _add_udr(rows, representations, data)

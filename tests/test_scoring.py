@@ -152,8 +152,8 @@ def test_only_a_part_is_encoded_where_only_a_part_is_drawn(monkeypatch: pytest.M
     monkeypatch.setattr(scoring, "POINTS", 20)
     steps: list[tuple[str, int, int]] = []
     scoring.score(runs[:1], ["mig"], repeats=2, progress=lambda *told: steps.append(told))
-    assert ("a: encoding", 40, 40) in [(what.replace(str(runs[0].path), "a"), *rest) for what, *rest in steps]
-    assert steps[-1] == ("a: mig", 2, 2)
+    assert (f"{runs[0].path}: encoding 40", 40, 40) in steps
+    assert steps[-1] == (f"{runs[0].path}: mig", 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +261,8 @@ def test_score_prints_writes_and_draws(cli: Cli, runs: list[Run], here: Path) ->
     assert result.exit_code == 0, result.stderr
     assert "a: 2 runs, 2 repeats each" in result.stdout
     assert "4 factors (shape, x, y, size), 64 pairs, 10,000 + 5,000 points, LogisticRegression()" in result.stdout
+    for what in ("encoding 80", "mig", "figures"):
+        assert f"{runs[1].path}: {what}\n" in result.stderr
     assert "ground-truth: mig" in result.stderr
     assert result.stdout.count("KL of z0 to z2, nats") == 2
     stored = json.loads(Path("s/scores.json").read_text())
