@@ -67,10 +67,10 @@ def of_run(run: Run, label: str, data: Dataset, progress: Progress | None = None
         data: The data to encode, all of them or a part of the run's own.
         progress: Told of the images encoded.
     """
-    own = run.dataset()
-    kl = mean_terms(run.model, own.images[own.held_out]).kl_per_latent
-    name = str(run.path or label)
-    return Representation(label, name, run.config["seed"], encoded(run.model, data.images, name, progress), kl, run)
+    own, name = run.dataset(), str(run.path or label)
+    codes = encoded(run.model, data.images, name, progress)
+    kl = mean_terms(run.model, own.images[own.held_out], batch_size=100).kl_per_latent
+    return Representation(label, name, run.config["seed"], codes, kl, run)
 
 
 def baseline(name: str, data: Dataset, run: Run, seed: int, progress: Progress | None = None) -> Representation:
@@ -142,10 +142,11 @@ def _in_blocks(
     encoder: Callable[[Tensor], np.ndarray], images: Tensor, what: str, progress: Progress | None
 ) -> np.ndarray:
     blocks: list[np.ndarray] = []
+    tell = progress or (lambda what, done, total: None)  # noqa: ARG005
     for number, block in enumerate(images.split(AT_ONCE)):
+        tell(f"{what}: encoding {len(images):,}", number * AT_ONCE, len(images))
         blocks.append(encoder(block))
-        if progress is not None:
-            progress(f"{what}: encoding {len(images):,}", min((number + 1) * AT_ONCE, len(images)), len(images))
+    tell(f"{what}: encoding {len(images):,}", len(images), len(images))
     return np.concatenate(blocks)
 
 

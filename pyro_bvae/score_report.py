@@ -110,7 +110,7 @@ def figures(run: Run) -> dict[str, Figure]:
     factors = as_classes(data.factors[index])  # type: ignore[index]  # they are there
     codes = encode(run.model, data.images[index]).loc.numpy()
     held_out = data.images[data.held_out]
-    kl = mean_terms(run.model, held_out).kl_per_latent
+    kl = mean_terms(run.model, held_out, batch_size=100).kl_per_latent
     shares = mutual_information(codes, factors) / np.maximum(entropies(factors), 1e-12)
     names = _names(data)
     drawn = {
