@@ -34,8 +34,9 @@ COLUMNS = {
     "active_units": "active",
     "coverage_90": "in 90%",
     "beta": "β",
+    "slope": "slope dD/dR",
 }
-DIGITS = {"bits_per_dim": 3, "mse": 4, "ssim": 3, "probe_accuracy": 3, "coverage_90": 3, "beta": 3}
+DIGITS = {"bits_per_dim": 3, "mse": 4, "ssim": 3, "probe_accuracy": 3, "coverage_90": 3, "beta": 3, "slope": 3}
 FIT_OPTIONS = {option.name: option for option in fit.command.params if option.name in set(SETTINGS) - {"seed"}}
 
 
@@ -74,12 +75,13 @@ def command(
     """Fit every combination of the options that are repeated, and compare; or compare finished RUNS.
 
     All fits see the same data, split, budget and seeds. Their run folders, comparison.csv, comparison.json and three
-    figures go to --out; a finished run is not run again, a stopped one goes on, a failed one is reported.
+    figures go to --out; a finished run is not run again, a stopped one goes on, a failed one is reported. Three β
+    or more make a rate–distortion curve, whose slope dD/dR is −β at the optimum.
 
     \b
     Examples:
         pyro-bvae compare --likelihood bernoulli --likelihood gaussian-learned --epochs 20 --seeds 0,1,2
-        pyro-bvae compare --beta 1 --beta 4 --beta 16 --dataset digits --out runs/betas
+        pyro-bvae compare --beta 0.5 --beta 1 --beta 2 --beta 4 --beta 8 --dataset digits --seeds 0,1 --out runs/betas
         pyro-bvae compare --likelihood gaussian --likelihood laplace --match rate=10 --out runs/matched
         pyro-bvae compare --dataset dsprites --beta 1 --beta 4 --steps 20000 --metric mig --metric beta-vae-paper
         pyro-bvae compare --recipe report-celeba --beta 5 --beta 250
@@ -101,12 +103,13 @@ def command(
         experiment = comparison.plain(experiment)
         report.start(out, experiment)
         rows, failed = _run(comparison.choices(grid, seeds, out), particles, jobs, metrics)
+    rows = comparison.on_curves(rows)
     report.save(out, experiment, rows)
     if rows:
         _draw(rows, out)
     summary = report.summarise(rows)
     if as_json:
-        echo_json({"summary": summary, "runs": rows, "failed": failed})
+        echo_json({"summary": summary, "runs": rows, "departure": report.departure(summary), "failed": failed})
     else:
         _print(summary, target, out)
     for line in failed:
@@ -169,10 +172,12 @@ def _draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
 
 
 def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path) -> None:
-    from pyro_bvae.comparison_report import SCORES
+    from pyro_bvae.comparison_report import LEAST_RATE, SCORES, departure
 
     width = max((len(line["label"]) for line in summary), default=6) + 2
     columns = COLUMNS | {name: name for line in summary[:1] for name in line if name in SCORES}
+    if all(line["slope"] is None for line in summary):
+        del columns["slope"]
     click.echo(" " * width + "".join(f"{title:>{_width(title)}}" for title in columns.values()))
     for line in summary:
         mark = "*" if line["nats"] == "no probability" else ""
@@ -190,6 +195,12 @@ def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path
         click.echo(
             f"not within 2% of a rate of {target:g} nats on held-out data: {', '.join(missed)}; train for longer"
         )
+    off = departure(summary)
+    if off is not None:
+        click.echo(
+            f"median |slope + β|/β of rates above {LEAST_RATE:g} nat: {off:.2f}; at the optimum the slope is −β, "
+            "but for the spacing of the βs"
+        )
     click.echo(
         f"means ± standard deviations over seeds, held out; more in {out / 'comparison.csv'} and the PNGs beside it"
     )
@@ -199,5 +210,7 @@ def _width(title: str) -> int:
     return max(17, len(title) + 2)
 
 
-def _cell(value: Sequence[float] | None, digits: int) -> str:
-    return "–" if value is None else f"{value[0]:.{digits}f} ± {value[1]:.{digits}f}"
+def _cell(value: Sequence[float] | float | None, digits: int) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.{digits}f}" if isinstance(value, float) else f"{value[0]:.{digits}f} ± {value[1]:.{digits}f}"

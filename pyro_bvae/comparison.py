@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from itertools import product
+from math import isfinite
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -23,14 +25,19 @@ from .callbacks import figures_of
 from .evaluation import evaluate
 from .files import replacing
 from .fitting import fit
-from .names import FIGURES, TRAINING
+from .names import FIGURES, SETTINGS, TRAINING
 from .probes import probe_accuracy
+from .rate_distortion import slopes
 from .run_folder import RunFolder
 from .runs import Run, load_run
 from .scoring import COLUMNS, score, score_columns
 from .specification import as_file_name
 
-__all__ = ["Choice", "choices", "measured", "measured_anew", "plain", "run_all"]
+__all__ = ["Choice", "choices", "measured", "measured_anew", "on_curves", "plain", "run_all"]
+
+# settings that runs of one curve may differ in: what a curve is taken over, and what leaves its numbers alone
+FREE = {"beta", "seed", "device", "compile", "eval_every", "checkpoint_every", "keep", *FIGURES}
+WEIGHED = ("TraceMeanField_ELBO", "Trace_ELBO", "Beta")  # objectives in which β weighs the rate
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,35 @@ def choices(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Path) 
     found = []
     for values in product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
-        label = ", ".join(_said(name, settings[name]) for name in varied) or str(settings["likelihood"])
+        label = _label(settings, varied)
         for seed in seeds:
             folder = out / f"{as_file_name(label.replace(', ', '-').replace(' ', ''))}-seed{seed}"
             found.append(Choice(label, settings | {"seed": seed}, folder))
     return found
+
+
+def on_curves(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the rate–distortion curve that each lies on, and the curve's slope there.
+
+    Runs lie on one curve if their settings differ in β and seed alone, and in what leaves the numbers as they are.
+
+    Args:
+        rows: Of runs whose folders are there, by `run_all` or `measured_anew`.
+
+    Returns:
+        The rows with ``curve``, the settings that tell the curves apart, and ``slope``, dD/dR of the means over seeds.
+        The curve is None where β moved, as it does to match a rate, or something other than D + βR was minimised; the
+        slope also where the curve has fewer than three β above 0, or the rate stands still.
+    """
+    configs = [_settled(row) for row in rows]
+    told = [name for name in SETTINGS if name not in FREE and len({str(c.get(name)) for c in configs if c}) > 1]
+    placed = [
+        {**row, "curve": _label(config, told) if config else None} for row, config in zip(rows, configs, strict=True)
+    ]
+    found: dict[tuple[str, float], float] = {}
+    for curve in {row["curve"] for row in placed} - {None}:
+        found |= {(curve, beta): slope for beta, slope in _slopes([row for row in placed if row["curve"] == curve])}
+    return [{**row, "slope": found.get((row["curve"], row["beta"]))} for row in placed]
 
 
 def plain(experiment: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,6 +202,27 @@ def _scores(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
         return {}
     (row,) = score([run], metrics, repeats=1)
     return {column: row[column] for column in score_columns(metrics)}
+
+
+def _settled(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The config of a run that minimised D + βR with one β from first to last, or None."""
+    config = RunFolder(row["run"]).read_config()
+    stayed = config.get("match_rate") is None and config["beta"] == row["beta"]
+    return config if stayed and config["elbo"].partition("(")[0] in WEIGHED else None
+
+
+def _slopes(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """Each β of a curve with the slope there, where there is one."""
+    betas = sorted({row["beta"] for row in rows if row["beta"] > 0})
+    if len(betas) < 3:
+        return []
+    terms = ("rate", "distortion")
+    means = [[mean(row[term] for row in rows if row["beta"] == beta) for beta in betas] for term in terms]
+    return [(beta, slope) for beta, slope in zip(betas, slopes(betas, *means).tolist(), strict=True) if isfinite(slope)]
+
+
+def _label(settings: Mapping[str, Any], varied: Sequence[str]) -> str:
+    return ", ".join(_said(name, settings.get(name)) for name in varied) or str(settings["likelihood"])
 
 
 def _said(name: str, value: Any) -> str:

@@ -1,6 +1,7 @@
 """What a comparison comes to: tables of means and deviations, files, figures.
 
-    comparison.json   the experiment, every run's numbers, and means and standard deviations over seeds
+    comparison.json   the experiment, every run's numbers, means and standard deviations over seeds, and how far the
+                      slopes of rate–distortion curves are from −β
     comparison.csv    one row a run
 
 Nats of different kinds (densities, masses, and the cross-entropy of grey pixels, which is neither) are never ranked
@@ -13,7 +14,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -29,7 +30,7 @@ from .traversal import Traversal, base, traverse
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["MEASURES", "figures", "save", "start", "summarise"]
+__all__ = ["MEASURES", "departure", "figures", "save", "start", "summarise"]
 
 MEASURES = (
     "elbo",
@@ -49,6 +50,7 @@ MEASURES = (
 )
 
 SCORES = score_columns(METRICS)
+LEAST_RATE = 1.0  # nats, at and below which a model is near collapse and its slope says little
 
 
 def start(out: Path, experiment: Mapping[str, Any]) -> None:
@@ -73,13 +75,15 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Means and standard deviations over the seeds of each label, in the order of the labels.
 
     Returns:
-        A mapping a label: its name, kind of nats, number of seeds, and for each of `MEASURES`, and each score that the
-        rows hold, ``[mean, deviation]``, or None where a run has none.
+        A mapping a label: its name, kind of nats, number of seeds, curve and slope as `comparison.on_curves` has them,
+        and for each of `MEASURES`, and each score that the rows hold, ``[mean, deviation]``, or None where a run has
+        none.
     """
     found = []
     for label in dict.fromkeys(row["label"] for row in rows):
         group = [row for row in rows if row["label"] == label]
         line: dict[str, Any] = {"label": label, "nats": group[0]["nats"], "seeds": len(group)}
+        line |= {name: group[0].get(name) for name in ("curve", "slope")}
         for name in (*MEASURES, *(column for column in group[0] if column in SCORES)):
             values = [row[name] for row in group]
             known = all(value is not None for value in values)
@@ -88,9 +92,26 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+def departure(summary: Sequence[Mapping[str, Any]]) -> float | None:
+    """The median of |slope + β|/β over the points with a rate above 1 nat, which is 0 at the optimum.
+
+    Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
+
+    Args:
+        summary: Of `summarise`.
+
+    Returns:
+        The median; None where no such point has a slope.
+    """
+    points = [line for line in summary if line["slope"] is not None and line["rate"][0] > LEAST_RATE]
+    found = [abs(line["slope"] + line["beta"][0]) / line["beta"][0] for line in points]
+    return median(found) if found else None
+
+
 def save(out: Path, experiment: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write comparison.json and comparison.csv."""
-    content = {"experiment": dict(experiment), "runs": list(rows), "summary": summarise(rows)}
+    summary = summarise(rows)
+    content = {"experiment": dict(experiment), "runs": list(rows), "summary": summary, "departure": departure(summary)}
     with replacing(out / "comparison.json") as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
     if rows:

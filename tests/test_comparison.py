@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from itertools import product
+from math import exp, log
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -15,6 +17,8 @@ from pyro_bvae_cli.compare import FIT_OPTIONS
 from pyro_bvae import comparison, evaluate, load_run
 from pyro_bvae import comparison_report as report
 from pyro_bvae.likelihoods import LIKELIHOODS
+from pyro_bvae.names import SETTINGS
+from pyro_bvae.run_folder import FORMAT, RunFolder
 
 GRID = {"likelihood": ["bernoulli", "gaussian"], "beta": [1.0, 4.0], "hidden": [(16, 8)], "lr": [1e-3]}
 BUDGET = ["--steps", "6", "--image-size", "16", "--hidden", "20", "--latent-dim", "3"]
@@ -45,6 +49,58 @@ def test_summaries_are_means_and_deviations_over_seeds() -> None:
     assert one["mse"] == [mean([1, 2, 4.5]), stdev([1, 2, 4.5])]
     assert one["ssim"] is None
     assert other["mse"] == [7.0, 0.0]
+
+
+def finished(path: Path, rate: float, **settings: object) -> dict:
+    """The row of a run on D = 100 exp(−R) + 7, with nothing but a config in its folder."""
+    config = dict.fromkeys((*SETTINGS, "fingerprint", "can_be_loaded", "custom", "shape", "command"))
+    config |= {"format": FORMAT, "elbo": "TraceMeanField_ELBO(num_particles=1)", "likelihood": "gaussian"} | settings
+    RunFolder(path).start(config)
+    terms = {"rate": rate, "distortion": 100 * exp(-rate) + 7, "beta": config["beta"]}
+    return row(path.name, **terms) | {"run": str(path), "seed": config["seed"]}
+
+
+def sweep(folder: Path, betas: list[float], **settings: object) -> list[dict]:
+    """Two seeds around the optimum of each β."""
+    return [
+        finished(folder / f"{number}-{seed}", log(100 / beta) + 1e-4 * (-1) ** seed, beta=beta, seed=seed, **settings)
+        for number, (beta, seed) in enumerate(product(betas, (0, 1)))
+    ]
+
+
+def test_runs_that_differ_in_beta_and_seed_have_a_slope_of_minus_beta(tmp_path: Path) -> None:
+    betas = [2 * 1.05**power for power in range(5)]
+    rows = comparison.on_curves(sweep(tmp_path, betas))
+    assert {line["curve"] for line in rows} == {"gaussian"}
+    inner = [line for line in rows if line["beta"] in betas[1:-1]]
+    assert [line["slope"] for line in inner] == pytest.approx([-line["beta"] for line in inner], rel=1e-3)
+    assert report.departure(report.summarise(rows)) < 1e-3
+
+
+def test_other_settings_make_other_curves_and_moving_betas_none(tmp_path: Path) -> None:
+    betas = [1.0, 2.0, 4.0]
+    wide = sweep(tmp_path / "wide", betas, latent_dim=10, device="cpu")
+    narrow = sweep(tmp_path / "narrow", betas[:2], latent_dim=5, device="cuda")
+    matched = sweep(tmp_path / "matched", betas, latent_dim=10, match_rate=20.0)
+    rows = comparison.on_curves([*wide, *narrow, *matched])
+    told = {"latent-dim 10": 6, "latent-dim 5": 4, None: 6}
+    assert {curve: [line["curve"] for line in rows].count(curve) for curve in told} == told
+    assert [line["slope"] is None for line in rows] == [False] * 6 + [True] * 10
+
+
+def test_other_objectives_and_beta_zero_have_no_slope(tmp_path: Path) -> None:
+    other = sweep(tmp_path / "other", [1.0, 2.0, 4.0], elbo="Capacity(num_particles=1)")
+    zero = finished(tmp_path / "zero", 9.0, beta=0.0, seed=0)
+    rows = comparison.on_curves([*other, *sweep(tmp_path, [1.0, 2.0, 4.0]), zero])
+    assert [line["slope"] is None for line in rows] == [True] * 6 + [False] * 6 + [True]
+    assert rows[-1]["curve"] == "gaussian"
+
+
+def test_the_departure_is_the_median_of_rates_above_one_nat() -> None:
+    points = [(2.0, 1.0, -1.5), (2.0, 2.0, -2.2), (2.0, 4.0, -9.0), (0.5, 8.0, -8.0), (2.0, 8.0, None)]
+    summary = [{"rate": [rate, 0.0], "beta": [beta, 0.0], "slope": slope} for rate, beta, slope in points]
+    assert report.departure(summary) == pytest.approx(0.5)
+    assert report.departure(summary[3:]) is None
 
 
 def test_every_setting_of_fit_can_be_varied() -> None:
@@ -96,12 +152,29 @@ def test_finished_runs_are_compared_too(cli: Cli, here: Path) -> None:
     assert {path.name for path in Path("beta1").iterdir()} >= {"config.json", "checkpoint.pt"}
 
 
+def test_a_sweep_over_beta_prints_the_slope_beside_each(cli: Cli, here: Path) -> None:
+    betas = [option for beta in (1, 2, 4) for option in ("--beta", beta)]
+    arguments = ["compare", *BUDGET, *betas, "--out", "c"]
+    found = json.loads(cli(*arguments, "--json").stdout)
+    slopes = [line["slope"] for line in found["summary"]]
+    assert all(isinstance(slope, float) for slope in slopes)
+    head, *lines = cli(*arguments).stdout.splitlines()
+    assert head.endswith("slope dD/dR")
+    assert [line.split()[-1] for line in lines[:3]] == [f"{slope:.3f}" for slope in slopes]
+    stored = json.loads(Path("c/comparison.json").read_text())
+    assert [line["slope"] for line in stored["summary"]] == slopes
+    assert stored["departure"] == found["departure"]
+    again = cli("compare", *(f"c/beta{beta}-seed0" for beta in (1, 2, 4)), "--out", "d", "--json")
+    assert [line["slope"] for line in json.loads(again.stdout)["summary"]] == pytest.approx(slopes)
+
+
 def test_a_matched_comparison_stores_where_beta_went(cli: Cli, here: Path) -> None:
     options = ["--likelihood", "gaussian", "--likelihood", "laplace", "--match", "rate=2", "--out", "c", "--json"]
     result = cli("compare", *BUDGET, *options)
     assert result.exit_code == 0, result.stderr
     assert all(run["beta"] != 1.0 for run in json.loads(result.stdout)["runs"])
     text = cli("compare", *BUDGET, *options[:-1])
+    assert "slope" not in text.stdout
     assert "not within 2% of a rate of 2 nats on held-out data: gaussian, laplace; train for longer" in text.stdout
 
 
