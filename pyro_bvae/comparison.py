@@ -208,7 +208,7 @@ def _settled(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """The config of a run that minimised D + βR with one β from first to last, or None."""
     config = RunFolder(row["run"]).read_config()
     stayed = config.get("match_rate") is None and config["beta"] == row["beta"]
-    return config if stayed and config["elbo"].partition("(")[0] in WEIGHED else None
+    return config if stayed and str(config.get("elbo")).partition("(")[0] in WEIGHED else None
 
 
 def _slopes(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:

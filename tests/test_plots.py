@@ -77,3 +77,42 @@ def test_a_vector_has_no_animation(vectors: Dataset) -> None:
     vae = BetaVAE((5,), 2, likelihood="gaussian")
     with pytest.raises(ValueError, match="vectors have no picture"):
         plots.animation(traverse(vae, torch.zeros(1, 2)))
+
+
+def points(curve: str | None, nats: str = "density") -> list[dict]:
+    """Two seeds at each β, the second of which lies above the hull of the others."""
+    places = {0.5: (9.0, 1.0), 1.0: (8.0, 9.0), 4.0: (4.0, 5.0), 16.0: (0.5, 20.0)}
+    return [
+        {
+            "label": f"beta {beta:g}",
+            "curve": curve,
+            "beta": beta,
+            "nats": nats,
+            "rate": rate + off,
+            "distortion": distortion,
+        }
+        for beta, (rate, distortion) in places.items()
+        for off in (-0.1, 0.1)
+    ]
+
+
+def test_a_curve_is_the_hull_of_the_means_with_beta_at_its_corners() -> None:
+    (panel,) = plots.rate_distortion(points("gaussian")).axes
+    (line,) = panel.lines
+    np.testing.assert_allclose(line.get_xydata(), [[0.5, 20], [4, 5], [9, 1]])
+    assert [text.get_text() for text in panel.texts] == ["β 16", "β 4", "β 0.5"]
+    runs, means = panel.collections
+    assert (len(runs.get_offsets()), len(means.get_offsets())) == (8, 4)
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["gaussian"]
+
+
+def test_kinds_of_nats_have_panels_and_runs_on_no_curve_their_labels() -> None:
+    left, right = plots.rate_distortion([*points("bernoulli", "no probability"), *points(None)]).axes
+    assert (left.get_title(), right.get_title()) == ("no probability", "density")
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["beta 0.5", "beta 1", "beta 4", "beta 16"]
+    assert not right.texts
+
+
+def test_betas_that_lie_too_near_to_another_are_left_out() -> None:
+    (panel,) = plots.rate_distortion([*points("gaussian"), *points("laplace")]).axes
+    assert [text.get_text() for text in panel.texts] == ["β 16", "β 4", "β 0.5"]
