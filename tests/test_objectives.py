@@ -30,6 +30,7 @@ from pyro_bvae.objectives import (
     Regularised,
     Sites,
     TotalCorrelation,
+    suggest_capacity,
 )
 from pyro_bvae.objectives.factor import permuted
 from pyro_bvae.objectives.info import squared_discrepancy
@@ -236,6 +237,20 @@ def test_the_controlled_objective_moves_its_beta_as_the_controller_does(vae: Bet
         svi.step(x)
     assert objective.state_dict()["beta"].item() == pytest.approx(beta, rel=1e-5)
     assert beta < 1  # the rate of a new model is below
+
+
+def test_the_suggested_capacity_holds_the_active_latents_and_no_more_than_a_nat_beyond() -> None:
+    for kl in (torch.rand(10) * 3).tolist(), [0.02], [25.0, 0.0], [0.4] * 3:
+        ramp = suggest_capacity(kl + [0.009] * 200, steps=900)
+        assert sum(kl) <= ramp(300) < sum(kl) + 1
+        assert (ramp(0), ramp.steps, ramp(900)) == (0.0, 300, ramp(300))
+
+
+def test_a_capacity_is_not_read_off_a_collapsed_run() -> None:
+    with pytest.raises(ValueError, match="no latent of this run is active: fit one at β ≤ 1"):
+        suggest_capacity([0.01, 0.0], steps=900)
+    with pytest.raises(ValueError, match="does not factorise"):
+        suggest_capacity(None, steps=900)
 
 
 def test_mistakes_are_refused() -> None:

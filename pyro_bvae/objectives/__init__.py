@@ -18,7 +18,7 @@ from typing import Any
 
 from ..specification import Specification
 from .beta import Beta
-from .capacity import Capacity
+from .capacity import Capacity, suggest_capacity
 from .controlled import Controlled, RateController
 from .dip import DipI, DipII
 from .factor import Factor
@@ -42,6 +42,7 @@ __all__ = [
     "TotalCorrelation",
     "build_objective",
     "read",
+    "suggest_capacity",
 ]
 
 OBJECTIVES: dict[str, type[Regularised]] = {
