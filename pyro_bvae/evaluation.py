@@ -2,11 +2,13 @@
 
     ELBO       −(distortion + rate) ≤ log p(x)
     iw_bound   E log (1/S) Σ_s p(x, z_s)/q(z_s | x) ≤ log p(x), rising with S
+    H − D      ≤ I_rep, what the representation holds of the data, where their entropy H is known
 
 Nats of two families compare only if both are densities, or both masses of the same levels. `bits_per_dim` compares
 whatever describes 256 grey levels: the distortion is then that of the level's bin.
 
-Source: Burda et al., Importance weighted autoencoders, https://arxiv.org/abs/1509.00519
+Source: Burda et al., Importance weighted autoencoders, https://arxiv.org/abs/1509.00519; Alemi et al., Fixing a broken
+ELBO, https://arxiv.org/abs/1711.00464
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from .model import BetaVAE
 from .similarity import psnr, ssim
 from .terms import at_rest, batches, mean_terms
 
-__all__ = ["Evaluation", "evaluate", "iw_bound"]
+__all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,25 @@ def iw_bound(vae: BetaVAE, data: Tensor, particles: int, *, batch_size: int = 10
                 log_sum = torch.logaddexp(log_sum, _log_weight(vae, x).double())
             total += (log_sum - log(particles)).sum().item()
     return total / len(data)
+
+
+def least_information(result: Evaluation, log_likelihood: float | None) -> float | None:
+    """H − D ≤ I_rep: what the representation holds of the data at least, nats; below 0, it says nothing.
+
+    The entropy H is taken as −E log p(x) over the same data as D, so that what is peculiar to them cancels.
+
+    Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
+
+    Args:
+        result: With the distortion D.
+        log_likelihood: Mean of the true log p(x) over the same data, nats, where it is known.
+
+    Returns:
+        The bound; None where H is not known, or the distortion is of no density.
+    """
+    if log_likelihood is None or result.nats != "density":
+        return None
+    return -log_likelihood - result.distortion
 
 
 def _log_weight(vae: BetaVAE, x: Tensor) -> Tensor:

@@ -9,10 +9,11 @@ sums over all N·N pairs, in chunks of bounded memory, on the model's device.
 
 In the information view I(x; z) is I_rep, what the representation holds of the data, and
 
-    I_rep ≤ R        H − D ≤ I_gen
+    H − D ≤ I_rep ≤ R
 
-with H the entropy of the data, where it is known, D the distortion, and I_gen what data drawn from the model hold of z
-when the guide is the model's posterior.
+with H the entropy of the data, where it is known, and D the distortion. Both bounds are of the data's joint with the
+guide. What draws from the model hold of z, I_gen, equals I_rep where the two joints are equal; elsewhere H − D is no
+bound of it.
 
 Source: Hoffman and Johnson, ELBO surgery, http://approximateinference.org/accepted/HoffmanJohnson2016.pdf;
 Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464

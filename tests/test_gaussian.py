@@ -11,7 +11,7 @@ from conftest import REAL_DATA
 from scipy.stats import multivariate_normal
 
 from pyro_bvae import BetaVAE, datasets, fit
-from pyro_bvae.datasets import Dataset, log_likelihood
+from pyro_bvae.datasets import Dataset, entropy, log_likelihood
 from pyro_bvae.generation import sample
 from pyro_bvae.terms import mean_terms
 
@@ -27,10 +27,12 @@ def test_the_vectors_have_the_covariance_they_say(dim: int, rank: int) -> None:
     assert torch.equal(datasets.load("gaussian", dim=dim, rank=rank, points=200_000).images, data.images)
 
 
-def test_the_exact_likelihood_is_that_of_scipy() -> None:
+def test_the_exact_likelihood_and_entropy_are_those_of_scipy() -> None:
     data = datasets.load("gaussian", dim=5, points=100)
-    expected = multivariate_normal(np.zeros(5), data.covariance.numpy()).logpdf(data.images.numpy()).mean()
-    assert log_likelihood(data.images, data.covariance) == pytest.approx(expected, abs=1e-4)
+    expected = multivariate_normal(np.zeros(5), data.covariance.numpy())
+    likelihood = expected.logpdf(data.images.numpy()).mean()
+    assert log_likelihood(data.images, data.covariance) == pytest.approx(likelihood, abs=1e-4)
+    assert entropy(data.covariance) == pytest.approx(expected.entropy())
 
 
 def test_a_rank_above_the_dimension_is_refused() -> None:

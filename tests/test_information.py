@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pyro_bvae import BetaVAE
+from pyro_bvae import BetaVAE, evaluate
 from pyro_bvae import information as module
-from pyro_bvae.datasets import Dataset
+from pyro_bvae.datasets import Dataset, log_likelihood
+from pyro_bvae.evaluation import least_information
 from pyro_bvae.information import information
 from pyro_bvae.terms import mean_terms
 
@@ -100,6 +101,36 @@ def test_the_terms_do_not_depend_on_beta_and_draw_the_same_data_again(vectors: D
     vae.beta = 0.0
     assert information(vae, vectors.images, images=40) == found
     assert found.images == 40
+
+
+def least(slope: float, scale: float, deviation: float = 1.0, noise: float = 0.5) -> float:
+    """H − D of data N(0, deviation²) under the code x + noise · ε and the decoder N(slope · z, scale²)."""
+    decoder = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(decoder.weight, slope)
+    encoder = Linear(torch.ones(1, 1), noise)
+    vae = BetaVAE((1,), 1, likelihood="gaussian", scale=scale, encoder=encoder, decoder=decoder)
+    x = deviation * torch.randn(20_000, 1)
+    return least_information(evaluate(vae, x), log_likelihood(x, torch.tensor([[deviation**2]])))
+
+
+def test_the_information_is_at_least_entropy_less_distortion_and_just_that_for_the_best_decoder() -> None:
+    exact = 0.5 * log(1 + 1 / 0.25)
+    assert least(0.8, 0.2**0.5) == pytest.approx(exact, abs=0.02)  # x given z is N(z/1.25, 0.25/1.25)
+    for slope, scale in ((0.8, 1.0), (0.8, 0.3), (0.5, 0.5), (1.2, 0.5)):
+        assert least(slope, scale) < exact
+    assert least(-1.0, 0.3) < 0
+
+
+def test_what_the_model_generates_may_hold_less_than_entropy_less_distortion() -> None:
+    generated = 0.5 * log(1 + 1)  # of z in N(z, 1), z from the prior
+    assert generated + 2 < least(1.0, 1.0, deviation=10.0, noise=0.1) < 0.5 * log(1 + 10**2 / 0.1**2)
+
+
+def test_the_least_information_wants_an_entropy_and_densities(images: Dataset, vectors: Dataset) -> None:
+    density = evaluate(encoded(torch.randn(3, 5), 0.3), vectors.images)
+    assert least_information(density, None) is None
+    assert least_information(density, -1.0) == 1.0 - density.distortion
+    assert least_information(evaluate(BetaVAE(images.shape, 2), images.images), -1.0) is None
 
 
 def test_other_posteriors_are_refused(vectors: Dataset) -> None:

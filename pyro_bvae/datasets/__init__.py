@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch  # noqa: F401  (the example above)
 
 from .dataset import Dataset, pixels
-from .gaussian import log_likelihood
+from .gaussian import entropy, log_likelihood
 from .mapped import Progress
 from .sources import SOURCES, Source, available, cache_folder, canonical, load
 
@@ -24,6 +24,7 @@ __all__ = [
     "available",
     "cache_folder",
     "canonical",
+    "entropy",
     "load",
     "log_likelihood",
     "pixels",

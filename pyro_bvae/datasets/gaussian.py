@@ -8,7 +8,7 @@ is signal. Then x ~ N(0, C) with C = s W Wᵀ + (1 − s) I.
 
 from __future__ import annotations
 
-from math import log, pi
+from math import e, log, pi
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .dataset import Dataset
 
-__all__ = ["load", "log_likelihood"]
+__all__ = ["entropy", "load", "log_likelihood"]
 
 SEED = 0
 SIGNAL = 0.8
@@ -60,3 +60,12 @@ def log_likelihood(x: Tensor, covariance: Tensor) -> float:
     whitened = torch.linalg.solve_triangular(root, x.T, upper=False)
     log_det = 2 * root.diagonal().log().sum().item()
     return -0.5 * (whitened.square().sum(0).mean().item() + log_det + x.shape[1] * log(2 * pi))
+
+
+def entropy(covariance: Tensor) -> float:
+    """H = ½ log det 2πe C of N(0, C), in nats a vector; like that of any density it can be negative.
+
+    >>> round(entropy(torch.eye(2)), 4)  # 1 + log 2π
+    2.8379
+    """
+    return 0.5 * torch.linalg.slogdet(2 * pi * e * covariance.double()).logabsdet.item()
