@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +18,7 @@ from .progress import LoadingBar
 if TYPE_CHECKING:
     from pyro_bvae.evaluation import Evaluation
     from pyro_bvae.information import Information
+    from pyro_bvae.runs import Run
 
 __all__ = ["command"]
 
@@ -34,6 +37,7 @@ __all__ = ["command"]
     show_default=True,
     help="Data that --exact takes at most, N; I(x; z) cannot exceed log N.",
 )
+@click.option("--suggest-capacity", is_flag=True, help="Say which C the objective capacity wants; of a run at low β.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1000, show_default=True, help="Images at once.")
 @at_option
 @seed_option
@@ -45,6 +49,7 @@ def command(
     particles: int,
     exact: bool,
     exact_images: int,
+    suggest_capacity: bool,
     batch_size: int,
     at: int | None,
     seed: int,
@@ -54,10 +59,13 @@ def command(
     """Evaluate a run on its held-out data, in nats an image at β 1, whatever β it was trained with.
 
     \b
-    Example:
+    Examples:
         pyro-bvae evaluate runs/digits-beta6-seed0 --particles 100 --json
+        pyro-bvae evaluate runs/gaussian --exact
+        pyro-bvae evaluate runs/digits-beta0.5-seed0 --suggest-capacity
     """
-    from pyro_bvae.datasets import log_likelihood
+    from pyro_bvae.datasets import entropy, log_likelihood
+    from pyro_bvae.evaluation import least_information
     from pyro_bvae.information import information
     from pyro_bvae.probes import probe_accuracy
 
@@ -69,23 +77,60 @@ def command(
     result = pyro_bvae.evaluate(opened.model, chosen, particles=particles, batch_size=batch_size, seed=seed)
     accuracy = probe_accuracy(opened.model, data)
     true = None if data.covariance is None else log_likelihood(chosen, data.covariance)
+    known = {
+        "exact_log_likelihood": true,
+        "entropy": None if data.covariance is None else entropy(data.covariance),
+        "least_information": least_information(result, true),
+    }
+    suggested = _suggested(opened, result) if suggest_capacity else None
     if as_json:
-        added = {"information": asdict(terms)} if terms is not None else {}
-        echo_json({**asdict(result), "probe_accuracy": accuracy, "exact_log_likelihood": true, **added})
+        added: dict[str, Any] = {} if terms is None else {"information": asdict(terms)}
+        added |= {} if suggested is None else {"suggested_capacity": suggested}
+        echo_json({**asdict(result), "probe_accuracy": accuracy, **known, **added})
         return
     click.echo(f"{run}: {len(index):,} {split} data of {data.name}, step {opened.step:,}")
-    _echo_means(result, particles, accuracy, true)
+    _echo_means(result, particles, accuracy, known)
     if terms is not None:
         _echo_information(terms)
+    if suggested is not None:
+        _echo_capacity(suggested, result)
 
 
-def _echo_means(result: Evaluation, particles: int, accuracy: float | None, true: float | None) -> None:
+def _suggested(run: Run, result: Evaluation) -> dict[str, Any]:
+    """The capacity that a run suggests, and the command that fits with it."""
+    from pyro_bvae.objectives import suggest_capacity
+
+    ramp = suggest_capacity(result.kl_per_latent, run.step)
+    objective = f"capacity:gamma=1000,capacity=linear:{ramp.value:g}:{ramp.steps}"
+    command = ["pyro-bvae", "fit", "--objective", objective, "--config", f"{run.path}/config.json"]
+    return {
+        "capacity": ramp.value,
+        "steps": ramp.steps,
+        "is_lower_estimate": result.beta > 1,
+        "command": shlex.join(command),
+    }
+
+
+def _echo_capacity(suggested: dict[str, Any], result: Evaluation) -> None:
+    click.echo(
+        f"{'C_max':15} {suggested['capacity']:12g} nats, what the {result.active_units} active latents take at "
+        f"β {result.beta:g}, rounded up; ramped up over a third of the steps:"
+    )
+    click.echo(f"    {suggested['command']}")
+    if suggested["is_lower_estimate"]:
+        click.echo(f"This is a lower estimate: β {result.beta:g} holds the KL down, and a run at β ≤ 1 is wanted.")
+
+
+def _echo_means(result: Evaluation, particles: int, accuracy: float | None, known: Mapping[str, float | None]) -> None:
+    least = known["least_information"]
     for name, value, unit in (
         ("ELBO", result.elbo, f"nats an image, at β 1 ({result.nats})"),
         (f"IW bound ({particles})", result.iw_bound, "nats"),
-        ("exact", true, "nats, log p(x) of the Gaussian that the data were drawn from"),
+        ("exact", known["exact_log_likelihood"], "nats, log p(x) of the Gaussian that the data were drawn from"),
         ("distortion", result.distortion, "nats"),
         ("rate", result.rate, "nats"),
+        ("entropy H", known["entropy"], "nats, of that Gaussian"),
+        ("I_rep ≥ H − D", least, "nats, H over these data" + ("" if (least or 0) > 0 else ": it says nothing")),
         ("bits", result.bits_per_dim, "a dimension, of 256 levels"),
         ("MSE", result.mse, "a value"),
         ("PSNR", result.psnr, "dB"),

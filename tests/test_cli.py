@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from pyro_bvae_cli import main
 
 from pyro_bvae import BetaVAE, datasets, evaluate, load_run
 from pyro_bvae.codes import encode
-from pyro_bvae.datasets import Dataset
+from pyro_bvae.datasets import Dataset, entropy
 from pyro_bvae.runs import Run
 
 COMMANDS = list(main.commands)
@@ -190,6 +191,27 @@ def test_evaluate_takes_the_rate_apart(cli: Cli, digits_run: Run) -> None:
     assert "I_rep ≤ rate" in text
 
 
+def test_evaluate_suggests_a_capacity(cli: Cli, digits_run: Run) -> None:
+    found = json.loads(cli("evaluate", digits_run.path, "--suggest-capacity", "--json").stdout)
+    suggested = found["suggested_capacity"]
+    assert found["rate"] - 0.1 < suggested["capacity"] < found["rate"] + 1
+    assert (suggested["steps"], suggested["is_lower_estimate"]) == (26 // 3, True)
+    objective = f"capacity:gamma=1000,capacity=linear:{suggested['capacity']:g}:8"
+    config = shlex.quote(f"{digits_run.path}/config.json")
+    assert suggested["command"] == f"pyro-bvae fit --objective {objective} --config {config}"
+    text = cli("evaluate", digits_run.path, "--suggest-capacity").stdout
+    assert suggested["command"] in text
+    assert "lower estimate: β 2 holds the KL down, and a run at β ≤ 1 is wanted" in text
+    assert "suggested_capacity" not in json.loads(cli("evaluate", digits_run.path, "--json").stdout)
+
+
+def test_a_collapsed_run_suggests_no_capacity(cli: Cli, here: Path) -> None:
+    cli("fit", "--steps", 30, "--beta", 1000, "--out", "run")
+    result = cli("evaluate", "run", "--suggest-capacity")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no latent of this run is active: fit one at β ≤ 1, or for longer" in result.stderr
+
+
 def test_info_and_datasets_print_one_object_or_a_table(cli: Cli, digits_run: Run, made_mnist: Path) -> None:
     info = json.loads(cli("info", digits_run.path, "--json").stdout)
     assert (info["config"]["beta"], info["last"]["step"], info["checkpoints"]) == (2.0, 26, [13, 26])
@@ -211,6 +233,11 @@ def test_generated_and_reconstructed_vectors_are_written_as_csv(cli: Cli, here: 
     assert {file.stem for file in Path("run/figures").iterdir()} >= {"covariances", "latents", "samples"}
     exact = json.loads(cli("evaluate", "run", "--json").stdout)
     assert exact["exact_log_likelihood"] > exact["elbo"]
+    assert exact["least_information"] == -exact["exact_log_likelihood"] - exact["distortion"]
+    assert exact["entropy"] == entropy(load_run("run").dataset().covariance)
+    lines = cli("evaluate", "run").stdout.splitlines()
+    (said,) = (line for line in lines if line.startswith("I_rep ≥ H − D"))
+    assert said.endswith("H over these data: it says nothing")  # five steps are few
 
 
 def test_images_are_not_written_as_csv(cli: Cli, digits_run: Run, here: Path) -> None:
