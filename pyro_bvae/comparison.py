@@ -85,7 +85,7 @@ def on_curves(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         slope also where the curve has fewer than three β above 0, or the rate stands still.
     """
     configs = [_settled(row) for row in rows]
-    told = [name for name in SETTINGS if name not in FREE and len({str(c.get(name)) for c in configs if c}) > 1]
+    told = _telling([config for config in configs if config])
     placed = [
         {**row, "curve": _label(config, told) if config else None} for row, config in zip(rows, configs, strict=True)
     ]
@@ -209,6 +209,16 @@ def _settled(row: Mapping[str, Any]) -> dict[str, Any] | None:
     config = RunFolder(row["run"]).read_config()
     stayed = config.get("match_rate") is None and config["beta"] == row["beta"]
     return config if stayed and str(config.get("elbo")).partition("(")[0] in WEIGHED else None
+
+
+def _telling(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The settings that tell curves apart, but for those that follow from others, as a link from its likelihood."""
+    told: list[str] = []
+    for name in SETTINGS:
+        before, after = (len({str([c.get(n) for n in names]) for c in configs}) for names in (told, [*told, name]))
+        if name not in FREE and after > before:
+            told.append(name)
+    return told
 
 
 def _slopes(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:

@@ -79,8 +79,8 @@ def test_runs_that_differ_in_beta_and_seed_have_a_slope_of_minus_beta(tmp_path: 
 
 def test_other_settings_make_other_curves_and_moving_betas_none(tmp_path: Path) -> None:
     betas = [1.0, 2.0, 4.0]
-    wide = sweep(tmp_path / "wide", betas, latent_dim=10, device="cpu")
-    narrow = sweep(tmp_path / "narrow", betas[:2], latent_dim=5, device="cuda")
+    wide = sweep(tmp_path / "wide", betas, latent_dim=10, device="cpu", mean_link="sigmoid")  # which follows
+    narrow = sweep(tmp_path / "narrow", betas[:2], latent_dim=5, device="cuda", mean_link="identity")
     matched = sweep(tmp_path / "matched", betas, latent_dim=10, match_rate=20.0)
     rows = comparison.on_curves([*wide, *narrow, *matched])
     told = {"latent-dim 10": 6, "latent-dim 5": 4, None: 6}
