@@ -25,7 +25,7 @@ from .callbacks import figures_of
 from .evaluation import evaluate
 from .files import replacing
 from .fitting import fit
-from .names import FIGURES, SETTINGS, TRAINING
+from .names import FIGURES, REPEATS, SETTINGS, TRAINING
 from .probes import probe_accuracy
 from .rate_distortion import slopes
 from .run_folder import RunFolder
@@ -35,8 +35,7 @@ from .specification import as_file_name
 
 __all__ = ["Choice", "choices", "measured", "measured_anew", "on_curves", "plain", "run_all"]
 
-# settings that runs of one curve may differ in: what a curve is taken over, and what leaves its numbers alone
-FREE = {"beta", "seed", "device", "compile", "eval_every", "checkpoint_every", "keep", *FIGURES}
+FREE = {"beta", *REPEATS} - {"precision"}  # settings that runs of one curve may differ in
 WEIGHED = ("TraceMeanField_ELBO", "Trace_ELBO", "Beta")  # objectives in which β weighs the rate
 
 

@@ -18,19 +18,8 @@ from pyro_bvae.datasets import SOURCES
 ROOT = Path(__file__).parents[1]
 # each module imports only from rows above its own
 ROWS = [
-    [
-        "names",
-        "recipes",
-        "schedules",
-        "networks",
-        "files",
-        "interrupts",
-        "randomness",
-        "rate_distortion",
-        "similarity",
-        "updates",
-    ],
-    ["likelihoods", "datasets", "run_folder", "patches", "tracing"],
+    ["names", "recipes", "schedules", "networks", "files", "interrupts", "randomness", "similarity", "updates"],
+    ["likelihoods", "datasets", "run_folder", "patches", "tracing", "specification", "rate_distortion"],
     ["model", "bins", "minibatches", "metrics", "gradients", "products"],
     ["terms", "building", "settings", "compiled", "payoff"],
     ["captured", "objectives"],
