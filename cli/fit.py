@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,8 +265,12 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
 def _report(run: Run, out: Path, as_json: bool) -> None:
     last = run.history[-1]
     kl = last["held_out_kl_per_latent"]
+    from pyro_bvae.diagnosis import diagnose
+
+    found = diagnose(run)
     if as_json:
-        echo_json({"run": str(out), "beta": run.config["beta"], "beta_norm": run.config["beta_norm"], **last})
+        settings = {name: run.config[name] for name in ("beta", "beta_norm")}
+        echo_json({"run": str(out), **settings, **last, "diagnosis": asdict(found) if found else None})
         return
     from pyro_bvae.terms import count_active
 
@@ -275,9 +280,9 @@ def _report(run: Run, out: Path, as_json: bool) -> None:
         f"held out, nats an image at β 1: ELBO {last['held_out_elbo']:.2f} = −(distortion "
         f"{last['held_out_distortion']:.2f} + rate {last['held_out_rate']:.2f}){counted}"
     )
-    if active == 0:
-        click.echo("no latent is active, the decoder ignores the code: try a lower --beta, or train for longer")
     click.echo(f"look at {out / 'figures' / 'traversal.png'}, or sweep on: pyro-bvae traverse {shlex.quote(str(out))}")
+    if found is not None:
+        click.echo(str(found))
 
 
 def _what(vae: BetaVAE, options: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ ROWS = [
     ["terms", "building", "settings", "compiled", "payoff"],
     ["captured", "objectives"],
     ["training", "checks", "codes", "runs"],
-    ["fitting", "generation", "information"],
+    ["fitting", "generation", "information", "diagnosis"],
     ["traversal", "evaluation", "probes", "representations"],
     ["plots", "scoring"],
     ["callbacks", "score_report"],

@@ -1,0 +1,186 @@
+"""Fits made to fail are told why, and healthy ones are left alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from math import log
+from pathlib import Path
+from typing import Any
+
+import pyro.distributions as dist
+import pytest
+import torch
+from conftest import Cli
+
+from pyro_bvae import BetaVAE, Run, datasets, fit
+from pyro_bvae.datasets import Dataset
+from pyro_bvae.diagnosis import Diagnosis, diagnose, largest_paying_beta
+from pyro_bvae.likelihoods import LIKELIHOODS, Gaussian
+from pyro_bvae.objectives import TotalCorrelation
+
+
+@pytest.fixture(scope="module")
+def small() -> Dataset:
+    """The digits in their own size, 8×8."""
+    return datasets.load("digits", image_size=8)
+
+
+def line_of_data() -> Dataset:
+    """Vectors along a line, all of them in both splits; the largest eigenvalue of their covariance is about 3."""
+    everything = torch.arange(500)
+    x = torch.randn(500, 1) * torch.ones(3) + 0.1 * torch.randn(500, 3)
+    return Dataset("line", x, train=everything, held_out=everything)
+
+
+def fitted(data: Dataset, *, hidden: tuple[int, ...] = (64,), latent_dim: int = 10, **options: Any) -> Run:
+    training = {"steps": 100, "batch_size": 128, "optimizer": "rmsprop", "compile": False}
+    training |= {name: options.pop(name) for name in ("eval_every", "lr", "match_rate", "elbo") if name in options}
+    training |= {name: options.pop(name) for name in training.keys() & options.keys()}
+    torch.manual_seed(0)
+    return fit(BetaVAE(data.shape, latent_dim, hidden=hidden, **options), data, **training)
+
+
+def largest_eigenvalue(data: Dataset) -> float:
+    return torch.linalg.eigvalsh(torch.cov(data.images.T, correction=0))[-1].item()
+
+
+def test_the_largest_paying_beta_of_a_gaussian_is_an_eigenvalue_over_its_variance() -> None:
+    data = line_of_data()
+    run = fitted(data, hidden=(), latent_dim=1, likelihood="gaussian", scale=0.5, steps=1)
+    for parameter in run.model.decoder.parameters():
+        parameter.data.zero_()
+    assert largest_paying_beta(run) == pytest.approx(largest_eigenvalue(data) / 0.25, rel=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 1.25])
+def test_a_latent_has_the_nats_that_the_law_gives_it(share: float) -> None:
+    data = line_of_data()
+    beta = share * largest_eigenvalue(data) / 0.25
+    options: dict[str, Any] = {"hidden": (), "likelihood": "gaussian", "scale": 0.5, "optimizer": "adam", "lr": 0.03}
+    run = fitted(data, latent_dim=1, beta=beta, steps=400, batch_size=500, **options)
+    assert run.history[-1]["held_out_rate"] == pytest.approx(max(0.0, -log(share) / 2), abs=0.01)
+    assert (share > 1) == (diagnose(run) is not None)
+
+
+def test_what_is_coded_pays_no_more() -> None:
+    options: dict[str, Any] = {"hidden": (), "likelihood": "gaussian", "scale": 0.5, "optimizer": "adam", "lr": 0.03}
+    run = fitted(line_of_data(), latent_dim=1, steps=400, batch_size=500, **options)
+    assert largest_paying_beta(run) < 0.2 < 1 < largest_eigenvalue(run.dataset()) / 0.25
+
+
+FAILING: dict[str, tuple[dict[str, Any], str]] = {
+    "a bernoulli above its largest β": (
+        {"beta": 400.0, "steps": 150},
+        r"posterior collapse: no latent pays above β 2.*, and β is 400; lower --beta",
+    ),
+    "a gaussian that is too wide": (
+        {"likelihood": "gaussian", "beta": 2.0, "steps": 300, "scale": 3.0},
+        r"posterior collapse: the data's largest eigenvalue .* is below β σ² = 18: no latent pays; lower --scale",
+    ),
+    "too short": (
+        {"beta": 2.0, "steps": 25, "lr": 3e-3},
+        r"posterior collapse: no latent is active, though one would pay up to β .*; train for longer, or let β rise",
+    ),
+    "a family without the law": (
+        {"beta": 1000.0, "likelihood": "discretized-logistic"},
+        r"posterior collapse: no latent is active, the decoder ignores the code; lower --beta, or train for longer",
+    ),
+    "another objective": (
+        {"elbo": TotalCorrelation(1618, alpha=300.0, beta=300.0, gamma=300.0), "steps": 150},
+        r"posterior collapse: no latent is active, the decoder ignores the code; lower --beta, or train for longer",
+    ),
+    "a rate above what two latents carry": (
+        {"match_rate": 500.0, "latent_dim": 2, "steps": 800},
+        r"rate out of reach: β has gone to its bound of 1e-06, and the rate is .* nats, not 500; ask for less",
+    ),
+    "a likelihood as sharp as a grey level": (
+        {"likelihood": "gaussian", "scale": 0.004, "latent_dim": 2, "steps": 400},
+        r"idle β: each active latent has \d.* nats or more, so β 1 holds none to the prior; raise --beta or --scale",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_fit_that_fails_is_told_why_in_one_line(name: str, small: Dataset) -> None:
+    settings, said = FAILING[name]
+    found = str(diagnose(fitted(small, **settings)))
+    assert len(found) <= 160
+    assert "\n" not in found
+    assert re.match(said, found), found
+
+
+def test_two_latents_at_a_small_beta_are_too_few(digits: Dataset) -> None:
+    found = str(diagnose(fitted(digits, hidden=(400,), latent_dim=2, beta=0.1, steps=130)))
+    assert re.match(r"full code: 2 of 2 latents are active, and one more would carry about [23]\.\d nats; raise", found)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian-learned", "gaussian-heteroscedastic"])
+def test_a_scale_that_fits_forty_images_alone_diverges(likelihood: str, small: Dataset) -> None:
+    few = Dataset("few", small.images, train=small.train[:40], held_out=small.held_out)
+    run = fitted(few, likelihood=likelihood, hidden=(400,), steps=700, eval_every=25)
+    found = diagnose(run)
+    assert found.name == "diverging scale"
+    best = max(run.history, key=lambda record: record["held_out_elbo"])["step"]  # β is 1
+    assert f"(--steps {best}), or take gaussian with a fixed --scale" in found.remedy
+
+
+def test_a_scale_at_its_floor_is_found() -> None:
+    options: dict[str, Any] = {"hidden": (), "latent_dim": 1, "optimizer": "adam", "lr": 0.03}
+    run = fitted(line_of_data(), likelihood="gaussian-learned", batch_size=500, **options)
+    assert diagnose(run) is None
+    run.model.likelihood.log_scale.data.fill_(-7.0)
+    assert str(diagnose(run)).startswith("diverging scale: the learned scale 0.00")
+
+
+@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS.keys() - {"gaussian"}))  # which does collapse on 8×8 pixels
+def test_nothing_is_said_of_a_family_at_its_defaults(likelihood: str, small: Dataset) -> None:
+    steps = 20 if likelihood == "categorical" else 150
+    assert diagnose(fitted(small, likelihood=likelihood, steps=steps, eval_every=20)) is None
+
+
+@pytest.mark.parametrize(("likelihood", "beta"), [("bernoulli", beta) for beta in (0, 1, 4, 6)] + [("gaussian", 1)])
+def test_nothing_is_said_of_the_default_fit(likelihood: str, beta: float, digits: Dataset) -> None:
+    assert diagnose(fitted(digits, hidden=(400,), likelihood=likelihood, beta=beta, steps=150)) is None
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian-learned", "gaussian-heteroscedastic"])
+def test_nothing_is_said_of_joint_gaussians(likelihood: str) -> None:
+    data = datasets.load("gaussian", points=5000)
+    assert diagnose(fitted(data, likelihood=likelihood, latent_dim=2, steps=200, optimizer="adam")) is None
+
+
+def test_parts_of_ones_own_are_let_be(small: Dataset) -> None:
+    class Own(BetaVAE):
+        def encode(self, x: torch.Tensor) -> dist.TorchDistribution:
+            loc, log_variance = self.encoder(x)
+            return dist.MultivariateNormal(loc, scale_tril=torch.diag_embed((0.5 * log_variance).exp()))
+
+    class Mine(Gaussian):
+        outputs_per_value = None
+
+    run = fit(Own(small.shape, 3, hidden=(20,)), small, steps=20)
+    assert run.history[-1]["held_out_kl_per_latent"] is None
+    assert diagnose(run) is None
+    run = fit(BetaVAE(small.shape, 3, hidden=(20,), likelihood=Mine(small.shape)), small, steps=20)
+    assert largest_paying_beta(run) is None
+    assert diagnose(Run(run.model, run.config, [], 0)) is None
+
+
+def test_without_the_data_a_collapse_is_still_found(small: Dataset) -> None:
+    run = fitted(Dataset("mine", small.images), beta=400.0)
+    stored = Run(run.model, run.config, run.history, run.step)
+    assert str(diagnose(run)).startswith("posterior collapse: no latent pays above")
+    assert str(diagnose(stored)).startswith("posterior collapse: no latent is active, the decoder ignores the code")
+
+
+def test_fit_says_it_last_and_json_holds_it(cli: Cli, here: Path) -> None:
+    options = ["fit", "--image-size", 8, "--hidden", 20, "--steps", 100, "--overwrite", "--out", "a"]
+    said = cli(*options, "--beta", 400)
+    assert said.stdout.splitlines()[-1].startswith("posterior collapse: no latent pays above β ")
+    assert "look at" in cli(*options).stdout.splitlines()[-1]
+    found = json.loads(cli(*options, "--beta", 400, "--json").stdout)["diagnosis"]
+    assert str(Diagnosis(**found)) == said.stdout.splitlines()[-1]
+    assert asdict(Diagnosis(**found)) == found
+    assert json.loads(cli(*options, "--json").stdout)["diagnosis"] is None
