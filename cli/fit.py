@@ -263,17 +263,15 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
 
 
 def _report(run: Run, out: Path, as_json: bool) -> None:
-    last = run.history[-1]
-    kl = last["held_out_kl_per_latent"]
     from pyro_bvae.diagnosis import diagnose
+    from pyro_bvae.terms import count_active
 
-    found = diagnose(run)
+    last, found = run.history[-1], diagnose(run)
+    kl = last["held_out_kl_per_latent"]
     if as_json:
         settings = {name: run.config[name] for name in ("beta", "beta_norm")}
         echo_json({"run": str(out), **settings, **last, "diagnosis": asdict(found) if found else None})
         return
-    from pyro_bvae.terms import count_active
-
     active = count_active(kl)
     counted = "" if active is None else f"; {active} of {len(kl)} latents active"
     click.echo(

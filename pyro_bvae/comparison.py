@@ -31,12 +31,12 @@ from .rate_distortion import slopes
 from .run_folder import RunFolder
 from .runs import Run, load_run
 from .scoring import COLUMNS, score, score_columns
+from .settings import weighs_rate
 from .specification import as_file_name
 
 __all__ = ["Choice", "choices", "measured", "measured_anew", "on_curves", "plain", "run_all"]
 
 FREE = {"beta", *REPEATS} - {"precision"}  # settings that runs of one curve may differ in
-WEIGHED = ("TraceMeanField_ELBO", "Trace_ELBO", "Beta")  # objectives in which β weighs the rate
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _settled(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """The config of a run that minimised D + βR with one β from first to last, or None."""
     config = RunFolder(row["run"]).read_config()
     stayed = config.get("match_rate") is None and config["beta"] == row["beta"]
-    return config if stayed and str(config.get("elbo")).partition("(")[0] in WEIGHED else None
+    return config if stayed and weighs_rate(config) else None
 
 
 def _telling(configs: Sequence[Mapping[str, Any]]) -> list[str]:

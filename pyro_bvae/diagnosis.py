@@ -33,6 +33,7 @@ from .likelihoods.continuous_bernoulli import ContinuousBernoulli
 from .model import BetaVAE
 from .objectives.controlled import LEAST, MOST
 from .runs import Run
+from .settings import weighs_rate
 from .terms import ACTIVE_ABOVE, at_rest, batches
 
 __all__ = ["Diagnosis", "diagnose", "largest_paying_beta"]
@@ -98,7 +99,7 @@ def largest_paying_beta(run: Run) -> float | None:
         λ, or None where the likelihood has not one natural parameter a value, the objective is no β-VAE's, or the data
         are no longer to be had.
     """
-    if run.config["elbo"].split("(")[0] not in ("Trace_ELBO", "TraceMeanField_ELBO", "Beta"):
+    if not weighs_rate(run.config):
         return None
     try:
         data = run.dataset()
@@ -160,6 +161,8 @@ def _collapse(run: Run) -> Diagnosis | None:
         return None
     beta, most = run.history[-1]["beta"], largest_paying_beta(run)
     finding, remedy = "no latent is active, the decoder ignores the code", "lower --beta, or train for longer"
+    if not weighs_rate(run.config):
+        remedy = "let the objective ask less of the code, or train for longer"
     if most is not None and beta < most:
         finding = f"no latent is active, though one would pay up to β {most:.3g}"
         remedy = "train for longer, or let β rise slowly: --beta-schedule linear:STEPS"
@@ -194,6 +197,8 @@ def _rising(run: Run) -> Diagnosis | None:
     A Gaussian of scale s loses ½ (u − 1 − log u) nats a value, u = (error/s)²: 0.1 at s = ¾ of the error. (The ELBO, at
     β 1, may fall for as long as another β is served.)
     """
+    if not weighs_rate(run.config):
+        return None
     beta = run.history[-1]["beta"]
     losses = [record["held_out_distortion"] + beta * record["held_out_rate"] for record in run.history]
     rise = min(losses[-RECENT:]) - min(losses)
@@ -211,10 +216,11 @@ def _idle_beta(run: Run) -> Diagnosis | None:
     """Each active latent has a KL above log 100 nats: its posterior is a hundredth as wide as its prior, or less.
 
     For a posterior whose aggregate is the prior, KL = −log s. The best linear code of a Gaussian shrinks by 1 − s², so
-    that hardly anything that is decoded would change if β went to 0. Nothing is said where β is 0, or matches a rate.
+    that hardly anything that is decoded would change if β went to 0. Nothing is said where β is 0, matches a rate, or
+    is no part of the objective.
     """
     beta, active = run.history[-1]["beta"], [kl for kl in _kl(run) if kl > ACTIVE_ABOVE]
-    meant = beta == 0 or run.config.get("match_rate") is not None
+    meant = beta == 0 or run.config.get("match_rate") is not None or not weighs_rate(run.config)
     if meant or run.history[-1]["held_out_kl_per_latent"] is None or min(active, default=0.0) < POINT:
         return None
     finding = f"each active latent has {min(active):.2g} nats or more, so β {beta:g} holds none to the prior"

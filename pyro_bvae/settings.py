@@ -20,7 +20,7 @@ from .run_folder import FORMAT
 from .schedules import Schedule
 from .specification import scheduled, specified
 
-__all__ = ["SettingsError", "TrainingSettings", "check_same", "config_of"]
+__all__ = ["SettingsError", "TrainingSettings", "check_same", "config_of", "weighs_rate"]
 
 LENGTH = ("epochs", "steps")  # what a resumed run may change
 COMPILATION = ("compile", "compile_because")  # and this too: the step is the same either way
@@ -145,6 +145,11 @@ def config_of(
 def _said(elbo: ELBO) -> str:
     settings = getattr(elbo, "coefficients", {}) | {"num_particles": elbo.num_particles}
     return f"{type(elbo).__name__}({', '.join(f'{name}={value}' for name, value in settings.items())})"
+
+
+def weighs_rate(config: Mapping[str, Any]) -> bool:
+    """Whether a run minimised D + βR, with the β of the programs."""
+    return str(config["elbo"]).partition("(")[0] in ("TraceMeanField_ELBO", "Trace_ELBO", "Beta")
 
 
 def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
