@@ -88,7 +88,9 @@ def command(
         added |= {} if suggested is None else {"suggested_capacity": suggested}
         echo_json({**asdict(result), "probe_accuracy": accuracy, **known, **added})
         return
-    click.echo(f"{run}: {len(index):,} {split} data of {data.name}, step {opened.step:,}")
+    objective = opened.config.get("objective", "beta")
+    what = "" if objective in (None, "beta") else f", objective {objective}"
+    click.echo(f"{run}: {len(index):,} {split} data of {data.name}, step {opened.step:,}{what}")
     _echo_means(result, particles, accuracy, known)
     if terms is not None:
         _echo_information(terms)
@@ -102,7 +104,7 @@ def _suggested(run: Run, result: Evaluation) -> dict[str, Any]:
 
     ramp = suggest_capacity(result.kl_per_latent, run.step)
     objective = f"capacity:gamma=1000,capacity=linear:{ramp.value:g}:{ramp.steps}"
-    command = ["pyro-bvae", "fit", "--objective", objective, "--config", f"{run.path}/config.json"]
+    command = ["pyro-bvae", "fit", "--objective", objective, "--beta", "1", "--config", f"{run.path}/config.json"]
     return {
         "capacity": ramp.value,
         "steps": ramp.steps,

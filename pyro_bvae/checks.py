@@ -14,7 +14,7 @@ from torch import Tensor
 from .datasets import Dataset
 from .likelihoods import LIKELIHOODS
 from .model import BetaVAE
-from .objectives import Beta, Regularised
+from .objectives import Regularised
 from .terms import at_rest
 
 __all__ = ["check_data", "check_programs"]
@@ -57,7 +57,7 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor) -> None:
             β weighs the latent in one program only; there is a latent site
             besides "z"; or the loss depends on a parameter that is not the model's.
     """
-    if isinstance(elbo, Regularised) and not isinstance(elbo, Beta) and vae.beta_value != 1:
+    if isinstance(elbo, Regularised) and not elbo.takes_beta and vae.beta_value != 1:
         raise ValueError(
             f"the objective {type(elbo).__name__} ignores the β of the programs, here {vae.beta_value:g}: leave it at "
             "1, and set the objective's own coefficients"

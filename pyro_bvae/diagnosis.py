@@ -57,8 +57,8 @@ class Diagnosis:
         finding: What was seen, with its numbers.
         remedy: What to do.
 
-    >>> print(Diagnosis("posterior collapse", "no latent is active", "lower --beta"))
-    posterior collapse: no latent is active; lower --beta
+    >>> str(Diagnosis("posterior collapse", "no latent is active", "lower --beta"))
+    'posterior collapse: no latent is active; lower --beta'
     """
 
     name: str

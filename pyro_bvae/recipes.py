@@ -51,7 +51,7 @@ def _settings(
     """All settings; those without a default here must be given, which a test holds."""
     return {"dataset": dataset, "image_size": image_size, "grey": grey, "crop": crop, "subsample": None,
             "dim": dim, "rank": rank, "points": points, "epochs": epochs, "steps": steps, "match_rate": None,
-            "figures_every": figures_every, **others}  # fmt: skip
+            "objective": "beta", "beta_schedule": None, "figures_every": figures_every, **others}  # fmt: skip
 
 
 LAB: dict[str, Any] = {

@@ -149,7 +149,8 @@ def _said(elbo: ELBO) -> str:
 
 def weighs_rate(config: Mapping[str, Any]) -> bool:
     """Whether a run minimised D + βR, with the β of the programs."""
-    return str(config["elbo"]).partition("(")[0] in ("TraceMeanField_ELBO", "Trace_ELBO", "Beta")
+    kind, _, coefficients = str(config["elbo"]).partition("(")
+    return kind in ("TraceMeanField_ELBO", "Trace_ELBO", "Beta") and "beta=" not in coefficients
 
 
 def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:

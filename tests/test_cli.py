@@ -191,14 +191,15 @@ def test_evaluate_takes_the_rate_apart(cli: Cli, digits_run: Run) -> None:
     assert "I_rep ≤ rate" in text
 
 
-def test_evaluate_suggests_a_capacity(cli: Cli, digits_run: Run) -> None:
+def test_evaluate_suggests_a_capacity(cli: Cli, digits_run: Run, here: Path) -> None:
     found = json.loads(cli("evaluate", digits_run.path, "--suggest-capacity", "--json").stdout)
     suggested = found["suggested_capacity"]
     assert found["rate"] - 0.1 < suggested["capacity"] < found["rate"] + 1
     assert (suggested["steps"], suggested["is_lower_estimate"]) == (26 // 3, True)
     objective = f"capacity:gamma=1000,capacity=linear:{suggested['capacity']:g}:8"
-    config = shlex.quote(f"{digits_run.path}/config.json")
-    assert suggested["command"] == f"pyro-bvae fit --objective {objective} --config {config}"
+    words = ["fit", "--objective", objective, "--beta", "1", "--config", f"{digits_run.path}/config.json"]
+    assert suggested["command"] == shlex.join(["pyro-bvae", *words])
+    assert cli(*words, "--steps", 2, "--out", "suggested").exit_code == 0
     text = cli("evaluate", digits_run.path, "--suggest-capacity").stdout
     assert suggested["command"] in text
     assert "lower estimate: β 2 holds the KL down, and a run at β ≤ 1 is wanted" in text

@@ -17,7 +17,7 @@ from conftest import Cli
 from pyro_bvae import BetaVAE, Run, datasets, fit
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.diagnosis import Diagnosis, diagnose, largest_paying_beta
-from pyro_bvae.likelihoods import LIKELIHOODS, Gaussian
+from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.objectives import TotalCorrelation
 
 
@@ -89,7 +89,7 @@ FAILING: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "another objective": (
         {"elbo": TotalCorrelation(1618, alpha=300.0, beta=300.0, gamma=300.0), "steps": 150},
-        r"posterior collapse: no latent is active, the decoder ignores the code; lower --beta, or train for longer",
+        r"posterior collapse: no latent is active, the decoder ignores the code; let the objective ask less of",
     ),
     "a rate above what two latents carry": (
         {"match_rate": 500.0, "latent_dim": 2, "steps": 800},
@@ -157,13 +157,14 @@ def test_parts_of_ones_own_are_let_be(small: Dataset) -> None:
             loc, log_variance = self.encoder(x)
             return dist.MultivariateNormal(loc, scale_tril=torch.diag_embed((0.5 * log_variance).exp()))
 
-    class Mine(Gaussian):
-        outputs_per_value = None
+    class Mine(torch.nn.Module):
+        def forward(self, parameters: torch.Tensor) -> dist.TorchDistribution:
+            return dist.Normal(parameters, 1.0).to_event(3)
 
     run = fit(Own(small.shape, 3, hidden=(20,)), small, steps=20)
     assert run.history[-1]["held_out_kl_per_latent"] is None
     assert diagnose(run) is None
-    run = fit(BetaVAE(small.shape, 3, hidden=(20,), likelihood=Mine(small.shape)), small, steps=20)
+    run = fit(BetaVAE(small.shape, 3, hidden=(20,), likelihood=Mine()), small, steps=20)
     assert largest_paying_beta(run) is None
     assert diagnose(Run(run.model, run.config, [], 0)) is None
 

@@ -23,7 +23,10 @@ from pyro_bvae.training import Training
 
 OPTIONS: dict[str, Any] = {"batch_size": 16, "eval_every": 4, "lr": 1e-4, "optimizer": "adam"}
 SMALL = {"factor": "factor:gamma=5,width=8,layers=2", "controlled": "controlled:target=5,gain=0.1"}
-TEXTS = [SMALL.get(name, name) for name in OBJECTIVES] + ["capacity:capacity=linear:9:6,of=image", "beta:free_bits=0.1"]
+TEXTS = [SMALL.get(name, name) for name in OBJECTIVES] + [
+    "capacity:capacity=linear:9:6,of=image",
+    "beta:beta=2,free_bits=0.1",
+]
 NEUTRAL = {
     "beta": "beta:free_bits=0",
     "tc": "tc:beta=1",
@@ -126,6 +129,13 @@ def test_neutral_objectives_fit_what_the_elbo_fits(text: str, images: Dataset) -
     plain = fit(vae_at_one(), images, steps=5, compile=False, **OPTIONS)
     neutral = fit(vae_at_one(), images, steps=5, compile=False, objective=text, **OPTIONS)
     for one, other in zip(plain.model.parameters(), neutral.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-5)
+
+
+def test_a_beta_of_the_objective_is_the_one_of_the_programs(images: Dataset) -> None:
+    theirs = fit(new_vae(), images, steps=5, compile=False, **OPTIONS)
+    own = fit(vae_at_one(), images, steps=5, compile=False, objective="beta:beta=4", **OPTIONS)
+    for one, other in zip(theirs.model.parameters(), own.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-5)
 
 

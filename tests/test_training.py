@@ -16,7 +16,7 @@ from pyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from pyro_bvae import BetaVAE, Callback, fit, load_run, objectives
+from pyro_bvae import BetaVAE, Callback, fit, load_run
 from pyro_bvae.datasets import Dataset, pixels
 from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.schedules import LinearWarmup
@@ -164,12 +164,6 @@ def test_a_linear_gaussian_vae_reaches_the_likelihood_of_probabilistic_pca() -> 
     fit(vae, data, steps=400, batch_size=1000, optimizer="adam", lr=1e-3, seed=1)
     elbo = sum(mean_terms(vae, x, seed=seed).elbo for seed in range(40)) / 40
     assert elbo == pytest.approx(PCA(2).fit(x.numpy()).score(x.numpy()), abs=0.05)
-
-
-@pytest.mark.parametrize("objective", [objectives.Factor(3, width=8), objectives.Controlled(5.0)])
-def test_objectives_that_learn_beside_the_model_are_refused(objective: Any, images: Dataset) -> None:
-    with pytest.raises(ValueError, match=f"{type(objective).__name__} learns beside the model"):
-        fit(new_vae(), images, steps=1, elbo=objective)
 
 
 def test_fit_works_outside_the_main_thread(images: Dataset) -> None:

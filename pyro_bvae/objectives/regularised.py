@@ -67,6 +67,7 @@ class Regularised(ELBO, nn.Module):
 
     num_particles: int
     can_be_captured = True  # whether `learn` can be part of a CUDA graph
+    takes_beta = False  # whether it takes its β from the programs
 
     def __init__(self, coefficients: dict[str, float], *, free_bits: float = 0.0, num_particles: int = 1) -> None:
         nn.Module.__init__(self)
