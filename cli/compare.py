@@ -198,8 +198,8 @@ def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path
     off = departure(summary)
     if off is not None:
         click.echo(
-            f"median |slope + β|/β of rates above {LEAST_RATE:g} nat: {off:.2f}; at the optimum the slope is −β, "
-            "but for the spacing of the βs"
+            f"median |slope + β|/β of rates above {LEAST_RATE:g} nat, without the ends: {off:.2f}; at the optimum the "
+            "slope is −β, but for the spacing of the βs"
         )
     click.echo(
         f"means ± standard deviations over seeds, held out; more in {out / 'comparison.csv'} and the PNGs beside it"

@@ -101,14 +101,17 @@ def command(
 def _suggested(run: Run, result: Evaluation) -> dict[str, Any]:
     """The capacity that a run suggests, and the command that fits with it."""
     from pyro_bvae.objectives import suggest_capacity
+    from pyro_bvae.settings import weighs_rate
 
+    if run.config.get("match_rate") is not None or run.config.get("beta_schedule") is not None:
+        raise ValueError("a capacity is read off a run at one low β: fit one without --match and --beta-schedule")
     ramp = suggest_capacity(result.kl_per_latent, run.step)
     objective = f"capacity:gamma=1000,capacity=linear:{ramp.value:g}:{ramp.steps}"
     command = ["pyro-bvae", "fit", "--objective", objective, "--beta", "1", "--config", f"{run.path}/config.json"]
     return {
         "capacity": ramp.value,
         "steps": ramp.steps,
-        "is_lower_estimate": result.beta > 1,
+        "is_lower_estimate": result.beta > 1 or not weighs_rate(run.config),
         "command": shlex.join(command),
     }
 
@@ -120,7 +123,7 @@ def _echo_capacity(suggested: dict[str, Any], result: Evaluation) -> None:
     )
     click.echo(f"    {suggested['command']}")
     if suggested["is_lower_estimate"]:
-        click.echo(f"This is a lower estimate: β {result.beta:g} holds the KL down, and a run at β ≤ 1 is wanted.")
+        click.echo("This may be a lower estimate: what was minimised holds the KL down; a run at β ≤ 1 is wanted.")
 
 
 def _echo_means(result: Evaluation, particles: int, accuracy: float | None, known: Mapping[str, float | None]) -> None:

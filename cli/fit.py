@@ -17,9 +17,21 @@ import pyro_bvae
 from pyro_bvae import names
 from pyro_bvae.names import DATA, DATA_OPTIONS, FIGURES, SETTINGS, TRAINING
 from pyro_bvae.recipes import RECIPES
-from pyro_bvae.specification import as_file_name
+from pyro_bvae.schedules import Cosine, LinearWarmup
+from pyro_bvae.specification import as_file_name, scheduled, specified
 
-from .options import DatasetName, Keep, Name, Numbers, Objective, Rate, device_option, echo_json, json_option
+from .options import (
+    BetaSchedule,
+    DatasetName,
+    Keep,
+    Name,
+    Numbers,
+    Objective,
+    Rate,
+    device_option,
+    echo_json,
+    json_option,
+)
 from .progress import LoadingBar, announcement
 from .spelling import spelled
 
@@ -71,7 +83,10 @@ BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), "likelihood")
     help=f"What is minimised: {', '.join(names.OBJECTIVES)}; like tc:beta=6 or capacity:capacity=linear:25:20000.",
 )
 @click.option(
-    "--beta-schedule", metavar="KIND:STEPS[:START]", help="How β comes to --beta: linear, cosine or cyclic by step."
+    "--beta-schedule",
+    type=BetaSchedule(),
+    metavar="KIND:STEPS[:START]",
+    help="How β comes to --beta: linear, cosine or cyclic by step.",
 )
 @click.option("--optimizer", type=Name("optimizer", names.OPTIMIZERS), default="rmsprop", show_default=True)
 @click.option("--lr", type=POSITIVE, default=1e-3, show_default=True, help="Learning rate.")
@@ -166,6 +181,8 @@ def _settle(ctx: click.Context) -> dict[str, Any]:
     options = filled(options, {name for name in SETTINGS if is_typed(ctx, name)}, stored)
     if options["likelihood"] == "custom" or stored.get("custom"):
         raise click.UsageError(f"{stored['custom']} are classes of your own: go on from Python, with fit(...)", ctx)
+    if options["objective"] is None:
+        raise click.UsageError("the run's ELBO is your own: go on from Python, or give --objective", ctx)
     return options
 
 
@@ -248,15 +265,24 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
     cut = f" (cut from {options['batch_size']}, there are no more)" if batch < options["batch_size"] else ""
     widths = "-".join(map(str, (prod(data.shape), *vae.settings["hidden"], vae.latent_dim)))
     held = "" if settings.match_rate is None else f" moving to a rate of {settings.match_rate:g} nats"
-    held = f" by {settings.beta_schedule}" if settings.beta_schedule else held
+    if settings.beta_schedule is not None:
+        held = f" from {scheduled(settings.beta_schedule, float(vae.beta))(0):g} on, {settings.beta_schedule}"
     weight = f"β {float(vae.beta):g}{held} (β_norm = βK/M = {vae.beta_norm:.3g})"
-    if settings.objective not in (None, "beta"):
-        weight = f"objective {settings.objective}"
+    objective = specified(options["objective"])
+    if not objective.takes_beta:
+        weight = f"objective {objective.text}"
+    elif objective.options:
+        weight += f", objective {objective.text}"
     for line in (
         f"data    {data.name}: {size:,} training and {len(data.held_out):,} held-out {kind} of {shape} ({data.source})",
         f"model   {weight}, {options['likelihood']} likelihood, {options['network']} {widths}",
         f"fit     {options['optimizer']} at {options['lr']:g}, {length} of {batch} {kind}{cut}, "
         f"seed {options['seed']}, on {device.type}, data {where}",
+        *(
+            f"note    {name} is to rise over {schedule.steps:,} steps, which this run does not have"
+            for name, schedule in objective.schedules.items()
+            if isinstance(schedule, LinearWarmup | Cosine) and schedule.steps > settings.total(size)
+        ),
         f"run     {out}",
     ):
         click.echo(line, err=options["as_json"])
@@ -285,7 +311,10 @@ def _report(run: Run, out: Path, as_json: bool) -> None:
 
 def _what(vae: BetaVAE, options: Mapping[str, Any]) -> str:
     """What a run's folder is named by."""
-    return f"beta{float(vae.beta):g}" if options["objective"] == "beta" else as_file_name(options["objective"])
+    objective = specified(options["objective"])
+    parts = [objective.text] if objective.text != "beta" else []
+    parts += [f"beta{float(vae.beta):g}"] if objective.takes_beta else []
+    return as_file_name("-".join([*parts, *filter(None, [options["beta_schedule"]])]))
 
 
 def _slug(data: Dataset) -> str:

@@ -12,12 +12,13 @@ import click
 
 import pyro_bvae
 from pyro_bvae import names
-from pyro_bvae.specification import specified
+from pyro_bvae.specification import scheduled, specified
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
 
 __all__ = [
+    "BetaSchedule",
     "DatasetName",
     "Keep",
     "Name",
@@ -91,7 +92,7 @@ class Numbers(click.ParamType[tuple[int, ...]]):
 
 
 class Objective(click.ParamType[str]):
-    """An objective with its coefficients, or a schedule of β."""
+    """An objective with its coefficients."""
 
     name = "objective"
 
@@ -106,6 +107,20 @@ class Objective(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
         """The names that begin so."""
         return [click.shell_completion.CompletionItem(name) for name in names.OBJECTIVES if name.startswith(incomplete)]
+
+
+class BetaSchedule(click.ParamType[str]):
+    """``KIND:STEPS[:START]``."""
+
+    name = "schedule"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Make sure that it can be read."""
+        try:
+            scheduled(value, value=1.0)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return value
 
 
 class Keep(click.ParamType["int | str"]):

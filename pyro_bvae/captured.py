@@ -79,12 +79,13 @@ class CapturedStep:
     def __call__(self, *given: Tensor) -> None:
         """Take a step, without waiting for it."""
         key = tuple((tensor.shape, tensor.dtype) for tensor in given)
+        if self._buffers is not None:
+            self._take_in_buffers()
         if key not in self._replays:
             self._replays[key] = self._capture([tensor.clone() for tensor in given])
         replay, inputs = self._replays[key]
         for mine, theirs in zip(inputs, given, strict=True):
             mine.copy_(theirs, non_blocking=True)
-        self._take_in_buffers()
         self.step.step.count()
         replay()
 

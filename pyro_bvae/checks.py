@@ -44,23 +44,25 @@ def _family(vae: BetaVAE) -> str:
     return names.get(type(vae.likelihood), type(vae.likelihood).__name__)
 
 
-def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor) -> None:
+def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False) -> None:
     """Run the loss once on a batch, under Pyro's validation, and look at what was run. Nothing is changed.
 
     Args:
         vae: The programs.
         elbo: What is to be minimised.
         x: Data ``(B, *shape)`` on the model's device.
+        beta_moves: Whether β is scheduled, or moved to match a rate.
 
     Raises:
-        ValueError: The objective ignores a β that is not 1; the prior lies on another device;
+        ValueError: The objective ignores a β that is not 1, or moves; the prior lies on another device;
             β weighs the latent in one program only; there is a latent site
             besides "z"; or the loss depends on a parameter that is not the model's.
     """
-    if isinstance(elbo, Regularised) and not elbo.takes_beta and vae.beta_value != 1:
+    if isinstance(elbo, Regularised) and not elbo.takes_beta and (vae.beta_value != 1 or beta_moves):
+        here = "" if vae.beta_value == 1 else f", here {vae.beta_value:g}"
         raise ValueError(
-            f"the objective {type(elbo).__name__} ignores the β of the programs, here {vae.beta_value:g}: leave it at "
-            "1, and set the objective's own coefficients"
+            f"the objective {type(elbo).__name__} ignores the β of the programs{here}: leave it at 1, and set "
+            "the objective's own coefficients"
         )
     model, guide = poutine.trace(vae.model), poutine.trace(vae.guide)
     with at_rest(vae, seed=0), validation_enabled(), torch.enable_grad():

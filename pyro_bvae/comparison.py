@@ -26,13 +26,14 @@ from .evaluation import evaluate
 from .files import replacing
 from .fitting import fit
 from .names import FIGURES, REPEATS, SETTINGS, TRAINING
+from .objectives import build_objective
 from .probes import probe_accuracy
 from .rate_distortion import slopes
 from .run_folder import RunFolder
 from .runs import Run, load_run
 from .scoring import COLUMNS, score, score_columns
-from .settings import weighs_rate
-from .specification import as_file_name
+from .settings import TrainingSettings, weighs_rate
+from .specification import as_file_name, specified
 
 __all__ = ["Choice", "choices", "measured", "measured_anew", "on_curves", "plain", "run_all"]
 
@@ -58,7 +59,12 @@ def choices(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Path) 
 
     Returns:
         One choice a point and seed, in the order of the product.
+
+    Raises:
+        ValueError: An objective cannot be built; better known before the first fit than before the last.
     """
+    for objective in grid.get("objective", ()):
+        build_objective(specified(objective), size=1, latent_dim=1)
     varied = [name for name, values in grid.items() if len(values) > 1]
     found = []
     for values in product(*grid.values()):
@@ -80,13 +86,15 @@ def on_curves(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Returns:
         The rows with ``curve``, the settings that tell the curves apart, and ``slope``, dD/dR of the means over seeds.
-        The curve is None where β moved, as it does to match a rate, or something other than D + βR was minimised; the
+        The curve is None where β moved to match a rate, or something other than D + βR was minimised; the
         slope also where the curve has fewer than three β above 0, or the rate stands still.
     """
-    configs = [_settled(row) for row in rows]
-    told = _telling([config for config in configs if config])
+    defaults = asdict(TrainingSettings())  # an older run does not have all names
+    configs = [defaults | RunFolder(row["run"]).read_config() for row in rows]
+    told = _telling(configs)
     placed = [
-        {**row, "curve": _label(config, told) if config else None} for row, config in zip(rows, configs, strict=True)
+        {**row, "curve": _label(config, told) if _is_settled(row, config) else None}
+        for row, config in zip(rows, configs, strict=True)
     ]
     found: dict[tuple[str, float], float] = {}
     for curve in {row["curve"] for row in placed} - {None}:
@@ -191,6 +199,7 @@ def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> di
         "run": str(run.path),
         **history,
         **result,
+        "beta": result["beta"] if weighs_rate(run.config) else None,
         "probe_accuracy": probe_accuracy(run.model, data),
         **_scores(run, metrics),
     }
@@ -203,11 +212,9 @@ def _scores(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
     return {column: row[column] for column in score_columns(metrics)}
 
 
-def _settled(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The config of a run that minimised D + βR with one β from first to last, or None."""
-    config = RunFolder(row["run"]).read_config()
-    stayed = config.get("match_rate") is None and config["beta"] == row["beta"]
-    return config if stayed and weighs_rate(config) else None
+def _is_settled(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether a run minimised D + βR, in the end with the β that it was to have."""
+    return config["match_rate"] is None and config["beta"] == row["beta"] and weighs_rate(config)
 
 
 def _telling(configs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from .generation import reconstruct, sample
 from .names import METRICS
 from .runs import Run, load_run
 from .scoring import score_columns
+from .settings import TrainingSettings
 from .traversal import Traversal, base, traverse
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
     path = out / "comparison.json"
     if path.is_file():
         stored = json.loads(path.read_text(encoding="utf-8")).get("experiment", {})
-        differ = [name for name in experiment if stored.get(name) != experiment[name]]
+        defaults = {name: [value] for name, value in asdict(TrainingSettings()).items()}  # for names of a later day
+        differ = [name for name in experiment if stored.get(name, defaults.get(name)) != experiment[name]]
         if differ:
             raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another --out")
     elif out.is_dir() and any(out.iterdir()):
@@ -93,7 +96,9 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def departure(summary: Sequence[Mapping[str, Any]]) -> float | None:
-    """The median of |slope + β|/β over the points with a rate above 1 nat, which is 0 at the optimum.
+    """The median of |slope + β|/β over the points with a rate above 1 nat and neighbours on both sides.
+
+    It is 0 at the optimum, but for what central differences make of the spacing of the βs.
 
     Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 
@@ -103,7 +108,13 @@ def departure(summary: Sequence[Mapping[str, Any]]) -> float | None:
     Returns:
         The median; None where no such point has a slope.
     """
+    curves: dict[str, list[float]] = {}
+    for line in summary:
+        if line["slope"] is not None:
+            curves.setdefault(line["curve"], []).append(line["beta"][0])
+    ends = {(name, end(betas)) for name, betas in curves.items() for end in (min, max)}
     points = [line for line in summary if line["slope"] is not None and line["rate"][0] > LEAST_RATE]
+    points = [line for line in points if (line["curve"], line["beta"][0]) not in ends]
     found = [abs(line["slope"] + line["beta"][0]) / line["beta"][0] for line in points]
     return median(found) if found else None
 

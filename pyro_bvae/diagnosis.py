@@ -34,6 +34,7 @@ from .model import BetaVAE
 from .objectives.controlled import LEAST, MOST
 from .runs import Run
 from .settings import weighs_rate
+from .specification import specified
 from .terms import ACTIVE_ABOVE, at_rest, batches
 
 __all__ = ["Diagnosis", "diagnose", "largest_paying_beta"]
@@ -73,8 +74,8 @@ def diagnose(run: Run) -> Diagnosis | None:
     """The most serious of what a run suffers from, or None.
 
     In this order: a rate out of reach, posterior collapse, a diverging scale or overfitting, a β that does not act, and
-    a code that is full, which is a remark more than a complaint. The data are looked at for the first and the last
-    alone, and not where they are no longer to be had. Says nothing of what it does not know: parts of one's own,
+    a code that is full, which is a remark more than a complaint. The data are looked at for collapse and for a full
+    code alone, and not where they are no longer to be had. Says nothing of what it does not know: parts of one's own,
     posteriors or priors that do not factorise, a run without history.
 
     Args:
@@ -136,6 +137,12 @@ def _left_over(vae: BetaVAE, data: Tensor) -> Tensor | None:
         return ((x - p.mean) / variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()).flatten(1)
 
 
+def _beta(run: Run) -> float:
+    """The β that counts: that of the end, or the one to which a schedule leads."""
+    moves = run.config.get("beta_schedule") is not None
+    return float(run.config["beta"] if moves else run.history[-1]["beta"])
+
+
 def _kl(run: Run) -> list[float]:
     """Held-out KL of each latent, nats; the rate where it has no parts."""
     last = run.history[-1]
@@ -143,15 +150,18 @@ def _kl(run: Run) -> list[float]:
 
 
 def _unreachable_rate(run: Run) -> Diagnosis | None:
-    """``--match`` has moved β to an end of its range."""
+    """A controller has moved β to an end of its range."""
     last, asked = run.history[-1], run.config.get("match_rate")
-    if asked is None or LEAST < last["beta"] < MOST:
+    beta = last["beta"]
+    if (run.config.get("objective") or "").startswith("controlled"):
+        asked, beta = specified(run.config["objective"]).options["target"], last["coefficients"]["beta"]
+    if asked is None or LEAST < beta < MOST:
         return None
     rate, remedy = last["held_out_rate"], "ask for less, train for longer or raise --latent-dim"
     return Diagnosis(
         "rate out of reach",
-        f"β has gone to its bound of {last['beta']:g}, and the rate is {rate:.3g} nats, not {asked:g}",
-        remedy if last["beta"] <= LEAST else "ask for more",
+        f"β has gone to its bound of {beta:g}, and the rate is {rate:.3g} nats, not {asked:g}",
+        remedy if beta <= LEAST else "ask for more",
     )
 
 
@@ -159,7 +169,7 @@ def _collapse(run: Run) -> Diagnosis | None:
     """No latent has a KL above 0.01 nats; and why, where the law of this module's docstring tells."""
     if max(_kl(run)) > ACTIVE_ABOVE:
         return None
-    beta, most = run.history[-1]["beta"], largest_paying_beta(run)
+    beta, most = _beta(run), largest_paying_beta(run)
     finding, remedy = "no latent is active, the decoder ignores the code", "lower --beta, or train for longer"
     if not weighs_rate(run.config):
         remedy = "let the objective ask less of the code, or train for longer"
@@ -194,12 +204,14 @@ def _narrow_scale(run: Run) -> Diagnosis | None:
 def _rising(run: Run) -> Diagnosis | None:
     """The held-out loss D + βR, at the last β, lies more than 0.1 nats a value and a nat of rate above its least.
 
+    Under other objectives it is the distortion of families with a scale, and nothing is said of the others.
+
     A Gaussian of scale s loses ½ (u − 1 − log u) nats a value, u = (error/s)²: 0.1 at s = ¾ of the error. (The ELBO, at
     β 1, may fall for as long as another β is served.)
     """
-    if not weighs_rate(run.config):
+    beta = _beta(run) if weighs_rate(run.config) else 0.0
+    if not beta and run.config["likelihood"] not in SCALED:
         return None
-    beta = run.history[-1]["beta"]
     losses = [record["held_out_distortion"] + beta * record["held_out_rate"] for record in run.history]
     rise = min(losses[-RECENT:]) - min(losses)
     if rise <= RISE * prod(run.model.shape) + beta:
@@ -219,7 +231,7 @@ def _idle_beta(run: Run) -> Diagnosis | None:
     that hardly anything that is decoded would change if β went to 0. Nothing is said where β is 0, matches a rate, or
     is no part of the objective.
     """
-    beta, active = run.history[-1]["beta"], [kl for kl in _kl(run) if kl > ACTIVE_ABOVE]
+    beta, active = _beta(run), [kl for kl in _kl(run) if kl > ACTIVE_ABOVE]
     meant = beta == 0 or run.config.get("match_rate") is not None or not weighs_rate(run.config)
     if meant or run.history[-1]["held_out_kl_per_latent"] is None or min(active, default=0.0) < POINT:
         return None
@@ -230,7 +242,7 @@ def _idle_beta(run: Run) -> Diagnosis | None:
 
 def _full_code(run: Run) -> Diagnosis | None:
     """Every latent is active, and one more would pay a hundredfold: λ > 100 β, or ½ log 100 = 2.3 nats."""
-    beta = run.history[-1]["beta"]
+    beta = _beta(run)
     if run.history[-1]["held_out_kl_per_latent"] is None or min(_kl(run)) <= ACTIVE_ABOVE or beta == 0:
         return None
     gain = (largest_paying_beta(run) or 0.0) / beta

@@ -88,9 +88,9 @@ def fit(
         batch_size: Images a step; cut to the training set where that is smaller.
         match_rate: A rate in nats an image, to be held by moving β from where it is; by default β stays.
         objective: What is minimised, a key of `OBJECTIVES` with coefficients as `specification` reads them, like
-            "tc:beta=6". All but "beta" ignore the programs' β, which is then to be 1.
-        beta_schedule: How the programs' β comes to where it is now, like "linear:5000" or "cyclic:2000"; see
-            `specification.scheduled`. By default it is there from the start.
+            "tc:beta=6". All but "beta", without a β of its own, ignore the programs' β, which is then to be 1.
+        beta_schedule: How the programs' β comes to where it is now, like "linear:5000" or "cyclic:2000", as a function
+            of the steps taken before; see `specification.scheduled`. By default it is there from the start.
         seed: Seed of the batches and the draws of z. The global generators are left as they were.
         device: "auto" (CUDA where there is one, otherwise the CPU), "cpu", "cuda" or "mps".
         compile: Whether a step is compiled to one graph, see `CompiledStep`; by default where that pays for itself. The
@@ -146,7 +146,8 @@ def fit(
         elbo = elbo or _elbo_of(settings, len(dataset.train), vae.latent_dim)
         config = config_of(vae, dataset, settings, elbo, where) | dict(notes or {})
         training = Training(vae.to(where), dataset, settings, elbo)
-        check_programs(vae, elbo, training.minibatches.batch(0))
+        moves = match_rate is not None or beta_schedule is not None
+        check_programs(vae, elbo, training.minibatches.batch(0), beta_moves=moves)
         run = Run(vae, config, [], 0, folder.path if folder else None, dataset)
         if folder is not None and resume:
             _go_on(folder, run, training)
@@ -154,6 +155,7 @@ def fit(
             _choose_step(run, training)
             if folder is not None:
                 folder.start(config, overwrite)
+        training.beta_schedule, training.schedules = settings.schedules(run.config["beta"])
         compiles = run.config.get("compile", False)
         if compiles or precision != "fp32":
             training.compile(inductor if compiles else None)

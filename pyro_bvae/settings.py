@@ -78,10 +78,10 @@ class TrainingSettings:
             raise ValueError(f"keep is a number of checkpoints or 'all', got {self.keep!r}")
         if self.objective is not None:
             object.__setattr__(self, "objective", specified(self.objective).text)
-        if self.beta_schedule is not None:
-            scheduled(self.beta_schedule, value=1.0)
-        if self.match_rate is not None and (self.objective != "beta" or self.beta_schedule is not None):
-            raise ValueError("match_rate moves the β of the objective beta: leave objective and beta_schedule out")
+        if self.beta_schedule is not None and scheduled(self.beta_schedule, value=1.0)(0) < 0:
+            raise ValueError(f"β must be at least 0, also at the start of {self.beta_schedule}")
+        if self.match_rate is not None and self.beta_schedule is not None:
+            raise ValueError("match_rate moves β by itself: leave beta_schedule out")
         if self.epochs is not None and self.steps is not None:
             raise ValueError("give epochs or steps, not both")
         if self.epochs is None and self.steps is None:
@@ -143,14 +143,13 @@ def config_of(
 
 
 def _said(elbo: ELBO) -> str:
-    settings = getattr(elbo, "coefficients", {}) | {"num_particles": elbo.num_particles}
+    settings = getattr(elbo, "settings", {"num_particles": elbo.num_particles})
     return f"{type(elbo).__name__}({', '.join(f'{name}={value}' for name, value in settings.items())})"
 
 
 def weighs_rate(config: Mapping[str, Any]) -> bool:
-    """Whether a run minimised D + βR, with the β of the programs."""
-    kind, _, coefficients = str(config["elbo"]).partition("(")
-    return kind in ("TraceMeanField_ELBO", "Trace_ELBO", "Beta") and "beta=" not in coefficients
+    """Whether a run minimised D + βR, with the β of the programs and nothing else."""
+    return str(config["elbo"]).partition("(")[0] in ("TraceMeanField_ELBO", "Trace_ELBO")
 
 
 def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
@@ -163,10 +162,11 @@ def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: The message names what differs.
     """
+    defaults = asdict(TrainingSettings())  # an older run does not have all names
     differ = [
         f"{name} is {stored.get(name)!r} in the run and {value!r} here"
         for name, value in config.items()
-        if name not in NOT_SETTINGS and stored.get(name, value) != value  # an older run does not have all names
+        if name not in NOT_SETTINGS and stored.get(name, defaults.get(name, value)) != value
     ]
     if differ:
         raise SettingsError(f"cannot resume with other settings: {'; '.join(differ)}")

@@ -45,6 +45,11 @@ class Specification:
     schedules: Mapping[str, Schedule]
     text: str
 
+    @property
+    def takes_beta(self) -> bool:
+        """Whether it is weighed by the β of the programs."""
+        return self.name == "beta" and "beta" not in {*self.options, *self.schedules}
+
 
 def specified(text: str) -> Specification:
     """Read an objective.
@@ -61,16 +66,19 @@ def specified(text: str) -> Specification:
     12.5
     """
     name, _, rest = text.partition(":")
-    given = dict(USUAL[check("objective", name, OBJECTIVES)])
+    typed: dict[str, str] = {}
     for part in filter(None, rest.split(",")):
         coefficient, equals, value = part.partition("=")
         if not (coefficient and equals and value):
             raise ValueError(f"{part!r} in the objective {text!r} is not of the form COEFFICIENT=VALUE")
-        given[coefficient] = value
+        if coefficient in typed:
+            raise ValueError(f"{coefficient} is given twice in the objective {text!r}")
+        typed[coefficient] = value
+    given = USUAL[check("objective", name, OBJECTIVES)] | typed
     options: dict[str, float | str] = {}
     schedules = {}
     for coefficient, value in given.items():
-        if value.partition(":")[0] in SCHEDULES:
+        if ":" in value or value in SCHEDULES:
             schedules[coefficient] = scheduled(value)
         else:
             options[coefficient] = _number(value)

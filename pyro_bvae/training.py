@@ -13,7 +13,7 @@ is in the checkpoint, so that a resumed run equals an uninterrupted one. Held-ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from time import perf_counter
 from typing import Any
@@ -31,7 +31,7 @@ from .model import BetaVAE
 from .objectives import PerImage, RateController, Regularised, read
 from .randomness import generator_state, set_generator_state
 from .run_folder import FORMAT
-from .schedules import LinearWarmup
+from .schedules import LinearWarmup, Schedule
 from .settings import TrainingSettings
 from .terms import mean_terms, row_of_traces
 from .tracing import undisturbed
@@ -52,6 +52,8 @@ class Training:
     Attributes:
         vae: The programs.
         step: Steps taken.
+        beta_schedule: Of the programs' β, if it has one.
+        schedules: Of the objective's coefficients.
         total: Steps to take.
         steps_per_epoch: Steps that see each training image once.
     """
@@ -59,6 +61,7 @@ class Training:
     def __init__(self, vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO) -> None:
         self.vae = vae
         self.objective = elbo.to(vae.beta.device) if isinstance(elbo, Regularised) else None
+        self.learns = type(elbo).learn is not Regularised.learn if isinstance(elbo, Regularised) else False
         self.device = vae.beta.device
         self.minibatches = Minibatches(dataset, settings.batch_size, settings.seed, self.device)
         self.held_out = dataset.images[dataset.held_out].to(self.device)
@@ -66,7 +69,8 @@ class Training:
         self.total = settings.total(self.minibatches.size)
         self.eval_every = settings.eval_every or self.steps_per_epoch
         self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
-        self.beta_schedule, self.schedules = settings.schedules(vae.beta_value)
+        self.beta_schedule: Schedule | None = None
+        self.schedules: Mapping[str, Schedule] = {}
         self.lr = LinearWarmup(settings.lr, settings.lr_warmup)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
         self.compiled = CompiledStep(
@@ -110,7 +114,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step + 1)
         if self.beta_schedule is not None:
-            self.vae.beta = self.beta_schedule(self.step)
+            self.vae.beta.fill_(self.beta_schedule(self.step))
         if self.objective is not None and self.schedules:
             self.objective.set(**{name: schedule(self.step) for name, schedule in self.schedules.items()})
 
@@ -129,10 +133,10 @@ class Training:
     def _report(self, loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> tuple[Tensor, ...]:
         """The row of a step, and what the objective wants of it."""
         row = row_of_traces(loss, model, guide)
-        return (row,) if self.objective is None else (row, *self.objective.lesson(read(model, guide)))
+        return (row, *self.objective.lesson(read(model, guide))) if self.objective and self.learns else (row,)
 
     def _learn(self, lesson: Sequence[Tensor]) -> None:
-        if self.objective is not None and lesson:
+        if self.objective and self.learns:
             self.objective.learn(*lesson)
 
     def compile(self, compiler: Compiler | None) -> None:

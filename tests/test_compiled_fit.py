@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import Cli, new_vae, same_parameters, without_timings
 
-from pyro_bvae import Callback, compiled, fit, fitting, load_run, minibatches, payoff
+from pyro_bvae import Callback, captured, compiled, fit, fitting, load_run, minibatches, payoff
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.run_folder import RunFolder
 from pyro_bvae.schedules import LinearWarmup
@@ -160,10 +160,24 @@ class WarmUp(Callback):
 def test_the_captured_loop_equals_the_plain_one(likelihood: str, images: Dataset) -> None:
     options = OPTIONS | {"steps": 11, "lr": 1e-4, "optimizer": "adam", "compile": True}
     plain = fit(new_vae(likelihood=likelihood), images, callbacks=[WarmUp()], **options)
-    captured = fit(new_vae(likelihood=likelihood), images, callbacks=[CaptureOnTheCpu(), WarmUp()], **options)
-    assert without_timings(plain.history) == without_timings(captured.history)
-    assert same_parameters(plain.model, captured.model)
-    assert plain.model.beta_value == captured.model.beta_value == 4.0
+    replayed = fit(new_vae(likelihood=likelihood), images, callbacks=[CaptureOnTheCpu(), WarmUp()], **options)
+    assert without_timings(plain.history) == without_timings(replayed.history)
+    assert same_parameters(plain.model, replayed.model)
+    assert plain.model.beta_value == replayed.model.beta_value == 4.0
+
+
+def test_all_graphs_of_a_run_read_the_same_memory(images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A β that is assigned anew before the short last batch is captured must not be what its graph reads."""
+    seen: list[list[int]] = []
+
+    def capture(body: Any, changed: Any, device: Any) -> Any:
+        seen.append([tensor.data_ptr() for tensor in changed])
+        return body
+
+    monkeypatch.setattr(captured, "capture", capture)
+    fit(new_vae(), images, steps=9, compile=True, callbacks=[CaptureOnTheCpu(), WarmUp()], **OPTIONS)
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
 
 
 def test_the_captured_loop_resumes(images: Dataset, tmp_path: Path) -> None:
@@ -178,8 +192,8 @@ def test_the_captured_loop_resumes(images: Dataset, tmp_path: Path) -> None:
 def test_the_captured_loop_holds_a_rate_without_leaving_the_device(images: Dataset) -> None:
     options = {"steps": 9, "lr": 1e-4, "match_rate": 5.0, "compile": True}
     plain = fit(new_vae(), images, **options)
-    captured = fit(new_vae(), images, callbacks=[CaptureOnTheCpu()], **options)
-    assert captured.model.beta_value == pytest.approx(plain.model.beta_value, rel=1e-5)
+    replayed = fit(new_vae(), images, callbacks=[CaptureOnTheCpu()], **options)
+    assert replayed.model.beta_value == pytest.approx(plain.model.beta_value, rel=1e-5)
 
 
 def test_the_captured_loop_reads_what_the_data_set_feeds_it(images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,8 +152,10 @@ def test_beta_follows_its_schedule_and_the_run_says_where_it_ends(images: Datase
     assert [line["beta"] for line in run.history] == pytest.approx([Cyclic(4.0, 6)(step) for step in range(8)])
     longer = fit(new_vae(), images, steps=11, out=tmp_path, resume=True, **options)
     assert same_parameters(longer.model, fit(new_vae(), images, steps=11, **options).model)
+    same = fit(longer.model, images, steps=13, out=tmp_path, resume=True, **options)  # its β is that of the moment
+    assert same_parameters(same.model, fit(new_vae(), images, steps=13, **options).model)
     with pytest.raises(SettingsError, match="beta_schedule is 'cyclic:6' in the run and None here"):
-        fit(new_vae(), images, steps=12, out=tmp_path, resume=True, **OPTIONS | {"eval_every": 1})
+        fit(new_vae(), images, steps=14, out=tmp_path, resume=True, **OPTIONS | {"eval_every": 1})
 
 
 def test_a_controlled_rate_comes_to_its_target(digits: Dataset) -> None:
@@ -174,10 +176,15 @@ def test_a_run_cannot_change_its_objective(images: Dataset, tmp_path: Path) -> N
 def test_what_does_not_go_together_is_refused(images: Dataset) -> None:
     with pytest.raises(ValueError, match="ignores the β of the programs, here 4"):
         fit(new_vae(), images, steps=1, objective="tc")
-    with pytest.raises(ValueError, match="match_rate moves the β of the objective beta"):
-        fit(vae_at_one(), images, steps=1, objective="tc", match_rate=5.0)
-    with pytest.raises(ValueError, match="leave objective and beta_schedule out"):
+    for moved in ({"match_rate": 5.0}, {"beta_schedule": "linear:5"}):
+        with pytest.raises(ValueError, match="ignores the β of the programs: leave it at 1"):
+            fit(vae_at_one(), images, steps=1, objective="tc", **moved)
+        with pytest.raises(ValueError, match="ignores the β of the programs: leave it at 1"):
+            fit(vae_at_one(), images, steps=1, objective="beta:beta=4", **moved)
+    with pytest.raises(ValueError, match="match_rate moves β by itself: leave beta_schedule out"):
         fit(vae_at_one(), images, steps=1, beta_schedule="linear:5", match_rate=5.0)
+    with pytest.raises(ValueError, match="β must be at least 0, also at the start of linear:5:-1"):
+        fit(vae_at_one(), images, steps=1, beta_schedule="linear:5:-1")
     with pytest.raises(ValueError, match="give an objective or an elbo, not both"):
         fit(vae_at_one(), images, steps=1, objective="tc", elbo=Capacity())
 
@@ -192,6 +199,9 @@ def test_an_objective_of_ones_own_is_part_of_the_checkpoint(images: Dataset, tmp
     run = fit(vae_at_one(), images, steps=9, elbo=parts, out=tmp_path, resume=True, **OPTIONS)
     assert whole.coefficients == parts.coefficients != controlled().coefficients
     assert run.config["objective"] is None
+    fit(vae_at_one(), images, steps=10, elbo=parts, out=tmp_path, resume=True, **OPTIONS)
+    with pytest.raises(SettingsError, match=r"elbo is 'Controlled\(beta=1.0, .*target=5.0.* and .*target=6.0"):
+        fit(vae_at_one(), images, steps=11, elbo=Controlled(6.0, gain=0.1), out=tmp_path, resume=True, **OPTIONS)
     with pytest.raises(SettingsError, match="elbo is 'Controlled"):
         fit(vae_at_one(), images, steps=9, out=tmp_path, resume=True, **OPTIONS)
 
@@ -217,9 +227,14 @@ def test_one_objective_has_one_text(name: str) -> None:
         ("tc:beta=much", "beta of the objective tc is a number, got 'much'"),
         ("tc:estimator=3", "estimator of the objective tc is a word, got 3"),
         ("tc:estimator=none", "unknown estimator 'none'"),
-        ("beta:free_bits=linear:1:5", "Beta has no coefficient 'free_bits'"),
+        ("tc:beta=3,beta=4", "beta is given twice"),
+        ("factor:width=0", "width of the objective factor is a number of at least 1, got 0"),
+        ("factor:layers=2.5", "layers of the objective factor is a number of at least 1, got 2.5"),
+        ("dip-i:diagonal=-1", "diagonal of the objective dip-i must be finite and at least 0, got -1"),
+        ("beta:free_bits=linear:1:5", "free_bits of the objective beta cannot have a schedule"),
         ("capacity:capacity=linear", "'linear' is not a schedule of the form linear:VALUE:STEPS"),
-        ("capacity:gamma=inf", "gamma must be finite"),
+        ("capacity:capacity=liner:25:100", "unknown schedule 'liner': did you mean 'linear'"),
+        ("capacity:gamma=inf", "gamma of the objective capacity must be finite"),
         ("controlled", "the objective controlled wants target, like controlled:target=20"),
     ],
 )
@@ -255,16 +270,23 @@ def test_the_command_line_fits_resumes_looks_at_and_compares_objectives(cli: Cli
     assert Path("both/factor-width8-layers1-seed0/checkpoint.pt").is_file()
 
 
+def test_a_wrong_coefficient_ends_a_comparison_before_it_begins(cli: Cli, here: Path) -> None:
+    result = cli("compare", "--objective", "beta", "--objective", "tc:betta=3", "--steps", 2)
+    assert (result.exit_code, list(here.glob("runs/*/*seed*"))) == (1, [])
+    assert "no coefficient 'betta'" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--objective", "tcc"), "unknown objective 'tcc'"),
         (("--objective", "tc:betta=3"), "no coefficient 'betta'"),
         (("--objective", "tc", "--beta", "4"), "ignores the β of the programs"),
+        (("--beta", 4, "--beta-schedule", "ramp:9"), "unknown schedule 'ramp'"),
         (("--beta-schedule", "linear"), "is not a schedule of the form linear:STEPS"),
     ],
 )
-def test_mistakes_end_in_one_line(words: tuple[str, ...], message: str, cli: Cli, here: Path) -> None:
+def test_mistakes_end_in_one_line(words: tuple[Any, ...], message: str, cli: Cli, here: Path) -> None:
     result = cli("fit", *words, "--steps", 2)
     assert result.exit_code != 0
     assert message in result.stderr

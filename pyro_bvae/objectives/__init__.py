@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import Parameter, signature
+from math import isfinite
 from typing import Any
 
 from ..specification import Specification
@@ -79,11 +80,16 @@ def build_objective(wanted: Specification, *, size: int, latent_dim: int) -> Reg
         if isinstance(value, str) != (known[name].annotation is str):
             expected = "a word" if known[name].annotation is str else "a number"
             raise ValueError(f"{name} of the objective {wanted.name} is {expected}, got {value!r}")
+        if isinstance(value, float) and not (isfinite(value) and value >= 0):
+            raise ValueError(f"{name} of the objective {wanted.name} must be finite and at least 0, got {value:g}")
         if known[name].annotation is int:
+            if value < 1 or value % 1:
+                raise ValueError(f"{name} of the objective {wanted.name} is a number of at least 1, got {value:g}")
             given[name] = int(value)
     for name, parameter in known.items():
         if parameter.default is Parameter.empty and name not in {*given, *facts}:
             raise ValueError(f"the objective {wanted.name} wants {name}, like {wanted.name}:{name}=20")
     found = kind(**facts, **given)
-    found.set(**{name: given[name] for name in wanted.schedules})  # what has a schedule must be a coefficient
+    for name in wanted.schedules.keys() - found.coefficients.keys():
+        raise ValueError(f"{name} of the objective {wanted.name} cannot have a schedule")
     return found

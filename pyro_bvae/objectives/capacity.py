@@ -40,7 +40,7 @@ class Capacity(Regularised):
     capacity: Tensor
 
     def __init__(self, gamma: float = 1.0, capacity: float = 0.0, *, of: str = "mean", num_particles: int = 1) -> None:
-        super().__init__({"gamma": gamma, "capacity": capacity}, num_particles=num_particles)
+        super().__init__({"gamma": gamma, "capacity": capacity}, num_particles=num_particles, of=of)
         self.of = check("of", of, OF)
 
     def regulariser(self, sites: Sites) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp
+from math import exp, inf
 
 from torch import Tensor
 
@@ -38,7 +38,7 @@ class RateController:
     gain: float = 0.02
 
     def __post_init__(self) -> None:
-        if not self.target > 0:
+        if not 0 < self.target < inf:
             raise ValueError(f"the rate to hold must be positive, got {self.target}")
 
     def __call__(self, beta: float, rate: float) -> float:
@@ -81,7 +81,8 @@ class Controlled(Regularised):
         free_bits: float = 0.0,
         num_particles: int = 1,
     ) -> None:
-        super().__init__({"beta": beta}, free_bits=free_bits, num_particles=num_particles)
+        others = {"target": target, "gain": gain}
+        super().__init__({"beta": beta}, free_bits=free_bits, num_particles=num_particles, **others)
         self.controller = RateController(target, gain)
 
     def regulariser(self, sites: Sites) -> Tensor:

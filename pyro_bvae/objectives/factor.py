@@ -51,7 +51,8 @@ class Factor(Regularised):
         free_bits: float = 0.0,
         num_particles: int = 1,
     ) -> None:
-        super().__init__({"gamma": gamma}, free_bits=free_bits, num_particles=num_particles)
+        others = {"width": width, "layers": layers, "lr": lr}
+        super().__init__({"gamma": gamma}, free_bits=free_bits, num_particles=num_particles, **others)
         widths = [latent_dim, *[width] * layers]
         hidden = [(nn.Linear(a, b), nn.LeakyReLU(0.2)) for a, b in pairwise(widths)]
         self.discriminator = nn.Sequential(*[part for pair in hidden for part in pair], nn.Linear(widths[-1], 1))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+import numpy as np
 import torch
 from pyro import poutine
 from pyro.distributions import TorchDistribution
@@ -60,6 +61,10 @@ class Regularised(ELBO, nn.Module):
         coefficients: Names and numbers, which become buffers.
         free_bits: λ, see `mean_rate`, in nats a latent.
         num_particles: Draws of z a step.
+        others: What else tells this objective from another, plain data.
+
+    Attributes:
+        settings: All of these as they were given; a run's config repeats them.
 
     Raises:
         ValueError: A number is out of range.
@@ -69,12 +74,15 @@ class Regularised(ELBO, nn.Module):
     can_be_captured = True  # whether `learn` can be part of a CUDA graph
     takes_beta = False  # whether it takes its β from the programs
 
-    def __init__(self, coefficients: dict[str, float], *, free_bits: float = 0.0, num_particles: int = 1) -> None:
+    def __init__(
+        self, coefficients: dict[str, float], *, free_bits: float = 0.0, num_particles: int = 1, **others: Any
+    ) -> None:
         nn.Module.__init__(self)
         ELBO.__init__(self, num_particles=num_particles)
         if free_bits < 0 or not isfinite(free_bits):
             raise ValueError(f"free_bits is in nats a latent and at least 0, got {free_bits}")
         self.free_bits = free_bits
+        self.settings = {**coefficients, "free_bits": free_bits, "num_particles": num_particles, **others}
         for name, value in coefficients.items():
             self.register_buffer(name, torch.tensor(_finite(name, value)))
 
@@ -92,7 +100,7 @@ class Regularised(ELBO, nn.Module):
     @property
     def coefficients(self) -> dict[str, float]:
         """What the coefficients are now."""
-        return {name: value.item() for name, value in self.named_buffers(recurse=False)}
+        return {name: float(str(np.float32(value.item()))) for name, value in self.named_buffers(recurse=False)}
 
     def set(self, **coefficients: float) -> None:
         """Move coefficients in place, as a schedule does.

@@ -65,7 +65,7 @@ class TotalCorrelation(Regularised):
         num_particles: int = 1,
     ) -> None:
         coefficients = {"alpha": alpha, "beta": beta, "gamma": gamma}
-        super().__init__(coefficients, free_bits=free_bits, num_particles=num_particles)
+        super().__init__(coefficients, free_bits=free_bits, num_particles=num_particles, estimator=estimator)
         if size < 1:
             raise ValueError(f"size is the number of training data, at least 1, got {size}")
         self.size = size
