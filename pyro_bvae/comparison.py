@@ -37,7 +37,8 @@ from .specification import as_file_name, specified
 
 __all__ = ["Choice", "choices", "measured", "measured_anew", "on_curves", "plain", "run_all"]
 
-FREE = {"beta", *REPEATS} - {"precision"}  # settings that runs of one curve may differ in
+# settings that do not tell one curve from another
+FREE = {"beta", "beta_schedule", "match_rate", *REPEATS} - {"precision"}
 
 
 @dataclass(frozen=True)

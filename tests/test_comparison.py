@@ -81,7 +81,7 @@ def test_other_settings_make_other_curves_and_moving_betas_none(tmp_path: Path) 
     betas = [1.0, 2.0, 4.0]
     wide = sweep(tmp_path / "wide", betas, latent_dim=10, device="cpu", mean_link="sigmoid")  # which follows
     narrow = sweep(tmp_path / "narrow", betas[:2], latent_dim=5, device="cuda", mean_link="identity")
-    matched = sweep(tmp_path / "matched", betas, latent_dim=10, match_rate=20.0)
+    matched = sweep(tmp_path / "matched", betas, latent_dim=10, mean_link="sigmoid", match_rate=20.0)
     rows = comparison.on_curves([*wide, *narrow, *matched])
     told = {"latent-dim 10": 6, "latent-dim 5": 4, None: 6}
     assert {curve: [line["curve"] for line in rows].count(curve) for curve in told} == told
@@ -96,11 +96,20 @@ def test_other_objectives_and_beta_zero_have_no_slope(tmp_path: Path) -> None:
     assert rows[-1]["curve"] == "gaussian"
 
 
-def test_the_departure_is_the_median_of_rates_above_one_nat() -> None:
-    points = [(2.0, 1.0, -1.5), (2.0, 2.0, -2.2), (2.0, 4.0, -9.0), (0.5, 8.0, -8.0), (2.0, 8.0, None)]
-    summary = [{"rate": [rate, 0.0], "beta": [beta, 0.0], "slope": slope} for rate, beta, slope in points]
+def test_the_departure_is_the_median_of_rates_above_one_nat_between_the_ends() -> None:
+    points = [
+        (3.0, 0.5, -9.0),
+        (2.0, 1.0, -1.5),
+        (2.0, 2.0, -2.2),
+        (2.0, 4.0, -9.0),
+        (0.5, 8.0, -8.0),
+        (2.0, 8.0, None),
+    ]
+    summary = [
+        {"rate": [rate, 0.0], "beta": [beta, 0.0], "slope": slope, "curve": "one"} for rate, beta, slope in points
+    ]
     assert report.departure(summary) == pytest.approx(0.5)
-    assert report.departure(summary[3:]) is None
+    assert report.departure(summary[4:]) is None
 
 
 def test_every_setting_of_fit_can_be_varied() -> None:
