@@ -136,11 +136,12 @@ def _grid(ctx: click.Context, given: Mapping[str, Any], recipe: str | None) -> d
 def _run(
     todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[str]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Run all choices under one bar, a line each where there is no terminal."""
+    """Run all choices under one bar, or line by line where there is no terminal; runs one at a time have bars too."""
     from tqdm import tqdm
 
     from pyro_bvae import comparison
     from pyro_bvae.building import load_data
+    from pyro_bvae.callbacks import Progress
     from pyro_bvae.scoring import applicable
 
     for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
@@ -150,7 +151,9 @@ def _run(
     found: dict[Path, dict[str, Any]] = {}
     failed = []
     bar = tqdm(total=len(todo), unit="run", disable=not sys.stderr.isatty(), file=sys.stderr)
-    for number, (choice, row) in enumerate(comparison.run_all(todo, particles, jobs, metrics), start=1):
+    callbacks = [Progress(lines=2)] if jobs == 1 else []
+    results = comparison.run_all(todo, particles, jobs, metrics, callbacks)
+    for number, (choice, row) in enumerate(results, start=1):
         what = f"{choice.label}, seed {choice.settings['seed']}"
         if isinstance(row, Exception):
             failed.append(f"{what}: {' '.join(str(row).split())[:300]}")

@@ -62,6 +62,7 @@ class Progress(Callback):
             initial=training.step,
             unit="step",
             file=self.file,
+            leave=None,  # unless it stands below another bar
             disable=not self.as_bar,
             dynamic_ncols=True,
             bar_format="{percentage:3.0f}% |{bar:10}| {n_fmt}/{total_fmt} [{remaining} left] {postfix}",

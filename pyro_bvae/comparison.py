@@ -24,7 +24,7 @@ from .building import build
 from .callbacks import figures_of
 from .evaluation import evaluate
 from .files import replacing
-from .fitting import fit
+from .fitting import Callback, fit
 from .names import FIGURES, REPEATS, SETTINGS, TRAINING
 from .objectives import build_objective
 from .probes import probe_accuracy
@@ -110,7 +110,11 @@ def plain(experiment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_all(
-    todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[str] = ()
+    todo: Sequence[Choice],
+    particles: int,
+    jobs: int,
+    metrics: Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
 ) -> Iterator[tuple[Choice, dict[str, Any] | Exception]]:
     """Fit and measure every choice: one after another, or several at a time, each with its share of the threads.
 
@@ -121,6 +125,7 @@ def run_all(
         particles: Draws for the importance-weighted bound.
         jobs: How many at a time.
         metrics: Scores to take, names in `names.METRICS`.
+        callbacks: Look on at the fits, where there is one at a time.
 
     Yields:
         Each choice when it is done, with its row, or the error that ended it.
@@ -128,7 +133,7 @@ def run_all(
     if jobs == 1:  # no processes to start, which takes longer than a short fit
         for choice in todo:
             try:
-                row: dict[str, Any] | Exception = _fit_and_measure(choice, particles, metrics)
+                row: dict[str, Any] | Exception = _fit_and_measure(choice, particles, metrics, callbacks)
             except Exception as problem:  # reported, and the others go on
                 row = problem
             yield choice, row
@@ -172,7 +177,9 @@ def measured_anew(path: Path, particles: int, metrics: Sequence[str] = ()) -> di
     return _measure(load_run(path), path.name, particles, metrics)
 
 
-def _fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str]) -> dict[str, Any]:
+def _fit_and_measure(
+    choice: Choice, particles: int, metrics: Sequence[str], callbacks: Sequence[Callback] = ()
+) -> dict[str, Any]:
     folder = RunFolder(choice.folder)
     data, vae = build(choice.settings)
     settings = {name: choice.settings[name] for name in TRAINING}
@@ -183,7 +190,7 @@ def _fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str]) -> 
         **settings,
         out=folder.path,
         resume=folder.is_run,
-        callbacks=[figures_of(choice.settings)],
+        callbacks=[figures_of(choice.settings), *callbacks],
         notes=notes,
     )
     return measured(load_run(folder.path), choice.label, particles, metrics)

@@ -124,6 +124,7 @@ def test_compare_fits_measures_draws_and_is_not_run_twice(cli: Cli, here: Path) 
     first = cli(*arguments, "--particles", 3, "--out", "c")
     assert first.exit_code == 0, first.stderr
     assert "bernoulli*" in first.stdout
+    assert first.stderr.count(": loss ") >= 4  # each run says where it is
     assert "its nats compare with no other row's" in first.stdout
     assert {path.name for path in Path("c").glob("*.*")} == {
         "comparison.csv", "comparison.json", "gallery.png", "rate_distortion.png", "traversals.png",
