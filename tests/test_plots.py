@@ -108,7 +108,7 @@ def test_a_curve_is_the_hull_of_the_means_with_beta_at_its_corners() -> None:
 
 def test_kinds_of_nats_have_panels_and_runs_on_no_curve_their_labels() -> None:
     left, right = plots.rate_distortion([*points("bernoulli", "no probability"), *points(None)]).axes
-    assert (left.get_title(), right.get_title()) == ("no probability", "density")
+    assert (left.get_title(), right.get_title()) == ("cross-entropy of grey pixels", "density")
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["beta 0.5", "beta 1", "beta 4", "beta 16"]
     assert not right.texts
 

@@ -20,6 +20,8 @@ from .pictures import make_panels, show
 
 __all__ = ["gallery", "rate_distortion", "side_by_side"]
 
+TITLES = {"no probability": "cross-entropy of grey pixels"}
+
 
 def gallery(originals: Tensor, rows: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     """One row a choice: reconstructions of the originals above it all, then samples.
@@ -61,7 +63,7 @@ def rate_distortion(points: Sequence[Mapping[str, Any]]) -> Figure:
             curves.setdefault(point.get("curve") or point["label"], []).append(point)
         drawn = [_draw_curve(panel, *curve, f"C{number}") for number, curve in enumerate(curves.items())]
         _say_betas(panel, [corner for corners in drawn for corner in corners])
-        panel.set(xlabel="rate, nats an image", ylabel="distortion, nats an image", title=kind)
+        panel.set(xlabel="rate, nats an image", ylabel="distortion, nats an image", title=TITLES.get(kind, kind))
         panel.locator_params(nbins=5)  # runs that lie close have long numbers
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(fontsize=7, frameon=False, handletextpad=0)
