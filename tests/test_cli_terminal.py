@@ -1,0 +1,103 @@
+"""The command line in a terminal and in a pipe: help, completion, progress, interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Cli
+from pyro_bvae_cli import main
+
+from pyro_bvae import load_run
+from pyro_bvae.runs import Run
+
+COMMANDS = list(main.commands)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_holds_an_example_that_parses(command: str, cli: Cli, digits_run: Run, here: Path) -> None:
+    text = cli(command, "--help").stdout
+    examples = [line.split()[2:] for line in text.splitlines() if line.strip().startswith("pyro-bvae ")]
+    assert examples
+    for example in examples:
+        for word in example:
+            if word.startswith("runs/"):
+                Path(word).mkdir(parents=True, exist_ok=True)
+        main.commands[command].make_context(command, list(example))
+
+
+def test_the_top_help_lists_the_commands_in_the_order_of_the_work(cli: Cli) -> None:
+    text = cli("--help").stdout
+    positions = [text.index(f"\n  {command}") for command in COMMANDS]
+    assert positions == sorted(positions)
+    assert COMMANDS[:2] == ["fit", "traverse"]
+    assert cli("--version").stdout.startswith("pyro-bvae, version 0")
+
+
+def test_shell_completion_knows_options_and_names() -> None:
+    def complete(words: str) -> str:
+        environment = {"_PYRO_BVAE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        command = [sys.executable, "-c", "from pyro_bvae_cli import main; main(prog_name='pyro-bvae')"]
+        return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True).stdout
+
+    assert "traverse" in complete("pyro-bvae tr")
+    assert "--latent-dim" in complete("pyro-bvae fit --lat")
+    assert "gaussian-learned" in complete("pyro-bvae fit --likelihood gau")
+    assert "fashion-mnist" in complete("pyro-bvae fit --dataset fash")
+
+
+def test_ctrl_c_says_how_to_go_on(here: Path) -> None:
+    command = [sys.executable, "-m", "pyro_bvae_cli", "fit", "--epochs", "100000", "--out", "my run"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert wait_for(Path("my run/checkpoint.pt"))
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "all saved; go on with: pyro-bvae fit --resume --out 'my run'" in stderr
+    assert "Traceback" not in stderr
+    assert load_run("my run").step > 0
+
+
+def wait_for(path: Path) -> bool:
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return path.exists()
+
+
+def test_in_a_terminal_fit_shows_a_bar(here: Path) -> None:
+    controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 120))
+    command = [sys.executable, "-m", "pyro_bvae_cli", "fit", "--epochs", "3", "--out", "a"]
+    process = subprocess.Popen(command, stderr=terminal, stdout=subprocess.DEVNULL)
+    os.close(terminal)
+    shown = ""
+    with contextlib.suppress(OSError):  # what reading a terminal ends with on Linux
+        while part := os.read(controller, 1000):
+            shown += part.decode(errors="replace")
+    os.close(controller)
+    assert process.wait() == 0
+    assert "39/39" in shown
+    assert "distortion" in shown
+
+
+def test_a_closed_pipe_is_no_error(digits_run: Run) -> None:
+    command = f"{sys.executable} -m pyro_bvae_cli info {digits_run.path} | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stdout.startswith("format")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_without_greek_is_no_error(digits_run: Run) -> None:
+    command = [sys.executable, "-m", "pyro_bvae_cli", "evaluate", str(digits_run.path)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
