@@ -37,6 +37,7 @@ COLUMNS = {
     "slope": "slope dD/dR",
 }
 DIGITS = {"bits_per_dim": 3, "mse": 4, "ssim": 3, "probe_accuracy": 3, "coverage_90": 3, "beta": 3, "slope": 3}
+OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
 FIT_OPTIONS = {option.name: option for option in fit.command.params if option.name in set(SETTINGS) - {"seed"}}
 
 
@@ -53,8 +54,8 @@ def _repeatable(option: click.Parameter) -> click.Parameter:
 @click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--seeds", type=Numbers(), default="0", show_default=True, help="Seeds of every choice, like 0,1,2.")
 @click.option("--particles", type=click.IntRange(min=0), default=0, help="Draws for the importance-weighted bound.")
-@click.option("--metric", "metrics", type=Name("metric", METRICS), multiple=True,
-              help="Score of disentanglement to show as a column, again and again.")  # fmt: skip
+@click.option("--metric", "metrics", type=Name("metric", OF_ONE_RUN), multiple=True,
+              help="Score of disentanglement to show as a column; may be repeated. UDR: score RUN RUN ...")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs/comparison", show_default=True)
 @json_option
@@ -145,9 +146,8 @@ def _run(
     from pyro_bvae.scoring import applicable
 
     for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
-        applicable(
-            metrics, load_data(settings, LoadingBar()), runs=1
-        )  # once, here: what is wrong with them is said once, and caches are filled
+        data = load_data(settings, LoadingBar())  # once, here: what is wrong is said once, and caches are filled
+        applicable(metrics, data, runs=1, latents=min(choice.settings["latent_dim"] for choice in todo))
     found: dict[Path, dict[str, Any]] = {}
     failed = []
     bar = tqdm(total=len(todo), unit="run", disable=not sys.stderr.isatty(), file=sys.stderr)

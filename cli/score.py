@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ __all__ = ["command"]
 @click.command("score")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--metric", "metrics", type=Name("metric", names.METRICS), multiple=True,
-              help="Which, again and again.  [default: all that the data allow]")  # fmt: skip
+              help="Score to take; may be repeated.  [default: all that the data allow]")  # fmt: skip
 @click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Draws of points and splits.")
 @click.option("--baseline", "baselines", type=Name("baseline", names.BASELINES), multiple=True,
               help="Score this as well, with the seeds of the runs.")  # fmt: skip
@@ -60,24 +61,22 @@ def command(
 
     opened = [open_run(path, device, None) for path in runs]
     data = opened[0].dataset(LoadingBar())
-    counter = Counter()
     stem = out or (runs[0] / "scores" if len(runs) == 1 else runs[0].parent / "scores")
-    try:
+    with closing(Counter()) as counter:
         rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
-        files = report.save(stem, rows, data)
-        if figures and data.factors is not None:
+    files = report.save(stem, rows, data)
+    summary, protocols = report.summarise(rows), report.protocols(data)
+    for line in () if as_json else summary:
+        _print(line, protocols)
+    if figures and data.factors is not None:
+        with closing(Counter()) as counter:
             for number, run in enumerate(representations.sharing(opened)):
                 counter(f"{run.path}: figures", number, len(opened))
                 files += _draw(run)
-    finally:
-        counter.close()
-    summary, protocols = report.summarise(rows), report.protocols(data)
     if as_json:
         echo_json({"summary": summary, "protocols": protocols, "scores": rows, "files": [str(file) for file in files]})
-        return
-    for line in summary:
-        _print(line, protocols)
-    click.echo("\n".join(map(str, files)))
+    else:
+        click.echo("\n".join(map(str, files)))
 
 
 def _draw(run: Run) -> list[Path]:
@@ -98,7 +97,7 @@ def _print(line: Mapping[str, Any], protocols: Mapping[str, Mapping[str, Any]]) 
     click.echo(f"  {'':22} {'mean':>9} {'± repeats':>10} {'± runs':>9}  95% interval")
     for name, score in line["scores"].items():
         if score is None:
-            click.echo(f"  {name:22} {'–':>9}")
+            click.echo(f"  {name:22} {'–':>9}  {line['missing'].get(name, '')}".rstrip())
             continue
         interval = "–" if score["interval"] is None else "[{:.4f}, {:.4f}]".format(*score["interval"])
         said = (

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,19 +23,21 @@ from torch import Tensor
 from .building import build_model
 from .codes import encode
 from .datasets import Dataset, Progress, pixels
-from .metrics.arrays import as_protocols_go
+from .metrics.arrays import as_classes
 from .metrics.sampling import Encoder, factors_of
 from .model import BetaVAE
 from .names import BASELINES, REPEATS, SETTINGS, check
+from .probes import probe_accuracy
 from .runs import Run
 from .settings import TrainingSettings
 from .terms import mean_terms
 
-__all__ = ["DRAWN", "Representation", "baseline", "encoded", "labels_of", "of_run", "sharing"]
+__all__ = ["SEEDED", "Representation", "baseline", "encoded", "labels_of", "of_run", "sharing"]
 
-DRAWN = ("pca", "ica", "untrained")  # baselines that differ from seed to seed
+SEEDED = ("pca", "ica", "untrained")  # baselines that differ from seed to seed
 AT_ONCE = 10_000
 FITTED_TO = 10_000  # images that components are fitted to
+NO_VARIANCE = 1e-6  # of the first component's deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,11 @@ class Representation:
     codes: np.ndarray | Encoder
     kl: list[float] | None = None
     run: Run | None = None
+
+    @cached_property
+    def probe(self) -> float | None:
+        """Held-out accuracy of a linear classifier of the data's labels; None where it is no run."""
+        return None if self.run is None else probe_accuracy(self.run.model, self.run.dataset())
 
 
 def of_run(run: Run, label: str, data: Dataset, progress: Progress | None = None) -> Representation:
@@ -88,7 +96,7 @@ def baseline(name: str, data: Dataset, run: Run, seed: int, progress: Progress |
     """
     check("baseline", name, BASELINES)
     if name == "ground-truth":
-        return Representation(name, name, None, np.asarray(factors_of(data), dtype=np.float32))
+        return Representation(name, name, None, as_classes(factors_of(data)).astype(np.float32))
     if name == "pixels":
         return Representation(name, name, None, _flat)
     if name == "untrained":
@@ -109,14 +117,14 @@ def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
     """Each run with a label that it shares with its repetitions: runs whose settings differ in `names.REPEATS` alone.
 
     A setting that an older run does not have is the default. The label is the name of the first one's folder without
-    its seed; where two would be the same, the whole path.
+    its seed; where two would be the same, or it is the name of a baseline, the whole path.
     """
     firsts: dict[str, Run] = {}
     keys = [str(_what_is_fitted(run)) for run in runs]
     for key, run in zip(keys, runs, strict=True):
         firsts.setdefault(key, run)
     short = {key: _short(run) for key, run in firsts.items()}
-    twice = {name for name in short.values() if list(short.values()).count(name) > 1}
+    twice = {name for name in short.values() if [*short.values(), *BASELINES].count(name) > 1}
     return [
         (run, str(firsts[key].path) if short[key] in twice else short[key]) for key, run in zip(keys, runs, strict=True)
     ]
@@ -151,15 +159,22 @@ def _in_blocks(
 
 
 def _components(name: str, data: Dataset, latents: int, seed: int) -> Callable[[Tensor], np.ndarray]:
-    """A projection on principal components, or on the independent ones among them."""
+    """A projection on principal components along which data vary, or on the independent ones among them."""
     some = np.random.default_rng(seed).permutation(len(data))[:FITTED_TO]
     x = _flat(data.images[torch.from_numpy(np.sort(some))])
+    if not np.ptp(x, axis=0).any():
+        raise ValueError(f"{data.name} does not vary, and has no components")
     principal = PCA(min(latents, *x.shape), svd_solver="randomized", random_state=seed).fit(x)
+    kept = principal.singular_values_ > NO_VARIANCE * principal.singular_values_[0]
+
+    def project(images: Tensor) -> np.ndarray:
+        components: np.ndarray = principal.transform(_flat(images))[:, kept]
+        return components
+
     if name == "pca":
-        return lambda block: principal.transform(_flat(block))
-    with as_protocols_go():
-        independent = FastICA(whiten="unit-variance", random_state=seed).fit(principal.transform(x))
-    return lambda block: independent.transform(principal.transform(_flat(block)))
+        return project
+    independent = FastICA(whiten="unit-variance", max_iter=1000, random_state=seed).fit(project(data.images[some]))
+    return lambda images: independent.transform(project(images))
 
 
 def _flat(x: Tensor) -> np.ndarray:

@@ -28,7 +28,9 @@ from .files import replacing
 from .metrics import PROTOCOLS, dci, mutual_information
 from .metrics.arrays import as_classes, varying
 from .metrics.information import entropies
+from .metrics.sampling import columns_of
 from .runs import Run
+from .scoring import REPEATED
 from .terms import ACTIVE_ABOVE, mean_terms
 from .traversal import base, traverse
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["figures", "followed", "protocols", "save", "summarise"]
 
-NOT_SCORES = ("label", "run", "seed", "repeat", "kl_per_latent")
+NOT_SCORES = ("label", "run", "seed", "repeat", "kl_per_latent", "missing")
 SHOWN = 15_000  # data that figures are drawn from
 FOLLOWS = 0.1  # share of a factor's entropy above which a latent is said to follow it
 
@@ -49,16 +51,19 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         A mapping a label: ``label``, ``runs``, ``repeats``; ``kl_per_latent``, a list a run (none for baselines), mean
         over held-out data, nats; and ``scores``: for each column ``mean``; ``repeats``, the standard deviation over
         repeats, mean over runs; ``runs``, the deviation of the runs' means; and ``interval``, 95% for the mean over
-        runs. None where there are not two to compare, and for a score that is not defined.
+        runs. None where there are not two to compare, and for a score that one of them does not have; ``missing`` says
+        why by column.
     """
     found = []
     for label in dict.fromkeys(row["label"] for row in rows):
         group = [row for row in rows if row["label"] == label]
         columns = [name for name in group[0] if name not in NOT_SCORES]
         runs = [[row for row in group if (row["run"], row["seed"]) == key] for key in _keys(group)]
-        scores = {name: _spread([[row[name] for row in run] for run in runs]) for name in columns}
+        scores = {name: _spread([[row[name] for row in run] for run in runs], name in REPEATED) for name in columns}
+        missing = {name: reason for row in reversed(group) for name, reason in row["missing"].items()}
         kl = [run[0]["kl_per_latent"] for run in runs if run[0]["kl_per_latent"] is not None]
         line = {"label": label, "runs": len(runs), "repeats": len(runs[0]), "kl_per_latent": kl, "scores": scores}
+        line["missing"] = missing
         found.append(line)
     return found
 
@@ -67,11 +72,13 @@ def protocols(data: Dataset) -> dict[str, dict[str, Any]]:
     """How the β-VAE metric was taken, in both of its protocols: factors, pairs, points and classifier."""
     if data.factors is None:
         return {}
-    names = [name for name, varies in zip(_names(data), varying(as_classes(data.factors)), strict=True) if varies]
+    classes, names = as_classes(data.factors), _names(data)
     found = {}
     for column, key in (("beta-vae-paper", "paper"), ("beta-vae", "sklearn")):
         settings = PROTOCOLS[key]
-        asked = [name for name in names if name not in settings.leaves_out]
+        if settings.leaves_out and not data.factor_names:  # it cannot be taken
+            continue
+        asked = [names[factor] for factor in columns_of(classes, names, settings.leaves_out)]
         found[column] = {"protocol": key, "factors": asked, "pairs": settings.pairs, "points": settings.points,
                          "test_points": settings.test_points, "classifier": settings.classifier}  # fmt: skip
     return found
@@ -87,7 +94,7 @@ def save(stem: Path, rows: Sequence[Mapping[str, Any]], data: Dataset) -> list[P
     content = {"protocols": protocols(data), "summary": summarise(rows), "scores": list(rows)}
     with replacing(files[0]) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    columns = [name for name in rows[0] if name != "kl_per_latent"]
+    columns = [name for name in rows[0] if name not in ("kl_per_latent", "missing")]
     with replacing(files[1]) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
@@ -99,11 +106,11 @@ def figures(run: Run) -> dict[str, Figure]:
     """Which latent follows which factor: ``information``, ``importances``, ``responses``, ``factor_traversal``.
 
     Args:
-        run: Fitted to data with factors, of at least two latents and two factors that vary.
+        run: Fitted to data with factors.
 
     Returns:
         Mutual information and DCI's importances as heat maps, the mean code against each factor, and a traversal whose
-        rows name the factor they follow; the last for images alone.
+        rows name the factor they follow; importances where two latents and two factors vary, the last for images alone.
     """
     data = run.dataset()
     index = np.sort(np.random.default_rng(0).permutation(len(data))[:SHOWN])
@@ -113,11 +120,11 @@ def figures(run: Run) -> dict[str, Figure]:
     kl = mean_terms(run.model, held_out, batch_size=100).kl_per_latent
     shares = mutual_information(codes, factors) / np.maximum(entropies(factors), 1e-12)
     names = _names(data)
-    drawn = {
-        "information": plots.heat_map(shares, names, "mutual information, share of the factor's entropy", kl),
-        "importances": plots.heat_map(dci(codes, factors).importances, names, "importance for boosted trees (DCI)", kl),
-        "responses": plots.responses(codes, factors, names, kl),
-    }
+    drawn = {"information": plots.heat_map(shares, names, "mutual information, share of the factor's entropy", kl)}
+    if run.model.latent_dim > 1 and varying(factors).sum() > 1:
+        importances = dci(codes, factors).importances
+        drawn["importances"] = plots.heat_map(importances, names, "importance for boosted trees (DCI)", kl)
+    drawn["responses"] = plots.responses(codes, factors, names, kl)
     if data.is_images:
         drawn["factor_traversal"] = _traversal(run, held_out, kl, followed(shares, names))
     return drawn
@@ -148,13 +155,13 @@ def _keys(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:
     return list(dict.fromkeys((row["run"], row["seed"]) for row in rows))
 
 
-def _spread(values: Sequence[Sequence[float | None]]) -> dict[str, Any] | None:
-    """Of numbers a run and repeat."""
+def _spread(values: Sequence[Sequence[float | None]], repeated: bool) -> dict[str, Any] | None:
+    """Of numbers a run and repeat; ``repeated`` where repeats draw anything."""
     if any(value is None for run in values for value in run):
         return None
     runs = [[value for value in run if value is not None] for run in values]
     means = [mean(run) for run in runs]
-    within = mean(stdev(run) for run in runs) if len(runs[0]) > 1 else None
+    within = mean(stdev(run) for run in runs) if len(runs[0]) > 1 and repeated else None
     if len(runs) < 2:
         return {"mean": means[0], "repeats": within, "runs": None, "interval": None}
     half = float(students_t.ppf(0.975, len(runs) - 1)) * stdev(means) / len(runs) ** 0.5

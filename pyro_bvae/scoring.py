@@ -2,14 +2,14 @@
 
 A repeat draws its own points, pairs and splits. In one repeat all runs are scored on the same draws, so that they
 compare. Points are data drawn without replacement: 15,000 for classifiers, of which they see two thirds, 10,000 for
-information; fewer where there are fewer.
+information; fewer where there are fewer. A score that cannot be taken is None, and its reason is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import isfinite
 from typing import Any
 
@@ -19,16 +19,19 @@ import torch
 from . import metrics
 from .datasets import Dataset, Progress
 from .datasets.dataset import seeded_split
+from .metrics.arrays import as_classes
+from .metrics.sampling import columns_of
 from .names import BASELINES, METRICS, check
-from .probes import probe_accuracy
-from .representations import DRAWN, Representation, baseline, labels_of, of_run, sharing
+from .representations import SEEDED, Representation, baseline, labels_of, of_run, sharing
 from .runs import Run
 from .terms import count_active
 
-__all__ = ["COLUMNS", "FREE", "Sample", "applicable", "score", "score_columns", "score_representations"]
+__all__ = ["COLUMNS", "REPEATED", "Sample", "applicable", "score", "score_columns", "score_representations"]
 
-DRAWING = ("beta-vae-paper", "beta-vae", "factor-vae")  # which need all data, to draw from
-FREE = ("udr", "total-correlation", "active-units", "probe")  # which need no factors
+SAMPLING = ("beta-vae-paper", "beta-vae", "factor-vae")  # which need all data, to draw from
+WITHOUT_FACTORS = ("udr", "total-correlation", "active-units", "probe")
+OF_LATENTS = ("mig", "sap", "dci")  # which compare latents, and need two
+OF_FACTORS = ("beta-vae-paper", "beta-vae", "factor-vae", "modularity", "dci")  # which compare factors
 NARROW = ("sap", "dci", "explicitness", "total-correlation")  # which fit something to each latent
 WIDE = 256  # latents, above which these are left out
 POINTS, INFORMATION_POINTS, UDR_POINTS = 15_000, 10_000, 1_000
@@ -38,12 +41,37 @@ COLUMNS = {name: (name,) for name in METRICS} | {
 
 
 @dataclass(frozen=True, eq=False)
+class Kept:
+    """The part of the data that some repeats draw their points from, where nothing else is drawn."""
+
+    size: int
+    repeats: int
+
+    def drawn(self, repeat: int) -> np.ndarray:
+        """What a repeat draws of all data, in its order."""
+        return np.random.default_rng(repeat).permutation(self.size)[:POINTS]
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """What any of them draws, in order."""
+        return np.unique(np.concatenate([self.drawn(repeat) for repeat in range(self.repeats)]))
+
+
+@dataclass(frozen=True, eq=False)
 class Sample:
-    """A representation and what one repeat draws from it."""
+    """A representation and what one repeat draws from it.
+
+    Attributes:
+        representation: The codes.
+        data: What was encoded.
+        seed: The repeat.
+        kept: Where the data are among all that the repeat draws from; None where they are all of them.
+    """
 
     representation: Representation
     data: Dataset
     seed: int
+    kept: Kept | None = None
 
     def points(self, number: int) -> tuple[np.ndarray, Any]:
         """Codes and factors of at most so many data."""
@@ -54,7 +82,9 @@ class Sample:
 
     @cached_property
     def _order(self) -> np.ndarray:
-        return np.random.default_rng(self.seed).permutation(len(self.data))
+        if self.kept is None:
+            return np.random.default_rng(self.seed).permutation(len(self.data))
+        return np.searchsorted(self.kept.index, self.kept.drawn(self.seed))
 
     @property
     def arguments(self) -> tuple[Any, Dataset]:
@@ -67,11 +97,6 @@ def _dci(sample: Sample) -> tuple[float, float, float]:
     return found.disentanglement, found.completeness, found.informativeness
 
 
-def _probe(sample: Sample) -> float | None:
-    run = sample.representation.run
-    return None if run is None else probe_accuracy(run.model, run.dataset())
-
-
 SCORES: dict[str, Callable[[Sample], float | tuple[float, ...] | None]] = {
     "beta-vae-paper": lambda s: metrics.beta_vae_score(*s.arguments, protocol="paper", seed=s.seed),
     "beta-vae": lambda s: metrics.beta_vae_score(*s.arguments, protocol="sklearn", seed=s.seed),
@@ -82,11 +107,12 @@ SCORES: dict[str, Callable[[Sample], float | tuple[float, ...] | None]] = {
     "dci": _dci,
     "explicitness": lambda s: metrics.explicitness(*s.points(POINTS), seed=s.seed),
     "irs": lambda s: metrics.irs(*s.points(INFORMATION_POINTS)),
-    "udr": lambda s: None,  # noqa: ARG005  (of runs together, below)
     "total-correlation": lambda s: metrics.total_correlation(s.points(INFORMATION_POINTS)[0]),
     "active-units": lambda s: count_active(s.representation.kl),
-    "probe": _probe,
+    "probe": lambda s: s.representation.probe,
 }
+# columns that differ from repeat to repeat
+REPEATED = {column for name in METRICS if name not in ("active-units", "probe") for column in COLUMNS[name]}
 
 
 def score(
@@ -107,29 +133,32 @@ def score(
         progress: Told of images encoded and of scores taken.
 
     Returns:
-        A row for each representation and repeat: label, run, seed, repeat, kl_per_latent, and `COLUMNS` of each metric,
-        None where it is not defined.
+        A row for each representation and repeat: label, run, seed, repeat, kl_per_latent, `COLUMNS` of each metric,
+        None where it cannot be taken, and ``missing``, the reasons for that by column.
 
     Raises:
-        ValueError: Unknown names, data without factors, runs of different data, or a metric's own.
+        ValueError: Unknown names, a metric that these data or runs do not allow, or runs of different data.
     """
     if repeats < 1 or not runs:
         raise ValueError(f"there must be a run and a repeat at least, got {len(runs)} and {repeats}")
+    if len({run.path for run in runs if run.path is not None}) < sum(run.path is not None for run in runs):
+        raise ValueError("a run is given twice")
     if len({run.config["fingerprint"] for run in runs}) > 1:
         raise ValueError("these runs were fitted to different data: score them apart")
     whole = runs[0].dataset()
-    chosen = applicable(chosen, whole, len(runs))
+    chosen = applicable(chosen, whole, len(runs), min(run.model.latent_dim for run in runs))
     for name in baselines:
         check("baseline", name, BASELINES)
-    data = whole if set(chosen) & {*DRAWING} else _part(whole, repeats * POINTS)
+    kept = None if set(chosen) & {*SAMPLING} or len(whole) <= POINTS else Kept(len(whole), repeats)
+    data = whole if kept is None else _part(whole, kept.index)
     seeds = list(dict.fromkeys(run.config["seed"] for run in runs))
     found = [
         baseline(name, data, runs[0], seed, progress)
         for name in baselines
-        for seed in (seeds if name in DRAWN else seeds[:1])
+        for seed in (seeds if name in SEEDED else seeds[:1])
     ]
     found += [of_run(run, label, data, progress) for run, label in labels_of(sharing(runs))]
-    return score_representations(found, data, chosen, repeats=repeats, progress=progress)
+    return score_representations(found, data, chosen, repeats=repeats, progress=progress, kept=kept)
 
 
 def score_representations(
@@ -139,39 +168,64 @@ def score_representations(
     *,
     repeats: int,
     progress: Progress | None = None,
+    kept: Kept | None = None,
 ) -> list[dict[str, Any]]:
-    """Score codes that are there already; see `score`."""
+    """Score codes that are there already; see `score`. ``kept`` says which of all data these are, if not all."""
     rows, done, total = [], 0, len(representations) * repeats * len(chosen)
+    tell = progress or (lambda what, done, total: None)  # noqa: ARG005
     for one in representations:
         for repeat in range(repeats):
-            sample = Sample(one, data, repeat)
+            sample = Sample(one, data, repeat, kept)
             row: dict[str, Any] = {"label": one.label, "run": one.name, "seed": one.seed, "repeat": repeat}
-            row["kl_per_latent"] = one.kl
+            row |= {"kl_per_latent": one.kl, "missing": {}}
             for name in chosen:
-                row |= _scores(name, sample)
+                tell(f"{one.name}: {name}", done, total)
+                _add(row, name, sample)
                 done += 1
-                if progress is not None:
-                    progress(f"{one.name}: {name}", done, total)
             rows.append(row)
     if "udr" in chosen:
-        _add_udr(rows, representations, data)
+        _add_udr(rows, representations, partial(Sample, data=data, kept=kept))
+    tell("scored", total, total)
     return rows
 
 
-def applicable(chosen: Sequence[str], data: Dataset, runs: int) -> list[str]:
-    """The metrics chosen, in the order of `names.METRICS`, or all that the data allow.
+def applicable(chosen: Sequence[str], data: Dataset, runs: int, latents: int) -> list[str]:
+    """The metrics chosen, in the order of `names.METRICS`, or all that the data and the runs allow.
 
     Raises:
-        ValueError: An unknown name, a metric that needs factors where there are none, or UDR of one run.
+        ValueError: An unknown name, or a metric that needs what is not there.
     """
     for name in chosen:
         check("metric", name, METRICS)
-    allowed = [name for name in METRICS if data.factors is not None or name in FREE]
-    allowed = [name for name in allowed if (name != "probe" or data.labels is not None) and (name != "udr" or runs > 1)]
-    for name in set(chosen) - {*allowed}:
-        wanted = {"udr": "at least two runs", "probe": "data with labels"}.get(name, "data with ground-truth factors")
-        raise ValueError(f"{name} needs {wanted}; for {data.name} there are {', '.join(allowed)}")
+    lacking = _lacking(data, runs, latents)
+    allowed = [name for name in METRICS if name not in lacking]
+    for name in (name for name in chosen if name in lacking):
+        raise ValueError(f"{name} needs {lacking[name]}; for {data.name} there are {', '.join(allowed)}")
     return [name for name in allowed if not chosen or name in chosen]
+
+
+def _lacking(data: Dataset, runs: int, latents: int) -> dict[str, str]:
+    """What the metrics need that cannot be taken."""
+    found = {}
+    if data.factors is None:
+        found = dict.fromkeys({*METRICS} - {*WITHOUT_FACTORS}, "data with ground-truth factors")
+    else:
+        classes, names = as_classes(data.factors), data.factor_names or []
+        if latents < 2:
+            found |= dict.fromkeys(OF_LATENTS, "two latents")
+        if len(columns_of(classes, names)) < 2:
+            found |= dict.fromkeys(OF_FACTORS, "two factors that vary")
+        elif not names:
+            found["beta-vae-paper"] = "names of the factors, for it leaves the shape out"
+        elif len(columns_of(classes, names, metrics.PROTOCOLS["paper"].leaves_out)) < 2:
+            found["beta-vae-paper"] = "two factors that vary beside the shape"
+        if not len(columns_of(classes, names)):
+            found |= dict.fromkeys({*METRICS} - {*WITHOUT_FACTORS}, "a factor that varies")
+    if data.labels is None:
+        found["probe"] = "data with labels"
+    if runs < 2:
+        found["udr"] = "at least two runs"
+    return found
 
 
 def score_columns(chosen: Sequence[str]) -> list[str]:
@@ -183,38 +237,43 @@ def score_columns(chosen: Sequence[str]) -> list[str]:
     return [column for name in METRICS if name in chosen for column in COLUMNS[name]]
 
 
-def _scores(name: str, sample: Sample) -> dict[str, float | None]:
-    """The columns of a metric, with None for what is infinite or not defined."""
-    codes = sample.representation.codes
-    too_wide = name in NARROW and (callable(codes) or codes.shape[1] > WIDE)
-    found = None if too_wide else SCORES[name](sample)
-    values = found if isinstance(found, tuple) else (found,) * len(COLUMNS[name])
-    return {
-        column: value if value is not None and isfinite(value) else None
-        for column, value in zip(COLUMNS[name], values, strict=True)
-    }
+def _add(row: dict[str, Any], name: str, sample: Sample) -> None:
+    """Add the columns of a metric to a row, and why there is None in one."""
+    codes, columns = sample.representation.codes, COLUMNS[name]
+    if name == "udr":
+        found, reason = None, "no other run shares its settings"  # until they are compared
+    elif name in NARROW and (callable(codes) or codes.shape[1] > WIDE):
+        found, reason = None, f"it fits something to each latent, and these are more than {WIDE}"
+    else:
+        try:
+            found, reason = SCORES[name](sample), "it is not defined for this representation"
+        except ValueError as error:  # the others go on
+            found, reason = None, str(error)
+    for column, value in zip(columns, found if isinstance(found, tuple) else (found,) * len(columns), strict=True):
+        row[column] = value if value is not None and isfinite(value) else None
+        if row[column] is None:
+            row["missing"][column] = reason if value is None else "it is infinite"
 
 
-def _add_udr(rows: Sequence[dict[str, Any]], found: Sequence[Representation], data: Dataset) -> None:
+def _add_udr(rows: Sequence[dict[str, Any]], found: Sequence[Representation], sample: Callable[..., Sample]) -> None:
     """UDR among the runs of each label, on the same 1,000 data a repeat."""
     for label in {one.label for one in found if one.run is not None}:
         partners = [one for one in found if one.label == label]
         if len(partners) < 2:
             continue
         for repeat in {row["repeat"] for row in rows}:
-            codes = [Sample(one, data, repeat).points(UDR_POINTS)[0] for one in partners]
+            codes = [sample(one, seed=repeat).points(UDR_POINTS)[0] for one in partners]
             kl = None if any(one.kl is None for one in partners) else [one.kl or [] for one in partners]
             of_repeat = [row for row in rows if (row["label"], row["repeat"]) == (label, repeat)]
             for row, value in zip(of_repeat, metrics.udr(codes, kl), strict=True):
                 row["udr"] = value
+                del row["missing"]["udr"]
 
 
-def _part(data: Dataset, number: int) -> Dataset:
-    """A random part of the data, where only a part is ever drawn."""
-    if len(data) <= number:
-        return data
-    index = torch.from_numpy(np.sort(np.random.default_rng(0).permutation(len(data))[:number]))
-    train, held_out = seeded_split(number)
+def _part(data: Dataset, kept: np.ndarray) -> Dataset:
+    """A part of the data, where only a part is ever drawn."""
+    index = torch.from_numpy(kept)
+    train, held_out = seeded_split(len(kept))
     part: dict[str, Any] = {"images": data.images[index], "labels": None, "label_names": None, "digest": None}
     part["factors"] = None if data.factors is None else data.factors[index]
     return replace(data, train=train, held_out=held_out, **part)

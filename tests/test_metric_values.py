@@ -8,6 +8,7 @@ from math import log
 import numpy as np
 import pytest
 from codes import FEW, SMALL, drawn, grid, mixed, rotated
+from sklearn.linear_model import Lasso
 
 from pyro_bvae import metrics
 from pyro_bvae.metrics.arrays import split
@@ -62,15 +63,20 @@ def test_irs_by_hand() -> None:
     two = np.column_stack([z, [0.0, 10.0, 0.0, 10.0]])  # which ignores the factor: 1 − 5/5, and weighs 5
     assert metrics.irs(two, v, quantile=1) == pytest.approx((2.5 * 0.8 + 5 * 0) / 7.5)
     assert metrics.irs(np.ones((4, 2)), v) == 0
+    far = np.column_stack([np.append(np.zeros(100), [101.0, 0.0, 0.0])])  # one of 101 is far from its class's mean, 1
+    classes = np.repeat([0, 1], [101, 2])[:, None]
+    largest = 101 - 101 / 103
+    assert metrics.irs(far, classes) == pytest.approx(1 - (1 + 0) / 2 / largest)  # 99% of deviations are 1
+    assert metrics.irs(far, classes, quantile=1) == pytest.approx(1 - (100 + 0) / 2 / largest)
 
 
 @pytest.mark.parametrize("protocol", metrics.PROTOCOLS)
 def test_beta_vae_score_of_one_pair_by_hand(protocol: str) -> None:
-    factors = grid(2, 2)
+    factors, asked = grid(2, 2), {"protocol": protocol, "factors": [0, 1]}
     z = factors[:, :1]  # |z₁ − z₂| is 0 if the first is shared, else 0 half of the time: right in 3 of 4 cases
-    score = metrics.beta_vae_score(z, factors, protocol=protocol, pairs=1, points=4000, test_points=20_000)
+    score = metrics.beta_vae_score(z, factors, **asked, pairs=1, points=4000, test_points=20_000)
     assert score == pytest.approx(0.75, abs=0.015)
-    assert metrics.beta_vae_score(z, factors, protocol=protocol, **FEW) == 1  # the other factor, by exclusion
+    assert metrics.beta_vae_score(z, factors, **asked, **FEW) == 1  # the other factor, by exclusion
 
 
 def test_factor_vae_score_of_one_latent_is_the_share_of_its_factor() -> None:
@@ -100,6 +106,31 @@ def test_udr_of_copies_by_hand() -> None:
     assert metrics.udr(runs, [[0.0] * 3] * 3) == [0, 0, 0]
 
 
+def test_udr_is_the_median_over_partners() -> None:
+    random = np.random.default_rng(0)
+    z = random.normal(size=(500, 3))
+    runs = [z, z[:, ::-1], z @ np.linalg.qr(random.normal(size=(3, 3)))[0], random.normal(size=(500, 2))]
+    pairs = [[metrics.udr([one, other])[0] for other in runs if other is not one] for one in runs]
+    assert metrics.udr(runs) == pytest.approx([np.median(found) for found in pairs])
+    assert np.std(pairs[0]) > 0.2
+
+
+def test_udr_by_lasso_predicts_the_partner_from_the_run() -> None:
+    random = np.random.default_rng(0)
+    one, noise = random.normal(size=(2, 400, 1))
+    z, other = np.hstack([one, noise]), one + noise  # which needs both latents, and tells each of them by half
+    r = [np.abs(Lasso(alpha=0.1).fit(standard(a), standard(b)).coef_).reshape(b.shape[1], -1).T
+         for a, b in ((z, other), (other, z))]  # fmt: skip
+    expected = [(np.mean(a.max(0) ** 2 / a.sum(0)) + np.mean(a.max(1) ** 2 / a.sum(1))) / 2 for a in r]
+    assert metrics.udr([other, z])[0] == pytest.approx(expected[0])
+    assert metrics.udr([z, other])[0] == pytest.approx(expected[1])
+    assert expected[0] != pytest.approx(expected[1], abs=0.01)
+
+
+def standard(z: np.ndarray) -> np.ndarray:
+    return (z - z.mean(0)) / z.std(0)
+
+
 def test_udr_is_lower_where_seeds_disagree() -> None:
     random = np.random.default_rng(0)
     z = random.normal(size=(1000, 4))
@@ -118,7 +149,7 @@ def test_the_boosters_agree_on_a_small_grid() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "code", [rotated, mixed, lambda factors: factors + np.random.default_rng(0).normal(size=(1, 5))]
+    "code", [rotated, mixed, lambda factors: factors + np.random.default_rng(0).normal(size=factors.shape)]
 )
 def test_the_boosters_agree_on_dsprites_grid(code: Callable[[np.ndarray], np.ndarray]) -> None:
     factors = drawn(15_000)

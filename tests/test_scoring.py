@@ -60,8 +60,10 @@ def runs(rectangles: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Run
 
 
 def test_every_metric_and_baseline_has_a_name_and_every_name_one() -> None:
-    assert tuple(scoring.SCORES) == names.METRICS == tuple(scoring.COLUMNS)
-    assert {*scoring.DRAWING, *scoring.FREE, *scoring.NARROW} <= {*names.METRICS}
+    assert {*scoring.SCORES, "udr"} == {*names.METRICS} == {*scoring.COLUMNS}
+    assert {*scoring.SAMPLING, *scoring.WITHOUT_FACTORS, *scoring.NARROW, *scoring.OF_LATENTS, *scoring.OF_FACTORS} <= {
+        *names.METRICS
+    }
 
 
 def test_scores_are_those_of_the_metrics(runs: list[Run]) -> None:
@@ -94,7 +96,9 @@ def test_seeds_share_a_label_and_other_settings_do_not(runs: list[Run]) -> None:
         ("a", 0, 0), ("a", 0, 1), ("a", 1, 0), ("a", 1, 1),
     ]  # fmt: skip
     assert all(row["udr"] is not None for row in rows[:4])
-    assert rows[4]["udr"] is None  # it has no partner
+    assert rows[4]["udr"] is None
+    assert rows[4]["missing"] == {"udr": "no other run shares its settings"}
+    assert rows[0]["missing"] == {}
     codes = [encode(run.model, run.dataset().images).loc for run in runs[:2]]
     order = np.random.default_rng(0).permutation(80)
     kl = [mean_terms(run.model, run.dataset().images[run.dataset().held_out]).kl_per_latent for run in runs[:2]]
@@ -119,7 +123,8 @@ def test_baselines_are_scored_with_the_seeds_of_the_runs(runs: list[Run]) -> Non
     ]  # fmt: skip
     found = {row["label"]: row for row in rows}
     assert found["ground-truth"]["mig"] == pytest.approx(1)
-    assert found["pixels"]["sap"] is None  # which would fit a machine to each of 256 pixels
+    assert found["pixels"]["sap"] is None
+    assert found["pixels"]["missing"] == {"sap": "it fits something to each latent, and these are more than 256"}
     assert rows[6]["mig"] != rows[7]["mig"]
 
 
@@ -143,7 +148,7 @@ def test_components_are_uncorrelated(runs: list[Run]) -> None:
 def test_data_without_factors_have_the_scores_that_need_none(digits_run: Run) -> None:
     (row,) = scoring.score([digits_run], repeats=1)
     assert row.keys() == {
-        "label", "run", "seed", "repeat", "kl_per_latent", "total-correlation", "active-units", "probe",
+        "label", "run", "seed", "repeat", "kl_per_latent", "missing", "total-correlation", "active-units", "probe",
     }  # fmt: skip
     assert row["active-units"] == sum(kl > 0.01 for kl in row["kl_per_latent"])
 
@@ -151,9 +156,87 @@ def test_data_without_factors_have_the_scores_that_need_none(digits_run: Run) ->
 def test_only_a_part_is_encoded_where_only_a_part_is_drawn(monkeypatch: pytest.MonkeyPatch, runs: list[Run]) -> None:
     monkeypatch.setattr(scoring, "POINTS", 20)
     steps: list[tuple[str, int, int]] = []
-    scoring.score(runs[:1], ["mig"], repeats=2, progress=lambda *told: steps.append(told))
-    assert (f"{runs[0].path}: encoding 40", 40, 40) in steps
-    assert steps[-1] == (f"{runs[0].path}: mig", 2, 2)
+    scoring.score(runs[:1], ["mig"], repeats=1, progress=lambda *told: steps.append(told))
+    assert (f"{runs[0].path}: encoding 20", 20, 20) in steps
+    assert steps[-2:] == [(f"{runs[0].path}: mig", 0, 1), ("scored", 1, 1)]
+
+
+def test_what_else_is_scored_changes_no_score(monkeypatch: pytest.MonkeyPatch, runs: list[Run]) -> None:
+    monkeypatch.setattr(scoring, "POINTS", 20)
+    monkeypatch.setattr(scoring, "INFORMATION_POINTS", 15)
+    alone, again, beside = (
+        scoring.score(runs[:1], chosen, repeats=repeats)[0]["mig"]
+        for chosen, repeats in ((["mig"], 1), (["mig"], 3), (["mig", "factor-vae"], 1))
+    )
+    assert alone == again == beside
+
+
+def test_the_probe_is_fitted_once_a_run(digits_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = []
+    monkeypatch.setattr("pyro_bvae.representations.probe_accuracy", lambda *_: fitted.append(1) or 0.5)
+    (line,) = report.summarise(scoring.score([digits_run], ["probe", "total-correlation"], repeats=3))
+    assert fitted == [1]
+    assert (line["scores"]["probe"]["mean"], line["scores"]["probe"]["repeats"]) == (0.5, None)
+    assert line["scores"]["total-correlation"]["repeats"] is not None
+
+
+@pytest.mark.parametrize(
+    ("latents", "columns", "lost"),
+    [
+        (3, ["shape", "x"], {"beta-vae-paper"}),
+        (3, ["x"], {"beta-vae-paper", "beta-vae", "factor-vae", "modularity", "dci"}),
+        (3, ["colour"], {*names.METRICS} - {*scoring.WITHOUT_FACTORS}),
+        (1, ["shape", "x", "y"], {"mig", "sap", "dci"}),
+    ],
+)
+def test_by_default_all_scores_that_can_be_taken_are(
+    latents: int, columns: list[str], lost: set[str], rectangles: Path, tmp_path: Path, cli: Cli
+) -> None:
+    with np.load(rectangles) as arrays:
+        kept = [list(arrays["factor_names"]).index(name) for name in columns]
+        np.savez(tmp_path / "a.npz", images=arrays["images"], factors=arrays["factors"][:, kept], factor_names=columns)
+    options = ["--dataset", f"npz:{tmp_path / 'a.npz'}", "--latent-dim", latents, "--steps", 2]
+    assert cli("fit", *options, "--out", tmp_path / "run").exit_code == 0
+    result = cli("score", tmp_path / "run", "--repeats", 1)
+    assert result.exit_code == 0, result.stderr
+    (row,) = json.loads((tmp_path / "run" / "scores.json").read_text())["scores"]
+    taken = {name for name in names.METRICS if scoring.COLUMNS[name][0] in row}
+    assert taken == {*names.METRICS} - lost - {"udr", "probe"}
+    for name in lost:
+        refused = cli("score", tmp_path / "run", "--metric", name)
+        assert (refused.exit_code, f"{name} needs" in refused.stderr) == (1, True)
+
+
+def test_a_score_that_fails_is_told_and_the_others_are_kept(cli: Cli, here: Path, rectangles: Path) -> None:
+    with np.load(rectangles) as arrays:
+        rare = np.arange(len(arrays["images"])) == 7  # in one of the two parts alone
+        np.savez("a.npz", images=arrays["images"], factors=np.column_stack([rare, arrays["factors"][:, 2]]).astype(int))
+    cli("fit", "--dataset", "npz:a.npz", "--steps", 2, "--out", "run")
+    result = cli("score", "run", "--metric", "explicitness", "--metric", "mig", "--repeats", 3, "--no-figures")
+    assert result.exit_code == 0, result.stderr
+    (said,) = (line for line in result.stdout.splitlines() if "explicitness" in line)
+    assert "points hold" in said
+    (mig,) = (line for line in result.stdout.splitlines() if line.startswith("  mig"))
+    assert "–  " not in mig.split("mig")[1][:12]
+
+
+def test_factors_score_their_ceiling_whatever_their_numbers(runs: list[Run]) -> None:
+    data = replace(runs[0].dataset(), factors=runs[0].dataset().factors ** 5 * 100)
+    codes = baseline("ground-truth", data, runs[0], seed=0).codes
+    assert metrics.mig(codes, data.factors) == pytest.approx(1)
+
+
+def test_components_are_those_along_which_data_vary(runs: list[Run]) -> None:
+    images = torch.rand(3, 1, 16, 16)[torch.arange(80) % 3]  # three images, in a plane
+    for name in ("pca", "ica"):
+        assert baseline(name, Dataset("three", images), runs[0], seed=0).codes.shape == (80, 2)
+    with pytest.raises(ValueError, match="one does not vary, and has no components"):
+        baseline("pca", Dataset("one", images[:1].expand(80, -1, -1, -1)), runs[0], seed=0)
+
+
+def test_a_run_called_like_a_baseline_has_its_path_for_a_label(runs: list[Run]) -> None:
+    run = replace(runs[0], path=Path("somewhere/pca"))
+    assert labels_of([run]) == [(run, "somewhere/pca")]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +249,7 @@ def test_only_a_part_is_encoded_where_only_a_part_is_drawn(monkeypatch: pytest.M
         ((["a"], ["probe"]), "probe needs data with labels"),
         ((["digits"], ["mig"]), "needs data with ground-truth factors; for digits"),
         ((["a", "digits"], ["mig"]), "fitted to different data: score them apart"),
+        ((["a", "a"], ["mig"]), "a run is given twice"),
     ],
 )
 def test_mistakes_are_named(call: tuple, message: str, runs: list[Run], digits_run: Run) -> None:
@@ -178,13 +262,22 @@ def test_mistakes_are_named(call: tuple, message: str, runs: list[Run], digits_r
 def test_summaries_are_of_repeats_within_runs_and_of_runs() -> None:
     values = {("r", 0): (0.1, 0.3), ("r", 1): (0.5, 0.5), ("r", 2): (0.6, 0.8)}
     rows = [
-        {"label": "a", "run": run, "seed": seed, "repeat": repeat, "kl_per_latent": None, "mig": value, "sap": None}
+        {
+            "label": "a",
+            "run": run,
+            "seed": seed,
+            "repeat": repeat,
+            "kl_per_latent": None,
+            "missing": {"sap": "why"},
+            "mig": value,
+            "sap": None,
+        }
         for (run, seed), pair in values.items()
         for repeat, value in enumerate(pair)
     ]
     (line,) = report.summarise(rows)
     score = line["scores"]["mig"]
-    assert (line["runs"], line["repeats"], line["scores"]["sap"]) == (3, 2, None)
+    assert (line["runs"], line["repeats"], line["scores"]["sap"], line["missing"]) == (3, 2, None, {"sap": "why"})
     assert score["mean"] == pytest.approx(mean([0.2, 0.5, 0.7]))
     assert score["runs"] == pytest.approx(stdev([0.2, 0.5, 0.7]))
     assert score["repeats"] == pytest.approx(mean([stdev(pair) for pair in values.values()]))

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-__all__ = ["Split", "as_classes", "as_codes", "as_protocols_go", "checked", "gap", "split", "varying"]
+__all__ = ["Split", "as_classes", "as_codes", "checked", "gap", "split", "unconverged", "varying"]
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -26,7 +27,7 @@ def as_codes(codes: ArrayLike | Tensor) -> np.ndarray:
     Raises:
         ValueError: Not two-dimensional, no latents, fewer than two rows, or values that are not finite.
     """
-    array = np.asarray(codes.detach().cpu() if isinstance(codes, Tensor) else codes)
+    array = _as_array(codes)
     if array.ndim != 2 or array.shape[1] == 0:
         raise ValueError(f"codes must be N×K, got shape {array.shape}")
     if len(array) < 2:
@@ -48,10 +49,10 @@ def as_classes(factors: ArrayLike | Tensor) -> np.ndarray:
     >>> as_classes([[7, 0], [3, 0], [7, 0]]).tolist()
     [[1, 0], [0, 0], [1, 0]]
     """
-    array = np.asarray(factors.detach().cpu() if isinstance(factors, Tensor) else factors)
+    array = _as_array(factors)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"factors must be N×F, got shape {array.shape}")
-    if array.dtype.kind not in "iub" and not np.array_equal(array, np.round(array)):
+    if array.dtype.kind not in "iub" and not (array.dtype.kind == "f" and np.array_equal(array, np.round(array))):
         raise ValueError(
             "factors must be integer classes; number values with np.unique(column, return_inverse=True)[1]"
         )
@@ -67,15 +68,15 @@ def varying(classes: np.ndarray) -> np.ndarray:
 
 
 def checked(
-    codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, latents: int = 1, kinds: int = 1
+    codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, least_latents: int = 1, least_factors: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Codes, and the classes of those factors that vary.
 
     Args:
         codes: ``(N, K)``.
         factors: ``(N, F)``.
-        latents: How many latents the score is defined from.
-        kinds: How many factors that vary the score is defined from.
+        least_latents: How many latents the score is defined from.
+        least_factors: How many factors that vary it is defined from.
 
     Raises:
         ValueError: They do not fit each other, or there are too few of either.
@@ -83,11 +84,11 @@ def checked(
     z, classes = as_codes(codes), as_classes(factors)
     if len(z) != len(classes):
         raise ValueError(f"codes and factors must have as many rows, got {len(z)} and {len(classes)}")
-    if z.shape[1] < latents:
-        raise ValueError(f"this score is defined from {latents} latents on, got codes of shape {z.shape}")
+    if z.shape[1] < least_latents:
+        raise ValueError(f"this score is defined from {least_latents} latents on, got codes of shape {z.shape}")
     classes = classes[:, varying(classes)]
-    if classes.shape[1] < kinds:
-        raise ValueError(f"this score needs at least {kinds} factors that vary, got {classes.shape[1]}")
+    if classes.shape[1] < least_factors:
+        raise ValueError(f"this score needs at least {least_factors} factors that vary, got {classes.shape[1]}")
     return z, classes
 
 
@@ -103,9 +104,8 @@ def split(classes: np.ndarray, train_fraction: float, seed: int) -> Split:
         raise ValueError(f"train_fraction must leave both parts some of {size} points, got {train_fraction}")
     order = np.random.default_rng(seed).permutation(size)
     train, test = order[:training], order[training:]
-    alone = np.flatnonzero(np.ptp(classes[train], axis=0) == 0)
-    if len(alone):
-        raise ValueError(f"{training} training points hold a single value of factor {alone[0]}: give more points")
+    if (np.ptp(classes[train], axis=0) == 0).any():
+        raise ValueError(f"{training} training points hold a single value of a factor: give more points")
     return train, test
 
 
@@ -116,8 +116,15 @@ def gap(scores: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def as_protocols_go() -> Iterator[None]:
+def unconverged() -> Iterator[None]:
     """Let scikit-learn's linear classifiers stop where the published protocols stop them, converged or not."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
+
+
+def _as_array(values: ArrayLike | Tensor) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values  # which numpy does not know
+    return np.asarray(values)

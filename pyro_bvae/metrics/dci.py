@@ -46,11 +46,11 @@ def dci(
     """DCI as Locatello et al. compute it: 100 rounds of trees of depth 3 a factor, 10,000 and 5,000 points.
 
     Their booster is ``GradientBoostingClassifier()``, here ``booster="exact"``: minutes at that size. "histogram" grows
-    such trees on 255 bins a latent, and weighs latents in the same way, forty times as fast; a test holds that the
+    such trees on 255 bins a latent, and weighs latents in the same way, fifty times as fast; a test holds that the
     scores of the two differ by less than 0.04.
 
-    Ceilings with codes equal to the factors: 1 of each, and on dSprites' grid about 0.99, 0.99 and 1. Codes without
-    information: about 0, 0, and the share of the largest class.
+    Range: 0 to 1 each. Ceilings with codes equal to the factors: 1 of each, and on dSprites' grid about 0.99, 0.99
+    and 1. Codes without information: about 0, 0, and the share of the largest class.
 
     Degenerate cases: a latent that is never used, a constant one say, weighs nothing; a factor with a single value is
     left out, its column of importances 0.
@@ -72,7 +72,7 @@ def dci(
         ValueError: Arrays that do not fit, too few latents, factors or points, or an unknown booster.
     """
     boost = BOOSTERS[check("booster", booster, BOOSTERS)]
-    z, classes = checked(codes, factors, latents=2, kinds=2)
+    z, classes = checked(codes, factors, least_latents=2, least_factors=2)
     train, test = split(classes, train_fraction, seed)
     importances, accuracies = np.zeros((z.shape[1], classes.shape[1])), []
     for f, column in enumerate(classes.T):

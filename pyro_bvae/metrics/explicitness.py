@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from .arrays import Split, as_protocols_go, checked, split
+from .arrays import Split, checked, split, unconverged
 
 __all__ = ["explicitness"]
 
@@ -21,7 +21,7 @@ def explicitness(
 ) -> float:
     """Explicitness of Ridgeway and Mozer: ``LogisticRegression()`` on standardised codes, 10,000 and 5,000 points.
 
-    It says how much is known, not how it is arranged: a rotation of the code changes nothing.
+    It says how much is known, not how it is arranged: rotating a code whose latents have one scale changes nothing.
 
     Range: 0 to 1, and 0.5 at chance. Ceiling with codes equal to the factors: 1 for two values a factor, and about 0.98
     on dSprites' grid, where the classes of a factor are many and neighbours alike.
@@ -52,16 +52,11 @@ def explicitness(
 
 def _area(z: np.ndarray, column: np.ndarray, parts: Split) -> float:
     train, test = parts
-    with as_protocols_go():
+    with unconverged():
         classifier = LogisticRegression().fit(z[train], column[train])
-    shares = _shares(classifier, z[test])
+    shares: np.ndarray = classifier.predict_proba(z[test])
     truth = column[test, None] == classifier.classes_
     known = [c for c in range(truth.shape[1]) if 0 < truth[:, c].sum() < len(test)]
     if not known:
         raise ValueError(f"{len(test)} test points hold no class to be told from the rest: give more points")
     return float(np.mean([roc_auc_score(truth[:, c], shares[:, c]) for c in known]))
-
-
-def _shares(classifier: LogisticRegression, z: np.ndarray) -> np.ndarray:
-    shares: np.ndarray = classifier.predict_proba(z)
-    return shares

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..datasets import Dataset
-from .arrays import varying
+from .arrays import as_classes, varying
 from .sampling import Encoder, Source
 
 __all__ = ["irs"]
@@ -27,8 +27,9 @@ def irs(
 ) -> float:
     """The interventional robustness score of Suter et al., of 10,000 points and with the quantile 0.99.
 
-    Range: 0 to 1. Ceiling with codes equal to the factors: 1, at any number of values. Codes without information score
-    near 0 only if their largest deviations are common: about 0.01 for uniform ones, 0.3 for normal ones. A latent that
+    Range: at most 1, and in odd codes below 0, for deviations within a value are from that value's own mean. Ceiling
+    with codes equal to the factors: 1, at any number of values. Codes without information score near 0 only if their
+    largest deviations are common: about 0.01 for uniform ones, 0.4 for normal ones. A latent that
     serves two factors may score, and one that all others copy does no harm.
 
     Degenerate cases: constant latents are left out, and without any other the score is 0; a factor with a single value
@@ -48,14 +49,14 @@ def irs(
         The weighted mean.
 
     Raises:
-        ValueError: No factor that varies, a quantile outside [0, 1], or arrays that do not fit.
+        ValueError: No factor that varies, a quantile outside [0, 1], fewer than two points, or arrays that do not fit.
     """
-    if not 0 <= quantile <= 1:
-        raise ValueError(f"quantile must lie in [0, 1], got {quantile}")
+    if not 0 <= quantile <= 1 or points < 2:
+        raise ValueError(f"quantile must lie in [0, 1], and points be 2 at least: got {quantile}, {points}")
     source = Source(encode, dataset)
     size = len(source.factors)
     index = np.random.default_rng(seed).permutation(size)[:points] if points < size else np.arange(size)
-    z, classes = source.codes(index), source.factors[index]
+    z, classes = source.codes(index), as_classes(source.factors[index])
     classes = classes[:, varying(classes)]
     if not classes.shape[1]:
         raise ValueError("this score needs at least 1 factor that varies, got 0")

@@ -44,5 +44,5 @@ def mig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: int = B
     >>> mig([[0, 0], [0, 1], [1, 0], [1, 1]], [[0, 0], [0, 1], [1, 0], [1, 1]])
     1.0
     """
-    z, classes = checked(codes, factors, latents=2)
+    z, classes = checked(codes, factors, least_latents=2)
     return float(np.mean(gap(information_of(z, classes, bins)) / entropies(classes)))

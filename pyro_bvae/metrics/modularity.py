@@ -22,7 +22,7 @@ def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: 
 
     Range: 0 to 1. Ceiling with codes equal to independent factors: 1, and above 0.99 on dSprites' grid. Codes without
     information score what the noise in their estimates does, which is not 0 where factors differ in their number of
-    values: about 0.7 on dSprites' grid. Read it beside a score of how much is known.
+    values: 0.66 on dSprites' grid. Read it beside a score of how much is known.
 
     Degenerate cases: a latent without any information counts as 0; a factor with a single value is left out.
 
@@ -43,7 +43,7 @@ def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: 
     >>> modularity([[0, 0], [0, 1], [1, 0], [1, 1]], [[0, 0], [0, 1], [1, 0], [1, 1]])
     1.0
     """
-    z, classes = checked(codes, factors, kinds=2)
+    z, classes = checked(codes, factors, least_factors=2)
     return modularity_of(information_of(z, classes, bins))
 
 

@@ -7,7 +7,7 @@ from what there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from ..datasets import Dataset
 from .arrays import as_classes, as_codes, varying
 
-__all__ = ["Encoder", "FactorSampler", "Source", "factors_of"]
+__all__ = ["Encoder", "FactorSampler", "Source", "columns_of", "factors_of"]
 
 Encoder = Callable[[Tensor], "ArrayLike | Tensor"]
 
@@ -94,10 +94,21 @@ class Source:
         else:
             self.codes = lambda index: as_codes(encode(dataset.images[torch.from_numpy(index)]))
 
-    def columns(self, without: tuple[str, ...] = ()) -> np.ndarray:
-        """The factors that vary and are not called one of those names."""
-        named = [self.names[column] in without if self.names else False for column in range(self.factors.shape[1])]
-        return np.flatnonzero(varying(self.factors) & ~np.array(named))
+    def columns(self, without: Sequence[str] = ()) -> np.ndarray:
+        """The factors to ask for; see `columns_of`."""
+        return columns_of(self.factors, self.names, without)
+
+
+def columns_of(classes: np.ndarray, names: Sequence[str], without: Sequence[str] = ()) -> np.ndarray:
+    """The columns of the factors that vary, but for those of some names.
+
+    Raises:
+        ValueError: Some are to be left out, and the factors have no names.
+    """
+    if without and not names:
+        raise ValueError(f"{' and '.join(without)} is left out, and these factors have no names: say which to ask for")
+    left_out = np.array([bool(names) and names[column] in without for column in range(classes.shape[1])])
+    return np.flatnonzero(varying(classes) & ~left_out)
 
 
 def factors_of(dataset: Dataset | ArrayLike | Tensor) -> ArrayLike | Tensor:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from .arrays import as_protocols_go, checked, gap, split
+from .arrays import checked, gap, split, unconverged
 
 __all__ = ["sap"]
 
@@ -44,10 +44,10 @@ def sap(
     Raises:
         ValueError: Arrays that do not fit, fewer than two latents, no factor that varies, or too few points.
     """
-    z, classes = checked(codes, factors, latents=2)
+    z, classes = checked(codes, factors, least_latents=2)
     train, test = split(classes, train_fraction, seed)
     accuracies = np.zeros((z.shape[1], classes.shape[1]))
-    with as_protocols_go():
+    with unconverged():
         for k, f in np.ndindex(*accuracies.shape):
             machine = LinearSVC(C=0.01, class_weight="balanced", random_state=seed)
             machine.fit(z[train, k, None], classes[train, f])

@@ -1,4 +1,4 @@
-"""A linear softmax classifier trained as the β-VAE paper trains its own: Adagrad, small batches, a fixed budget."""
+"""A linear softmax classifier, trained by Adagrad on small batches as the β-VAE paper's own is, for a fixed budget."""
 
 from __future__ import annotations
 

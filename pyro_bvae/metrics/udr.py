@@ -55,7 +55,8 @@ def udr(
         A score a run.
 
     Raises:
-        ValueError: Fewer than two runs, codes of different data, or an unknown method.
+        ValueError: Fewer than two runs, codes of different data, kl that does not fit or is not finite, or an
+            unknown method.
     """
     strengths = METHODS[check("method", method, METHODS)]
     arrays = [as_codes(one) for one in codes]
@@ -63,6 +64,8 @@ def udr(
         raise ValueError(f"udr compares at least 2 runs on the same data, got codes {[a.shape for a in arrays]}")
     if kl is not None and [np.shape(one) for one in kl] != [(array.shape[1],) for array in arrays]:
         raise ValueError(f"kl needs a number for each latent of each run, got {[np.shape(one) for one in kl]}")
+    if kl is not None and not all(np.isfinite(one).all() for one in map(np.asarray, kl)):
+        raise ValueError("kl must be finite")
     active = [np.ptp(a, axis=0) > 0 if kl is None else (np.ptp(a, axis=0) > 0) & (np.asarray(kl[run]) > ACTIVE_ABOVE)
               for run, a in enumerate(arrays)]  # fmt: skip
     kept = [_standardised(array[:, mask]) for array, mask in zip(arrays, active, strict=True)]
