@@ -16,7 +16,7 @@ from pyro_bvae.recipes import RECIPES
 
 from . import fit
 from .options import Name, Numbers, echo_json, json_option
-from .progress import LoadingBar
+from .progress import LoadingBar, heading
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison import Choice
@@ -76,8 +76,9 @@ def command(
     """Fit every combination of the options that are repeated, and compare; or compare finished RUNS.
 
     All fits see the same data, split, budget and seeds. Their run folders, comparison.csv, comparison.json and three
-    figures go to --out; a finished run is not run again, a stopped one goes on, a failed one is reported. Three β
-    or more make a rate–distortion curve, whose slope dD/dR is −β at the optimum.
+    figures go to --out; a finished run is not run again, a stopped one goes on, a failed one is reported: type the
+    command again, with more seeds or more values of what is repeated if you like. Three β or more make a
+    rate–distortion curve, whose slope dD/dR is −β at the optimum.
 
     \b
     Examples:
@@ -103,7 +104,11 @@ def command(
         experiment = {**{name: list(values) for name, values in grid.items()}, "seeds": list(seeds)}
         experiment = comparison.plain(experiment)
         report.start(out, experiment)
-        rows, failed = _run(comparison.choices(grid, seeds, out), particles, jobs, metrics)
+        try:
+            rows, failed = _run(comparison.choices(grid, seeds, out), particles, jobs, metrics)
+        except KeyboardInterrupt:
+            click.echo("\nstopped, all saved; the same command goes on", err=True)
+            ctx.exit(130)
     rows = comparison.on_curves(rows)
     report.save(out, experiment, rows)
     if rows:
@@ -151,7 +156,7 @@ def _run(
     found: dict[Path, dict[str, Any]] = {}
     failed = []
     bar = tqdm(total=len(todo), unit="run", disable=not sys.stderr.isatty(), file=sys.stderr)
-    callbacks = [Progress(lines=2)] if jobs == 1 else []
+    callbacks = [heading(), Progress(lines=2)] if jobs == 1 else []
     results = comparison.run_all(todo, particles, jobs, metrics, callbacks)
     for number, (choice, row) in enumerate(results, start=1):
         what = f"{choice.label}, seed {choice.settings['seed']}"
@@ -204,9 +209,9 @@ def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path
             f"median |slope + β|/β of rates above {LEAST_RATE:g} nat, without the ends: {off:.2f}; at the optimum the "
             "slope is −β, but for the spacing of the βs"
         )
-    click.echo(
-        f"means ± standard deviations over seeds, held out; more in {out / 'comparison.csv'} and the PNGs beside it"
-    )
+    seeds = max((line["seeds"] for line in summary), default=1)
+    what = "means ± standard deviations over seeds" if seeds > 1 else "one seed each"
+    click.echo(f"{what}, held out; more in {out / 'comparison.csv'} and the PNGs beside it")
 
 
 def _width(title: str) -> int:
@@ -216,4 +221,5 @@ def _width(title: str) -> int:
 def _cell(value: Sequence[float] | float | None, digits: int) -> str:
     if value is None:
         return "–"
-    return f"{value:.{digits}f}" if isinstance(value, float) else f"{value[0]:.{digits}f} ± {value[1]:.{digits}f}"
+    mean, deviation = (value, None) if isinstance(value, float) else value
+    return f"{mean:.{digits}f}" if deviation is None else f"{mean:.{digits}f} ± {deviation:.{digits}f}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pyro_bvae import Callback, Run
     from pyro_bvae.training import Training
 
-__all__ = ["Counter", "LoadingBar", "announcement"]
+__all__ = ["Counter", "LoadingBar", "announcement", "heading"]
 
 
 class LoadingBar:
@@ -72,3 +72,16 @@ def announcement(as_json: bool) -> Callback:
             click.echo(f"steps   {how}{precision} ({run.config.get('compile_because', 'as it was')})", err=as_json)
 
     return Announcement()
+
+
+def heading() -> Callback:
+    """A callback that says which run begins, where there are several."""
+    from tqdm import tqdm
+
+    from pyro_bvae import Callback
+
+    class Heading(Callback):
+        def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
+            tqdm.write(f"{run.path}", file=sys.stderr)
+
+    return Heading()

@@ -30,7 +30,8 @@ __all__ = ["command"]
               help="Score this as well, with the seeds of the runs.")  # fmt: skip
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Of latents and factors, in each run.")
 @click.option("--out", type=click.Path(path_type=Path),
-              help="Files without ending.  [default: scores in the run's folder, or beside several]")  # fmt: skip
+              help="Files without ending.  [default: scores in the run's folder, or beside several; with --metric "
+                   "they are named by the metrics]")  # fmt: skip
 @device_option
 @json_option
 def command(
@@ -61,11 +62,12 @@ def command(
 
     opened = [open_run(path, device, None) for path in runs]
     data = opened[0].dataset(LoadingBar())
-    stem = out or (runs[0] / "scores" if len(runs) == 1 else runs[0].parent / "scores")
+    name = "-".join(["scores", *dict.fromkeys(metrics)])  # so that a part does not replace the whole
+    stem = out or (runs[0] if len(runs) == 1 else runs[0].parent) / name
     with closing(Counter()) as counter:
         rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
     files = report.save(stem, rows, data)
-    summary, protocols = report.summarise(rows), report.protocols(data)
+    summary, protocols = report.summarise(rows), report.protocols(data, rows[0])
     for line in () if as_json else summary:
         _print(line, protocols)
     if figures and data.factors is not None:

@@ -56,7 +56,9 @@ LEAST_RATE = 1.0  # nats, at and below which a model is near collapse and its sl
 
 
 def start(out: Path, experiment: Mapping[str, Any]) -> None:
-    """Make the comparison folder, or make sure that it is one of the same experiment.
+    """Make the comparison folder, or make sure that it is one of the same experiment, or of a part of it.
+
+    More seeds, or more values of a setting that had several, are a larger experiment with the same labels.
 
     Raises:
         FileExistsError: The folder holds another experiment, or other files.
@@ -65,7 +67,8 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
     if path.is_file():
         stored = json.loads(path.read_text(encoding="utf-8")).get("experiment", {})
         defaults = {name: [value] for name, value in asdict(TrainingSettings()).items()}  # for names of a later day
-        differ = [name for name in experiment if stored.get(name, defaults.get(name)) != experiment[name]]
+        stored = {name: stored.get(name, defaults.get(name)) for name in experiment}
+        differ = [name for name, values in experiment.items() if not _holds(values, stored[name], name)]
         if differ:
             raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another --out")
     elif out.is_dir() and any(out.iterdir()):
@@ -74,13 +77,19 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
         save(out, experiment, [])
 
 
+def _holds(values: Sequence[Any], stored: Sequence[Any] | None, name: str) -> bool:
+    """Whether the values of a setting are those of a stored experiment, or more that leave its labels as they are."""
+    may_grow = stored is not None and (name in ("seeds", "runs") or len(stored) > 1)
+    return values == stored or (may_grow and all(value in values for value in stored or ()))
+
+
 def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Means and standard deviations over the seeds of each label, in the order of the labels.
 
     Returns:
         A mapping a label: its name, kind of nats, number of seeds, curve and slope as `comparison.on_curves` has them,
-        and for each of `MEASURES`, and each score that the rows hold, ``[mean, deviation]``, or None where a run has
-        none.
+        and for each of `MEASURES`, and each score that the rows hold, ``[mean, deviation]``, the deviation None of a
+        single seed; or None where a run has none.
     """
     found = []
     for label in dict.fromkeys(row["label"] for row in rows):
@@ -90,7 +99,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for name in (*MEASURES, *(column for column in group[0] if column in SCORES)):
             values = [row[name] for row in group]
             known = all(value is not None for value in values)
-            line[name] = [mean(values), stdev(values) if len(values) > 1 else 0.0] if known else None
+            line[name] = [mean(values), stdev(values) if len(values) > 1 else None] if known else None
         found.append(line)
     return found
 

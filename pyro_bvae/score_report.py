@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
@@ -68,16 +68,16 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def protocols(data: Dataset) -> dict[str, dict[str, Any]]:
-    """How the β-VAE metric was taken, in both of its protocols: factors, pairs, points and classifier."""
+def protocols(data: Dataset, columns: Container[str]) -> dict[str, dict[str, Any]]:
+    """How the β-VAE metric was taken, in its protocols among the columns: factors, pairs, points and classifier."""
     if data.factors is None:
         return {}
     classes, names = as_classes(data.factors), _names(data)
     found = {}
     for column, key in (("beta-vae-paper", "paper"), ("beta-vae", "sklearn")):
-        settings = PROTOCOLS[key]
-        if settings.leaves_out and not data.factor_names:  # it cannot be taken
+        if column not in columns:
             continue
+        settings = PROTOCOLS[key]
         asked = [names[factor] for factor in columns_of(classes, names, settings.leaves_out)]
         found[column] = {"protocol": key, "factors": asked, "pairs": settings.pairs, "points": settings.points,
                          "test_points": settings.test_points, "classifier": settings.classifier}  # fmt: skip
@@ -91,7 +91,7 @@ def save(stem: Path, rows: Sequence[Mapping[str, Any]], data: Dataset) -> list[P
         The files.
     """
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "csv")]
-    content = {"protocols": protocols(data), "summary": summarise(rows), "scores": list(rows)}
+    content = {"protocols": protocols(data, rows[0]), "summary": summarise(rows), "scores": list(rows)}
     with replacing(files[0]) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
     columns = [name for name in rows[0] if name not in ("kl_per_latent", "missing")]

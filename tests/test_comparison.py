@@ -48,7 +48,7 @@ def test_summaries_are_means_and_deviations_over_seeds() -> None:
     assert (one["label"], one["seeds"], other["seeds"]) == ("a", 3, 1)
     assert one["mse"] == [mean([1, 2, 4.5]), stdev([1, 2, 4.5])]
     assert one["ssim"] is None
-    assert other["mse"] == [7.0, 0.0]
+    assert other["mse"] == [7.0, None]
 
 
 def finished(path: Path, rate: float, **settings: object) -> dict:
@@ -124,7 +124,9 @@ def test_compare_fits_measures_draws_and_is_not_run_twice(cli: Cli, here: Path) 
     first = cli(*arguments, "--particles", 3, "--out", "c")
     assert first.exit_code == 0, first.stderr
     assert "bernoulli*" in first.stdout
-    assert first.stderr.count(": loss ") >= 4  # each run says where it is
+    assert first.stderr.count(": loss ") >= 4  # each run says which it is, and where it is
+    assert first.stderr.index("c/gaussian-seed0\n") < first.stderr.index("gaussian, seed 0")
+    assert " ± " in first.stdout
     assert "its nats compare with no other row's" in first.stdout
     assert {path.name for path in Path("c").glob("*.*")} == {
         "comparison.csv", "comparison.json", "gallery.png", "rate_distortion.png", "traversals.png",
@@ -186,6 +188,29 @@ def test_a_matched_comparison_stores_where_beta_went(cli: Cli, here: Path) -> No
     text = cli("compare", *BUDGET, *options[:-1])
     assert "slope" not in text.stdout
     assert "not within 2% of a rate of 2 nats on held-out data: gaussian, laplace; train for longer" in text.stdout
+
+
+def test_a_comparison_grows_by_seeds_and_values(cli: Cli, here: Path) -> None:
+    betas = ["--beta", 1, "--beta", 2]
+    first = cli("compare", *BUDGET, *betas, "--out", "c")
+    assert first.stdout.splitlines()[-1].startswith("one seed each")
+    assert " ± " not in first.stdout
+    before = {path: path.stat().st_mtime_ns for path in Path("c").rglob("checkpoint.pt")}
+    result = cli("compare", *BUDGET, *betas, "--beta", 4, "--seeds", "0,1", "--out", "c", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert [(run["beta"], run["seed"]) for run in json.loads(result.stdout)["runs"]] == list(product((1, 2, 4), (0, 1)))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    for less in (betas, [*betas, "--beta", 4], [*betas, "--beta", 4, "--seeds", "0,1", "--lr", 1, "--lr", 1e-3]):
+        assert "holds another comparison" in cli("compare", *BUDGET, *less, "--out", "c").stderr
+
+
+def test_ctrl_c_says_that_the_command_goes_on(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pyro_bvae.comparison.fit", interrupted)
+    result = cli("compare", *BUDGET, "--out", "c")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "stopped, all saved; the same command goes on")
 
 
 def test_another_experiment_in_the_folder_is_refused_and_nothing_lost(cli: Cli, here: Path) -> None:
