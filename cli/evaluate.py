@@ -83,8 +83,10 @@ def command(
         "least_information": least_information(result, true),
     }
     suggested = _suggested(opened, result) if suggest_capacity else None
+    found = pyro_bvae.diagnose(opened)
     if as_json:
-        added: dict[str, Any] = {} if terms is None else {"information": asdict(terms)}
+        added: dict[str, Any] = {"diagnosis": None if found is None else asdict(found)}
+        added |= {} if terms is None else {"information": asdict(terms)}
         added |= {} if suggested is None else {"suggested_capacity": suggested}
         echo_json({**asdict(result), "probe_accuracy": accuracy, **known, **added})
         return
@@ -96,6 +98,8 @@ def command(
         _echo_information(terms)
     if suggested is not None:
         _echo_capacity(suggested, result)
+    if found is not None:
+        click.echo(str(found))
 
 
 def _suggested(run: Run, result: Evaluation) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import datasets, likelihoods, metrics, networks, plots, traversal
+    from .diagnosis import diagnose
     from .evaluation import evaluate
     from .fitting import Callback, fit
     from .model import BetaVAE
@@ -25,6 +26,7 @@ __all__ = [
     "Callback",
     "Run",
     "datasets",
+    "diagnose",
     "evaluate",
     "fit",
     "likelihoods",
@@ -40,6 +42,7 @@ HOMES = {
     "BetaVAE": "model",
     "Callback": "fitting",
     "Run": "runs",
+    "diagnose": "diagnosis",
     "evaluate": "evaluation",
     "fit": "fitting",
     "load_run": "runs",

@@ -44,6 +44,7 @@ ITERATIONS = 50
 POINT = log(100)  # nats of a latent whose posterior is a hundredth as wide as its prior
 WANTING = 100.0  # λ/β at which one more latent would have a posterior of a hundredth of the prior's variance
 RISE = 0.1  # nats a value: what a Gaussian loses whose scale is a quarter too small
+MISSED = 0.1  # of a target, that a rate may be off
 RECENT = 5  # lines of history whose best counts as where a run ended: single ones jump
 LEVEL = 1 / 255
 SCALED = ("gaussian-learned", "gaussian-optimal", "gaussian-heteroscedastic", "laplace-learned", "beta")
@@ -73,17 +74,17 @@ class Diagnosis:
 def diagnose(run: Run) -> Diagnosis | None:
     """The most serious of what a run suffers from, or None.
 
-    In this order: a rate out of reach, posterior collapse, a diverging scale or overfitting, a β that does not act, and
-    a code that is full, which is a remark more than a complaint. The data are looked at for collapse and for a full
-    code alone, and not where they are no longer to be had. Says nothing of what it does not know: parts of one's own,
-    posteriors or priors that do not factorise, a run without history.
+    In this order: a rate out of reach, or not reached; posterior collapse; a diverging scale or overfitting; a β that
+    does not act; and a code that is full, which is a remark more than a complaint. The data are looked at for collapse
+    and for a full code alone, and not where they are no longer to be had. Says nothing of what it does not know: parts
+    of one's own, posteriors or priors that do not factorise, a run without history.
 
     Args:
         run: As `fit` returns it, or `load_run`.
     """
     if not run.history:
         return None
-    checks = (_unreachable_rate, _collapse, _narrow_scale, _rising, _idle_beta, _full_code)
+    checks = (_missed_rate, _collapse, _narrow_scale, _rising, _idle_beta, _full_code)
     return next((found for check in checks if (found := check(run))), None)
 
 
@@ -149,20 +150,25 @@ def _kl(run: Run) -> list[float]:
     return last["held_out_kl_per_latent"] or [last["held_out_rate"]]
 
 
-def _unreachable_rate(run: Run) -> Diagnosis | None:
-    """A controller has moved β to an end of its range."""
+def _missed_rate(run: Run) -> Diagnosis | None:
+    """A controller has moved β to an end of its range, or the rate of training is more than a tenth from its target."""
     last, asked = run.history[-1], run.config.get("match_rate")
     beta = last["beta"]
     if (run.config.get("objective") or "").startswith("controlled"):
         asked, beta = specified(run.config["objective"]).options["target"], last["coefficients"]["beta"]
-    if asked is None or LEAST < beta < MOST:
+    if asked is None:
         return None
-    rate, remedy = last["held_out_rate"], "ask for less, train for longer or raise --latent-dim"
-    return Diagnosis(
-        "rate out of reach",
-        f"β has gone to its bound of {beta:g}, and the rate is {rate:.3g} nats, not {asked:g}",
-        remedy if beta <= LEAST else "ask for more",
-    )
+    rate = last["held_out_rate"]
+    if not LEAST < beta < MOST:
+        return Diagnosis(
+            "rate out of reach",
+            f"β has gone to its bound of {beta:g}, and the rate is {rate:.3g} nats, not {asked:g}",
+            "ask for less, train for longer or raise --latent-dim" if beta <= LEAST else "ask for more",
+        )
+    if abs(last["rate"] / asked - 1) <= MISSED:
+        return None
+    finding = f"it is {rate:.3g} nats, not {asked:g}, and β, at {beta:.3g}, is still moving"
+    return Diagnosis("rate not reached", finding, "train for longer, or begin with a --beta nearer to that")
 
 
 def _collapse(run: Run) -> Diagnosis | None:

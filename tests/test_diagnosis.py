@@ -95,6 +95,10 @@ FAILING: dict[str, tuple[dict[str, Any], str]] = {
         {"match_rate": 500.0, "latent_dim": 2, "steps": 800},
         r"rate out of reach: β has gone to its bound of 1e-06, and the rate is .* nats, not 500; ask for less",
     ),
+    "a rate that takes longer": (
+        {"match_rate": 30.0, "steps": 100},
+        r"rate not reached: it is .* nats, not 30, and β, at 0\.\d+, is still moving; train for longer, or begin with",
+    ),
     "a likelihood as sharp as a grey level": (
         {"likelihood": "gaussian", "scale": 0.004, "latent_dim": 2, "steps": 400},
         r"idle β: each active latent has \d.* nats or more, so β 1 holds none to the prior; raise --beta or --scale",
