@@ -23,7 +23,10 @@ __all__ = ["command"]
 @at_option
 @device_option
 def command(run: Path, split: str, out: Path | None, at: int | None, device: str) -> None:
-    """Write the codes of the data: an npz with loc, scale, index, and labels or factors where there are any.
+    """Write the codes of the data, means and scales of q(z|x), as an npz.
+
+    It holds loc and scale (N×K), index (which data these are), held_out (which of them training has not seen), and
+    labels, factors and factor_names where there are any.
 
     \b
     Example:
@@ -38,10 +41,12 @@ def command(run: Path, split: str, out: Path | None, at: int | None, device: str
     index = {"all": torch.arange(len(data)), "train": data.train, "held-out": data.held_out}[split]
     codes = encode(opened.model, data.images if split == "all" else data.images[index])
     arrays: dict[str, Any] = {"loc": codes.loc, "scale": codes.scale, "index": index}
+    arrays["held_out"] = torch.isin(index, data.held_out)
     if data.labels is not None:
         arrays["labels"] = data.labels[index]
     if data.factors is not None:
         arrays["factors"] = data.factors[index]
     if data.factor_names is not None:
         arrays["factor_names"] = data.factor_names
-    write_arrays(out or run / "codes.npz", arrays)
+    out = out or run / "codes.npz"
+    write_arrays(out if out.suffix == ".npz" else out.with_name(f"{out.name}.npz"), arrays)

@@ -59,6 +59,9 @@ class DatasetName(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check the kind."""
+        ending = Path(value).suffix[1:]
+        if ":" not in value and ending in ("npz", "npy", "csv", "txt"):
+            self.fail(f"{value!r} looks like a file: write {ending}:{value}", param, ctx)
         kinds = [re.split(r"[:\[]", name)[0] for name in names.DATASETS]
         try:
             names.check("dataset", value.partition(":")[0], kinds)
@@ -77,18 +80,27 @@ class DatasetName(click.ParamType[str]):
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
-    """Whole numbers with commas between them, or "none"."""
+    """Whole numbers with commas between them, or "none".
+
+    Args:
+        prefix: What may stand before each, as the z of z7.
+        example: For the message.
+    """
 
     name = "numbers"
+
+    def __init__(self, prefix: str = "", example: str = "400 or 1200,1200 (or none)") -> None:
+        self.prefix, self.example = prefix, example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """Read them."""
         if not isinstance(value, str):
             return tuple(value)
         try:
-            return () if value == "none" else tuple(int(part) for part in value.split(","))
+            parts = [] if value == "none" else value.split(",")
+            return tuple(int(part.strip().removeprefix(self.prefix)) for part in parts)
         except ValueError:
-            self.fail(f"{value!r} is not a list of whole numbers like 400 or 1200,1200 (or none)", param, ctx)
+            self.fail(f"{value!r} is not a list of whole numbers like {self.example}", param, ctx)
 
 
 class Objective(click.ParamType[str]):
@@ -97,9 +109,12 @@ class Objective(click.ParamType[str]):
     name = "objective"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Make sure that it can be read."""
+        """Make sure that it can be read, and built."""
         try:
-            specified(value)
+            if specified(value).text != "beta":
+                from pyro_bvae.objectives import build_objective
+
+                build_objective(specified(value), size=1, latent_dim=1)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return value

@@ -24,7 +24,12 @@ __all__ = ["command"]
 @click.option("--count", type=click.IntRange(min=1), default=1, metavar="N", help="How many images or draws.")
 @click.option("--range", "ends", type=(float, float), default=(-2.0, 2.0), show_default=True, help="Both included.")
 @click.option("--columns", type=click.IntRange(min=1), default=11, show_default=True, help="Values in the range.")
-@click.option("--latents", type=Numbers(), metavar="K,K,...", help="Which, in this order.  [default: all, by their KL]")
+@click.option(
+    "--latents",
+    type=Numbers("z", "0,7 or z0,z7"),
+    metavar="K,K,...",
+    help="Which, in this order.  [default: all, by their KL]",
+)
 @click.option("--sample", "draw", is_flag=True, help="Draw from p(x|z) in place of taking its mean.")
 @click.option("--out", type=click.Path(path_type=Path), help="File without ending.  [default: RUN/figures/traversal]")
 @at_option

@@ -24,8 +24,11 @@ def check_data(vae: BetaVAE, dataset: Dataset) -> None:
     """Make sure that the likelihood can describe the data.
 
     Raises:
+        TypeError: It is no data set.
         ValueError: The shapes differ, or values lie outside the likelihood's support.
     """
+    if not isinstance(dataset, Dataset):
+        raise TypeError(f"fit wants a Dataset, got {type(dataset).__name__}: datasets.Dataset('mine', x) makes one")
     if dataset.shape != vae.shape:
         raise ValueError(f"the model is for data of shape {vae.shape}, {dataset.name} has {dataset.shape}")
     support = getattr(vae.likelihood, "support", None)
@@ -34,9 +37,14 @@ def check_data(vae: BetaVAE, dataset: Dataset) -> None:
     if not support.check(dataset.images).all():
         low, high = dataset.images.min().item(), dataset.images.max().item()
         raise ValueError(
-            f"{dataset.name} has values from {low:.4g} to {high:.4g}, outside the support {support} of "
+            f"{dataset.name} has values from {low:.4g} to {high:.4g}, outside {_said(support)} of "
             f"{_family(vae)}; choose a gaussian likelihood or rescale the data"
         )
+
+
+def _said(support: object) -> str:
+    low, high = (getattr(support, f"{end}_bound", None) for end in ("lower", "upper"))
+    return f"the support {support}" if low is None or high is None else f"the support [{low:g}, {high:g}]"
 
 
 def _family(vae: BetaVAE) -> str:
@@ -54,8 +62,8 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False
         beta_moves: Whether β is scheduled, or moved to match a rate.
 
     Raises:
-        ValueError: The objective ignores a β that is not 1, or moves; the prior lies on another device;
-            β weighs the latent in one program only; there is a latent site
+        ValueError: The objective ignores a β that is not 1, or moves; the prior lies on another device; encoder or
+            likelihood give something of another shape; β weighs the latent in one program only; there is a latent site
             besides "z"; or the loss depends on a parameter that is not the model's.
     """
     if isinstance(elbo, Regularised) and not elbo.takes_beta and (vae.beta_value != 1 or beta_moves):
@@ -69,9 +77,34 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False
         where = vae.prior().sample().device
         if where != x.device:
             raise ValueError(f"the prior draws on {where}, the data are on {x.device}: register_buffer its tensors")
+        _check_parts(vae, vae.prepare(x))
         loss = elbo.differentiable_loss(model, guide, vae.prepare(x))
     _check_sites(model.trace, guide.trace)
     _check_parameters(vae, loss)
+
+
+def _check_parts(vae: BetaVAE, x: Tensor) -> None:
+    """Look at what the parts return, where the programs are those that use them."""
+    kind, size = type(vae), (vae.latent_dim,)
+    if kind.guide is BetaVAE.guide:
+        if kind.encode is BetaVAE.encode:
+            found = vae.encoder(x)
+            shapes = [tuple(one.shape) for one in found] if isinstance(found, tuple) else found
+            if shapes != 2 * [(len(x), *size)]:
+                said = f"one tensor {tuple(found.shape)}" if isinstance(found, Tensor) else shapes
+                raise ValueError(f"the encoder must return mean and log-variance, each {(len(x), *size)}, not {said}")
+        _check_shape("the posterior", vae.encode(x), len(x), size)
+    if kind.model is BetaVAE.model:
+        _check_shape("the likelihood", vae.decode(vae.prior().sample((len(x),))), len(x), vae.shape)
+
+
+def _check_shape(what: str, p: torch.distributions.Distribution, batch: int, event: tuple[int, ...]) -> None:
+    found = tuple(p.batch_shape), tuple(p.event_shape)
+    if found != ((batch,), event):
+        raise ValueError(
+            f"{what} must have batch shape ({batch},) and event shape {event}, not {found[0]} and {found[1]}; "
+            f".to_event({len(event)}) of a distribution of single values turns what is right of the batch into an event"
+        )
 
 
 def _check_sites(model: poutine.Trace, guide: poutine.Trace) -> None:

@@ -17,6 +17,7 @@ from .compiled import inductor
 from .datasets import Dataset
 from .interrupts import Interrupted, deferred_interrupt
 from .model import BetaVAE
+from .names import AS_ASKED
 from .objectives import build_objective
 from .payoff import decide, expected_seconds, note_seconds
 from .randomness import own_generator
@@ -247,7 +248,7 @@ def _go_on(folder: RunFolder, run: Run, training: Training) -> None:
     if run.config["compile"] in (None, stored.get("compile")):
         run.config |= {"compile": False} | {name: stored[name] for name in COMPILATION if name in stored}
     else:
-        run.config["compile_because"] = "as asked"
+        run.config["compile_because"] = AS_ASKED
     if state is not None:
         training.restore(state)
     finished = training.total <= training.step

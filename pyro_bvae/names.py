@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "ACTIVATIONS",
+    "AS_ASKED",
     "BASELINES",
     "BASES",
     "DATA",
@@ -83,6 +84,7 @@ NETWORKS = ("mlp", "conv")
 OBJECTIVES = ("beta", "capacity", "tc", "factor", "dip-i", "dip-ii", "info", "controlled")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 PRECISIONS = ("fp32", "bf16")
+AS_ASKED = "as asked"  # why a step is compiled or not, where it was not the fit that decided
 SCHEDULES = ("constant", "linear", "cyclic", "cosine")
 
 # what describes a fit, in a config.json as on the command line

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from .files import replacing
-from .names import MODEL
+from .names import AS_ASKED, MODEL
 
 __all__ = ["FEWEST_STEPS", "decide", "expected_seconds", "note_seconds"]
 
@@ -42,7 +42,7 @@ def decide(
     (True, '46,900 steps of 4.0 ms would take 188 s, and compiling, about 15 s, saves half of it or more')
     """
     if asked is not None:
-        return asked, "as asked"
+        return asked, AS_ASKED
     if device.type not in ("cpu", "cuda"):
         return False, f"no compiler is used on {device.type}"
     if steps < FEWEST_STEPS:

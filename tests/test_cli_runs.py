@@ -34,7 +34,7 @@ def test_traverse_writes_a_picture_an_animation_and_the_numbers(cli: Cli, digits
 
 @pytest.mark.parametrize("base", ["image", "random-image", "prior", "random-z"])
 def test_traverse_from_every_base_and_an_earlier_step(base: str, cli: Cli, digits_run: Run, here: Path) -> None:
-    options = ["--base", base, "--columns", 3, "--latents", "4,1", "--at", 13, "--sample", "--out", here / "t"]
+    options = ["--base", base, "--columns", 3, "--latents", "z4,1", "--at", 13, "--sample", "--out", here / "t"]
     result = cli("traverse", digits_run.path, *options)
     assert result.exit_code == 0, result.stderr
     with np.load("t.npz") as arrays:
@@ -45,7 +45,7 @@ def test_traverse_from_every_base_and_an_earlier_step(base: str, cli: Cli, digit
 def test_reconstruct_sample_and_encode_write_their_arrays(cli: Cli, digits_run: Run, here: Path) -> None:
     path, data = digits_run.path, digits_run.dataset()
     for arguments in (["reconstruct", path, "--count", 30], ["sample", path, "--count", 64], ["encode", path]):
-        result = cli(*arguments, "--out", here / f"{arguments[0]}{'.npz' * (arguments[0] == 'encode')}")
+        result = cli(*arguments, "--out", here / arguments[0])
         assert result.exit_code == 0, result.stderr
     with np.load("reconstruct.npz") as arrays:
         assert np.array_equal(arrays["originals"], data.images[data.held_out[:30]].numpy())
@@ -55,6 +55,7 @@ def test_reconstruct_sample_and_encode_write_their_arrays(cli: Cli, digits_run: 
     with np.load("encode.npz") as arrays:
         assert np.array_equal(arrays["labels"], data.labels.numpy())
         assert np.array_equal(arrays["loc"], encode(digits_run.model, data.images).loc.numpy())
+        assert np.array_equal(np.flatnonzero(arrays["held_out"]), data.held_out.numpy())
 
 
 def test_reconstruct_and_sample_can_draw(cli: Cli, digits_run: Run, here: Path) -> None:
@@ -68,6 +69,7 @@ def test_evaluate_reports_what_the_library_does(cli: Cli, digits_run: Run) -> No
     result = json.loads(cli("evaluate", digits_run.path, "--json").stdout)
     data = digits_run.dataset()
     expected = evaluate(digits_run.model, data.images[data.held_out])
+    assert result["diagnosis"] is None
     keys = {"elbo", "distortion", "rate", "kl_per_latent", "active_units", "mse", "beta", "beta_norm"}
     assert keys <= result.keys()
     assert all(result[key] == pytest.approx(getattr(expected, key)) for key in keys)
@@ -105,6 +107,7 @@ def test_evaluate_suggests_a_capacity(cli: Cli, digits_run: Run, here: Path) -> 
 
 def test_a_collapsed_run_suggests_no_capacity(cli: Cli, here: Path) -> None:
     cli("fit", "--steps", 30, "--beta", 1000, "--out", "run")
+    assert cli("evaluate", "run").stdout.splitlines()[-1].startswith("posterior collapse: no latent pays above")
     result = cli("evaluate", "run", "--suggest-capacity")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no latent of this run is active: fit one at β ≤ 1, or for longer" in result.stderr

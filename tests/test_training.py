@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,46 @@ def test_beta_on_one_program_only_is_refused(images: Dataset) -> None:
 
     with pytest.raises(ValueError, match="weighed by 6 in the model and by 1 in the guide"):
         fit(Forgetful((1, 16, 16), 3, beta=6.0), images, steps=1)
+
+
+class OneTensor(torch.nn.Module):
+    """An encoder that forgets the log-variance."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :3]
+
+
+class Narrow(torch.nn.Module):
+    """A likelihood of single values."""
+
+    def forward(self, parameters: Tensor) -> pyro.distributions.TorchDistribution:
+        return pyro.distributions.Normal(parameters, 1.0)
+
+
+class Wide(BetaVAE):
+    def encode(self, x: Tensor) -> pyro.distributions.TorchDistribution:
+        return pyro.distributions.Normal(x.flatten(1)[:, :5], 1.0).to_event(1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: BetaVAE((1, 16, 16), 3, encoder=OneTensor()),
+         r"mean and log-variance, each \(60, 3\), not one tensor \(60, 3\)"),
+        (lambda: BetaVAE((1, 16, 16), 3, likelihood=Narrow()),
+         r"the likelihood must have batch shape \(60,\) and event shape \(1, 16, 16\), not \(60, 1, 16, 16\) and \(\)"),
+        (lambda: Wide((1, 16, 16), 3), r"the posterior must have .* event shape \(3,\), not \(60,\) and \(5,\)"),
+    ],
+)  # fmt: skip
+def test_a_part_that_gives_another_shape_is_named(make: Callable[[], BetaVAE], message: str, images: Dataset) -> None:
+    images = Dataset("sixty", images.images, train=torch.arange(60), held_out=torch.arange(60))
+    with pytest.raises(ValueError, match=message):
+        fit(make(), images, steps=1)
+
+
+def test_a_tensor_is_no_data_set(images: Dataset) -> None:
+    with pytest.raises(TypeError, match=r"fit wants a Dataset, got Tensor: datasets.Dataset\('mine', x\) makes one"):
+        fit(new_vae(), images.images, steps=1)
 
 
 def test_a_second_latent_site_is_refused(images: Dataset) -> None:

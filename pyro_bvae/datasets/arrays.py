@@ -28,7 +28,8 @@ def load_npz(path: Path) -> Dataset:
     if not isinstance(arrays, dict):
         raise ValueError(f"{path} is not an npz file; write npy:{path} for a single array")
     if "images" not in arrays:
-        raise ValueError(f"{path} has no array 'images', only {sorted(arrays)}")
+        hint = "; the published dSprites is --dataset dsprites" if "imgs" in arrays else "; name it so"
+        raise ValueError(f"{path} has no array 'images', only {sorted(arrays)}{hint}")
     names = arrays.get("factor_names")
     return Dataset(
         f"npz:{path}",
@@ -86,5 +87,8 @@ def _integers(path: Path, name: str, array: np.ndarray | None) -> Tensor | None:
     if array is None:
         return None
     if array.dtype.kind not in "iub":
-        raise ValueError(f"{path}: {name} must be integers, got {array.dtype}")
+        raise ValueError(
+            f"{path}: {name} must be integers, got {array.dtype}; "
+            "number values with np.unique(column, return_inverse=True)[1]"
+        )
     return torch.from_numpy(array.astype(np.int64))

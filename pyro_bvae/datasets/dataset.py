@@ -18,7 +18,7 @@ SPLIT_SEED = 0
 MOST_HELD_OUT = 10_000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Images or vectors with a fixed split into training and held-out data.
 
@@ -74,6 +74,10 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        kind = "images" if self.is_images else "vectors"
+        return f"<Dataset {self.name}: {len(self):,} {kind} of {'×'.join(map(str, self.shape))}>"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -169,7 +173,8 @@ def _check_companions(data: Dataset) -> None:
         ("label names", data.label_names, data.labels),
     ):
         if names is not None and (tensor is None or tensor.dim() != 2 or len(names) != tensor.shape[1]):
-            raise ValueError(f"{data.name}: {len(names)} {kind} do not fit the {kind.split()[0]}s")
+            there = 0 if tensor is None else tensor[0].numel()
+            raise ValueError(f"{data.name}: {len(names)} {kind} do not fit {there} {kind.split()[0]}s")
     for index in (data.train, data.held_out):
         if len(index) == 0 or index.min() < 0 or index.max() >= size:
             raise ValueError(f"{data.name}: a split must hold at least one index, all from 0 to {size - 1}")
