@@ -1,6 +1,7 @@
 """What the README shows is so: its blocks run, its figures are there, its commands exist.
 
-Fits are cut to a few steps, and MNIST is a small one in the true layout; everything else runs as it is printed.
+Fits are cut to a few steps, scores to one repeat, dSprites to a part, MNIST is a small one in the true layout, and only
+one comparison runs in several processes; everything else runs as it is printed.
 """
 
 from __future__ import annotations
@@ -31,16 +32,18 @@ def commands() -> list[list[str]]:
 
 
 def shortened(arguments: list[str]) -> list[str]:
-    """A fit of a few steps, one seed, and few dSprites."""
+    """A fit of a few steps, one seed, and few dSprites; a score of one repeat; one process if seeds are many."""
+    if arguments[0] == "score" and "--repeats" not in arguments:
+        return [*arguments, "--repeats", "1"]
     if arguments[0] not in ("fit", "compare") or arguments[1].startswith("runs/"):
         return arguments
     kept, skip = [], False
     for word in arguments:
-        longer = word in ("--epochs", "--steps", "--seeds")
+        longer = word in ("--epochs", "--steps", "--seeds") or (word == "--jobs" and "--seeds" in arguments)
         if not skip and not longer:
             kept.append(word)
         skip = longer and not skip
-    few = ["--subsample", "3000"] if any("dsprites" in word for word in kept) else []
+    few = ["--subsample", "1500"] if any("dsprites" in word for word in kept) else []
     return [*kept, *few, "--steps", "4" if "--resume" in kept else "2"]
 
 
