@@ -15,7 +15,7 @@ __all__ = ["command"]
 @run_argument
 @json_option
 def command(run: Path, as_json: bool) -> None:
-    """Say what a run is: its settings, how far it got, and its last line of history.
+    """Say what a run is: how far it got, its last line of history, and its settings.
 
     \b
     Example:
@@ -30,8 +30,6 @@ def command(run: Path, as_json: bool) -> None:
     if as_json:
         echo_json({"config": config, "last": last, "has_checkpoint": folder.has_checkpoint, "checkpoints": checkpoints})
         return
-    for name, value in config.items():
-        click.echo(f"{name:17} {value}")
     if last is not None:
         click.echo(
             f"{'reached':17} step {last['step']:,}, epoch {last['epoch']:.4g}, {last['seconds']:.1f} s of training"
@@ -42,3 +40,6 @@ def command(run: Path, as_json: bool) -> None:
         click.echo(f"{'checkpoints':17} {', '.join(map(str, checkpoints))} (for --at)")
     if not folder.has_checkpoint:
         click.echo(f"{'checkpoint':17} none yet; fit --resume starts it again")
+    for name, value in config.items():
+        if value is not None:
+            click.echo(f"{name:17} {value}")
