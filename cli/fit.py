@@ -214,8 +214,7 @@ def _stored(options: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{options['config']} is not JSON: {error}") from error
         if not isinstance(stored, dict) or "format" not in stored or "dataset" not in stored:
             raise ValueError(f"{options['config']} is not the config.json of a run")
-        other_length = options["epochs"] is not None or options["steps"] is not None
-        if other_length and stored.get("compile_because") != names.AS_ASKED:  # what pays depends on the length
+        if stored.get("compile_because") != names.AS_ASKED:  # that run decided for itself, and so does this one
             stored.pop("compile", None)
         return stored
     if options["resume"]:
@@ -265,7 +264,6 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
     batch = settings.batch(size)
     length = f"{settings.total(size):,} steps"
     length = f"{settings.epochs} epochs = {length}" if settings.epochs else length
-    reached = _reached(out) if options["resume"] else 0
     cut = f" (cut from {options['batch_size']}, there are no more)" if batch < options["batch_size"] else ""
     widths = "-".join(map(str, (prod(data.shape), *vae.settings["hidden"], vae.latent_dim)))
     held = "" if settings.match_rate is None else f" moving to a rate of {settings.match_rate:g} nats"
@@ -287,22 +285,9 @@ def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -
             for name, schedule in objective.schedules.items()
             if isinstance(schedule, LinearWarmup | Cosine) and schedule.steps > settings.total(size)
         ),
-        f"run     {out}{f', at step {reached:,}' if reached else ''}",
-        *(
-            ["note    the run has its steps already: a larger --epochs or --steps goes on"]
-            if reached >= settings.total(size)
-            else []
-        ),
+        f"run     {out}",
     ):
         click.echo(line, err=options["as_json"])
-
-
-def _reached(out: Path) -> int:
-    """The step of a run's last line of history."""
-    from pyro_bvae.run_folder import RunFolder
-
-    history = RunFolder(out).read_history()
-    return int(history[-1]["step"]) if history else 0
 
 
 def _report(run: Run, out: Path, as_json: bool) -> None:

@@ -62,13 +62,17 @@ class Counter:
 
 
 def announcement(as_json: bool) -> Callback:
-    """A callback that says how steps are taken, once that is decided."""
+    """A callback that says how steps are taken, once that is decided, and where a resumed run goes on."""
     from pyro_bvae import Callback
 
     class Announcement(Callback):
-        def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
+        def on_start(self, run: Run, training: Training) -> None:
             precision = "" if run.config["precision"] == "fp32" else f", {run.config['precision']} products"
             how = "compiled" if run.config.get("compile") else "not compiled"
+            if training.step:
+                has_all = training.step >= training.total
+                what = "has its steps: a larger --epochs or --steps goes on" if has_all else "goes on"
+                click.echo(f"at      step {training.step:,}, where the run {what}", err=as_json)
             click.echo(f"steps   {how}{precision} ({run.config.get('compile_because', 'as it was')})", err=as_json)
 
     return Announcement()

@@ -34,7 +34,9 @@ __all__ = ["command"]
                    "they are named by the metrics]")  # fmt: skip
 @device_option
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     runs: tuple[Path, ...],
     metrics: tuple[str, ...],
     repeats: int,
@@ -68,17 +70,25 @@ def command(
         rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
     files = report.save(stem, rows, data)
     summary, protocols = report.summarise(rows), report.protocols(data, rows[0])
+    latents = max(run.model.latent_dim for run in opened)
+    wanting = {} if metrics else scoring.lacking(data, len(opened), latents)
     for line in () if as_json else summary:
         _print(line, protocols)
+    if not as_json:
+        for name, needed in wanting.items():
+            click.echo(f"not taken: {name} needs {needed}")
     if figures and data.factors is not None:
         with closing(Counter()) as counter:
             for number, run in enumerate(representations.sharing(opened)):
                 counter(f"{run.path}: figures", number, len(opened))
                 files += _draw(run)
     if as_json:
-        echo_json({"summary": summary, "protocols": protocols, "scores": rows, "files": [str(file) for file in files]})
+        found = {"summary": summary, "protocols": protocols, "not_taken": wanting, "scores": rows}
+        echo_json({**found, "files": [str(file) for file in files]})
     else:
         click.echo("\n".join(map(str, files)))
+    if all(score is None for line in summary for score in line["scores"].values()):
+        ctx.exit(1)
 
 
 def _draw(run: Run) -> list[Path]:

@@ -37,12 +37,12 @@ def check_data(vae: BetaVAE, dataset: Dataset) -> None:
     if not support.check(dataset.images).all():
         low, high = dataset.images.min().item(), dataset.images.max().item()
         raise ValueError(
-            f"{dataset.name} has values from {low:.4g} to {high:.4g}, outside {_said(support)} of "
+            f"{dataset.name} has values from {low:.4g} to {high:.4g}, outside {_interval(support)} of "
             f"{_family(vae)}; choose a gaussian likelihood or rescale the data"
         )
 
 
-def _said(support: object) -> str:
+def _interval(support: object) -> str:
     low, high = (getattr(support, f"{end}_bound", None) for end in ("lower", "upper"))
     return f"the support {support}" if low is None or high is None else f"the support [{low:g}, {high:g}]"
 
@@ -85,26 +85,33 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False
 
 def _check_parts(vae: BetaVAE, x: Tensor) -> None:
     """Look at what the parts return, where the programs are those that use them."""
-    kind, size = type(vae), (vae.latent_dim,)
+    kind = type(vae)
     if kind.guide is BetaVAE.guide:
         if kind.encode is BetaVAE.encode:
-            found = vae.encoder(x)
-            shapes = [tuple(one.shape) for one in found] if isinstance(found, tuple) else found
-            if shapes != 2 * [(len(x), *size)]:
-                said = f"one tensor {tuple(found.shape)}" if isinstance(found, Tensor) else shapes
-                raise ValueError(f"the encoder must return mean and log-variance, each {(len(x), *size)}, not {said}")
-        _check_shape("the posterior", vae.encode(x), len(x), size)
+            _check_encoder(vae.encoder(x), (len(x), vae.latent_dim))
+        _check_shape("the posterior", vae.encode(x), len(x), (vae.latent_dim,))
     if kind.model is BetaVAE.model:
         _check_shape("the likelihood", vae.decode(vae.prior().sample((len(x),))), len(x), vae.shape)
 
 
-def _check_shape(what: str, p: torch.distributions.Distribution, batch: int, event: tuple[int, ...]) -> None:
-    found = tuple(p.batch_shape), tuple(p.event_shape)
-    if found != ((batch,), event):
-        raise ValueError(
-            f"{what} must have batch shape ({batch},) and event shape {event}, not {found[0]} and {found[1]}; "
-            f".to_event({len(event)}) of a distribution of single values turns what is right of the batch into an event"
-        )
+def _check_encoder(found: Any, shape: tuple[int, int]) -> None:
+    """A pair of tensors that broadcast to ``shape``: a log-variance may be shared."""
+    try:
+        loc, log_variance = found
+        fits = torch.broadcast_shapes(loc.shape, log_variance.shape) == shape
+    except (TypeError, ValueError, AttributeError, RuntimeError):  # no pair, no tensors, or they do not broadcast
+        fits = False
+    if not fits:
+        said = f"a tensor {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__} of others"
+        raise ValueError(f"the encoder must return mean and log-variance, each {shape}, got {said}")
+
+
+def _check_shape(what: str, p: torch.distributions.Distribution, size: int, event: tuple[int, ...]) -> None:
+    batch, found = tuple(p.batch_shape), tuple(p.event_shape)
+    if found == event and batch in ((), (1,), (size,)):  # what a plate takes
+        return
+    hint = f"; .to_event({len(event)}) makes an event of the values of a datum" if len(batch) > 1 else ""
+    raise ValueError(f"{what} must have batch shape ({size},) and event shape {event}, got {batch} and {found}{hint}")
 
 
 def _check_sites(model: poutine.Trace, guide: poutine.Trace) -> None:

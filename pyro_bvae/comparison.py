@@ -146,7 +146,8 @@ def run_all(
         try:
             for future in as_completed(futures):
                 error = future.exception()
-                assert error is None or isinstance(error, Exception)
+                if error is not None and not isinstance(error, Exception):  # Ctrl-C reaches the processes too
+                    raise error
                 yield futures[future], future.result() if error is None else error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

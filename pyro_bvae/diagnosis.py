@@ -167,8 +167,8 @@ def _missed_rate(run: Run) -> Diagnosis | None:
         )
     if abs(last["rate"] / asked - 1) <= MISSED:
         return None
-    finding = f"it is {rate:.3g} nats, not {asked:g}, and β, at {beta:.3g}, is still moving"
-    return Diagnosis("rate not reached", finding, "train for longer, or begin with a --beta nearer to that")
+    finding = f"in training it is {last['rate']:.3g} nats, not {asked:g}, with β at {beta:.3g}"
+    return Diagnosis("rate not reached", finding, "train for longer, or begin with a β nearer to that")
 
 
 def _collapse(run: Run) -> Diagnosis | None:

@@ -92,7 +92,7 @@ RECIPES: dict[str, Recipe] = {
     "conv-dsprites": Recipe(
         source="the later standard: Burgess et al. 2018, https://arxiv.org/abs/1804.03599, and Locatello et al. 2019",
         shows="position x, position y and scale in latents of their own, early; rotation and shape later, if at all",
-        fails="at β 4 shape and rotation stay unencoded or share latents; one seed of three entangles; see --beta 8",
+        fails="at β 4 shape and rotation stay unencoded or share latents, as in two seeds of three; see --beta 8",
         takes="an estimate: 3 hours; --steps 50000 --lr 5e-4 in half an hour shows position and scale, with some seeds",
         settings=_settings(
             dataset="dsprites", steps=300_000, network="conv", hidden=[256, 256], decoder_hidden=[256],

@@ -81,7 +81,9 @@ def of_run(run: Run, label: str, data: Dataset, progress: Progress | None = None
     return Representation(label, name, run.config["seed"], codes, kl, run)
 
 
-def baseline(name: str, data: Dataset, run: Run, seed: int, progress: Progress | None = None) -> Representation:
+def baseline(
+    name: str, data: Dataset, run: Run, seed: int, progress: Progress | None = None, whole: Dataset | None = None
+) -> Representation:
     """A baseline for a run.
 
     Args:
@@ -90,6 +92,7 @@ def baseline(name: str, data: Dataset, run: Run, seed: int, progress: Progress |
         run: Whose number of latents, and whose untrained encoder, are taken.
         seed: Of what is drawn: images to fit to, components, weights.
         progress: Told of the images encoded.
+        whole: What components are fitted to, where that is more than ``data``.
 
     Raises:
         ValueError: An unknown name, no factors for the ground truth, or a run with classes of your own.
@@ -104,7 +107,7 @@ def baseline(name: str, data: Dataset, run: Run, seed: int, progress: Progress |
             raise ValueError("the untrained encoder of a run with classes of your own cannot be built")
         vae = build_model({**run.config, "seed": seed}, data.shape).to(run.model.beta.device)
         return Representation(name, name, seed, encoded(vae, data.images, name, progress))
-    project = _components(name, data, run.model.latent_dim, seed)
+    project = _components(name, whole or data, run.model.latent_dim, seed)
     return Representation(name, name, seed, _in_blocks(project, data.images, name, progress))
 
 
@@ -175,7 +178,7 @@ def _components(name: str, data: Dataset, latents: int, seed: int) -> Callable[[
         return project
     # on dSprites some directions are as independent as others, and the usual tolerance of 1e-4 is never met
     independent = FastICA(whiten="unit-variance", max_iter=2000, tol=1e-3, random_state=seed)
-    independent.fit(project(data.images[some]).astype(np.float64))
+    independent.fit(principal.transform(x)[:, kept].astype(np.float64))
     return lambda images: independent.transform(project(images)).astype(np.float32)
 
 

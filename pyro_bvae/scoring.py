@@ -26,7 +26,7 @@ from .representations import SEEDED, Representation, baseline, labels_of, of_run
 from .runs import Run
 from .terms import count_active
 
-__all__ = ["COLUMNS", "REPEATED", "Sample", "applicable", "score", "score_columns", "score_representations"]
+__all__ = ["COLUMNS", "REPEATED", "Sample", "applicable", "lacking", "score", "score_columns", "score_representations"]
 
 SAMPLING = ("beta-vae-paper", "beta-vae", "factor-vae")  # which need all data, to draw from
 WITHOUT_FACTORS = ("udr", "total-correlation", "active-units", "probe")
@@ -146,14 +146,14 @@ def score(
     if len({run.config["fingerprint"] for run in runs}) > 1:
         raise ValueError("these runs were fitted to different data: score them apart")
     whole = runs[0].dataset()
-    chosen = applicable(chosen, whole, len(runs), min(run.model.latent_dim for run in runs))
+    chosen = applicable(chosen, whole, len(runs), max(run.model.latent_dim for run in runs))
     for name in baselines:
         check("baseline", name, BASELINES)
     kept = None if set(chosen) & {*SAMPLING} or len(whole) <= POINTS else Kept(len(whole), repeats)
     data = whole if kept is None else _part(whole, kept.index)
     seeds = list(dict.fromkeys(run.config["seed"] for run in runs))
     found = [
-        baseline(name, data, runs[0], seed, progress)
+        baseline(name, data, runs[0], seed, progress, whole)
         for name in baselines
         for seed in (seeds if name in SEEDED else seeds[:1])
     ]
@@ -197,15 +197,15 @@ def applicable(chosen: Sequence[str], data: Dataset, runs: int, latents: int) ->
     """
     for name in chosen:
         check("metric", name, METRICS)
-    lacking = _lacking(data, runs, latents)
-    allowed = [name for name in METRICS if name not in lacking]
-    for name in (name for name in chosen if name in lacking):
-        raise ValueError(f"{name} needs {lacking[name]}; for {data.name} there are {', '.join(allowed)}")
+    wanting = lacking(data, runs, latents)
+    allowed = [name for name in METRICS if name not in wanting]
+    for name in (name for name in chosen if name in wanting):
+        raise ValueError(f"{name} needs {wanting[name]}; for {data.name} there are {', '.join(allowed)}")
     return [name for name in allowed if not chosen or name in chosen]
 
 
-def _lacking(data: Dataset, runs: int, latents: int) -> dict[str, str]:
-    """What the metrics need that cannot be taken."""
+def lacking(data: Dataset, runs: int, latents: int) -> dict[str, str]:
+    """What those metrics need that cannot be taken, of so many runs of at most so many latents."""
     found = {}
     if data.factors is None:
         found = dict.fromkeys({*METRICS} - {*WITHOUT_FACTORS}, "data with ground-truth factors")
@@ -241,7 +241,8 @@ def _add(row: dict[str, Any], name: str, sample: Sample) -> None:
     """Add the columns of a metric to a row, and why there is None in one."""
     codes, columns = sample.representation.codes, COLUMNS[name]
     if name == "udr":
-        found, reason = None, "no other run shares its settings"  # until they are compared
+        reason = "it is no run" if sample.representation.run is None else "no other run shares its settings"
+        found = None  # until they are compared
     elif name in NARROW and (callable(codes) or codes.shape[1] > WIDE):
         found, reason = None, f"it fits something to each latent, and these are more than {WIDE}"
     else:
@@ -252,7 +253,7 @@ def _add(row: dict[str, Any], name: str, sample: Sample) -> None:
     for column, value in zip(columns, found if isinstance(found, tuple) else (found,) * len(columns), strict=True):
         row[column] = value if value is not None and isfinite(value) else None
         if row[column] is None:
-            row["missing"][column] = reason if value is None else "it is infinite"
+            row["missing"][column] = reason if value is None else "it is not finite"
 
 
 def _add_udr(rows: Sequence[dict[str, Any]], found: Sequence[Representation], sample: Callable[..., Sample]) -> None:
@@ -265,7 +266,13 @@ def _add_udr(rows: Sequence[dict[str, Any]], found: Sequence[Representation], sa
             codes = [sample(one, seed=repeat).points(UDR_POINTS)[0] for one in partners]
             kl = None if any(one.kl is None for one in partners) else [one.kl or [] for one in partners]
             of_repeat = [row for row in rows if (row["label"], row["repeat"]) == (label, repeat)]
-            for row, value in zip(of_repeat, metrics.udr(codes, kl), strict=True):
+            try:
+                values = metrics.udr(codes, kl)
+            except ValueError as error:  # the others stay
+                for row in of_repeat:
+                    row["missing"]["udr"] = str(error)
+                continue
+            for row, value in zip(of_repeat, values, strict=True):
                 row["udr"] = value
                 del row["missing"]["udr"]
 

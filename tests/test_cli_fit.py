@@ -82,20 +82,17 @@ def test_a_config_gives_way_to_what_is_typed(cli: Cli, here: Path) -> None:
 
 
 def test_a_config_of_another_length_decides_anew_whether_to_compile(cli: Cli, here: Path) -> None:
-    for name, options, expected in (("a", [], None), ("b", ["--no-compile"], False)):
+    for name, options, said in (("a", [], "3 steps are too few for it to pay"), ("b", ["--no-compile"], "as asked")):
         cli("fit", "--steps", 2, *options, "--out", name)
-        assert load_run(name).config["compile"] is False
-        cli("fit", "--config", f"{name}/config.json", "--steps", 3, "--out", f"{name}3")
-        said = load_run(f"{name}3").config["compile_because"]
-        assert said == ("as asked" if expected is False else "3 steps are too few for it to pay")
-        cli("fit", "--config", f"{name}/config.json", "--out", f"{name}2")
-        assert load_run(f"{name}2").config["compile"] is False
+        cli("fit", "--config", f"{name}/config.json", "--out", f"{name}-again")
+        cli("fit", "--config", f"{name}-again/config.json", "--steps", 3, "--out", f"{name}-longer")
+        assert load_run(f"{name}-longer").config["compile_because"] == said
 
 
 def test_the_end_says_where_beta_was_moved_to(cli: Cli, here: Path) -> None:
     said = cli("fit", "--steps", 30, "--match", "rate=25", "--out", "a").stdout
     assert f"β moved to {load_run('a').history[-1]['beta']:.3g} for a rate of 25" in said
-    assert said.splitlines()[-1].startswith("rate not reached: it is ")
+    assert said.splitlines()[-1].startswith("rate not reached: in training it is ")
 
 
 def test_resume_goes_on_and_a_finished_run_exits_zero(cli: Cli, here: Path) -> None:
@@ -105,10 +102,10 @@ def test_resume_goes_on_and_a_finished_run_exits_zero(cli: Cli, here: Path) -> N
     assert resumed.exit_code == 0, resumed.stderr
     assert load_run("parts").history[-1]["loss"] == load_run("whole").history[-1]["loss"]
     assert load_run("parts").config["steps"] == 14
-    assert "run     parts, at step 9\n" in resumed.stdout
+    assert "at      step 9, where the run goes on\n" in resumed.stdout
     for again in (cli("fit", "--resume", "--out", "parts"), cli("fit", "--resume", "--out", "parts", "--epochs", 1)):
         assert again.exit_code == 0, again.stderr
-        assert "note    the run has its steps already: a larger --epochs or --steps goes on" in again.stdout
+        assert "at      step 14, where the run has its steps: a larger --epochs or --steps goes on" in again.stdout
     assert load_run("parts").step == 14
 
 

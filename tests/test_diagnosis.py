@@ -97,7 +97,7 @@ FAILING: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a rate that takes longer": (
         {"match_rate": 30.0, "steps": 100},
-        r"rate not reached: it is .* nats, not 30, and β, at 0\.\d+, is still moving; train for longer, or begin with",
+        r"rate not reached: in training it is .* nats, not 30, with β at 0\.\d+; train for longer, or begin with",
     ),
     "a likelihood as sharp as a grey level": (
         {"likelihood": "gaussian", "scale": 0.004, "latent_dim": 2, "steps": 400},

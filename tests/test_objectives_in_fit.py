@@ -272,7 +272,7 @@ def test_the_command_line_fits_resumes_looks_at_and_compares_objectives(cli: Cli
 
 def test_a_wrong_coefficient_ends_a_comparison_before_it_begins(cli: Cli, here: Path) -> None:
     result = cli("compare", "--objective", "beta", "--objective", "tc:betta=3", "--steps", 2)
-    assert (result.exit_code, list(here.glob("runs/*/*seed*"))) == (1, [])
+    assert (result.exit_code, list(here.glob("runs/*/*seed*"))) == (2, [])
     assert "no coefficient 'betta'" in result.stderr
 
 

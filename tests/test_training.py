@@ -242,16 +242,51 @@ class Wide(BetaVAE):
     ("make", "message"),
     [
         (lambda: BetaVAE((1, 16, 16), 3, encoder=OneTensor()),
-         r"mean and log-variance, each \(60, 3\), not one tensor \(60, 3\)"),
+         r"mean and log-variance, each \(60, 3\), got a tensor \(60, 3\)"),
         (lambda: BetaVAE((1, 16, 16), 3, likelihood=Narrow()),
-         r"the likelihood must have batch shape \(60,\) and event shape \(1, 16, 16\), not \(60, 1, 16, 16\) and \(\)"),
-        (lambda: Wide((1, 16, 16), 3), r"the posterior must have .* event shape \(3,\), not \(60,\) and \(5,\)"),
+         r"the likelihood must have batch shape \(60,\) and event shape \(1, 16, 16\), got \(60, 1, 16, 16\) and \(\); "
+         r".to_event\(3\) makes"),
+        (lambda: Wide((1, 16, 16), 3), r"the posterior must have .* event shape \(3,\), got \(60,\) and \(5,\)$"),
     ],
 )  # fmt: skip
 def test_a_part_that_gives_another_shape_is_named(make: Callable[[], BetaVAE], message: str, images: Dataset) -> None:
     images = Dataset("sixty", images.images, train=torch.arange(60), held_out=torch.arange(60))
     with pytest.raises(ValueError, match=message):
         fit(make(), images, steps=1)
+
+
+class Encoder(torch.nn.Module):
+    """One that returns its two tensors as it likes."""
+
+    def __init__(self, combine: Callable[[Tensor, Tensor], Any]) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(256, 3)
+        self.log_variance = torch.nn.Parameter(torch.zeros(3))
+        self.combine = combine
+
+    def forward(self, x: Tensor) -> Any:
+        return self.combine(self.layer(x.flatten(1)), self.log_variance)
+
+
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda loc, log_variance: (loc, log_variance),
+        lambda loc, log_variance: [loc, log_variance.expand_as(loc)],
+        lambda loc, log_variance: torch.stack([loc, log_variance.expand_as(loc)]),
+        lambda loc, log_variance: (loc, log_variance.mean() + loc[:, :1]),
+    ],
+)
+def test_whatever_broadcasts_to_a_posterior_is_one(combine: Callable[[Tensor, Tensor], Any], images: Dataset) -> None:
+    assert fit(BetaVAE((1, 16, 16), 3, encoder=Encoder(combine)), images, steps=1).step == 1
+
+
+def test_a_posterior_of_no_batch_is_that_of_all_data(images: Dataset) -> None:
+    class Shared(BetaVAE):
+        def encode(self, x: Tensor) -> pyro.distributions.TorchDistribution:  # noqa: ARG002
+            return pyro.distributions.Normal(torch.zeros(3), 1.0).to_event(1)
+
+    assert fit(Shared((1, 16, 16), 3), images, steps=1).step == 1
 
 
 def test_a_tensor_is_no_data_set(images: Dataset) -> None:

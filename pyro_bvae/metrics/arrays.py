@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-__all__ = ["Split", "as_classes", "as_codes", "checked", "gap", "split", "unconverged", "varying"]
+__all__ = ["Split", "as_classes", "as_codes", "checked", "gap", "split", "stopped_early", "varying"]
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -116,7 +116,7 @@ def gap(scores: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def unconverged() -> Iterator[None]:
+def stopped_early() -> Iterator[None]:
     """Let scikit-learn's linear classifiers stop where the published protocols stop them, converged or not."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..datasets import Dataset
 from ..names import check
-from .arrays import unconverged
+from .arrays import stopped_early
 from .sampling import Encoder, FactorSampler, Source
 from .softmax import Softmax
 
@@ -125,7 +125,7 @@ def beta_vae_score(
     train = numbers[1]
     if len(np.unique(y[:train])) < 2:
         raise ValueError(f"{train} points ask for a single factor: give more points")
-    with unconverged():
+    with stopped_early():
         classifier = settings.fit(x[:train], y[:train], len(asked), seed)
     return float(classifier.score(x[train:], y[train:]))
 

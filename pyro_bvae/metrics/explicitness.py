@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from .arrays import Split, checked, split, unconverged
+from .arrays import Split, checked, split, stopped_early
 
 __all__ = ["explicitness"]
 
@@ -52,7 +52,7 @@ def explicitness(
 
 def _area(z: np.ndarray, column: np.ndarray, parts: Split) -> float:
     train, test = parts
-    with unconverged():
+    with stopped_early():
         classifier = LogisticRegression().fit(z[train], column[train])
     shares: np.ndarray = classifier.predict_proba(z[test])
     truth = column[test, None] == classifier.classes_

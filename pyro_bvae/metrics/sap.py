@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from .arrays import checked, gap, split, unconverged
+from .arrays import checked, gap, split, stopped_early
 
 __all__ = ["sap"]
 
@@ -47,7 +47,7 @@ def sap(
     z, classes = checked(codes, factors, least_latents=2)
     train, test = split(classes, train_fraction, seed)
     accuracies = np.zeros((z.shape[1], classes.shape[1]))
-    with unconverged():
+    with stopped_early():
         for k, f in np.ndindex(*accuracies.shape):
             machine = LinearSVC(C=0.01, class_weight="balanced", random_state=seed)
             machine.fit(z[train, k, None], classes[train, f])
