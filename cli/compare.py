@@ -184,8 +184,7 @@ def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path
 
     width = max((len(line["label"]) for line in summary), default=6) + 2
     columns = COLUMNS | {name: name for line in summary[:1] for name in line if name in SCORES}
-    if all(line["slope"] is None for line in summary):
-        del columns["slope"]
+    columns = {name: title for name, title in columns.items() if any(line[name] is not None for line in summary)}
     click.echo(" " * width + "".join(f"{title:>{_width(title)}}" for title in columns.values()))
     for line in summary:
         mark = "*" if line["nats"] == "no probability" else ""

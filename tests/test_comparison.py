@@ -194,6 +194,7 @@ def test_a_comparison_grows_by_seeds_and_values(cli: Cli, here: Path) -> None:
     betas = ["--beta", 1, "--beta", 2]
     first = cli("compare", *BUDGET, *betas, "--out", "c")
     assert first.stdout.splitlines()[-1].startswith("one seed each")
+    assert "in 90%" not in first.stdout.splitlines()[0]  # of which a Bernoulli has nothing to say
     assert " ± " not in first.stdout
     before = {path: path.stat().st_mtime_ns for path in Path("c").rglob("checkpoint.pt")}
     result = cli("compare", *BUDGET, *betas, "--beta", 4, "--seeds", "0,1", "--out", "c", "--json")
