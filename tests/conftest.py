@@ -114,6 +114,32 @@ def made_data(made_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return root
 
 
+@pytest.fixture(scope="session")
+def rectangles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An npz with every rectangle of two shapes at 4×5 places, and a constant factor."""
+    path = tmp_path_factory.mktemp("data") / "rectangles.npz"
+    factors = np.stack(np.meshgrid(range(2), range(4), range(5), range(2), indexing="ij"), axis=-1).reshape(-1, 4)
+    images = np.zeros((len(factors), 16, 16), np.uint8)
+    for image, (tall, x, y, size) in zip(images, factors, strict=True):
+        image[2 * y : 2 * y + 2 + 3 * tall + size, 3 * x : 3 * x + 5 - 3 * tall + size] = 255
+    colour = np.zeros((len(factors), 1), int)
+    named = ["colour", "shape", "x", "y", "size"]
+    np.savez(path, images=images, factors=np.hstack([colour, factors]), factor_names=named)
+    return path
+
+
+@pytest.fixture(scope="session")
+def runs(rectangles: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Two seeds of one choice, one of another, on disk."""
+    data, out = datasets.load(f"npz:{rectangles}"), tmp_path_factory.mktemp("runs")
+    found = []
+    for name, beta, seed in (("a", 1.0, 0), ("a", 1.0, 1), ("b", 4.0, 0)):
+        torch.manual_seed(seed)
+        vae = BetaVAE(data.shape, 3, hidden=(20,), beta=beta)
+        found.append(fit(vae, data, steps=10, seed=seed, out=out / f"{name}-seed{seed}"))
+    return found
+
+
 def write_chairs(path: Path, models: int, side: int = 600) -> dict[str, np.ndarray]:
     """A tar as it is published: two heights and three sides of each model, on white."""
     random = np.random.default_rng(0)
