@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["figures", "followed", "protocols", "save", "summarise"]
 
-NOT_SCORES = ("label", "run", "seed", "repeat", "kl_per_latent", "missing")
+NO_COLUMNS = ("kl_per_latent", "missing")  # of a csv
+NOT_SCORES = ("label", "run", "seed", "repeat", *NO_COLUMNS)
 SHOWN = 15_000  # data that figures are drawn from
 FOLLOWS = 0.1  # share of a factor's entropy above which a latent is said to follow it
 
@@ -49,10 +50,10 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Returns:
         A mapping a label: ``label``, ``runs``, ``repeats``; ``kl_per_latent``, a list a run (none for baselines), mean
-        over held-out data, nats; and ``scores``: for each column ``mean``; ``repeats``, the standard deviation over
+        over held-out data, nats; ``scores``: for each column ``mean``; ``repeats``, the standard deviation over
         repeats, mean over runs; ``runs``, the deviation of the runs' means; and ``interval``, 95% for the mean over
-        runs. None where there are not two to compare, and for a score that one of them does not have; ``missing`` says
-        why by column.
+        runs, None where there are not two to compare or repeats draw nothing; None for a score that one of them does
+        not have; and ``missing``, why not, by column.
     """
     found = []
     for label in dict.fromkeys(row["label"] for row in rows):
@@ -62,9 +63,8 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         scores = {name: _spread([[row[name] for row in run] for run in runs], name in REPEATED) for name in columns}
         missing = {name: reason for row in reversed(group) for name, reason in row["missing"].items()}
         kl = [run[0]["kl_per_latent"] for run in runs if run[0]["kl_per_latent"] is not None]
-        line = {"label": label, "runs": len(runs), "repeats": len(runs[0]), "kl_per_latent": kl, "scores": scores}
-        line["missing"] = missing
-        found.append(line)
+        numbers = {"runs": len(runs), "repeats": len(runs[0]), "kl_per_latent": kl}
+        found.append({"label": label, **numbers, "scores": scores, "missing": missing})
     return found
 
 
@@ -94,7 +94,7 @@ def save(stem: Path, rows: Sequence[Mapping[str, Any]], data: Dataset) -> list[P
     content = {"protocols": protocols(data, rows[0]), "summary": summarise(rows), "scores": list(rows)}
     with replacing(files[0]) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    columns = [name for name in rows[0] if name not in ("kl_per_latent", "missing")]
+    columns = [name for name in rows[0] if name not in NO_COLUMNS]
     with replacing(files[1]) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
