@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyro_bvae.files import replacing
-from pyro_bvae.names import DATA, METRICS, SETTINGS
-from pyro_bvae.recipes import RECIPES
+from pyro_bvae.settings.names import DATA, METRICS, SETTINGS
+from pyro_bvae.settings.recipes import RECIPES
 
 from . import fit
 from .options import Name, Numbers, echo_json, json_option
 from .progress import LoadingBar, heading
 
 if TYPE_CHECKING:
-    from pyro_bvae.comparison import Choice
+    from pyro_bvae.comparison.fits import Choice
 
 __all__ = ["command"]
 
@@ -89,8 +89,8 @@ def command(
         pyro-bvae compare --recipe report-celeba --beta 5 --beta 250
         pyro-bvae compare runs/comparison/bernoulli-seed0 runs/comparison/gaussian-learned-seed0 --out runs/two
     """
-    from pyro_bvae import comparison
-    from pyro_bvae import comparison_report as report
+    from pyro_bvae.comparison import fits as comparison
+    from pyro_bvae.comparison import report
 
     failed: list[str] = []
     target = None
@@ -145,10 +145,10 @@ def _run(
     """Run all choices under one bar, or line by line where there is no terminal; runs one at a time have bars too."""
     from tqdm import tqdm
 
-    from pyro_bvae import comparison
-    from pyro_bvae.building import load_data
     from pyro_bvae.callbacks import Progress
-    from pyro_bvae.scoring import applicable
+    from pyro_bvae.comparison import fits as comparison
+    from pyro_bvae.runs.building import load_data
+    from pyro_bvae.scoring.scores import applicable
 
     for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
         data = load_data(settings, LoadingBar())  # once, here: what is wrong is said once, and caches are filled
@@ -172,7 +172,7 @@ def _run(
 
 
 def _draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
-    from pyro_bvae import comparison_report as report
+    from pyro_bvae.comparison import report
 
     for name, figure in report.figures(rows).items():
         with replacing(out / f"{name}.png") as partial:
@@ -180,7 +180,7 @@ def _draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
 
 
 def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path) -> None:
-    from pyro_bvae.comparison_report import LEAST_RATE, SCORES, departure
+    from pyro_bvae.comparison.report import LEAST_RATE, SCORES, departure
 
     width = max((len(line["label"]) for line in summary), default=6) + 2
     columns = COLUMNS | {name: name for line in summary[:1] for name in line if name in SCORES}

@@ -16,9 +16,9 @@ from .options import Name, at_option, device_option, echo_json, json_option, ope
 from .progress import LoadingBar
 
 if TYPE_CHECKING:
-    from pyro_bvae.evaluation import Evaluation
-    from pyro_bvae.information import Information
-    from pyro_bvae.runs import Run
+    from pyro_bvae.evaluation.evaluation import Evaluation
+    from pyro_bvae.evaluation.information import Information
+    from pyro_bvae.runs.run import Run
 
 __all__ = ["command"]
 
@@ -65,9 +65,9 @@ def command(
         pyro-bvae evaluate runs/digits-beta0.5-seed0 --suggest-capacity
     """
     from pyro_bvae.datasets import entropy, log_likelihood
-    from pyro_bvae.evaluation import least_information
-    from pyro_bvae.information import information
-    from pyro_bvae.probes import probe_accuracy
+    from pyro_bvae.evaluation.evaluation import least_information
+    from pyro_bvae.evaluation.information import information
+    from pyro_bvae.evaluation.probe import probe_accuracy
 
     opened = open_run(run, device, at)
     data = opened.dataset(LoadingBar())
@@ -105,7 +105,7 @@ def command(
 def _suggested(run: Run, result: Evaluation) -> dict[str, Any]:
     """The capacity that a run suggests, and the command that fits with it."""
     from pyro_bvae.objectives import suggest_capacity
-    from pyro_bvae.settings import weighs_rate
+    from pyro_bvae.runs.config import weighs_rate
 
     if run.config.get("match_rate") is not None or run.config.get("beta_schedule") is not None:
         raise ValueError("a capacity is read off a run at one low β: fit one without --match and --beta-schedule")

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import pyro_bvae
-from pyro_bvae import names
-from pyro_bvae.names import DATA, DATA_OPTIONS, FIGURES, SETTINGS, TRAINING
-from pyro_bvae.recipes import RECIPES
 from pyro_bvae.schedules import Cosine, LinearWarmup
-from pyro_bvae.specification import as_file_name, scheduled, specified
+from pyro_bvae.settings import names
+from pyro_bvae.settings.names import DATA, DATA_OPTIONS, FIGURES, SETTINGS, TRAINING
+from pyro_bvae.settings.parsing import as_file_name, scheduled, specified
+from pyro_bvae.settings.recipes import RECIPES
 
 from .options import (
     BetaSchedule,
@@ -143,8 +143,8 @@ def command(ctx: click.Context, /, **_: Any) -> None:
     out = options["out"] or Path("runs") / f"{_slug(data)}-{_what(vae, options)}-seed{options['seed']}"
     _announce(data, vae, options, out)
     from pyro_bvae.callbacks import Progress, figures_of
-    from pyro_bvae.interrupts import Interrupted
-    from pyro_bvae.settings import SettingsError
+    from pyro_bvae.runs.config import SettingsError
+    from pyro_bvae.training.interrupts import Interrupted
 
     try:
         run = pyro_bvae.fit(
@@ -199,7 +199,7 @@ def filled(options: Mapping[str, Any], typed: Collection[str], stored: Mapping[s
 
 
 def _stored(options: dict[str, Any]) -> dict[str, Any]:
-    from pyro_bvae.run_folder import RunFolder
+    from pyro_bvae.runs.folder import RunFolder
 
     if options["recipe"] is not None:
         if options["config"] is not None or options["resume"]:
@@ -225,8 +225,8 @@ def _stored(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVAE]:
-    from pyro_bvae.building import build_model, load_data
     from pyro_bvae.model import beta_of_norm
+    from pyro_bvae.runs.building import build_model, load_data
 
     data = load_data(options, LoadingBar())
     if options["config"] is not None and not any(is_typed(ctx, name) for name in DATA):
@@ -248,9 +248,9 @@ def _check_unchanged(data: Dataset, options: dict[str, Any]) -> None:
 
 
 def _announce(data: Dataset, vae: BetaVAE, options: dict[str, Any], out: Path) -> None:
-    from pyro_bvae.minibatches import fits
-    from pyro_bvae.settings import TrainingSettings
-    from pyro_bvae.training import resolve_device
+    from pyro_bvae.runs.config import TrainingSettings
+    from pyro_bvae.training.minibatches import fits
+    from pyro_bvae.training.state import resolve_device
 
     if options["recipe"] is not None:
         chosen = {name: options[name] for name in RECIPES[options["recipe"]].settings}

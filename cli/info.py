@@ -21,7 +21,7 @@ def command(run: Path, as_json: bool) -> None:
     Example:
         pyro-bvae info runs/digits-beta6-seed0
     """
-    from pyro_bvae.run_folder import RunFolder
+    from pyro_bvae.runs.folder import RunFolder
 
     folder = RunFolder(run)
     config, history = folder.read_config(), folder.read_history()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import pyro_bvae
-from pyro_bvae import names
-from pyro_bvae.specification import scheduled, specified
+from pyro_bvae.settings import names
+from pyro_bvae.settings.parsing import scheduled, specified
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
@@ -183,7 +183,7 @@ seed_option = click.option(
 
 def open_run(path: Path, device: str, at: int | None) -> Run:
     """The run, on the device."""
-    from pyro_bvae.training import resolve_device
+    from pyro_bvae.training.state import resolve_device
 
     return pyro_bvae.load_run(path, device=resolve_device(device), at=at)
 

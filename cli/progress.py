@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from pyro_bvae import Callback, Run
-    from pyro_bvae.training import Training
+    from pyro_bvae.training.state import Training
 
 __all__ = ["Counter", "LoadingBar", "announcement", "heading"]
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from pyro_bvae.recipes import RECIPES
+from pyro_bvae.settings.recipes import RECIPES
 
 from .options import Name, echo_json, json_option
 from .spelling import spelled

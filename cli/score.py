@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyro_bvae import names
 from pyro_bvae.files import replacing
+from pyro_bvae.settings import names
 
 from .options import Name, device_option, echo_json, json_option, open_run
 from .progress import Counter, LoadingBar
@@ -59,8 +59,8 @@ def command(
         pyro-bvae score runs/dsprites-beta4-seed* --metric mig --metric beta-vae-paper --repeats 3
         pyro-bvae score runs/dsprites-beta4-seed* runs/dsprites-beta1-seed* --baseline ground-truth --baseline pca
     """
-    from pyro_bvae import representations, scoring
-    from pyro_bvae import score_report as report
+    from pyro_bvae.scoring import report, representations
+    from pyro_bvae.scoring import scores as scoring
 
     opened = [open_run(path, device, None) for path in runs]
     data = opened[0].dataset(LoadingBar())
@@ -92,7 +92,7 @@ def command(
 
 
 def _draw(run: Run) -> list[Path]:
-    from pyro_bvae import score_report as report
+    from pyro_bvae.scoring import report
 
     assert run.path is not None
     files = []

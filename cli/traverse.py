@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import pyro_bvae
-from pyro_bvae import names
+from pyro_bvae.settings import names
 
 from .options import Name, Numbers, at_option, device_option, open_run, run_argument, seed_option
 from .output import write

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import datasets, likelihoods, metrics, networks, plots, traversal
-    from .diagnosis import diagnose
-    from .evaluation import evaluate
-    from .fitting import Callback, fit
+    from .evaluation import diagnose, evaluate
     from .model import BetaVAE
     from .runs import Run, load_run
+    from .training import Callback, fit
     from .traversal import traverse
 
 __all__ = [
@@ -40,11 +39,11 @@ __all__ = [
 
 HOMES = {
     "BetaVAE": "model",
-    "Callback": "fitting",
+    "Callback": "training",
     "Run": "runs",
-    "diagnose": "diagnosis",
+    "diagnose": "evaluation",
     "evaluate": "evaluation",
-    "fit": "fitting",
+    "fit": "training",
     "load_run": "runs",
     "traverse": "traversal",
 }

@@ -17,13 +17,13 @@ from tqdm.auto import tqdm
 from . import plots
 from .codes import encode
 from .files import replacing
-from .fitting import Callback
 from .generation import reconstruct, sample
 from .model import BetaVAE
-from .names import BASES, FIGURES, check
-from .runs import Run
+from .runs.run import Run
+from .settings.names import BASES, FIGURES, check
 from .terms import count_active, mean_terms
-from .training import Training
+from .training.loop import Callback
+from .training.state import Training
 from .traversal import Traversal, base, traverse
 
 if TYPE_CHECKING:

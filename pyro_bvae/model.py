@@ -30,8 +30,8 @@ from pyro import poutine
 from torch import Tensor, nn
 
 from . import likelihoods
-from .names import check
 from .networks import ACTIVATIONS, NETWORKS
+from .settings.names import check
 
 __all__ = ["BetaVAE", "StandardNormal", "beta_of_norm"]
 

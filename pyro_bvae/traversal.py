@@ -20,7 +20,7 @@ from torch import Tensor
 from .codes import encode, prior_mean
 from .generation import images_of, sample
 from .model import BetaVAE
-from .names import BASES, check
+from .settings.names import BASES, check
 
 __all__ = ["Base", "Traversal", "base", "sweep", "traverse"]
 

@@ -27,7 +27,7 @@ from pyro_bvae_cli import main
 from pyro_bvae import BetaVAE, datasets, fit
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.objectives import Sites
-from pyro_bvae.runs import Run
+from pyro_bvae.runs.run import Run
 
 REAL_DATA = Path(os.environ.get("PYRO_BVAE_DATA_ROOT") or Path(__file__).parents[2] / "shared" / "data")
 Cli = Callable[..., Result]

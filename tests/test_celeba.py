@@ -13,7 +13,7 @@ from PIL import Image
 
 from pyro_bvae import BetaVAE, datasets
 from pyro_bvae.datasets import celeba
-from pyro_bvae.probes import probe_accuracy
+from pyro_bvae.evaluation.probe import probe_accuracy
 
 
 def test_faces_are_cropped_and_scaled_as_pillow_does_it(tmp_path: Path) -> None:

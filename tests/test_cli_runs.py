@@ -15,7 +15,7 @@ from PIL import Image
 from pyro_bvae import datasets, evaluate, load_run
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import entropy
-from pyro_bvae.runs import Run
+from pyro_bvae.runs.run import Run
 
 
 def test_traverse_writes_a_picture_an_animation_and_the_numbers(cli: Cli, digits_run: Run, here: Path) -> None:

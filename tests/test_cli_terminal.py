@@ -17,7 +17,7 @@ from conftest import Cli
 from pyro_bvae_cli import main
 
 from pyro_bvae import load_run
-from pyro_bvae.runs import Run
+from pyro_bvae.runs.run import Run
 
 COMMANDS = list(main.commands)
 

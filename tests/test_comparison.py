@@ -14,11 +14,12 @@ from conftest import Cli
 from pyro_bvae_cli import main
 from pyro_bvae_cli.compare import FIT_OPTIONS
 
-from pyro_bvae import comparison, evaluate, load_run
-from pyro_bvae import comparison_report as report
+from pyro_bvae import evaluate, load_run
+from pyro_bvae.comparison import fits as comparison
+from pyro_bvae.comparison import report
 from pyro_bvae.likelihoods import LIKELIHOODS
-from pyro_bvae.names import SETTINGS
-from pyro_bvae.run_folder import FORMAT, RunFolder
+from pyro_bvae.runs.folder import FORMAT, RunFolder
+from pyro_bvae.settings.names import SETTINGS
 
 GRID = {"likelihood": ["bernoulli", "gaussian"], "beta": [1.0, 4.0], "hidden": [(16, 8)], "lr": [1e-3]}
 BUDGET = ["--steps", "6", "--image-size", "16", "--hidden", "20", "--latent-dim", "3"]
@@ -209,7 +210,7 @@ def test_ctrl_c_says_that_the_command_goes_on(cli: Cli, here: Path, monkeypatch:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pyro_bvae.comparison.fit", interrupted)
+    monkeypatch.setattr("pyro_bvae.comparison.fits.fit", interrupted)
     result = cli("compare", *BUDGET, "--out", "c")
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "stopped, all saved; the same command goes on")
 

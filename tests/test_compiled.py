@@ -14,11 +14,11 @@ from pyro.infer.autoguide import AutoNormal
 from torch import Tensor, nn
 
 from pyro_bvae import BetaVAE
-from pyro_bvae.compiled import CompiledStep, inductor
+from pyro_bvae.compiled.step import CompiledStep, inductor
 from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.networks import NETWORKS
 from pyro_bvae.terms import terms_of_traces
-from pyro_bvae.training import OPTIMIZERS
+from pyro_bvae.training.state import OPTIMIZERS
 
 
 def rate(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> tuple[Tensor, ...]:

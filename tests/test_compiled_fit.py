@@ -9,11 +9,16 @@ import pytest
 import torch
 from conftest import Cli, new_vae, same_parameters, without_timings
 
-from pyro_bvae import Callback, captured, compiled, fit, fitting, load_run, minibatches, payoff
+from pyro_bvae import Callback, fit, load_run
+from pyro_bvae.compiled import break_even as payoff
+from pyro_bvae.compiled import cuda_graph as captured
+from pyro_bvae.compiled import step as compiled
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.run_folder import RunFolder
+from pyro_bvae.runs.folder import RunFolder
 from pyro_bvae.schedules import LinearWarmup
-from pyro_bvae.training import OPTIMIZERS, Training
+from pyro_bvae.training import loop as fitting
+from pyro_bvae.training import minibatches
+from pyro_bvae.training.state import OPTIMIZERS, Training
 
 OPTIONS: dict[str, Any] = {"batch_size": 16, "eval_every": 4, "lr_warmup": 6}
 

@@ -10,10 +10,10 @@ import torch
 
 from pyro_bvae import BetaVAE, evaluate
 from pyro_bvae.datasets import Dataset, pixels
-from pyro_bvae.evaluation import iw_bound
+from pyro_bvae.evaluation.evaluation import iw_bound
+from pyro_bvae.evaluation.probe import probe_accuracy
+from pyro_bvae.evaluation.similarity import psnr, ssim
 from pyro_bvae.likelihoods import LIKELIHOODS
-from pyro_bvae.probes import probe_accuracy
-from pyro_bvae.similarity import psnr, ssim
 
 
 def linear_gaussian() -> tuple[BetaVAE, torch.Tensor, float]:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from pyro_bvae import BetaVAE, evaluate
-from pyro_bvae import information as module
 from pyro_bvae.datasets import Dataset, log_likelihood
-from pyro_bvae.evaluation import least_information
-from pyro_bvae.information import information
+from pyro_bvae.evaluation import information as module
+from pyro_bvae.evaluation.evaluation import least_information
+from pyro_bvae.evaluation.information import information
 from pyro_bvae.terms import mean_terms
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from conftest import new_vae, same_parameters, without_timings
 
-from pyro_bvae import fit, minibatches
+from pyro_bvae import fit
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.minibatches import Minibatches, fits
+from pyro_bvae.training import minibatches
+from pyro_bvae.training.minibatches import Minibatches, fits
 
 CPU = torch.device("cpu")
 

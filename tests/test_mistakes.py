@@ -10,7 +10,7 @@ from conftest import Cli
 
 from pyro_bvae import BetaVAE, load_run
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.runs import Run
+from pyro_bvae.runs.run import Run
 
 
 def test_overwrite_replaces_a_run_and_nothing_else_does(cli: Cli, here: Path) -> None:

@@ -15,7 +15,7 @@ from pyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
 from torch import Tensor, nn
 
 from pyro_bvae import BetaVAE
-from pyro_bvae.compiled import CompiledStep
+from pyro_bvae.compiled.step import CompiledStep
 from pyro_bvae.objectives import (
     OBJECTIVES,
     Beta,

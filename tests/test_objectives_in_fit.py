@@ -12,14 +12,16 @@ import torch
 from conftest import Cli, new_vae, same_parameters, without_timings
 from torch import nn
 
-from pyro_bvae import BetaVAE, Callback, compiled, fit, fitting, load_run
+from pyro_bvae import BetaVAE, Callback, fit, load_run
+from pyro_bvae.compiled import step as compiled
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.objectives import OBJECTIVES, Capacity, Controlled, Regularised, build_objective
-from pyro_bvae.run_folder import RunFolder
+from pyro_bvae.runs.config import SettingsError
+from pyro_bvae.runs.folder import RunFolder
 from pyro_bvae.schedules import SCHEDULES, Cyclic, LinearWarmup
-from pyro_bvae.settings import SettingsError
-from pyro_bvae.specification import USUAL, scheduled, specified
-from pyro_bvae.training import Training
+from pyro_bvae.settings.parsing import USUAL, scheduled, specified
+from pyro_bvae.training import loop as fitting
+from pyro_bvae.training.state import Training
 
 OPTIONS: dict[str, Any] = {"batch_size": 16, "eval_every": 4, "lr": 1e-4, "optimizer": "adam"}
 SMALL = {"factor": "factor:gamma=5,width=8,layers=2", "controlled": "controlled:target=5,gain=0.1"}

@@ -13,7 +13,7 @@ from pyro_bvae import BetaVAE, fit, plots, traverse
 from pyro_bvae.callbacks import draw_figures
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.plots.labels import FADED
-from pyro_bvae.runs import Run
+from pyro_bvae.runs.run import Run
 from pyro_bvae.traversal import base
 
 

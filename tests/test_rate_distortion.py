@@ -7,7 +7,7 @@ from math import log, sinh
 import numpy as np
 import pytest
 
-from pyro_bvae.rate_distortion import lower_hull, slopes
+from pyro_bvae.evaluation.rate_distortion import lower_hull, slopes
 
 
 def exponential(beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

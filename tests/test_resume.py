@@ -20,11 +20,11 @@ from torch import Tensor
 
 from pyro_bvae import BetaVAE, Callback, fit, load_run
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.interrupts import Interrupted
-from pyro_bvae.run_folder import RunFolder
+from pyro_bvae.runs.config import SettingsError
+from pyro_bvae.runs.folder import RunFolder
 from pyro_bvae.schedules import LinearWarmup
-from pyro_bvae.settings import SettingsError
-from pyro_bvae.training import OPTIMIZERS, Training
+from pyro_bvae.training.interrupts import Interrupted
+from pyro_bvae.training.state import OPTIMIZERS, Training
 
 
 def noise_between_steps() -> None:

@@ -17,8 +17,8 @@ import torch
 
 from pyro_bvae import BetaVAE, fit, load_run
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.run_folder import FORMAT, KEYS, RunFolder
-from pyro_bvae.runs import Run
+from pyro_bvae.runs.folder import FORMAT, KEYS, RunFolder
+from pyro_bvae.runs.run import Run
 
 CONFIG = dict.fromkeys(KEYS) | {"format": FORMAT}
 

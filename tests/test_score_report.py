@@ -14,10 +14,13 @@ from conftest import Cli
 from PIL import Image
 from pyro_bvae_cli.progress import Counter
 
-from pyro_bvae import comparison, load_run, metrics, names, plots, scoring
-from pyro_bvae import score_report as report
+from pyro_bvae import load_run, metrics, plots
 from pyro_bvae.codes import encode
-from pyro_bvae.runs import Run
+from pyro_bvae.comparison import fits as comparison
+from pyro_bvae.runs.run import Run
+from pyro_bvae.scoring import report
+from pyro_bvae.scoring import scores as scoring
+from pyro_bvae.settings import names
 from pyro_bvae.terms import mean_terms
 
 

@@ -11,12 +11,14 @@ import pytest
 import torch
 from conftest import Cli
 
-from pyro_bvae import BetaVAE, metrics, names, scoring
-from pyro_bvae import score_report as report
+from pyro_bvae import BetaVAE, metrics
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.representations import Representation, labels_of
-from pyro_bvae.runs import Run
+from pyro_bvae.runs.run import Run
+from pyro_bvae.scoring import report
+from pyro_bvae.scoring import scores as scoring
+from pyro_bvae.scoring.representations import Representation, labels_of
+from pyro_bvae.settings import names
 from pyro_bvae.terms import mean_terms
 
 CHEAP = ("mig", "modularity", "irs", "total-correlation", "active-units")
@@ -48,7 +50,7 @@ def test_images_are_encoded_once(runs: list[Run], monkeypatch: pytest.MonkeyPatc
         seen.append(len(images))
         return encode(vae, images, **options)
 
-    monkeypatch.setattr("pyro_bvae.representations.encode", counted)
+    monkeypatch.setattr("pyro_bvae.scoring.representations.encode", counted)
     scoring.score(runs[:2], [*CHEAP, *ARRAYS, "beta-vae", "factor-vae", "dci"], repeats=2)
     assert seen == [80, 80]
 
@@ -111,7 +113,7 @@ def test_what_else_is_scored_changes_no_score(monkeypatch: pytest.MonkeyPatch, r
 
 def test_the_probe_is_fitted_once_a_run(digits_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = []
-    monkeypatch.setattr("pyro_bvae.representations.probe_accuracy", lambda *_: fitted.append(1) or 0.5)
+    monkeypatch.setattr("pyro_bvae.scoring.representations.probe_accuracy", lambda *_: fitted.append(1) or 0.5)
     (line,) = report.summarise(scoring.score([digits_run], ["probe", "total-correlation"], repeats=3))
     assert fitted == [1]
     assert (line["scores"]["probe"]["mean"], line["scores"]["probe"]["repeats"]) == (0.5, None)

@@ -11,7 +11,7 @@ from pyro_bvae import BetaVAE, traverse
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset, pixels
 from pyro_bvae.generation import images_of, reconstruct, sample
-from pyro_bvae.names import BASES
+from pyro_bvae.settings.names import BASES
 from pyro_bvae.traversal import base, sweep
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyro_bvae.training import OPTIMIZERS
-from pyro_bvae.updates import UPDATES, prepare_state, update_of
+from pyro_bvae.compiled.updates import UPDATES, prepare_state, update_of
+from pyro_bvae.training.state import OPTIMIZERS
 
 RATES = [1e-3, 3e-2, 0.1, 7e-4, 1e-3]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..names import check
+from ..settings.names import check
 from . import arrays, celeba, chairs, digits, dsprites, folder, gaussian, mnist, text
 from .dataset import Dataset
 from .mapped import Progress

@@ -13,19 +13,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 
-from ..names import check
+from ..settings.names import check
 from .binary import Bernoulli, BinarizedBernoulli, ContinuousBernoulliLikelihood
 from .discrete import Categorical, DiscretizedLogistic
 from .likelihood import LINKS, Likelihood, parts
 from .stretched_beta import Beta
-from .symmetric import (
-    Gaussian,
-    GaussianHeteroscedastic,
-    GaussianLearned,
-    GaussianOptimal,
-    Laplace,
-    LaplaceLearned,
-)
+from .symmetric import Gaussian, GaussianHeteroscedastic, GaussianLearned, GaussianOptimal, Laplace, LaplaceLearned
 
 __all__ = [
     "LIKELIHOODS",

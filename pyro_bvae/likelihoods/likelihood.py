@@ -9,7 +9,7 @@ import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Generator, Tensor, nn
 
-from ..names import check
+from ..settings.names import check
 
 __all__ = ["FLOOR", "LINKS", "Likelihood", "link", "parts"]
 

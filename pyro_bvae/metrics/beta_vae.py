@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from ..datasets import Dataset
-from ..names import check
+from ..settings.names import check
 from .arrays import stopped_early
 from .sampling import Encoder, FactorSampler, Source
 from .softmax import Softmax

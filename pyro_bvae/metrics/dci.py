@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..names import check
+from ..settings.names import check
 from .arrays import as_classes, checked, split, varying
 from .boosting import BOOSTERS
 

@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 from sklearn.linear_model import Lasso
 from torch import Tensor
 
-from ..names import check
+from ..settings.names import check
 from .arrays import as_codes
 
 __all__ = ["METHODS", "udr"]

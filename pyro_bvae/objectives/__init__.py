@@ -17,7 +17,7 @@ from inspect import Parameter, signature
 from math import isfinite
 from typing import Any
 
-from ..specification import Specification
+from ..settings.parsing import Specification
 from .beta import Beta
 from .capacity import Capacity, suggest_capacity
 from .controlled import Controlled, RateController

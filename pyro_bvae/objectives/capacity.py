@@ -8,8 +8,8 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from ..names import check
 from ..schedules import LinearWarmup
+from ..settings.names import check
 from ..terms import ACTIVE_ABOVE
 from .regularised import Regularised, Sites
 

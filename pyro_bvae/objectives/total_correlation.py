@@ -20,7 +20,7 @@ from math import log
 import torch
 from torch import Tensor
 
-from ..names import check
+from ..settings.names import check
 from .regularised import Regularised, Sites
 
 __all__ = ["TotalCorrelation", "aggregate_terms"]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..datasets import pixels
-from ..rate_distortion import lower_hull
+from ..evaluation.rate_distortion import lower_hull
 from ..traversal import Traversal
 from .labels import label_latents
 from .pictures import make_panels, show

@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pyro_bvae import BetaVAE
-from pyro_bvae.compiled import inductor
+from pyro_bvae.compiled.step import inductor
 from pyro_bvae.datasets import Dataset, pixels
-from pyro_bvae.minibatches import Minibatches
-from pyro_bvae.settings import TrainingSettings
-from pyro_bvae.training import Training
+from pyro_bvae.runs.config import TrainingSettings
+from pyro_bvae.training.minibatches import Minibatches
+from pyro_bvae.training.state import Training
 
 __all__ = ["CONTESTANTS", "ours"]
 

@@ -1,0 +1,84 @@
+"""Whether compiling the step of a fit pays for itself.
+
+    steps to go × seconds of an eager step × share of them that compiling saves   >   seconds that compiling takes
+
+Inductor keeps its kernels on disk, so that compiling the same step again takes a fraction of the first time. A small
+file beside them says which steps have been compiled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..files import replacing
+from ..settings.names import AS_ASKED, MODEL
+
+__all__ = ["FEWEST_STEPS", "decide", "expected_seconds", "note_seconds"]
+
+FEWEST_STEPS = 1000  # below which it is not even measured
+SAVED = 0.5  # of the time of an eager step, at least
+FIRST, AGAIN = 15.0, 4.0  # seconds that compiling takes
+
+
+def decide(
+    asked: bool | None, steps: int, device: torch.device, measure: Callable[[], float], seconds: float
+) -> tuple[bool, str]:
+    """Whether to compile, and why, in a few words.
+
+    Args:
+        asked: What the user wants, if anything.
+        steps: Steps to go.
+        device: Where they run.
+        measure: Gives the seconds of an eager step.
+        seconds: That compiling takes.
+
+    >>> decide(None, 46_900, torch.device("cpu"), lambda: 0.004, 15.0)
+    (True, '46,900 steps of 4.0 ms would take 188 s, and compiling, about 15 s, saves half of it or more')
+    """
+    if asked is not None:
+        return asked, AS_ASKED
+    if device.type not in ("cpu", "cuda"):
+        return False, f"no compiler is used on {device.type}"
+    if steps < FEWEST_STEPS:
+        return False, f"{steps:,} steps are too few for it to pay"
+    eager = measure()
+    pays = steps * eager * SAVED > seconds
+    what = f"{steps:,} steps of {1000 * eager:.1f} ms would take {steps * eager:,.0f} s"
+    return pays, f"{what}, and compiling, about {seconds:.0f} s, saves {'half of it or more' if pays else 'too little'}"
+
+
+def expected_seconds(config: Mapping[str, Any]) -> float:
+    """What compiling the step of a run will take: little if it was done on this machine before."""
+    path = _record(config)
+    return min(AGAIN, float(path.read_text(encoding="utf-8"))) if path.is_file() else FIRST
+
+
+def note_seconds(config: Mapping[str, Any], seconds: float) -> None:
+    """Remember that the step of a run was compiled, and how long that took."""
+    with replacing(_record(config)) as partial:
+        partial.write_text(f"{seconds:.2f}", encoding="utf-8")
+
+
+def _record(config: Mapping[str, Any]) -> Path:
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    names = (
+        *MODEL,
+        "shape",
+        "custom",
+        "elbo",
+        "optimizer",
+        "batch_size",
+        "train_images",
+        "precision",
+        "ran_on",
+        "versions",
+    )
+    what = json.dumps([[config[name] for name in names], torch.get_num_threads()], sort_keys=True, default=str)
+    return Path(cache_dir()) / "pyro_bvae" / f"{hashlib.sha256(what.encode()).hexdigest()}.txt"

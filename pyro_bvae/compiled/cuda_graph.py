@@ -1,0 +1,142 @@
+"""A compiled step, with all that belongs to it, replayed as one CUDA graph.
+
+Launching a kernel takes longer than most kernels of a small network run. A CUDA graph launches all of them at once, on
+fixed addresses: what differs from step to step (which data, learning rate, β) is copied into buffers before a replay,
+and what a step gives (loss and terms) is added up on the device, to be read when somebody asks. Nothing waits for the
+device in between. On other devices the same loop calls the step directly.
+
+Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .recording import undisturbed
+from .step import CompiledStep
+
+__all__ = ["CapturedStep", "Tally", "capture"]
+
+WARM_UP = 3  # runs before a capture, in which libraries allocate and choose what they will use
+
+
+class Tally:
+    """What steps give, added up where it is.
+
+    Args:
+        sums: Of the rows of earlier steps; zeros at the start.
+        steps: How many steps were taken before.
+
+    Attributes:
+        sums: Of all rows.
+        first_bad: Number, loss and the next two means of the first step whose loss is not finite; zeros without one.
+    """
+
+    def __init__(self, sums: Tensor, steps: int) -> None:
+        self.sums = sums.clone()
+        self.steps = torch.full_like(sums[0], steps)
+        self.first_bad = torch.zeros_like(sums[0]).repeat(4)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that `add` changes."""
+        return [self.sums, self.steps, self.first_bad]
+
+    def add(self, loss: Tensor, row: Tensor, size: int) -> None:
+        """Add the row of a step, sums over ``size`` data."""
+        self.steps += 1
+        self.sums += row
+        found = torch.stack([self.steps, *(row[:3] / size)])
+        is_fine = loss.isfinite() | (self.first_bad[0] > 0)
+        self.first_bad.copy_(torch.where(is_fine, self.first_bad, found))
+
+
+class CapturedStep:
+    """Takes steps whose results stay on the device.
+
+    Args:
+        step: The step, one that can be recorded.
+        data: Maps what a call is given to the data of the step, on the device; part of what is captured.
+        after: Is given loss, report and size of the batch, and keeps what is wanted of them; part of what is captured.
+        kept: The tensors that ``after`` changes, besides buffers of the module.
+    """
+
+    def __init__(
+        self,
+        step: CompiledStep,
+        data: Callable[..., tuple[Tensor, ...]],
+        after: Callable[[Tensor, tuple[Tensor, ...], int], None],
+        kept: Sequence[Tensor],
+    ) -> None:
+        self.step, self.data, self.after, self.kept = step, data, after, kept
+        self._replays: dict[Any, tuple[Callable[[], Any], list[Tensor]]] = {}
+        self._buffers: list[Tensor] | None = None
+
+    def __call__(self, *given: Tensor) -> None:
+        """Take a step, without waiting for it."""
+        key = tuple((tensor.shape, tensor.dtype) for tensor in given)
+        if self._buffers is not None:
+            self._take_in_buffers()
+        if key not in self._replays:
+            self._replays[key] = self._capture([tensor.clone() for tensor in given])
+        replay, inputs = self._replays[key]
+        for mine, theirs in zip(inputs, given, strict=True):
+            mine.copy_(theirs, non_blocking=True)
+        self.step.step.count()
+        replay()
+
+    def _capture(self, inputs: list[Tensor]) -> tuple[Callable[[], Any], list[Tensor]]:
+        gradient_step = self.step.step
+        with undisturbed(gradient_step.device):
+            data = self.data(*inputs)
+        graph = self.step.graph_for(data)
+        assert graph is not None
+        if self._buffers is None:
+            self._buffers = [home[name] for home, name in gradient_step.homes]
+
+        def body() -> None:
+            data = self.data(*inputs)
+            with torch.no_grad():
+                loss, *report = graph(*gradient_step.inputs(data))
+                self.after(loss, tuple(report), len(data[0]))
+
+        changed = [*gradient_step.inputs(()), *self.kept]
+        return capture(body, changed, gradient_step.device), inputs
+
+    def _take_in_buffers(self) -> None:
+        """Copy what was assigned to the module's buffers since, a new β for example, to where the graph reads it."""
+        assert self._buffers is not None
+        for (home, name), tensor in zip(self.step.step.homes, self._buffers, strict=True):
+            if home[name] is not tensor:
+                tensor.copy_(home[name], non_blocking=True)
+                home[name] = tensor
+
+
+def capture(body: Callable[[], None], changed: Sequence[Tensor], device: torch.device) -> Callable[[], Any]:
+    """A function that does what ``body`` does: a CUDA graph of it on a GPU, elsewhere itself.
+
+    Args:
+        body: Works on fixed tensors of the device, and gives nothing.
+        changed: The tensors that it changes, which are put back after the trial runs that a capture takes.
+        device: Where.
+    """
+    if device.type != "cuda":
+        return body
+    before, state = [tensor.clone() for tensor in changed], torch.cuda.get_rng_state(device)
+    stream, current = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    stream.wait_stream(current)
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP):
+            body()
+    current.wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):  # registers the default generator: each replay draws what comes next
+        body()
+    for tensor, value in zip(changed, before, strict=True):
+        tensor.copy_(value)
+    torch.cuda.set_rng_state(state, device)
+    return graph.replay

@@ -1,0 +1,184 @@
+"""A gradient step as a function of tensors alone, the same step that Pyro and `torch.optim` take between them.
+
+    loss(data; w, buffers),    g = ∂loss/∂w,    w, state ← update(w, g, state; learning rate, count)
+
+Weights, optimiser state and buffers are changed in place, where the module and the optimiser keep them. A step whose
+loss is not finite leaves weights and state as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
+from typing import Any, Protocol
+
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from .recording import undisturbed
+from .updates import prepare_state, update_of
+
+__all__ = ["GradientStep", "Objective", "Report"]
+
+Report = Callable[[Tensor, poutine.Trace, poutine.Trace], tuple[Tensor, ...]]
+
+
+class Objective(Protocol):
+    """What Pyro's ELBOs are."""
+
+    def differentiable_loss(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> Tensor:
+        """The loss of a batch, a scalar."""
+
+
+class GradientStep:
+    """One step of an optimiser on the loss of a model and a guide.
+
+    Args:
+        model: A Pyro program.
+        guide: Its guide.
+        elbo: What is minimised.
+        module: Holds all parameters and buffers that the programs use.
+        optimizer: One of `updates` on its parameters.
+        report: Maps loss and the traces of model and guide to tensors.
+
+    Attributes:
+        homes: Where what is read at each step is kept, all parameters and buffers that are not trained: a dictionary
+            and a name in it each. Known after `prepare`.
+
+    Raises:
+        ValueError: The optimiser is none of `updates`.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        elbo: Objective,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        report: Report | None,
+    ) -> None:
+        self.programs = _Programs(model, guide, elbo, module, report)
+        self.module = module
+        self.optimizer = optimizer
+        self.update = update_of(optimizer)
+        self.device = optimizer.param_groups[0]["params"][0].device
+        self._lr, self._count = (torch.zeros((), dtype=torch.float64, device=self.device) for _ in range(2))
+
+    def prepare(self, data: Sequence[Tensor]) -> None:
+        """Find out which parameters have gradients, and give the optimiser the state that its first step would make.
+
+        Raises:
+            ValueError: The programs use a ``pyro.param`` that is no parameter of the module.
+        """
+        gradients, _ = self.evaluate(data)
+        places = self._places()
+        self._trained = [name for name, gradient in gradients.items() if gradient is not None]
+        self._weights = [places[name] for name in self._trained]
+        self._fixed = [name for name in places if name not in self._trained]
+        self.homes = [_home(self.programs, name) for name in self._fixed]
+        prepare_state(self.optimizer, self._weights)
+
+    def evaluate(self, data: Sequence[Tensor]) -> tuple[dict[str, Tensor | None], tuple[Tensor, ...]]:
+        """The gradients of the optimiser's parameters, and the report; nothing is changed.
+
+        Raises:
+            ValueError: The programs use a ``pyro.param`` that is no parameter of the module.
+        """
+        places = self._places()
+        group = {id(parameter) for parameter in self.optimizer.param_groups[0]["params"]}
+        trained = [name for name, tensor in places.items() if id(tensor) in group and tensor.requires_grad]
+        copies = {name: tensor.detach().clone() for name, tensor in places.items()}
+        leaves = [copies[name].requires_grad_() for name in trained]
+        with undisturbed(self.device), torch.enable_grad():
+            loss, report = functional_call(self.programs, copies, tuple(data))
+            _check_store(copies.values())
+            gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
+        return dict(zip(trained, gradients, strict=True)), report
+
+    def count(self) -> None:
+        """Count a step and read the learning rate, as an optimiser does when it takes one."""
+        if self.update.counts:
+            steps = [self.optimizer.state[weight]["step"] for weight in self._weights]
+            torch._foreach_add_(steps, 1)
+            self._count.fill_(steps[0].item())
+        self._lr.fill_(self.optimizer.param_groups[0]["lr"])
+
+    def inputs(self, data: Sequence[Tensor]) -> list[Tensor]:
+        """What `function` is to be called with for a step on some data, after `count`."""
+        state = [self.optimizer.state[weight] for weight in self._weights]
+        slots = [values[slot] for values in state for slot in self.update.slots]
+        fixed = [home[name] for home, name in self.homes]
+        return [tensor.detach() for tensor in (*self._weights, *slots, *fixed)] + [self._lr, self._count, *data]
+
+    def function(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The step as a function of tensors, which gives the loss and the report."""
+        weights, slots, fixed, lr, count, data = self._split(inputs)
+        leaves = [weight.detach().requires_grad_() for weight in weights]
+        names = dict(zip((*self._trained, *self._fixed), (*leaves, *fixed), strict=True))
+        with torch.enable_grad():
+            loss, report = functional_call(self.programs, names, tuple(data))
+            gradients = torch.autograd.grad(loss, leaves)
+        options, is_finite = self.optimizer.param_groups[0], loss.detach().isfinite()
+        with torch.no_grad():
+            for weight, gradient, kept in zip(weights, gradients, slots, strict=True):
+                new = self.update.rule(weight, gradient, kept, lr, count, options)
+                for old, value in zip((weight, *kept), (new[0], *new[1]), strict=True):
+                    old.copy_(torch.where(is_finite, value, old))
+        return loss.detach(), *(tensor.detach() for tensor in report)
+
+    def take(self, data: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The same step as Pyro and the optimiser take it, with the current parameter store."""
+        self.optimizer.zero_grad()
+        loss, report = self.programs(*data)
+        loss.backward()
+        if isfinite(loss.item()):
+            self.optimizer.step()
+        return loss.detach(), tuple(tensor.detach() for tensor in report)
+
+    def _places(self) -> dict[str, Tensor]:
+        return {**dict(self.programs.named_parameters()), **dict(self.programs.named_buffers())}
+
+    def _split(self, inputs: Sequence[Tensor]) -> tuple[Any, ...]:
+        size, per = len(self._trained), len(self.update.slots)
+        weights, rest = inputs[:size], inputs[size:]
+        slots, rest = [rest[start : start + per] for start in range(0, size * per, per or 1)], rest[size * per :]
+        fixed, (lr, count, *data) = rest[: len(self._fixed)], rest[len(self._fixed) :]
+        return weights, slots or [()] * size, fixed, lr, count, data
+
+
+class _Programs(nn.Module):
+    """Model, guide and ELBO as one module, whose parameters and buffers can be put in by name."""
+
+    def __init__(self, model: Any, guide: Any, elbo: Objective, module: nn.Module, report: Report | None) -> None:
+        super().__init__()
+        self.module = module
+        self.programs = (model, guide)  # in a tuple, so that programs that are modules are not counted twice
+        self.elbo, self.report = elbo, report
+
+    def forward(self, *data: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Loss and report of a batch."""
+        model, guide = self.programs
+        if self.report is None:
+            return self.elbo.differentiable_loss(model, guide, *data), ()
+        model, guide = poutine.trace(model), poutine.trace(guide)
+        loss = self.elbo.differentiable_loss(model, guide, *data)
+        with torch.no_grad():
+            return loss, self.report(loss.detach(), model.trace, guide.trace)
+
+
+def _home(module: nn.Module, name: str) -> tuple[dict[str, Any], str]:
+    """The dictionary in which a module keeps a parameter or buffer, and its name there."""
+    path, _, leaf = name.rpartition(".")
+    owner = module.get_submodule(path)
+    return (owner._parameters if leaf in owner._parameters else owner._buffers), leaf
+
+
+def _check_store(known: Iterable[Tensor]) -> None:
+    held = {id(tensor) for tensor in known}
+    for name, parameter in pyro.get_param_store().named_parameters():
+        if id(parameter) not in held:
+            raise ValueError(f"pyro.param({name!r}) is no parameter of the module: make it an nn.Parameter of it")

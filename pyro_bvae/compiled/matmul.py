@@ -1,0 +1,140 @@
+"""Matrix products and convolutions on their way to the library that is fastest at them.
+
+`aten.mm` in float32 goes to MKL on x86, whose kernels run at half speed on AMD; oneDNN's reach the peak of the machine
+on either make, and take transposed operands as they are. Convolutions want their channels innermost, or to be products
+themselves (`patches`). In bfloat16 the operands are rounded to eight bits of mantissa, the sums inside a product are
+still of 32 bits, and what is no product stays float32: master weights, biases, activations, the loss and the optimiser.
+
+Setting ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"`` reaches oneDNN too, but rounds on some processors and
+not on others; operands that are bfloat16 are so everywhere.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import Library, register_fake
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..settings.names import PRECISIONS, check
+from .im2col import convolve, differentiate, is_thin
+
+__all__ = ["Products"]
+
+LEAST = 2**20  # multiplications under which the way to oneDNN costs more than it saves
+MOST_COPIED = 2**18  # values of a transposed left side, which oneDNN's product copies
+aten = torch.ops.aten
+
+_library = Library("pyro_bvae", "DEF")
+_library.define("product(Tensor a, Tensor b, Tensor? bias) -> Tensor")
+
+
+def product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    """``a @ b + bias`` by oneDNN, for float32 matrices of any strides on the CPU."""
+    return torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, "none", [], "")
+
+
+_library.impl("product", product, "CPU")
+
+
+@register_fake("pyro_bvae::product")  # type: ignore[untyped-decorator]
+def _shape(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:  # noqa: ARG001
+    return a.new_empty(a.shape[0], b.shape[1])
+
+
+class Products(TorchDispatchMode):
+    """While it is entered, products and convolutions of float32 go where they are fast, below autograd.
+
+    Args:
+        precision: "fp32", or "bf16" for operands of bfloat16.
+
+    Raises:
+        ValueError: The precision is unknown.
+
+    >>> a = torch.full((64, 64), 1.001)
+    >>> with Products("bf16"):
+    ...     (a @ a)[0, 0]
+    tensor(64.)
+    """
+
+    def __init__(self, precision: str) -> None:
+        super().__init__()
+        self.lowers = check("precision", precision, PRECISIONS) == "bf16"
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Take over what there is a faster way for."""
+        route = ROUTES.get(func)
+        operands = [argument for argument in args if isinstance(argument, Tensor)]
+        if route is None or kwargs or any(operand.dtype != torch.float32 for operand in operands):
+            return func(*args, **(kwargs or {}))
+        return route(func, args, self.lowers)
+
+
+def _mm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
+    *bias, a, b = args
+    if lowers:
+        new = torch.mm(a.bfloat16(), b.bfloat16()).float()
+        return new + bias[0] if bias else new
+    if not _pays(a, b) or (bias and bias[0].dim() != 1):
+        return func(*args)
+    # oneDNN would copy a transposed operand by itself; written here, the copy is part of the kernel that made it
+    return torch.ops.pyro_bvae.product(a.contiguous(), b, bias[0] if bias else None)
+
+
+def _bmm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
+    return func(args[0].bfloat16(), args[1].bfloat16()).float() if lowers else func(*args)
+
+
+def _convolution(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
+    x, weight, bias, *rest = args
+    if is_thin(x, weight, rest):
+        new = convolve(x, weight, rest[3], _product(lowers))
+        return new if bias is None else new + bias.view(-1, 1, 1)
+    x, weight = _innermost(x), _innermost(weight)
+    if not lowers:
+        return func(x, weight, bias, *rest)
+    new = func(x.bfloat16(), weight.bfloat16(), None, *rest).float()
+    return new if bias is None else new + bias.view(-1, *[1] * (new.dim() - 2))
+
+
+def _convolution_backward(func: Any, args: Sequence[Any], lowers: bool) -> tuple[Tensor | None, ...]:
+    gradient, x, weight, *rest, mask = args
+    if is_thin(x, weight, rest[1:]):
+        return differentiate(gradient, x, weight, rest[4], mask, _product(lowers))
+    gradient, x, weight = _innermost(gradient), _innermost(x), _innermost(weight)
+    if not lowers:
+        return func(gradient, x, weight, *rest, mask)
+    parts = func(gradient.bfloat16(), x.bfloat16(), weight.bfloat16(), *rest, [mask[0], mask[1], False])
+    bias = gradient.sum([0, *range(2, gradient.dim())]) if mask[2] else None
+    return (*[part.float() if part is not None else None for part in parts[:2]], bias)
+
+
+ROUTES: dict[Any, Callable[[Any, Sequence[Any], bool], Any]] = {
+    aten.mm.default: _mm,
+    aten.addmm.default: _mm,
+    aten.bmm.default: _bmm,
+    aten.convolution.default: _convolution,
+    aten.convolution_backward.default: _convolution_backward,
+}
+
+
+def _product(lowers: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda a, b: _mm(aten.mm.default, (a, b), lowers)
+
+
+def _pays(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN is there, the product large enough to matter, and its left side not so large that a copy does."""
+    here = a.device.type == "cpu" and platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
+    return here and prod((*a.shape, b.shape[1])) >= LEAST and (a.is_contiguous() or a.numel() <= MOST_COPIED)
+
+
+def _innermost(x: Tensor) -> Tensor:
+    """The same images or kernels with their channels innermost in memory."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

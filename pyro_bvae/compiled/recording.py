@@ -1,0 +1,80 @@
+"""Pyro programs recorded as graphs of tensor operations.
+
+Pyro's handlers are Python, and leave nothing behind among the operations that they let through: recording those, below
+autograd, sees straight through them, for the unmodified ELBOs too. What Python decides is decided once, while the graph
+is recorded, so that programs must have the same structure at every step; what is read back to Python from a tensor has
+no place in a graph, and is refused.
+
+Source: `make_fx`, https://docs.pytorch.org/docs/stable/generated/torch.fx.experimental.proxy_tensor.make_fx.html
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import pyro
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from ..randomness import generator_state, set_generator_state
+
+__all__ = ["record", "undisturbed"]
+
+
+def record(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModule:
+    """Run a function once and write down what it does.
+
+    It runs on copies, so that what it changes in place stays as it is, and so do the random generators.
+
+    Args:
+        function: Maps tensors to tensors; programs and ELBOs of Pyro may run inside.
+        inputs: What it is recorded on. Their shapes, strides and types are part of the graph.
+
+    Returns:
+        A graph of the same signature.
+
+    Raises:
+        RuntimeError: The function reads a tensor back to Python, to branch on it for example.
+    """
+    device = inputs[0].device
+    with undisturbed(device), _without_host_reads():
+        return make_fx(function)(*[tensor.clone() for tensor in inputs])
+
+
+@contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """Run Pyro programs without validation and warnings, with a store of their own, and put the generators back."""
+    state = generator_state(device)
+    try:
+        with pyro.get_param_store().scope(), pyro.validation_enabled(False), warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        set_generator_state(state, device)
+
+
+@contextmanager
+def _without_host_reads() -> Iterator[None]:
+    """Pyro's ELBOs read the loss back to Python, to check and return it; in a graph it stays a tensor."""
+    homes = [module for name, module in list(sys.modules.items()) if name.startswith("pyro.infer")]
+    with ExitStack() as stack:
+        for home in homes:
+            if hasattr(home, "torch_item"):
+                stack.enter_context(mock.patch.object(home, "torch_item", _detached))
+            if hasattr(home, "warn_if_nan"):
+                stack.enter_context(mock.patch.object(home, "warn_if_nan", _itself))
+        yield
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+def _itself(value: Any, *_: Any, **__: Any) -> Any:
+    return value

@@ -1,0 +1,200 @@
+"""A step of stochastic variational inference as one graph: loss, gradients and the optimiser's update.
+
+    loss(data; w, buffers),    g = ∂loss/∂w,    w, state ← update(w, g, state; learning rate)
+
+Any Pyro model and guide of static structure are recorded once (`tracing`), their matrix products sent where they are
+fast (`products`), and what is left is compiled by inductor. Parameters, buffers and the optimiser's state are changed
+in place, so that a checkpoint is the same whichever way a step was taken. Learning rate, buffers and data are inputs of
+the graph: a schedule of any of them never compiles again. A step whose loss is not finite leaves parameters and state
+as they were.
+
+>>> from pyro.infer import Trace_ELBO
+>>> import pyro, pyro.distributions as dist
+>>> class Line(torch.nn.Module):  # y = slope · x + noise, with a normal posterior of the slope
+...     def __init__(self):
+...         super().__init__()
+...         self.loc = torch.nn.Parameter(torch.tensor(0.0))
+...         self.log_scale = torch.nn.Parameter(torch.tensor(-2.0))
+...     def model(self, x, y):
+...         slope = pyro.sample("slope", dist.Normal(0.0, 10.0))
+...         with pyro.plate("data", len(x)):
+...             pyro.sample("y", dist.Normal(slope * x, 0.1), obs=y)
+...     def guide(self, x, y):
+...         pyro.module("line", self)
+...         pyro.sample("slope", dist.Normal(self.loc, self.log_scale.exp()))
+>>> line = Line()
+>>> adam = torch.optim.Adam(line.parameters(), lr=0.05)
+>>> step = CompiledStep(line.model, line.guide, Trace_ELBO(), line, adam, compiler=None)  # leave out compiler=None
+>>> x = torch.linspace(-1, 1, 20)
+>>> for _ in range(300):
+...     loss, _ = step(x, 3 * x)
+>>> round(line.loc.item(), 1)
+3.0
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import pyro
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from ..settings.names import PRECISIONS, check
+from .gradient_step import GradientStep, Objective, Report
+from .matmul import Products
+from .recording import record
+
+__all__ = ["CompiledStep", "Compiler", "inductor"]
+
+Compiler = Callable[[GraphModule, Sequence[Tensor]], Callable[..., Any]]
+MOST_SHAPES = 8  # of data, each of which costs a recording
+
+
+def inductor(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+    """Compile a graph to kernels of this machine. They draw the random numbers that eager operations draw.
+
+    Args:
+        graph: Of tensor operations.
+        inputs: Example inputs.
+
+    Raises:
+        RuntimeError: There is no compiler, or it failed.
+    """
+    from torch import _inductor
+
+    with _quietly(), torch.no_grad():
+        options = {"fallback_random": True}
+        return _inductor.compile(graph, list(inputs), options=options)  # type: ignore[no-untyped-call]
+
+
+class CompiledStep:
+    """Takes gradient steps on what it is called with.
+
+    The first batch fixes a shape, for which the step is compiled; batches of other shapes, such as the last short one
+    of an epoch, run the recorded graph as it is. Where a step cannot be recorded it runs as Pyro would run it, and
+    where it cannot be compiled as it was recorded; a warning says so once, and ``reason`` why.
+
+    Args:
+        model: A Pyro program whose structure does not depend on its data.
+        guide: Its guide.
+        elbo: What is minimised: any ELBO of Pyro with ``differentiable_loss``.
+        module: Holds all parameters that the programs use. Its buffers are read at each step: what a schedule moves is
+            a buffer, or an argument.
+        optimizer: `torch.optim`'s RMSprop, Adam, Adagrad or SGD on them; its learning rate is read at each step.
+        report: Maps loss and the traces of model and guide to tensors that are returned beside the loss.
+        precision: "fp32", or "bf16" for matrix products of bfloat16 operands.
+        compiler: Maps graph and example inputs to a callable; None runs the recorded graph.
+
+    Attributes:
+        reason: Why steps are not compiled although there is a compiler, or None.
+        was_compiled: Whether the compiler has been there, and did not fail.
+        seconds: What recording and compiling took.
+
+    Raises:
+        ValueError: The optimiser is of another kind or has options beyond those of `updates`, or the precision is
+            unknown.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        elbo: Objective,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        report: Report | None = None,
+        precision: str = "fp32",
+        compiler: Compiler | None = inductor,
+    ) -> None:
+        self.step = GradientStep(model, guide, elbo, module, optimizer, report)
+        self.precision = check("precision", precision, PRECISIONS)
+        self.compiler = compiler
+        self.reason: str | None = None
+        self.was_compiled = False
+        self.seconds = 0.0
+        self._can_record = True
+        self._graphs: dict[Any, Callable[..., Any]] = {}
+
+    def __call__(self, *data: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Take one step.
+
+        Args:
+            data: The arguments of model and guide.
+
+        Returns:
+            The loss, a scalar, and the report; empty where none was asked for.
+        """
+        graph = self.graph_for(data)
+        if graph is None:
+            with pyro.get_param_store().scope():
+                return self.step.take(data)
+        self.step.count()
+        with torch.no_grad():
+            loss, *report = graph(*self.step.inputs(data))
+        return loss, tuple(report)
+
+    def graph_for(self, data: Sequence[Tensor]) -> Callable[..., Any] | None:
+        """What takes a step on data of such shapes, made on first sight; None where Pyro itself has to.
+
+        It is a function of what ``step.inputs(data)`` gives.
+        """
+        key = (self.step.module.training, *[(tensor.shape, tensor.stride(), tensor.dtype) for tensor in data])
+        if key not in self._graphs and self._can_record and len(self._graphs) < MOST_SHAPES:
+            start = perf_counter()
+            self._make(key, data)
+            self.seconds += perf_counter() - start
+        return self._graphs.get(key)
+
+    def _make(self, key: Any, data: Sequence[Tensor]) -> None:
+        is_first = not self._graphs
+        if is_first:
+            self.step.prepare(data)
+        inputs = self.step.inputs(data)
+        try:
+            graph = record(self._routed, inputs)
+        except Exception as error:  # whatever programs that were never meant for it raise
+            self._can_record = False
+            self._fall_back(f"the step cannot be recorded: {_first_line(error)}")
+            return
+        self._graphs[key] = graph
+        if is_first and self.compiler is not None:
+            try:
+                self._graphs[key] = self.compiler(graph, inputs)
+                self.was_compiled = True
+            except Exception as error:  # no compiler, or whatever goes wrong in one
+                self._fall_back(f"the step cannot be compiled: {_first_line(error)}")
+
+    def _routed(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        with Products(self.precision):
+            return self.step.function(*inputs)
+
+    def _fall_back(self, reason: str) -> None:
+        self.reason = reason
+        if not self._can_record and self.precision != "fp32":
+            raise ValueError(f"{self.precision} wants programs that can be recorded; {reason}")
+        warnings.warn(f"{reason}; going on without", RuntimeWarning, stacklevel=5)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What compilers say of machines without a GPU, and of themselves, is not for the user of a step."""
+    logger = logging.getLogger("torch.utils.cpp_extension")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,259 @@
+"""What went wrong in a fit, if anything did, and what to do about it: read off its held-out terms.
+
+*Does a latent pay?* Let the decoder have a mean m(z) and a variance v(z) a value, in a family with one natural
+parameter a value (a Gaussian of one scale, Bernoulli, continuous Bernoulli), and r = x − m be what it leaves over. One
+more latent that moves the natural parameters along a small w, with the posterior N(a wᵀr, s²), adds to the loss
+
+    −a c + ½ (a² c + s²) f + ½ β (a² c + s² − 1 − log s²),    c = wᵀ cov(r) w,  f = wᵀ F w,  F = E diag v,
+
+which at its least, a = 1/(β + f) and s² = β/(β + f), is −(c − βf)/2β + O(w⁴). It pays if β is below λ, the largest
+eigenvalue of F^(−½) cov(r) F^(−½); a linear Gaussian decoder then gives it f = λ − β, and so ½ log(λ/β) nats. Where
+nothing is coded, r is x less its mean: the collapsed state is a minimum once β ≥ λ, which for a Gaussian of scale σ
+says that βσ² is at least the largest eigenvalue of the data's covariance (probabilistic PCA, with noise βσ²). A decoder
+that is not linear may have a lower minimum elsewhere.
+
+Source: Lucas et al., Don't blame the ELBO, https://arxiv.org/abs/1911.02469, for Gaussians at β 1
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log, prod
+
+import torch
+from pyro import poutine
+from torch import Tensor
+from torch.distributions import Bernoulli, Independent, Normal
+from torch.nn.functional import normalize
+
+from ..codes import posterior_mean
+from ..datasets.dataset import random_subset
+from ..likelihoods import GaussianLearned, GaussianOptimal, LaplaceLearned
+from ..likelihoods.continuous_bernoulli import ContinuousBernoulli
+from ..model import BetaVAE
+from ..objectives.controlled import LEAST, MOST
+from ..runs.config import weighs_rate
+from ..runs.run import Run
+from ..settings.parsing import specified
+from ..terms import ACTIVE_ABOVE, at_rest, batches
+
+__all__ = ["Diagnosis", "diagnose", "largest_paying_beta"]
+
+DATA = 1000  # looked at, of either split
+ITERATIONS = 50
+POINT = log(100)  # nats of a latent whose posterior is a hundredth as wide as its prior
+WANTING = 100.0  # λ/β at which one more latent would have a posterior of a hundredth of the prior's variance
+RISE = 0.1  # nats a value: what a Gaussian loses whose scale is a quarter too small
+MISSED = 0.1  # of a target, that a rate may be off
+RECENT = 5  # lines of history whose best counts as where a run ended: single ones jump
+LEVEL = 1 / 255
+SCALED = ("gaussian-learned", "gaussian-optimal", "gaussian-heteroscedastic", "laplace-learned", "beta")
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a run suffers from.
+
+    Attributes:
+        name: Of the condition.
+        finding: What was seen, with its numbers.
+        remedy: What to do.
+
+    >>> str(Diagnosis("posterior collapse", "no latent is active", "lower --beta"))
+    'posterior collapse: no latent is active; lower --beta'
+    """
+
+    name: str
+    finding: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.finding}; {self.remedy}"
+
+
+def diagnose(run: Run) -> Diagnosis | None:
+    """The most serious of what a run suffers from, or None.
+
+    In this order: a rate out of reach, or not reached; posterior collapse; a diverging scale or overfitting; a β that
+    does not act; and a code that is full, which is a remark more than a complaint. The data are looked at for collapse
+    and for a full code alone, and not where they are no longer to be had. Says nothing of what it does not know: parts
+    of one's own, posteriors or priors that do not factorise, a run without history.
+
+    Args:
+        run: As `fit` returns it, or `load_run`.
+    """
+    if not run.history:
+        return None
+    checks = (_missed_rate, _collapse, _narrow_scale, _rising, _idle_beta, _full_code)
+    return next((found for check in checks if (found := check(run))), None)
+
+
+def largest_paying_beta(run: Run) -> float | None:
+    """The β up to which one more latent would pay: λ of this module's docstring, for what the decoder leaves over.
+
+    The direction is found on training data and λ is the variance along it on held-out data, so that it is no artefact
+    of few data in many dimensions.
+
+    Args:
+        run: As `fit` returns it, or `load_run`.
+
+    Returns:
+        λ, or None where the likelihood has not one natural parameter a value, the objective is no β-VAE's, or the data
+        are no longer to be had.
+    """
+    if not weighs_rate(run.config):
+        return None
+    try:
+        data = run.dataset()
+    except (OSError, ValueError):
+        return None
+    chosen = (index[random_subset(len(index), DATA)] for index in (data.train, data.held_out))
+    train, held_out = (_left_over(run.model, data.images[index]) for index in chosen)
+    if train is None or held_out is None:
+        return None
+    center = train.mean(0)
+    direction = _principal(train - center)
+    return ((held_out - center) @ direction).square().mean().item()
+
+
+def _principal(rows: Tensor) -> Tensor:
+    """The direction in which rows ``(N, M)`` vary most, ``(M,)``, by power iteration."""
+    direction = rows[rows.square().sum(1).argmax()]
+    for _ in range(ITERATIONS):
+        direction = normalize(rows.T @ (rows @ direction), dim=0)
+    return direction
+
+
+def _left_over(vae: BetaVAE, data: Tensor) -> Tensor | None:
+    """F^(−½) (x − m) at the posterior's mean, ``(N, M)``; None where the family has more parameters a value."""
+    with at_rest(vae, seed=0):
+        _, x = next(batches(vae, data, len(data)))
+        p = poutine.trace(poutine.condition(vae.model, {"z": posterior_mean(vae, x)})).get_trace(x).nodes["x"]["fn"]
+        while isinstance(p, Independent):
+            p = p.base_dist
+        one = getattr(vae.likelihood, "outputs_per_value", None) == 1
+        if not (one and isinstance(p, Normal | Bernoulli | ContinuousBernoulli)):
+            return None
+        variance = p.variance.mean(0)
+        return ((x - p.mean) / variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()).flatten(1)
+
+
+def _beta(run: Run) -> float:
+    """The β that counts: that of the end, or the one to which a schedule leads."""
+    moves = run.config.get("beta_schedule") is not None
+    return float(run.config["beta"] if moves else run.history[-1]["beta"])
+
+
+def _kl(run: Run) -> list[float]:
+    """Held-out KL of each latent, nats; the rate where it has no parts."""
+    last = run.history[-1]
+    return last["held_out_kl_per_latent"] or [last["held_out_rate"]]
+
+
+def _missed_rate(run: Run) -> Diagnosis | None:
+    """A controller has moved β to an end of its range, or the rate of training is more than a tenth from its target."""
+    last, asked = run.history[-1], run.config.get("match_rate")
+    beta = last["beta"]
+    if (run.config.get("objective") or "").startswith("controlled"):
+        asked, beta = specified(run.config["objective"]).options["target"], last["coefficients"]["beta"]
+    if asked is None:
+        return None
+    rate = last["held_out_rate"]
+    if not LEAST < beta < MOST:
+        return Diagnosis(
+            "rate out of reach",
+            f"β has gone to its bound of {beta:g}, and the rate is {rate:.3g} nats, not {asked:g}",
+            "ask for less, train for longer or raise --latent-dim" if beta <= LEAST else "ask for more",
+        )
+    if abs(last["rate"] / asked - 1) <= MISSED:
+        return None
+    finding = f"in training it is {last['rate']:.3g} nats, not {asked:g}, with β at {beta:.3g}"
+    return Diagnosis("rate not reached", finding, "train for longer, or begin with a β nearer to that")
+
+
+def _collapse(run: Run) -> Diagnosis | None:
+    """No latent has a KL above 0.01 nats; and why, where the law of this module's docstring tells."""
+    if max(_kl(run)) > ACTIVE_ABOVE:
+        return None
+    beta, most = _beta(run), largest_paying_beta(run)
+    finding, remedy = "no latent is active, the decoder ignores the code", "lower --beta, or train for longer"
+    if not weighs_rate(run.config):
+        remedy = "let the objective ask less of the code, or train for longer"
+    if most is not None and beta < most:
+        finding = f"no latent is active, though one would pay up to β {most:.3g}"
+        remedy = "train for longer, or let β rise slowly: --beta-schedule linear:STEPS"
+    elif most is not None and run.config["likelihood"] == "gaussian":
+        noise = run.model.likelihood.scale.item() ** 2  # type: ignore[union-attr,operator]
+        finding = f"the data's largest eigenvalue {most * noise:.3g} is below β σ² = {beta * noise:.3g}: no latent pays"
+        remedy = "lower --scale or --beta"
+    elif most is not None:
+        finding, remedy = f"no latent pays above β {most:.3g}, and β is {beta:g}", "lower --beta"
+    return Diagnosis("posterior collapse", finding, remedy)
+
+
+def _narrow_scale(run: Run) -> Diagnosis | None:
+    """One learned scale for all values is below a grey level, and near its floor of half of one.
+
+    The density, which nothing else bounds, has nothing left to gain from better pictures then.
+    """
+    likelihood = run.model.likelihood
+    if not isinstance(likelihood, GaussianLearned | GaussianOptimal | LaplaceLearned):
+        return None
+    scale = likelihood.scale.item()
+    if scale >= LEVEL:
+        return None
+    finding = f"the learned scale {scale:.2g} is at its floor, below {LEVEL:.2g}"
+    images = "take --likelihood discretized-logistic, or gaussian with a fixed --scale"
+    return Diagnosis("diverging scale", finding, images if len(run.model.shape) == 3 else "give the data larger units")
+
+
+def _rising(run: Run) -> Diagnosis | None:
+    """The held-out loss D + βR, at the last β, lies more than 0.1 nats a value and a nat of rate above its least.
+
+    Under other objectives it is the distortion of families with a scale, and nothing is said of the others.
+
+    A Gaussian of scale s loses ½ (u − 1 − log u) nats a value, u = (error/s)²: 0.1 at s = ¾ of the error. (The ELBO, at
+    β 1, may fall for as long as another β is served.)
+    """
+    beta = _beta(run) if weighs_rate(run.config) else 0.0
+    if not beta and run.config["likelihood"] not in SCALED:
+        return None
+    losses = [record["held_out_distortion"] + beta * record["held_out_rate"] for record in run.history]
+    rise = min(losses[-RECENT:]) - min(losses)
+    if rise <= RISE * prod(run.model.shape) + beta:
+        return None
+    best = run.history[losses.index(min(losses))]["step"]
+    finding = f"the held-out loss has risen by {rise:.0f} nats since step {best:,}"
+    remedy = f"stop there (--steps {best})"
+    if run.config["likelihood"] not in SCALED:
+        return Diagnosis("overfitting", finding, remedy)
+    return Diagnosis("diverging scale", finding, f"{remedy}, or take gaussian with a fixed --scale")
+
+
+def _idle_beta(run: Run) -> Diagnosis | None:
+    """Each active latent has a KL above log 100 nats: its posterior is a hundredth as wide as its prior, or less.
+
+    For a posterior whose aggregate is the prior, KL = −log s. The best linear code of a Gaussian shrinks by 1 − s², so
+    that hardly anything that is decoded would change if β went to 0. Nothing is said where β is 0, matches a rate, or
+    is no part of the objective.
+    """
+    beta, active = _beta(run), [kl for kl in _kl(run) if kl > ACTIVE_ABOVE]
+    meant = beta == 0 or run.config.get("match_rate") is not None or not weighs_rate(run.config)
+    if meant or run.history[-1]["held_out_kl_per_latent"] is None or min(active, default=0.0) < POINT:
+        return None
+    finding = f"each active latent has {min(active):.2g} nats or more, so β {beta:g} holds none to the prior"
+    has_scale = run.config["likelihood"] in ("gaussian", "laplace")
+    return Diagnosis("idle β", finding, "raise --beta or --scale" if has_scale else "raise --beta")
+
+
+def _full_code(run: Run) -> Diagnosis | None:
+    """Every latent is active, and one more would pay a hundredfold: λ > 100 β, or ½ log 100 = 2.3 nats."""
+    beta = _beta(run)
+    if run.history[-1]["held_out_kl_per_latent"] is None or min(_kl(run)) <= ACTIVE_ABOVE or beta == 0:
+        return None
+    gain = (largest_paying_beta(run) or 0.0) / beta
+    if gain <= WANTING:
+        return None
+    size, nats = run.model.latent_dim, log(gain) / 2
+    finding = f"{size} of {size} latents are active, and one more would carry about {nats:.1f} nats"
+    return Diagnosis("full code", finding, "raise --latent-dim, or --beta if some are to be left out")

@@ -1,0 +1,200 @@
+"""What a model is worth on data it has not seen, always at β 1, whatever β it was trained with.
+
+    ELBO       −(distortion + rate) ≤ log p(x)
+    iw_bound   E log (1/S) Σ_s p(x, z_s)/q(z_s | x) ≤ log p(x), rising with S
+    H − D      ≤ I_rep, what the representation holds of the data, where their entropy H is known
+
+Nats of two families compare only if both are densities, or both masses of the same levels. `bits_per_dim` compares
+whatever describes 256 grey levels: the distortion is then that of the level's bin.
+
+Source: Burda et al., Importance weighted autoencoders, https://arxiv.org/abs/1509.00519; Alemi et al., Fixing a broken
+ELBO, https://arxiv.org/abs/1711.00464
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log, prod
+
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from ..codes import posterior_mean
+from ..generation import image_means
+from ..likelihoods.grey_levels import central_interval, log_bin_mass
+from ..model import BetaVAE
+from ..terms import at_rest, batches, mean_terms
+from .similarity import psnr, ssim
+
+__all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Means over images; information in nats an image.
+
+    Attributes:
+        elbo: −(distortion + rate).
+        distortion: −E_q log p(x | z).
+        rate: KL(q(z | x) ‖ p(z)).
+        kl_per_latent: The rate's K parts; None where prior or guide does not factorise.
+        active_units: Latents with a mean KL above 0.01 nats; None likewise.
+        iw_bound: The importance-weighted bound; None where no particles were asked for.
+        particles: How many.
+        nats: What the nats are of: "density", "mass of 256 levels", "mass of 2 levels", or "no probability" for the
+            cross-entropy of grey pixels, which compares with nothing.
+        bits_per_dim: (E_q[−log P(bins | z)] + rate)/(M log 2); None for vectors and families without bins.
+        mse: Squared error of the reconstruction mean, per pixel or feature, in the data's units squared.
+        psnr: −10 log₁₀ MSE, decibels; None for vectors.
+        ssim: Structural similarity of the reconstruction mean; None for vectors.
+        coverage_50: Share of values within the central 50% of p(x | z), z drawn from the guide; 0.5 is calibrated, more
+            is too wide. None for families without quantiles.
+        coverage_90: The same for 90%.
+        beta: The β of the training.
+        beta_norm: β·K/M.
+        images: How many images the means are over.
+    """
+
+    elbo: float
+    distortion: float
+    rate: float
+    kl_per_latent: list[float] | None
+    active_units: int | None
+    iw_bound: float | None
+    particles: int
+    nats: str
+    bits_per_dim: float | None
+    mse: float
+    psnr: float | None
+    ssim: float | None
+    coverage_50: float | None
+    coverage_90: float | None
+    beta: float
+    beta_norm: float
+    images: int
+
+
+def evaluate(vae: BetaVAE, data: Tensor, *, particles: int = 0, batch_size: int = 1000, seed: int = 0) -> Evaluation:
+    """Evaluate a model on data, held-out ones as a rule: ``dataset.images[dataset.held_out]``.
+
+    Args:
+        vae: The programs; its device is used.
+        data: Images or vectors ``(N, *shape)``, uint8 or float.
+        particles: Draws an image for the importance-weighted bound; 0 leaves it out.
+        batch_size: How many are evaluated at once.
+        seed: Seed of the draws of z.
+
+    Returns:
+        The means over the data.
+    """
+    means = mean_terms(vae, data, batch_size=batch_size, seed=seed)
+    sums: dict[str, float | None] = {}
+    with at_rest(vae, seed):
+        for original, x in batches(vae, data, batch_size):
+            for name, value in (_of_means(vae, original, x) | _of_draws(vae, x)).items():
+                before = sums.get(name, 0.0)
+                sums[name] = None if value is None or before is None else before + value.double().sum().item()
+    average = {name: None if total is None else total / len(data) for name, total in sums.items()}
+    dimensions = prod(vae.shape)
+    mse = average["squares"] or 0.0
+    bins, is_images = average["bins"], len(vae.shape) == 3
+    return Evaluation(
+        elbo=means.elbo,
+        distortion=means.distortion,
+        rate=means.rate,
+        kl_per_latent=means.kl_per_latent,
+        active_units=means.active_units,
+        iw_bound=iw_bound(vae, data, particles, batch_size=batch_size, seed=seed) if particles else None,
+        particles=particles,
+        nats=_nats(vae, data),
+        bits_per_dim=None if bins is None or not is_images else (bins + means.rate) / (dimensions * log(2)),
+        mse=mse,
+        psnr=psnr(mse) if is_images else None,
+        ssim=average["ssim"],
+        coverage_50=average["coverage_50"],
+        coverage_90=average["coverage_90"],
+        beta=vae.beta_value,
+        beta_norm=vae.beta_norm,
+        images=len(data),
+    )
+
+
+def iw_bound(vae: BetaVAE, data: Tensor, particles: int, *, batch_size: int = 1000, seed: int = 0) -> float:
+    """The importance-weighted bound on log p(x), nats, mean over a data set; memory is that of one batch.
+
+    Args:
+        vae: The programs.
+        data: Images or vectors ``(N, *shape)``, uint8 or float.
+        particles: Draws an image, S.
+        batch_size: How many images are evaluated at once.
+        seed: Seed of the draws.
+
+    Returns:
+        E log (1/S) Σ_s p(x, z_s)/q(z_s | x).
+    """
+    total = 0.0
+    with at_rest(vae, seed):
+        for _, x in batches(vae, data, batch_size):
+            log_sum = x.new_full((len(x),), -torch.inf, dtype=torch.float64)
+            for _ in range(particles):
+                log_sum = torch.logaddexp(log_sum, _log_weight(vae, x).double())
+            total += (log_sum - log(particles)).sum().item()
+    return total / len(data)
+
+
+def least_information(result: Evaluation, log_likelihood: float | None) -> float | None:
+    """H − D ≤ I_rep: what the representation holds of the data at least, nats; below 0, it says nothing.
+
+    The entropy H is taken as −E log p(x) over the same data as D, so that what is peculiar to them cancels.
+
+    Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
+
+    Args:
+        result: With the distortion D.
+        log_likelihood: Mean of the true log p(x) over the same data, nats, where it is known.
+
+    Returns:
+        The bound; None where H is not known, or the distortion is of no density.
+    """
+    if log_likelihood is None or result.nats != "density":
+        return None
+    return -log_likelihood - result.distortion
+
+
+def _log_weight(vae: BetaVAE, x: Tensor) -> Tensor:
+    """Log p(x, z) − log q(z | x) of one draw of z, ``(B,)``."""
+    guide = poutine.trace(vae.guide).get_trace(x)
+    model = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x)
+    z, p, q = guide.nodes["z"]["value"], model.nodes["z"]["fn"], guide.nodes["z"]["fn"]
+    return model.nodes["x"]["fn"].log_prob(x) + p.log_prob(z) - q.log_prob(z)
+
+
+def _of_means(vae: BetaVAE, original: Tensor, x: Tensor) -> dict[str, Tensor | None]:
+    """What is read off the mean of p(x | z) at the posterior's mean, one number an image."""
+    mean = image_means(vae, posterior_mean(vae, x))
+    squares = (mean - original).square().flatten(1).mean(1)
+    return {"squares": squares, "ssim": ssim(mean, original) if original.dim() == 4 else None}
+
+
+def _of_draws(vae: BetaVAE, x: Tensor) -> dict[str, Tensor | None]:
+    """What is read off p(x | z) at a draw of z, one number an image."""
+    guide = poutine.trace(vae.guide).get_trace(x)
+    p = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x).nodes["x"]["fn"]
+    while isinstance(p, torch.distributions.Independent):
+        p = p.base_dist
+    log_mass = log_bin_mass(p, x) if x.dim() == 4 else None
+    found = {"bins": None if log_mass is None else -log_mass.flatten(1).sum(1)}
+    for share in (0.5, 0.9):
+        ends = central_interval(p, share)
+        inside = None if ends is None else ((x >= ends[0] - 1e-6) & (x <= ends[1] + 1e-6)).double().flatten(1).mean(1)
+        found[f"coverage_{share * 100:.0f}"] = inside
+    return found
+
+
+def _nats(vae: BetaVAE, data: Tensor) -> str:
+    nats = getattr(vae.likelihood, "nats", None)
+    if nats is None:
+        return "density"
+    is_binary = bool(((data == 0) | (data == (255 if data.dtype == torch.uint8 else 1))).all())
+    return str(nats(is_binary))

@@ -1,0 +1,146 @@
+"""What the code of a data set holds, exactly for that set: the rate taken apart over the aggregate posterior.
+
+    R = I(x; z) + TC + Σ_k KL(q(z_k) ‖ p(z_k)),    q(z) = (1/N) Σ_n q(z | x_n)
+
+    I(x; z) = E log q(z | x)/q(z)      TC = E log q(z)/Π_k q(z_k)      KL_k = E log q(z_k)/p(z_k)
+
+over all N data, each with one draw of z; the three add up to the rate of those draws to the last digits. Densities are
+sums over all N·N pairs, in chunks of bounded memory, on the model's device.
+
+In the information view I(x; z) is I_rep, what the representation holds of the data, and
+
+    H − D ≤ I_rep ≤ R
+
+with H the entropy of the data, where it is known, and D the distortion. Both bounds are of the data's joint with the
+guide. What draws from the model hold of z, I_gen, equals I_rep where the two joints are equal; elsewhere H − D is no
+bound of it.
+
+Source: Hoffman and Johnson, ELBO surgery, http://approximateinference.org/accepted/HoffmanJohnson2016.pdf;
+Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import torch
+from pyro import poutine
+from torch import Tensor
+from torch.distributions import Independent, Normal
+
+from ..codes import posterior
+from ..model import BetaVAE
+from ..terms import at_rest, batches
+
+__all__ = ["Information", "information"]
+
+MOST_AT_ONCE = 2**22  # of pairs times latents, 16 MiB a copy
+ROWS = 256
+
+
+@dataclass(frozen=True)
+class Information:
+    """Means over the draws of all data, in nats an image.
+
+    The bias: q(z) is that of these N data, so that I(x; z) is at most log N, whatever all the data there might be would
+    give. Where it comes near, more data would raise it, and the other two would fall together as much.
+
+    Attributes:
+        mutual_information: I(x; z).
+        total_correlation: TC.
+        dimension_wise_kl: Σ_k KL(q(z_k) ‖ p(z_k)).
+        dimension_wise_kl_per_latent: Its K parts; None where the prior does not factorise.
+        rate: E log q(z | x)/p(z) at the same draws, the sum of the three.
+        most: log N.
+        images: N.
+    """
+
+    mutual_information: float
+    total_correlation: float
+    dimension_wise_kl: float
+    dimension_wise_kl_per_latent: list[float] | None
+    rate: float
+    most: float
+    images: int
+
+
+def information(
+    vae: BetaVAE, data: Tensor, *, images: int | None = 10_000, batch_size: int = 1000, seed: int = 0
+) -> Information:
+    """The exact information terms of a data set, from the guide's normal distributions.
+
+    Args:
+        vae: The programs; its device is used.
+        data: Images or vectors ``(N, *shape)``, uint8 or float.
+        images: How many of them to take, drawn without replacement; None or more than there are takes all.
+        batch_size: How many are encoded at once.
+        seed: Seed of the draws of data and z.
+
+    Returns:
+        The terms, in nats an image.
+
+    Raises:
+        ValueError: The guide's latents are not independent normals, or there are no data.
+    """
+    if not len(data) or (images is not None and images < 1):
+        raise ValueError(f"exact information wants at least 1 image, got {images} of {len(data)}")
+    if images is not None and images < len(data):
+        chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:images]
+        data = data[chosen.sort().values.to(data.device)]
+    with at_rest(vae, seed):
+        q = _posteriors(vae, data, batch_size)
+    with at_rest(vae, seed):  # anew: the guide has drawn as well, more or less often with the batch size
+        z = q.sample()
+        p = poutine.trace(vae.model).get_trace(None, 1).nodes["z"]["fn"]
+        joint, marginals = _log_aggregate(z, q)
+        own, log_prior = q.log_prob(z).sum(-1), p.log_prob(z)
+        by_latent = None
+        if isinstance(p, Independent) and p.reinterpreted_batch_ndims == 1 == len(p.event_shape):
+            by_latent = (marginals - p.base_dist.log_prob(z)).double().mean(0).tolist()
+    product = marginals.sum(-1)
+    return Information(
+        mutual_information=_mean(own, joint),
+        total_correlation=_mean(joint, product),
+        dimension_wise_kl=_mean(product, log_prior),
+        dimension_wise_kl_per_latent=by_latent,
+        rate=_mean(own, log_prior),
+        most=log(len(data)),
+        images=len(data),
+    )
+
+
+def _posteriors(vae: BetaVAE, data: Tensor, batch_size: int) -> Normal:
+    """q(z_k | x_n) of all data, batch shape ``(N, K)``."""
+    found = []
+    for _, x in batches(vae, data, batch_size):
+        q = posterior(vae, x)
+        base = q.base_dist if isinstance(q, Independent) else q
+        if not isinstance(base, Normal) or base.loc.dim() != 2:
+            raise ValueError(
+                f"exact information wants a guide of independent normals, got {type(base).__name__}; "
+                "leave it out, or use Normal(loc, scale).to_event(1)"
+            )
+        found.append(torch.stack([base.loc, base.scale]))
+    return Normal(*torch.cat(found, dim=1))
+
+
+def _log_aggregate(z: Tensor, q: Normal) -> tuple[Tensor, Tensor]:
+    """Log q(z), ``(N,)``, and log q(z_k), ``(N, K)``, at each row of z."""
+    columns = max(1, MOST_AT_ONCE // (ROWS * z.shape[1]))
+    joints, marginals = [], []
+    for rows in z.split(ROWS):
+        joint, marginal = rows.new_full((len(rows),), -torch.inf), torch.full_like(rows, -torch.inf)
+        for loc, scale in zip(q.loc.split(columns), q.scale.split(columns), strict=True):
+            pairs = Normal(loc, scale, validate_args=False).log_prob(rows.unsqueeze(1))  # (R, C, K)
+            joint = torch.logaddexp(joint, pairs.sum(-1).logsumexp(1))
+            marginal = torch.logaddexp(marginal, pairs.logsumexp(1))
+        joints.append(joint - log(len(z)))
+        marginals.append(marginal - log(len(z)))
+    return torch.cat(joints), torch.cat(marginals)
+
+
+def _mean(one: Tensor, other: Tensor) -> float:
+    """The mean of a difference of logarithms, summed up in float64 where there is one."""
+    difference = one - other
+    return float((difference.cpu() if difference.device.type == "mps" else difference).double().mean())

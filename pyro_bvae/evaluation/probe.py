@@ -1,0 +1,40 @@
+"""What a simple classifier can read off the codes."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ..codes import encode
+from ..datasets import Dataset
+from ..model import BetaVAE
+
+__all__ = ["probe_accuracy"]
+
+MOST_TRAINING = 10_000
+
+
+def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
+    """Held-out accuracy of a linear softmax classifier of the labels on posterior means; of attributes, their mean.
+
+    Args:
+        vae: The programs.
+        dataset: The data; at most the first 10,000 training images are used to fit the classifier.
+
+    Returns:
+        A share between 0 and 1; None for data without labels that vary.
+    """
+    if dataset.labels is None:
+        return None
+    train, held_out = dataset.train[:MOST_TRAINING], dataset.held_out
+    columns = dataset.labels.reshape(len(dataset), -1).unbind(1)
+    labels = [(column[train].numpy(), column[held_out].numpy()) for column in columns]
+    labels = [(known, unknown) for known, unknown in labels if known.min() < known.max()]
+    if not labels:
+        return None
+    codes, unseen = (encode(vae, dataset.images[part]).loc.numpy() for part in (train, held_out))
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return mean(float(classifier.fit(codes, known).score(unseen, unknown)) for known, unknown in labels)

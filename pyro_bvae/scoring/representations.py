@@ -1,0 +1,186 @@
+"""What is scored: the codes of a fitted encoder, or of a baseline that anything should beat.
+
+    ground-truth   the factors themselves: what a metric's protocol allows at best
+    pixels         the data, flattened
+    pca, ica       as many principal or independent components as the model has latents
+    untrained      the model's encoder before its first step
+
+Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, table 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA, FastICA
+from torch import Tensor
+
+from ..codes import encode
+from ..datasets import Dataset, Progress, pixels
+from ..evaluation.probe import probe_accuracy
+from ..metrics.arrays import as_classes
+from ..metrics.sampling import Encoder, factors_of
+from ..model import BetaVAE
+from ..runs.building import build_model
+from ..runs.config import TrainingSettings
+from ..runs.run import Run
+from ..settings.names import BASELINES, REPEATS, SETTINGS, check
+from ..terms import mean_terms
+
+__all__ = ["SEEDED", "Representation", "baseline", "encoded", "labels_of", "of_run", "sharing"]
+
+SEEDED = ("pca", "ica", "untrained")  # baselines that differ from seed to seed
+AT_ONCE = 10_000
+FITTED_TO = 10_000  # images that components are fitted to
+NO_VARIANCE = 1e-6  # of the first component's deviation
+
+
+@dataclass(frozen=True, eq=False)
+class Representation:
+    """Codes under a name.
+
+    Attributes:
+        label: What it is a repetition of: a baseline's name, or a run's settings; its repetitions share it.
+        name: The run's folder, or the label.
+        seed: The seed of its fit; None where nothing is drawn.
+        codes: Of all data ``(N, K)``, or a function that makes them.
+        kl: Mean KL of each latent on held-out data, nats; None where it is not defined.
+        run: The run, if it is one.
+    """
+
+    label: str
+    name: str
+    seed: int | None
+    codes: np.ndarray | Encoder
+    kl: list[float] | None = None
+    run: Run | None = None
+
+    @cached_property
+    def probe(self) -> float | None:
+        """Held-out accuracy of a linear classifier of the data's labels; None where it is no run."""
+        return None if self.run is None else probe_accuracy(self.run.model, self.run.dataset())
+
+
+def of_run(run: Run, label: str, data: Dataset, progress: Progress | None = None) -> Representation:
+    """The posterior means of a run.
+
+    Args:
+        run: With its model on the device to be used.
+        label: What repetitions of the run share.
+        data: The data to encode, all of them or a part of the run's own.
+        progress: Told of the images encoded.
+    """
+    own, name = run.dataset(), str(run.path or label)
+    codes = encoded(run.model, data.images, name, progress)
+    kl = mean_terms(run.model, own.images[own.held_out], batch_size=100).kl_per_latent
+    return Representation(label, name, run.config["seed"], codes, kl, run)
+
+
+def baseline(
+    name: str, data: Dataset, run: Run, seed: int, progress: Progress | None = None, whole: Dataset | None = None
+) -> Representation:
+    """A baseline for a run.
+
+    Args:
+        name: One of `names.BASELINES`.
+        data: The data to encode.
+        run: Whose number of latents, and whose untrained encoder, are taken.
+        seed: Of what is drawn: images to fit to, components, weights.
+        progress: Told of the images encoded.
+        whole: What components are fitted to, where that is more than ``data``.
+
+    Raises:
+        ValueError: An unknown name, no factors for the ground truth, or a run with classes of your own.
+    """
+    check("baseline", name, BASELINES)
+    if name == "ground-truth":
+        return Representation(name, name, None, as_classes(factors_of(data)).astype(np.float32))
+    if name == "pixels":
+        return Representation(name, name, None, _flat)
+    if name == "untrained":
+        if run.config["custom"]:
+            raise ValueError("the untrained encoder of a run with classes of your own cannot be built")
+        vae = build_model({**run.config, "seed": seed}, data.shape).to(run.model.beta.device)
+        return Representation(name, name, seed, encoded(vae, data.images, name, progress))
+    project = _components(name, whole or data, run.model.latent_dim, seed)
+    return Representation(name, name, seed, _in_blocks(project, data.images, name, progress))
+
+
+def encoded(vae: BetaVAE, images: Tensor, name: str, progress: Progress | None = None) -> np.ndarray:
+    """Posterior means of all images, ``(N, K)``; ``progress`` is told that ``name`` is encoded."""
+    return _in_blocks(lambda block: encode(vae, block).loc.numpy(), images, name, progress)
+
+
+def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """Each run with a label that it shares with its repetitions: runs whose settings differ in `names.REPEATS` alone.
+
+    A setting that an older run does not have is the default. The label is the name of the first one's folder without
+    its seed; where two would be the same, or it is the name of a baseline, the whole path.
+    """
+    firsts: dict[str, Run] = {}
+    keys = [str(_what_is_fitted(run)) for run in runs]
+    for key, run in zip(keys, runs, strict=True):
+        firsts.setdefault(key, run)
+    short = {key: _short(run) for key, run in firsts.items()}
+    twice = {name for name in short.values() if [*short.values(), *BASELINES].count(name) > 1}
+    return [
+        (run, str(firsts[key].path) if short[key] in twice else short[key]) for key, run in zip(keys, runs, strict=True)
+    ]
+
+
+def _what_is_fitted(run: Run) -> list[Any]:
+    settings = asdict(TrainingSettings()) | run.model.settings | run.config
+    return [settings.get(name) for name in (*SETTINGS, "elbo", "custom") if name not in REPEATS]
+
+
+def _short(run: Run) -> str:
+    name = run.path.name if run.path is not None else str(run.config["dataset"])
+    return name.removesuffix(f"-seed{run.config['seed']}")
+
+
+def sharing(runs: Sequence[Run]) -> list[Run]:
+    """The runs, which all hold the data that the first one has loaded."""
+    data = runs[0].dataset()
+    return [runs[0], *(replace(run, _dataset=data) for run in runs[1:])]
+
+
+def _in_blocks(
+    encoder: Callable[[Tensor], np.ndarray], images: Tensor, what: str, progress: Progress | None
+) -> np.ndarray:
+    blocks: list[np.ndarray] = []
+    tell = progress or (lambda what, done, total: None)  # noqa: ARG005
+    for number, block in enumerate(images.split(AT_ONCE)):
+        tell(f"{what}: encoding {len(images):,}", number * AT_ONCE, len(images))
+        blocks.append(encoder(block))
+    tell(f"{what}: encoding {len(images):,}", len(images), len(images))
+    return np.concatenate(blocks)
+
+
+def _components(name: str, data: Dataset, latents: int, seed: int) -> Callable[[Tensor], np.ndarray]:
+    """A projection on principal components along which data vary, or on the independent ones among them."""
+    some = np.random.default_rng(seed).permutation(len(data))[:FITTED_TO]
+    x = _flat(data.images[torch.from_numpy(np.sort(some))])
+    if not np.ptp(x, axis=0).any():
+        raise ValueError(f"{data.name} does not vary, and has no components")
+    principal = PCA(min(latents, *x.shape), svd_solver="randomized", random_state=seed).fit(x)
+    kept = principal.singular_values_ > NO_VARIANCE * principal.singular_values_[0]
+
+    def project(images: Tensor) -> np.ndarray:
+        components: np.ndarray = principal.transform(_flat(images))[:, kept]
+        return components
+
+    if name == "pca":
+        return project
+    # on dSprites some directions are as independent as others, and the usual tolerance of 1e-4 is never met
+    independent = FastICA(whiten="unit-variance", max_iter=2000, tol=1e-3, random_state=seed)
+    independent.fit(principal.transform(x)[:, kept].astype(np.float64))
+    return lambda images: independent.transform(project(images)).astype(np.float32)
+
+
+def _flat(x: Tensor) -> np.ndarray:
+    return pixels(x).flatten(1).numpy()

@@ -1,0 +1,1 @@
+"""All that can be said of a fit without torch: names, recipes, and how objectives and schedules are written."""

@@ -1,0 +1,141 @@
+"""Objectives and schedules in a word, as a command line and a config.json have them, free of torch.
+
+    NAME[:COEFFICIENT=VALUE,...]    tc:beta=6    factor:gamma=35,lr=1e-4    capacity:capacity=linear:25:100000
+
+A value is a number, a word, or a schedule, KIND:VALUE[:STEPS[:START[:RISE]]]. What is left out is as published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from ..schedules import SCHEDULES, Schedule
+from .names import OBJECTIVES, check
+
+__all__ = ["USUAL", "Specification", "as_file_name", "scheduled", "specified"]
+
+# where the library's own defaults are neutral, the ELBO; sources in the objectives' docstrings
+USUAL: dict[str, dict[str, str]] = {
+    "beta": {},
+    "capacity": {"gamma": "1000", "capacity": "linear:25:100000"},
+    "tc": {"beta": "6"},
+    "factor": {"gamma": "35"},
+    "dip-i": {"off_diagonal": "10", "diagonal": "100"},
+    "dip-ii": {"off_diagonal": "10", "diagonal": "10"},
+    "info": {"alpha": "0", "scale": "1000"},
+    "controlled": {},
+}
+
+
+@dataclass(frozen=True)
+class Specification:
+    """An objective's name and its coefficients, read.
+
+    Attributes:
+        name: One of `names.OBJECTIVES`.
+        options: Numbers and words.
+        schedules: Coefficients that move with the step.
+        text: The whole of it, usual values filled in; one objective has one text.
+    """
+
+    name: str
+    options: Mapping[str, float | str]
+    schedules: Mapping[str, Schedule]
+    text: str
+
+    @property
+    def takes_beta(self) -> bool:
+        """Whether it is weighed by the β of the programs."""
+        return self.name == "beta" and "beta" not in {*self.options, *self.schedules}
+
+
+def specified(text: str) -> Specification:
+    """Read an objective.
+
+    Args:
+        text: A name, and coefficients after a colon, with commas between them.
+
+    Raises:
+        ValueError: An unknown name, or a text that is no list of coefficients.
+
+    >>> specified("tc:estimator=weighted").text
+    'tc:beta=6,estimator=weighted'
+    >>> specified("capacity:capacity=linear:25:1000").schedules["capacity"](500)
+    12.5
+    """
+    name, _, rest = text.partition(":")
+    typed: dict[str, str] = {}
+    for part in filter(None, rest.split(",")):
+        coefficient, equals, value = part.partition("=")
+        if not (coefficient and equals and value):
+            raise ValueError(f"{part!r} in the objective {text!r} is not of the form COEFFICIENT=VALUE")
+        if coefficient in typed:
+            raise ValueError(f"{coefficient} is given twice in the objective {text!r}")
+        typed[coefficient] = value
+    given = USUAL[check("objective", name, OBJECTIVES)] | typed
+    options: dict[str, float | str] = {}
+    schedules = {}
+    for coefficient, value in given.items():
+        if ":" in value or value in SCHEDULES:
+            schedules[coefficient] = scheduled(value)
+        else:
+            options[coefficient] = _number(value)
+    said = ",".join(f"{coefficient}={_plain(given[coefficient])}" for coefficient in sorted(given))
+    return Specification(name, options, schedules, f"{name}:{said}" if said else name)
+
+
+def scheduled(text: str, value: float | None = None) -> Schedule:
+    """Read a schedule, KIND:VALUE[:STEPS[:START[:RISE]]], or KIND[:STEPS[:START[:RISE]]] where its value is given.
+
+    Args:
+        text: A key of `SCHEDULES` and its arguments.
+        value: The value reached, if the text does not hold it.
+
+    Raises:
+        ValueError: An unknown kind, or arguments that it does not take.
+
+    >>> scheduled("linear:4:100")
+    LinearWarmup(value=4.0, steps=100, start=0.0)
+    >>> scheduled("cyclic:100", value=4.0)
+    Cyclic(value=4.0, steps=100, start=0.0, rise=0.5)
+    """
+    kind, *rest = text.split(":")
+    build = SCHEDULES[check("schedule", kind, SCHEDULES)]
+    try:
+        numbers = [float(part) for part in rest]
+        reached, *shape = numbers if value is None else [value, *numbers]
+        if not all(map(isfinite, (reached, *shape))) or (shape and (shape[0] < 0 or shape[0] % 1)):
+            raise ValueError
+        return build(reached, *map(int, shape[:1]), *shape[1:])
+    except (TypeError, ValueError) as error:
+        form = f"{kind}{':VALUE' if value is None else ''}:STEPS[:START{'[:RISE]' if kind == 'cyclic' else ''}]"
+        form = form.partition(":STEPS")[0] if kind == "constant" else form
+        raise ValueError(f"{text!r} is not a schedule of the form {form}") from error
+
+
+def as_file_name(text: str) -> str:
+    """An objective, or any other setting, as part of a file's name.
+
+    >>> as_file_name("capacity:gamma=1000,capacity=linear:25:100")
+    'capacity-gamma1000-capacitylinear-25-100'
+    """
+    return text.replace("=", "").replace(":", "-").replace(",", "-")
+
+
+def _number(value: str) -> float | str:
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def _plain(value: str) -> str:
+    """Numbers in one spelling.
+
+    >>> _plain("linear:25.0:1e3")
+    'linear:25:1000'
+    """
+    parts = [_number(part) for part in value.split(":")]
+    return ":".join(part if isinstance(part, str) else f"{part:.15g}" for part in parts)

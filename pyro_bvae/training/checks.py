@@ -1,0 +1,161 @@
+"""What a fit looks at before it starts: programs and data that would not do what one thinks they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from pyro import get_param_store, poutine, validation_enabled
+from pyro.infer import ELBO
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor
+
+from ..datasets import Dataset
+from ..likelihoods import LIKELIHOODS
+from ..model import BetaVAE
+from ..objectives import Regularised
+from ..terms import at_rest
+
+__all__ = ["check_data", "check_programs"]
+
+
+def check_data(vae: BetaVAE, dataset: Dataset) -> None:
+    """Make sure that the likelihood can describe the data.
+
+    Raises:
+        TypeError: It is no data set.
+        ValueError: The shapes differ, or values lie outside the likelihood's support.
+    """
+    if not isinstance(dataset, Dataset):
+        raise TypeError(f"fit wants a Dataset, got {type(dataset).__name__}: datasets.Dataset('mine', x) makes one")
+    if dataset.shape != vae.shape:
+        raise ValueError(f"the model is for data of shape {vae.shape}, {dataset.name} has {dataset.shape}")
+    support = getattr(vae.likelihood, "support", None)
+    if support is None or not dataset.images.is_floating_point():
+        return
+    if not support.check(dataset.images).all():
+        low, high = dataset.images.min().item(), dataset.images.max().item()
+        raise ValueError(
+            f"{dataset.name} has values from {low:.4g} to {high:.4g}, outside {_interval(support)} of "
+            f"{_family(vae)}; choose a gaussian likelihood or rescale the data"
+        )
+
+
+def _interval(support: object) -> str:
+    low, high = (getattr(support, f"{end}_bound", None) for end in ("lower", "upper"))
+    return f"the support {support}" if low is None or high is None else f"the support [{low:g}, {high:g}]"
+
+
+def _family(vae: BetaVAE) -> str:
+    names: dict[type, str] = {family: f"the {name} likelihood" for name, family in LIKELIHOODS.items()}
+    return names.get(type(vae.likelihood), type(vae.likelihood).__name__)
+
+
+def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False) -> None:
+    """Run the loss once on a batch, under Pyro's validation, and look at what was run. Nothing is changed.
+
+    Args:
+        vae: The programs.
+        elbo: What is to be minimised.
+        x: Data ``(B, *shape)`` on the model's device.
+        beta_moves: Whether β is scheduled, or moved to match a rate.
+
+    Raises:
+        ValueError: The objective ignores a β that is not 1, or moves; the prior lies on another device; encoder or
+            likelihood give something of another shape; β weighs the latent in one program only; there is a latent site
+            besides "z"; or the loss depends on a parameter that is not the model's.
+    """
+    if isinstance(elbo, Regularised) and not elbo.takes_beta and (vae.beta_value != 1 or beta_moves):
+        here = "" if vae.beta_value == 1 else f", here {vae.beta_value:g}"
+        raise ValueError(
+            f"the objective {type(elbo).__name__} ignores the β of the programs{here}: leave it at 1, and set "
+            "the objective's own coefficients"
+        )
+    model, guide = poutine.trace(vae.model), poutine.trace(vae.guide)
+    with at_rest(vae, seed=0), validation_enabled(), torch.enable_grad():
+        where = vae.prior().sample().device
+        if where != x.device:
+            raise ValueError(f"the prior draws on {where}, the data are on {x.device}: register_buffer its tensors")
+        _check_parts(vae, vae.prepare(x))
+        loss = elbo.differentiable_loss(model, guide, vae.prepare(x))
+    _check_sites(model.trace, guide.trace)
+    _check_parameters(vae, loss)
+
+
+def _check_parts(vae: BetaVAE, x: Tensor) -> None:
+    """Look at what the parts return, where the programs are those that use them."""
+    kind = type(vae)
+    if kind.guide is BetaVAE.guide:
+        if kind.encode is BetaVAE.encode:
+            _check_encoder(vae.encoder(x), (len(x), vae.latent_dim))
+        _check_shape("the posterior", vae.encode(x), len(x), (vae.latent_dim,))
+    if kind.model is BetaVAE.model:
+        _check_shape("the likelihood", vae.decode(vae.prior().sample((len(x),))), len(x), vae.shape)
+
+
+def _check_encoder(found: Any, shape: tuple[int, int]) -> None:
+    """A pair of tensors that broadcast to ``shape``: a log-variance may be shared."""
+    try:
+        loc, log_variance = found
+        fits = torch.broadcast_shapes(loc.shape, log_variance.shape) == shape
+    except (TypeError, ValueError, AttributeError, RuntimeError):  # no pair, no tensors, or they do not broadcast
+        fits = False
+    if not fits:
+        said = f"a tensor {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__} of others"
+        raise ValueError(f"the encoder must return mean and log-variance, each {shape}, got {said}")
+
+
+def _check_shape(what: str, p: torch.distributions.Distribution, size: int, event: tuple[int, ...]) -> None:
+    batch, found = tuple(p.batch_shape), tuple(p.event_shape)
+    if found == event and batch in ((), (1,), (size,)):  # what a plate takes
+        return
+    hint = f"; .to_event({len(event)}) makes an event of the values of a datum" if len(batch) > 1 else ""
+    raise ValueError(f"{what} must have batch shape ({size},) and event shape {event}, got {batch} and {found}{hint}")
+
+
+def _check_sites(model: poutine.Trace, guide: poutine.Trace) -> None:
+    for trace in (model, guide):
+        latent = (name for name in trace.stochastic_nodes if not site_is_subsample(trace.nodes[name]))
+        for name in {*latent} - {"z"}:
+            raise ValueError(f"a latent site {name!r} is in no reported term: put all latents into the site 'z'")
+    weights = [_weight(trace.nodes["z"]) for trace in (model, guide)]
+    if weights[0] != weights[1]:
+        raise ValueError(
+            f"the site 'z' is weighed by {weights[0]:g} in the model and by {weights[1]:g} in the guide: put it under "
+            "`with self.weighted():` in both"
+        )
+
+
+def _weight(site: dict[str, Any]) -> float:
+    return float(site["scale"]) if site["mask"] is None or bool(torch.as_tensor(site["mask"]).all()) else 0.0
+
+
+def _check_parameters(vae: BetaVAE, loss: Tensor) -> None:
+    """Refuse what would silently not be trained."""
+    known = {id(parameter) for parameter in vae.parameters()}
+    for name, parameter in get_param_store().named_parameters():
+        if id(parameter) not in known:
+            raise ValueError(
+                f"fit trains the parameters of the model, and pyro.param({name!r}) is none of them: make it an "
+                "nn.Parameter of the BetaVAE, or train with pyro.infer.SVI"
+            )
+    for leaf in _leaves(loss):
+        if id(leaf) not in known and leaf is not vae.beta:
+            raise ValueError(
+                f"the loss depends on a parameter of shape {tuple(leaf.shape)} that is not the model's and would not "
+                "be trained: pass the module that holds it as a part, not a function around it"
+            )
+
+
+def _leaves(loss: Tensor) -> Iterator[Tensor]:
+    """The tensors that a backward pass would give gradients to."""
+    seen, left = set(), [loss.grad_fn]
+    while left:
+        node = left.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            yield node.variable
+        left += [parent for parent, _ in node.next_functions]
