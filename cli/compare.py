@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyro_bvae.files import replacing
 from pyro_bvae.settings.names import DATA, METRICS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
 
@@ -173,10 +172,10 @@ def _run(
 
 def _draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     from pyro_bvae.comparison import report
+    from pyro_bvae.plots import save_figure
 
     for name, figure in report.figures(rows).items():
-        with replacing(out / f"{name}.png") as partial:
-            figure.savefig(partial)
+        save_figure(figure, out / f"{name}.png")
 
 
 def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import pyro_bvae
+from pyro_bvae.files import as_json
 from pyro_bvae.settings import names
 from pyro_bvae.settings.parsing import scheduled, specified
 
@@ -190,4 +190,4 @@ def open_run(path: Path, device: str, at: int | None) -> Run:
 
 def echo_json(content: Any) -> None:
     """Print one JSON object."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(as_json(content))

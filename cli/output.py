@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyro_bvae.files import replacing
+from pyro_bvae.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
@@ -22,16 +22,17 @@ def write(stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: Func
 
     Where ``stem`` ends in .csv, the vectors among the arrays, ``images``, are written as that in place of an npz.
     """
+    from pyro_bvae.plots import save_figure
+
     as_csv = stem.suffix == ".csv"
     if as_csv and arrays["images"].ndim != 2:
         raise click.UsageError("a csv holds vectors, and these are images: give --out another ending")
     stem = stem.with_suffix("") if stem.suffix in (".png", ".gif", ".npz", ".csv") else stem
     png, gif, npz = (stem.with_name(stem.name + ending) for ending in (".png", ".gif", ".npz"))
-    with replacing(png) as partial:
-        figure.savefig(partial)
+    save_figure(figure, png)
     click.echo(png)
     if animation is not None:
-        with replacing(gif) as partial:
+        with atomic_write(gif) as partial:
             animation.save(partial, writer="pillow")
         click.echo(gif)
     if as_csv:
@@ -45,7 +46,7 @@ def write_vectors(file: Path, vectors: Any) -> None:
     import numpy as np
 
     header = ",".join(f"x{feature}" for feature in range(vectors.shape[1]))
-    with replacing(file) as partial:
+    with atomic_write(file) as partial:
         np.savetxt(partial, np.asarray(vectors), fmt="%.9g", delimiter=",", header=header, comments="")
     click.echo(file)
 
@@ -55,6 +56,6 @@ def write_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
     import numpy as np
 
     plain: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
-    with replacing(file) as partial, open(partial, "wb") as opened:
+    with atomic_write(file) as partial, open(partial, "wb") as opened:
         np.savez_compressed(opened, **plain)
     click.echo(file)

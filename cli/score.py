@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyro_bvae.files import replacing
 from pyro_bvae.settings import names
 
 from .options import Name, device_option, echo_json, json_option, open_run
@@ -92,14 +91,14 @@ def command(
 
 
 def _draw(run: Run) -> list[Path]:
+    from pyro_bvae.plots import save_figure
     from pyro_bvae.scoring import report
 
     assert run.path is not None
     files = []
     for name, figure in report.figures(run).items():
         files.append(run.path / "figures" / f"{name}.png")
-        with replacing(files[-1]) as partial:
-            figure.savefig(partial)
+        save_figure(figure, files[-1])
     return files
 
 

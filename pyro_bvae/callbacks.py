@@ -16,7 +16,6 @@ from tqdm.auto import tqdm
 
 from . import plots
 from .codes import encode
-from .files import replacing
 from .generation import reconstruct, sample
 from .model import BetaVAE
 from .runs.run import Run
@@ -29,7 +28,7 @@ from .traversal import Traversal, base, traverse
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Figures", "Progress", "draw_figures", "figures_of", "save_figure"]
+__all__ = ["Figures", "Progress", "draw_figures", "figures_of"]
 
 FOR_LABELS = 1000  # held-out data whose KL labels the traversals during training
 
@@ -144,7 +143,7 @@ class Figures(Callback):
             sweep = self.sweep(training.vae, self.held_out, in_order=True)
             figure = plots.traversal(sweep)
             figure.suptitle(f"step {training.step:,}", fontsize=8)
-            save_figure(figure, self.folder / f"traversal-{training.step:09d}.png")
+            plots.save_figure(figure, self.folder / f"traversal-{training.step:09d}.png")
 
     def on_end(self, run: Run) -> None:
         """Draw all figures, and the film of those drawn before."""
@@ -194,14 +193,8 @@ def draw_figures(run: Run, folder: Path, sweep: Traversal | None = None) -> list
         figures |= _of_vectors(vae, held_out)
     files = [folder / f"{name}.png" for name in figures]
     for file, figure in zip(files, figures.values(), strict=True):
-        save_figure(figure, file)
+        plots.save_figure(figure, file)
     return files
-
-
-def save_figure(figure: Figure, file: Path) -> None:
-    """Write a figure, whole or not at all."""
-    with replacing(file) as partial:
-        figure.savefig(partial)
 
 
 def _of_vectors(vae: BetaVAE, held_out: Tensor) -> dict[str, Figure]:

@@ -24,7 +24,7 @@ from ..callbacks import figures_of
 from ..evaluation.evaluation import evaluate
 from ..evaluation.probe import probe_accuracy
 from ..evaluation.rate_distortion import slopes
-from ..files import replacing
+from ..files import write_json
 from ..objectives import build_objective
 from ..runs.building import build
 from ..runs.config import TrainingSettings, weighs_rate
@@ -163,8 +163,7 @@ def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) 
         if found == (run.step, particles, str(run.path), {*score_columns(metrics)}):
             return row | {"label": label}
     row = _measure(run, label, particles, metrics)
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(row, indent=2, allow_nan=False), encoding="utf-8")
+    write_json(path, row)
     return row
 
 

@@ -10,7 +10,6 @@ against each other; bits a dimension, errors and probe accuracies compare throug
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from .. import plots
-from ..files import replacing
+from ..files import write_csv, write_json
 from ..generation import reconstruct, sample
 from ..runs.config import TrainingSettings
 from ..runs.run import Run, load_run
@@ -132,13 +131,9 @@ def save(out: Path, experiment: Mapping[str, Any], rows: Sequence[Mapping[str, A
     """Write comparison.json and comparison.csv."""
     summary = summarise(rows)
     content = {"experiment": dict(experiment), "runs": list(rows), "summary": summary, "departure": departure(summary)}
-    with replacing(out / "comparison.json") as partial:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    write_json(out / "comparison.json", content)
     if rows:
-        with replacing(out / "comparison.csv") as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, rows[0].keys())
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(out / "comparison.csv", rows)
 
 
 def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:

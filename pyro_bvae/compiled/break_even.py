@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ..files import replacing
+from ..files import atomic_write
 from ..settings.names import AS_ASKED, MODEL
 
 __all__ = ["FEWEST_STEPS", "decide", "expected_seconds", "note_seconds"]
@@ -61,7 +61,7 @@ def expected_seconds(config: Mapping[str, Any]) -> float:
 
 def note_seconds(config: Mapping[str, Any], seconds: float) -> None:
     """Remember that the step of a run was compiled, and how long that took."""
-    with replacing(_record(config)) as partial:
+    with atomic_write(_record(config)) as partial:
         partial.write_text(f"{seconds:.2f}", encoding="utf-8")
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..files import replacing
+from ..files import atomic_write
 
 __all__ = ["Progress", "mapped"]
 
@@ -54,7 +54,7 @@ def mapped(
     if facts is None or facts["key"] != wanted or path.stat().st_size != prod(facts["shape"]):
         shape, blocks = make()
         facts = {"key": wanted, "shape": list(shape), "sha256": _write(path, shape, blocks, progress)}
-        with replacing(path.with_suffix(".json")) as partial:
+        with atomic_write(path.with_suffix(".json")) as partial:
             partial.write_text(json.dumps(facts, indent=2), encoding="utf-8")
     flat = torch.from_file(str(path), shared=False, size=prod(facts["shape"]), dtype=torch.uint8)
     return flat.view(*facts["shape"]), str(facts["sha256"])

@@ -2,13 +2,14 @@
 
 Pixels are shown as they are: grey between 0 and 1, or RGB. Vectors, which are no pictures, are drawn as curves and
 scatters. Figures are made without pyplot, so that no global state is touched and nothing pops up: save them with
-``figure.savefig``, or name them at the end of a notebook cell.
+`save_figure` or ``figure.savefig``, or name them at the end of a notebook cell.
 """
 
 from __future__ import annotations
 
 from .comparisons import gallery, rate_distortion, side_by_side
 from .factors import heat_map, responses
+from .pictures import save_figure
 from .runs import animation, curves, film, reconstructions, samples, traversal
 from .vectors import covariances, latents, pairs
 
@@ -25,6 +26,7 @@ __all__ = [
     "reconstructions",
     "responses",
     "samples",
+    "save_figure",
     "side_by_side",
     "traversal",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from matplotlib.image import AxesImage
 from torch import Tensor
 from torch.nn.functional import pad
 
-__all__ = ["CELL", "make_panels", "show", "tile", "whole_rows"]
+from ..files import atomic_write
+
+__all__ = ["CELL", "make_panels", "save_figure", "show", "tile", "whole_rows"]
 
 CELL = 0.5  # inches a picture is wide
 
@@ -33,6 +36,12 @@ def make_panels(
     for panel in panels[blocks:]:
         panel.set_axis_off()
     return figure, panels[:blocks]
+
+
+def save_figure(figure: Figure, file: Path) -> None:
+    """Write a figure atomically, in the format that the file's ending names."""
+    with atomic_write(file) as partial:
+        figure.savefig(partial)
 
 
 def whole_rows(images: Tensor, columns: int) -> Tensor:

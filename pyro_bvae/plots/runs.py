@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..datasets import pixels
-from ..files import replacing
+from ..files import atomic_write
 from ..traversal import Traversal
 from . import vectors
 from .labels import label, label_latents
@@ -82,7 +82,7 @@ def film(frames: Sequence[Path], file: Path) -> None:
             pictures.append(opened.convert("RGB"))
     same = [picture.resize(pictures[-1].size) for picture in pictures]
     durations = [200] * (len(same) - 1) + [2000]
-    with replacing(file) as partial:
+    with atomic_write(file) as partial:
         same[0].save(partial, save_all=True, append_images=same[1:], duration=durations, loop=0)
 
 

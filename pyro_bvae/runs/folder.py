@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from ..files import replacing
+from ..files import atomic_write, write_json
 
 __all__ = ["FORMAT", "RunFolder"]
 
@@ -92,8 +92,7 @@ class RunFolder:
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Write config.json."""
-        text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
-        self._write("config.json", text.encode() + b"\n")
+        write_json(self.path / "config.json", config)
 
     def read_config(self) -> dict[str, Any]:
         """The settings of the run.
@@ -207,7 +206,7 @@ class RunFolder:
         return [int(file.stem.split("-")[1]) for file in self._numbered_checkpoints()]
 
     def _write(self, name: str, content: bytes) -> None:
-        with replacing(self.path / name) as partial:
+        with atomic_write(self.path / name) as partial:
             partial.write_bytes(content)
 
     def _strangers(self) -> list[str]:

@@ -10,8 +10,6 @@ may leave it where runs are few: then it says that they are too few.
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -24,7 +22,7 @@ from torch import Tensor
 from .. import plots
 from ..codes import encode
 from ..datasets import Dataset
-from ..files import replacing
+from ..files import write_csv, write_json
 from ..metrics import PROTOCOLS, dci, mutual_information
 from ..metrics.arrays import as_classes, varying
 from ..metrics.information import entropies
@@ -92,13 +90,8 @@ def save(stem: Path, rows: Sequence[Mapping[str, Any]], data: Dataset) -> list[P
     """
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "csv")]
     content = {"protocols": protocols(data, rows[0]), "summary": summarise(rows), "scores": list(rows)}
-    with replacing(files[0]) as partial:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    columns = [name for name in rows[0] if name not in NO_COLUMNS]
-    with replacing(files[1]) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_json(files[0], content)
+    write_csv(files[1], rows, [name for name in rows[0] if name not in NO_COLUMNS])
     return files
 
 
