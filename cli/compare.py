@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyro_bvae.settings.names import DATA, METRICS, SETTINGS
+from pyro_bvae.settings.names import METRICS
+from pyro_bvae.settings.options import DATA, DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
 
-from . import fit
-from .options import Name, Numbers, echo_json, json_option
+from .options import Name, Numbers, echo_json, fit_options, json_option
 from .progress import LoadingBar, heading
+from .settings import filled, is_typed
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison.fits import Choice
@@ -37,18 +37,10 @@ COLUMNS = {
 }
 DIGITS = {"bits_per_dim": 3, "mse": 4, "ssim": 3, "probe_accuracy": 3, "coverage_90": 3, "beta": 3, "slope": 3}
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
-FIT_OPTIONS = {option.name: option for option in fit.command.params if option.name in set(SETTINGS) - {"seed"}}
 
 
-def _repeatable(option: click.Parameter) -> click.Parameter:
-    """The same option, to be given as often as one likes."""
-    repeated = copy.copy(option)
-    if isinstance(repeated, click.Option) and not repeated.is_flag:
-        repeated.multiple, repeated.default, repeated.show_default = True, None, False
-    return repeated
-
-
-@click.command("compare", params=[_repeatable(option) for option in FIT_OPTIONS.values()])
+@click.command("compare")
+@fit_options(repeatable=True, without=("seed",))  # in its place there is --seeds
 @click.option("--recipe", type=Name("recipe", tuple(RECIPES)), help="Settings of a published experiment to begin with.")
 @click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--seeds", type=Numbers(), default="0", show_default=True, help="Seeds of every choice, like 0,1,2.")
@@ -125,14 +117,13 @@ def command(
 
 def _grid(ctx: click.Context, given: Mapping[str, Any], recipe: str | None) -> dict[str, Sequence[Any]]:
     """The values of every setting: those that were given, or the recipe's, or the default of fit."""
-    typed = [name for name in FIT_OPTIONS if fit.is_typed(ctx, name)]
-    first = {name: given[name][0] if isinstance(given[name], tuple) else given[name] for name in typed}
-    defaults = fit.command.make_context("fit", []).params | first
-    settings = fit.filled(defaults, typed, RECIPES[recipe].settings if recipe else {})
-    grid: dict[str, Sequence[Any]] = {}
-    for name in FIT_OPTIONS:
-        values = given[name] if name in typed else settings[name]
-        grid[name] = values if name in typed and isinstance(values, tuple) else (values,)
+    typed = {name for name in given if is_typed(ctx, name)}
+    repeated = {name for name in typed if isinstance(given[name], tuple)}  # all but flags
+    first = {name: given[name][0] if name in repeated else given[name] for name in typed}
+    settings = filled(DEFAULTS | first, typed, RECIPES[recipe].settings if recipe else {})
+    grid: dict[str, Sequence[Any]] = {
+        name: given[name] if name in repeated else (settings[name],) for name in SETTINGS if name in given
+    }
     if len(grid["epochs"]) > 1 or len(grid["steps"]) > 1:
         raise click.UsageError("all runs have the same budget: give --epochs or --steps once", ctx)
     return grid

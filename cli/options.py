@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,22 +12,21 @@ import click
 import pyro_bvae
 from pyro_bvae.files import as_json
 from pyro_bvae.settings import names
-from pyro_bvae.settings.parsing import scheduled, specified
+from pyro_bvae.settings.declared import Among, Option, Range, Written
+from pyro_bvae.settings.options import OPTIONS
+from pyro_bvae.settings.parsing import specified
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
 
 __all__ = [
-    "BetaSchedule",
     "DatasetName",
-    "Keep",
     "Name",
     "Numbers",
-    "Objective",
-    "Rate",
     "at_option",
     "device_option",
     "echo_json",
+    "fit_options",
     "json_option",
     "open_run",
     "run_argument",
@@ -35,6 +34,7 @@ __all__ = [
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class Name(click.Choice[str]):
@@ -103,51 +103,44 @@ class Numbers(click.ParamType[tuple[int, ...]]):
             self.fail(f"{value!r} is not a list of whole numbers like {self.example}", param, ctx)
 
 
-class Objective(click.ParamType[str]):
-    """An objective with its coefficients."""
+class Text(click.ParamType[Any]):
+    """A text with a grammar of its own; a whole number stands for itself.
 
-    name = "objective"
+    Args:
+        name: Of the option.
+        read: Reads the text, or raises ValueError.
+    """
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Make sure that it can be read, and built."""
+    def __init__(self, name: str, read: Callable[[Any], Any]) -> None:
+        self.name, self.read = name, read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Make sure that it can be read."""
+        value = int(value) if isinstance(value, str) and value.lstrip("-").isdecimal() else value
         try:
-            if specified(value).text != "beta":
-                from pyro_bvae.objectives import build_objective
-
-                build_objective(specified(value), size=1, latent_dim=1)
+            self.read(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return value
+
+
+class Objective(Text):
+    """An objective with its coefficients."""
+
+    def __init__(self) -> None:
+        super().__init__("objective", _read_objective)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
         """The names that begin so."""
         return [click.shell_completion.CompletionItem(name) for name in names.OBJECTIVES if name.startswith(incomplete)]
 
 
-class BetaSchedule(click.ParamType[str]):
-    """``KIND:STEPS[:START]``."""
+def _read_objective(text: str) -> None:
+    """Make sure that an objective can be read, and built; the β-VAE's own needs no torch for that."""
+    if specified(text).text != "beta":
+        from pyro_bvae.objectives import build_objective
 
-    name = "schedule"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Make sure that it can be read."""
-        try:
-            scheduled(value, value=1.0)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return value
-
-
-class Keep(click.ParamType["int | str"]):
-    """A number of checkpoints, or "all"."""
-
-    name = "keep"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        """Read it."""
-        if value == "all":
-            return "all"
-        return click.IntRange(min=0).convert(value, param, ctx)
+        build_objective(specified(text), size=1, latent_dim=1)
 
 
 class Rate(click.ParamType[float]):
@@ -165,12 +158,76 @@ class Rate(click.ParamType[float]):
         return click.FloatRange(min=0, min_open=True).convert(number, param, ctx)
 
 
+# what is typed in another way than its declaration has it
+SPELLED = {"match_rate": "--match", "grey": "--grey/--rgb"}
+METAVARS = {"match_rate": "rate=NATS", "crop": "SIDE|L,T,R,B", "hidden": "WIDTHS", "decoder_hidden": "WIDTHS"}
+TYPES: dict[str, Any] = {
+    "dataset": DatasetName(),
+    "data_root": click.Path(file_okay=False, path_type=Path),
+    "crop": Numbers(),
+    "hidden": Numbers(),
+    "decoder_hidden": Numbers(),
+    "match_rate": Rate(),
+    "objective": Objective(),
+    "device": Name("device", DEVICES),
+    "traverse_range": (float, float),
+}
+
+
+def fit_options(*, repeatable: bool = False, without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """Give a command every option that `pyro_bvae.settings.options` declares.
+
+    Args:
+        repeatable: Whether each but the flags may be given more than once, and has no default of its own.
+        without: Names to leave out.
+    """
+
+    def decorate(command: Command) -> Command:
+        for option in reversed([option for name, option in OPTIONS.items() if name not in without]):
+            command = click.option(*_arguments(option), **_attributes(option, repeatable))(command)
+        return command
+
+    return decorate
+
+
+def _arguments(option: Option) -> list[str]:
+    dashed = option.name.replace("_", "-")
+    usual = f"--{dashed}/--no-{dashed}" if option.kind is bool else f"--{dashed}"
+    return [SPELLED.get(option.name, usual), option.name]
+
+
+def _attributes(option: Option, repeatable: bool) -> dict[str, Any]:
+    if option.kind is bool:
+        return {"default": option.default, "help": option.text, "show_default": option.default is True}
+    kind, limits = TYPES.get(option.name), option.limits
+    attributes: dict[str, Any] = {"type": kind or _type_of(option), "help": option.text}
+    form = METAVARS.get(option.name, limits.form if isinstance(limits, Written) else None)
+    if form is not None:
+        attributes["metavar"] = form
+    if repeatable:
+        return attributes | {"multiple": True}
+    return attributes | {"default": option.default, "show_default": option.default is not None}
+
+
+def _type_of(option: Option) -> Any:
+    limits = option.limits
+    if isinstance(limits, Among):
+        return Name(limits.kind, limits.names)
+    if isinstance(limits, Written):
+        return Text(option.name, limits.read)
+    if isinstance(limits, Range):
+        least = limits.above if limits.least is None else limits.least
+        of_kind: Any = click.IntRange if option.kind is int else click.FloatRange
+        return of_kind(min=least, max=limits.most, min_open=limits.least is None)
+    return option.kind
+
+
 run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 at_option = click.option(
     "--at", type=click.IntRange(min=1), metavar="STEP", help="A numbered checkpoint, not the last."
 )
 device_option = click.option(
-    "--device", type=Name("device", ("auto", "cpu", "cuda", "mps")), default="auto", show_default=True,
+    "--device", type=Name("device", DEVICES), default="auto", show_default=True,
     help="Where to compute; auto is CUDA where there is one.",
 )  # fmt: skip
 json_option = click.option(
@@ -183,7 +240,7 @@ seed_option = click.option(
 
 def open_run(path: Path, device: str, at: int | None) -> Run:
     """The run, on the device."""
-    from pyro_bvae.training.state import resolve_device
+    from pyro_bvae.training import resolve_device
 
     return pyro_bvae.load_run(path, device=resolve_device(device), at=at)
 

@@ -19,10 +19,10 @@ from .codes import encode
 from .generation import reconstruct, sample
 from .model import BetaVAE
 from .runs.run import Run
-from .settings.names import BASES, FIGURES, check
+from .settings.names import BASES, check
+from .settings.options import FIGURES
 from .terms import count_active, mean_terms
-from .training.loop import Callback
-from .training.state import Training
+from .training import Callback, Training
 from .traversal import Traversal, base, traverse
 
 if TYPE_CHECKING:
@@ -162,10 +162,10 @@ class Figures(Callback):
         return traverse(vae, start, latents=latents, low=self.ends[0], high=self.ends[1], columns=self.columns, kl=kl)
 
 
-def figures_of(settings: Mapping[str, Any]) -> Figures:
-    """The callback that the settings `names.FIGURES` describe."""
-    every, kind, ends, columns, count = (settings[name] for name in FIGURES)
-    return Figures(every, kind, ends, columns, count)
+def figures_of(settings: Mapping[str, Any]) -> list[Callback]:
+    """The callbacks that the settings `options.FIGURES` describe: one, or none."""
+    figures, every, kind, ends, columns, count = (settings[name] for name in FIGURES)
+    return [Figures(every, kind, ends, columns, count)] if figures else []
 
 
 def draw_figures(run: Run, folder: Path, sweep: Traversal | None = None) -> list[Path]:

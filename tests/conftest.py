@@ -24,10 +24,12 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from pyro_bvae_cli import main
 
-from pyro_bvae import BetaVAE, datasets, fit
+from pyro_bvae import BetaVAE, Callback, datasets, fit
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.objectives import Sites
 from pyro_bvae.runs.run import Run
+from pyro_bvae.training import Training
+from pyro_bvae.training.steps import DirectSteps, ReplayedSteps
 
 REAL_DATA = Path(os.environ.get("PYRO_BVAE_DATA_ROOT") or Path(__file__).parents[2] / "shared" / "data")
 Cli = Callable[..., Result]
@@ -189,6 +191,17 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(
         struct.pack(f">{1 + array.ndim}i", 0x800 + array.ndim, *array.shape) + array.astype("u1").tobytes()
     )
+
+
+class ReplayOnTheCpu(Callback):
+    """What `fit` does on a GPU with its compiled step, direct calls in place of a CUDA graph."""
+
+    def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
+        assert isinstance(training.steps, DirectSteps)
+        training.replay(training.steps.step)
+        assert isinstance(training.steps, ReplayedSteps) == (
+            training.objective is None or training.objective.can_be_captured
+        )
 
 
 def new_vae(seed: int = 0, **options: Any) -> BetaVAE:

@@ -19,7 +19,7 @@ from pyro_bvae.comparison import fits as comparison
 from pyro_bvae.comparison import report
 from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.runs.folder import FORMAT, RunFolder
-from pyro_bvae.settings.names import SETTINGS
+from pyro_bvae.settings.options import SETTINGS
 
 GRID = {"likelihood": ["bernoulli", "gaussian"], "beta": [1.0, 4.0], "hidden": [(16, 8)], "lr": [1e-3]}
 BUDGET = ["--steps", "6", "--image-size", "16", "--hidden", "20", "--latent-dim", "3"]

@@ -44,19 +44,19 @@ def check_equal_to_eager(compiler: Any, x: Tensor, elbo: Any = None, optimizer: 
     for number, batch in enumerate((x, x.flip(0), x[:3])):
         for vae, step in ((ours, fast), (theirs, slow)):
             vae.beta = 1.0 + number
-            step.step.optimizer.param_groups[0]["lr"] = 1e-3 * (1 + number)
+            step.gradient_step.optimizer.param_groups[0]["lr"] = 1e-3 * (1 + number)
         state = torch.get_rng_state()
         loss, terms = fast(ours.prepare(batch))
         after = torch.get_rng_state()
         torch.set_rng_state(state)
         with pyro.validation_enabled(False):
-            expected, expected_terms = slow.step.take((theirs.prepare(batch),))
+            expected, expected_terms = slow.gradient_step.take((theirs.prepare(batch),))
         torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(terms, expected_terms, rtol=1e-4, atol=1e-5)
         assert torch.equal(after, torch.get_rng_state())  # as many draws
     close = {"rtol": 1e-3, "atol": 3e-4}  # a first step is 1e-2 long whatever the gradient, rounding errors included
     torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()), **close, equal_nan=True)
-    check_same_state(fast.step.optimizer, slow.step.optimizer)
+    check_same_state(fast.gradient_step.optimizer, slow.gradient_step.optimizer)
 
 
 def check_same_state(one: torch.optim.Optimizer, other: torch.optim.Optimizer) -> None:
@@ -122,7 +122,7 @@ def test_neither_schedules_nor_a_short_batch_compile_again(x: Tensor) -> None:
     step = step_of(vae, compiler=counting(calls))
     for number in range(8):
         vae.beta = float(number)
-        step.step.optimizer.param_groups[0]["lr"] = 1e-3 / (1 + number)
+        step.gradient_step.optimizer.param_groups[0]["lr"] = 1e-3 / (1 + number)
         step(x if number % 4 else x[:3])
     assert len(calls) == 1
 

@@ -7,17 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Cli, new_vae, same_parameters, without_timings
+from conftest import Cli, ReplayOnTheCpu, new_vae, same_parameters, without_timings
 
 from pyro_bvae import Callback, fit, load_run
-from pyro_bvae.compiled import break_even as payoff
-from pyro_bvae.compiled import cuda_graph as captured
-from pyro_bvae.compiled import step as compiled
+from pyro_bvae.compiled import break_even, cuda_graph, inductor
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.runs.folder import RunFolder
 from pyro_bvae.schedules import LinearWarmup
-from pyro_bvae.training import loop as fitting
-from pyro_bvae.training import minibatches
+from pyro_bvae.training import loop, minibatches
 from pyro_bvae.training.state import OPTIMIZERS, Training
 
 OPTIONS: dict[str, Any] = {"batch_size": 16, "eval_every": 4, "lr_warmup": 6}
@@ -26,8 +23,8 @@ OPTIONS: dict[str, Any] = {"batch_size": 16, "eval_every": 4, "lr_warmup": 6}
 @pytest.fixture(autouse=True)
 def instant_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorded graph stands in for its kernels, which take ten seconds to make; test_compiled holds them equal."""
-    monkeypatch.setattr(fitting, "inductor", lambda graph, _: graph)
-    monkeypatch.setattr(fitting, "note_seconds", lambda *_: None)
+    monkeypatch.setattr(loop, "inductor", lambda graph, _: graph)
+    monkeypatch.setattr(loop, "note_seconds", lambda *_: None)
 
 
 def close_histories(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
@@ -106,16 +103,16 @@ def test_short_fits_are_not_compiled_by_default(images: Dataset) -> None:
 
 def test_what_is_decided_follows_from_the_estimate() -> None:
     cpu = torch.device("cpu")
-    assert payoff.decide(None, 46_900, cpu, lambda: 4e-3, 15.0)[0]
-    assert not payoff.decide(None, 1_300, cpu, lambda: 4e-3, 15.0)[0]
-    assert payoff.decide(None, 1_300, cpu, lambda: 4e-3, 2.0)[0]
-    assert payoff.decide(False, 10**9, cpu, lambda: 1.0, 0.0) == (False, "as asked")
-    assert not payoff.decide(None, 10**9, torch.device("mps"), lambda: 1.0, 0.0)[0]
+    assert break_even.decide(None, 46_900, cpu, lambda: 4e-3, 15.0)[0]
+    assert not break_even.decide(None, 1_300, cpu, lambda: 4e-3, 15.0)[0]
+    assert break_even.decide(None, 1_300, cpu, lambda: 4e-3, 2.0)[0]
+    assert break_even.decide(False, 10**9, cpu, lambda: 1.0, 0.0) == (False, "as asked")
+    assert not break_even.decide(None, 10**9, torch.device("mps"), lambda: 1.0, 0.0)[0]
 
 
 def test_measuring_changes_nothing(images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payoff, "FEWEST_STEPS", 1)
-    monkeypatch.setattr(fitting, "expected_seconds", lambda _: 1e9)
+    monkeypatch.setattr(break_even, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(loop, "expected_seconds", lambda _: 1e9)
     measured = fit(new_vae(likelihood="gaussian-optimal"), images, steps=4)
     assert "saves too little" in measured.config["compile_because"]
     plain = fit(new_vae(likelihood="gaussian-optimal"), images, steps=4, compile=False)
@@ -126,10 +123,10 @@ def test_measuring_changes_nothing(images: Dataset, monkeypatch: pytest.MonkeyPa
 def test_compile_times_are_remembered(images: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     config = fit(new_vae(), images, steps=1).config
-    assert payoff.expected_seconds(config) == payoff.FIRST
-    payoff.note_seconds(config, 2.5)
-    assert payoff.expected_seconds(config) == 2.5
-    assert payoff.expected_seconds(config | {"latent_dim": 7}) == payoff.FIRST
+    assert break_even.expected_seconds(config) == break_even.FIRST
+    break_even.note_seconds(config, 2.5)
+    assert break_even.expected_seconds(config) == 2.5
+    assert break_even.expected_seconds(config | {"latent_dim": 7}) == break_even.FIRST
 
 
 def test_the_command_line_says_how_steps_are_taken(cli: Cli, here: Path) -> None:
@@ -142,18 +139,10 @@ def test_the_command_line_says_how_steps_are_taken(cli: Cli, here: Path) -> None
 
 @pytest.mark.slow
 def test_a_fit_compiled_in_earnest_equals_an_eager_one(images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "inductor", compiled.inductor)
+    monkeypatch.setattr(loop, "inductor", inductor)
     eager = fit(new_vae(), images, steps=11, lr=1e-4, compile=False, **{"batch_size": 16, "eval_every": 4})
     fast = fit(new_vae(), images, steps=11, lr=1e-4, compile=True, **{"batch_size": 16, "eval_every": 4})
     assert close_histories(eager.history, fast.history)
-
-
-class CaptureOnTheCpu(Callback):
-    """What `fit` does on a GPU, with direct calls in place of a CUDA graph."""
-
-    def on_start(self, run: Any, training: Training) -> None:  # noqa: ARG002
-        training.capture()
-        assert training.captured is not None
 
 
 class WarmUp(Callback):
@@ -162,10 +151,10 @@ class WarmUp(Callback):
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "binarized-bernoulli", "gaussian-optimal"])
-def test_the_captured_loop_equals_the_plain_one(likelihood: str, images: Dataset) -> None:
+def test_the_replayed_loop_equals_the_plain_one(likelihood: str, images: Dataset) -> None:
     options = OPTIONS | {"steps": 11, "lr": 1e-4, "optimizer": "adam", "compile": True}
     plain = fit(new_vae(likelihood=likelihood), images, callbacks=[WarmUp()], **options)
-    replayed = fit(new_vae(likelihood=likelihood), images, callbacks=[CaptureOnTheCpu(), WarmUp()], **options)
+    replayed = fit(new_vae(likelihood=likelihood), images, callbacks=[ReplayOnTheCpu(), WarmUp()], **options)
     assert without_timings(plain.history) == without_timings(replayed.history)
     assert same_parameters(plain.model, replayed.model)
     assert plain.model.beta_value == replayed.model.beta_value == 4.0
@@ -179,33 +168,33 @@ def test_all_graphs_of_a_run_read_the_same_memory(images: Dataset, monkeypatch: 
         seen.append([tensor.data_ptr() for tensor in changed])
         return body
 
-    monkeypatch.setattr(captured, "capture", capture)
-    fit(new_vae(), images, steps=9, compile=True, callbacks=[CaptureOnTheCpu(), WarmUp()], **OPTIONS)
+    monkeypatch.setattr(cuda_graph, "capture", capture)
+    fit(new_vae(), images, steps=9, compile=True, callbacks=[ReplayOnTheCpu(), WarmUp()], **OPTIONS)
     assert len(seen) == 2
     assert seen[0] == seen[1]
 
 
-def test_the_captured_loop_resumes(images: Dataset, tmp_path: Path) -> None:
+def test_the_replayed_loop_resumes(images: Dataset, tmp_path: Path) -> None:
     options = OPTIONS | {"compile": True}
     whole = fit(new_vae(), images, steps=11, **options)
-    fit(new_vae(), images, steps=6, callbacks=[CaptureOnTheCpu()], out=tmp_path, **options)
-    parts = fit(new_vae(), images, steps=11, callbacks=[CaptureOnTheCpu()], out=tmp_path, resume=True, **OPTIONS)
+    fit(new_vae(), images, steps=6, callbacks=[ReplayOnTheCpu()], out=tmp_path, **options)
+    parts = fit(new_vae(), images, steps=11, callbacks=[ReplayOnTheCpu()], out=tmp_path, resume=True, **OPTIONS)
     assert same_parameters(whole.model, parts.model)
     assert without_timings(whole.history) == without_timings(parts.history)
 
 
-def test_the_captured_loop_holds_a_rate_without_leaving_the_device(images: Dataset) -> None:
+def test_the_replayed_loop_holds_a_rate_without_leaving_the_device(images: Dataset) -> None:
     options = {"steps": 9, "lr": 1e-4, "match_rate": 5.0, "compile": True}
     plain = fit(new_vae(), images, **options)
-    replayed = fit(new_vae(), images, callbacks=[CaptureOnTheCpu()], **options)
+    replayed = fit(new_vae(), images, callbacks=[ReplayOnTheCpu()], **options)
     assert replayed.model.beta_value == pytest.approx(plain.model.beta_value, rel=1e-5)
 
 
-def test_the_captured_loop_reads_what_the_data_set_feeds_it(images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_replayed_loop_reads_what_the_data_set_feeds_it(images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minibatches, "fits", lambda *_: False)
-    streamed = fit(new_vae(), images, callbacks=[CaptureOnTheCpu()], steps=6, compile=True, **OPTIONS)
+    streamed = fit(new_vae(), images, callbacks=[ReplayOnTheCpu()], steps=6, compile=True, **OPTIONS)
     monkeypatch.undo()
-    monkeypatch.setattr(fitting, "inductor", lambda graph, _: graph)
+    monkeypatch.setattr(loop, "inductor", lambda graph, _: graph)
     assert same_parameters(streamed.model, fit(new_vae(), images, steps=6, compile=True, **OPTIONS).model)
 
 
@@ -221,8 +210,8 @@ class PoisonOneStep(Callback):
             weight.copy_(self.good)
 
 
-def test_the_captured_loop_names_the_step_of_a_nan_at_the_next_look(images: Dataset, tmp_path: Path) -> None:
-    callbacks = [CaptureOnTheCpu(), PoisonOneStep()]
+def test_the_replayed_loop_names_the_step_of_a_nan_at_the_next_look(images: Dataset, tmp_path: Path) -> None:
+    callbacks = [ReplayOnTheCpu(), PoisonOneStep()]
     options = {"steps": 20, "checkpoint_every": 4, "eval_every": 10, "compile": True, "out": tmp_path}
     with pytest.raises(FloatingPointError, match=r"the loss is nan at step 6: the .*rate is nan"):
         fit(new_vae(), images, callbacks=callbacks, **options)

@@ -14,7 +14,7 @@ import pytest
 import pyro_bvae
 from pyro_bvae import likelihoods, networks, objectives, schedules
 from pyro_bvae.datasets import SOURCES
-from pyro_bvae.settings import names
+from pyro_bvae.settings import names, options
 from pyro_bvae.training import state as training
 
 ROOT = Path(__file__).parents[1]
@@ -73,7 +73,7 @@ def test_names_equal_the_keys_they_stand_for() -> None:
     assert tuple(training.OPTIMIZERS) == names.OPTIMIZERS
     assert tuple(likelihoods.LINKS) == names.MEAN_LINKS
     assert tuple(source.spelled(name) for name, source in SOURCES.items()) == names.DATASETS
-    assert {option for source in SOURCES.values() for option in source.options} == set(names.DATA_OPTIONS)
+    assert {option for source in SOURCES.values() for option in source.options} == set(options.DATA_OPTIONS)
     assert tuple(networks.ACTIVATIONS) == names.ACTIVATIONS
 
 

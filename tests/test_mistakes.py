@@ -50,7 +50,7 @@ MISTAKES = {
     "two betas": (usage("fit", "--beta", 1, "--beta-norm", 1), "give one"),
     "two lengths": (usage("fit", "--epochs", 1, "--steps", 1), "give one"),
     "widths": (usage("fit", "--hidden", "4,x"), "is not a list of whole numbers"),
-    "keep": (usage("fit", "--keep", "some"), "'some' is not a valid integer range"),
+    "keep": (usage("fit", "--keep", "some"), "keep is a number of checkpoints or 'all', got 'some'"),
     "resume what": (usage("fit", "--resume"), "--resume --out DIR"),
     "resume nothing": (failure("fit", "--resume", "--out", "nowhere"), "is not a run: it has no config.json"),
     "resume and overwrite": (usage("fit", "--resume", "--overwrite", "--out", "a"), "choose one"),

@@ -185,7 +185,7 @@ def test_a_recorded_step_moves_the_parameters_as_an_eager_one(name: str, vae: Be
             if is_recorded:
                 step(x)
             else:
-                step.step.take((x,))
+                step.gradient_step.take((x,))
         moved.append(list(mine.parameters()))
     assert not torch.equal(moved[0][0], next(iter(vae.parameters())))
     for recorded, eager in zip(*moved, strict=True):

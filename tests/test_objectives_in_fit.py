@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Cli, new_vae, same_parameters, without_timings
+from conftest import Cli, ReplayOnTheCpu, new_vae, same_parameters, without_timings
 from torch import nn
 
 from pyro_bvae import BetaVAE, Callback, fit, load_run
-from pyro_bvae.compiled import step as compiled
+from pyro_bvae.compiled import inductor
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.objectives import OBJECTIVES, Capacity, Controlled, Regularised, build_objective
 from pyro_bvae.runs.config import SettingsError
 from pyro_bvae.runs.folder import RunFolder
 from pyro_bvae.schedules import SCHEDULES, Cyclic, LinearWarmup
 from pyro_bvae.settings.parsing import USUAL, scheduled, specified
-from pyro_bvae.training import loop as fitting
+from pyro_bvae.training import loop
 from pyro_bvae.training.state import Training
 
 OPTIONS: dict[str, Any] = {"batch_size": 16, "eval_every": 4, "lr": 1e-4, "optimizer": "adam"}
@@ -42,8 +42,8 @@ NEUTRAL = {
 @pytest.fixture(autouse=True)
 def instant_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorded graph stands in for its kernels; test_compiled holds them equal."""
-    monkeypatch.setattr(fitting, "inductor", lambda graph, _: graph)
-    monkeypatch.setattr(fitting, "note_seconds", lambda *_: None)
+    monkeypatch.setattr(loop, "inductor", lambda graph, _: graph)
+    monkeypatch.setattr(loop, "note_seconds", lambda *_: None)
 
 
 def vae_at_one(seed: int = 0) -> BetaVAE:
@@ -105,24 +105,17 @@ def test_recorded_steps_are_the_eager_ones(text: str, images: Dataset) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS)
 def test_compiled_steps_are_the_eager_ones(text: str, images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "inductor", compiled.inductor)
+    monkeypatch.setattr(loop, "inductor", inductor)
     test_recorded_steps_are_the_eager_ones(text, images)
 
 
-class CaptureOnTheCpu(Callback):
-    """What `fit` does on a GPU, with direct calls in place of a CUDA graph."""
-
-    def on_start(self, run: Any, training: Training) -> None:  # noqa: ARG002
-        training.capture()
-
-
 @pytest.mark.parametrize("text", TEXTS)
-def test_the_captured_loop_learns_and_follows_schedules_too(text: str, images: Dataset) -> None:
+def test_the_replayed_loop_learns_and_follows_schedules_too(text: str, images: Dataset) -> None:
     options = OPTIONS | {"steps": 7, "objective": text, "compile": True}
     plain, kept = fit(vae_at_one(), images, **options), Keep()
-    captured = fit(vae_at_one(), images, callbacks=[CaptureOnTheCpu(), kept], **options)
-    assert same_parameters(plain.model, captured.model)
-    for one, other in zip(plain.history, captured.history, strict=True):
+    replayed = fit(vae_at_one(), images, callbacks=[ReplayOnTheCpu(), kept], **options)
+    assert same_parameters(plain.model, replayed.model)
+    for one, other in zip(plain.history, replayed.history, strict=True):
         assert one.get("coefficients") == other.get("coefficients")
 
 

@@ -10,11 +10,21 @@ import pytest
 from conftest import Cli
 from pyro_bvae_cli.spelling import spelled
 
-from pyro_bvae.settings.names import DATA, SETTINGS
+from pyro_bvae.settings.options import DATA, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-NOT_THEIRS = {"data_root", "seed", "device", "compile", "precision", "eval_every", "checkpoint_every", "keep"}
+NOT_THEIRS = {
+    "data_root",
+    "seed",
+    "device",
+    "compile",
+    "precision",
+    "eval_every",
+    "checkpoint_every",
+    "keep",
+    "figures",
+}
 SMALL = {"dsprites": ["--subsample", 200], "gaussian": ["--points", 3000]}
 
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from pyro_bvae import BetaVAE, Callback, fit, load_run
 from pyro_bvae.datasets import Dataset, pixels
 from pyro_bvae.likelihoods import LIKELIHOODS
-from pyro_bvae.runs.config import TrainingSettings
 from pyro_bvae.schedules import LinearWarmup
+from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.terms import mean_terms
 from pyro_bvae.training.state import OPTIMIZERS, Training, resolve_device
 

@@ -27,13 +27,14 @@ from ..evaluation.rate_distortion import slopes
 from ..files import write_json
 from ..objectives import build_objective
 from ..runs.building import build
-from ..runs.config import TrainingSettings, weighs_rate
+from ..runs.config import weighs_rate
 from ..runs.folder import RunFolder
 from ..runs.run import Run, load_run
 from ..scoring.scores import COLUMNS, score, score_columns
-from ..settings.names import FIGURES, REPEATS, SETTINGS, TRAINING
+from ..settings.options import FIGURES, REPEATS, SETTINGS, TRAINING
 from ..settings.parsing import as_file_name, specified
-from ..training.loop import Callback, fit
+from ..settings.training import TrainingSettings
+from ..training import Callback, fit
 
 __all__ = ["Choice", "choices", "measured", "measured_anew", "on_curves", "plain", "run_all"]
 
@@ -190,7 +191,7 @@ def _fit_and_measure(
         **settings,
         out=folder.path,
         resume=folder.is_run,
-        callbacks=[figures_of(choice.settings), *callbacks],
+        callbacks=[*figures_of(choice.settings), *callbacks],
         notes=notes,
     )
     return measured(load_run(folder.path), choice.label, particles, metrics)

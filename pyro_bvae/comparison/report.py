@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Any
@@ -22,10 +21,10 @@ from torch import Tensor
 from .. import plots
 from ..files import write_csv, write_json
 from ..generation import reconstruct, sample
-from ..runs.config import TrainingSettings
 from ..runs.run import Run, load_run
 from ..scoring.scores import score_columns
 from ..settings.names import METRICS
+from ..settings.options import DEFAULTS, FIGURES
 from ..traversal import Traversal, base, traverse
 
 if TYPE_CHECKING:
@@ -65,9 +64,10 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
     path = out / "comparison.json"
     if path.is_file():
         stored = json.loads(path.read_text(encoding="utf-8")).get("experiment", {})
-        defaults = {name: [value] for name, value in asdict(TrainingSettings()).items()}  # for names of a later day
+        defaults = {name: [value] for name, value in DEFAULTS.items()}  # for names of a later day
         stored = {name: stored.get(name, defaults.get(name)) for name in experiment}
-        differ = [name for name, values in experiment.items() if not _holds(values, stored[name], name)]
+        compared = [name for name in experiment if name not in FIGURES]
+        differ = [name for name in compared if not _holds(experiment[name], stored[name], name)]
         if differ:
             raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another --out")
     elif out.is_dir() and any(out.iterdir()):

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 
 from ..files import atomic_write
-from ..settings.names import AS_ASKED, MODEL
+from ..settings.names import AS_ASKED
+from ..settings.options import MODEL
 
 __all__ = ["FEWEST_STEPS", "decide", "expected_seconds", "note_seconds"]
 

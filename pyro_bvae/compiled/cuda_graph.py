@@ -1,4 +1,4 @@
-"""A compiled step, with all that belongs to it, replayed as one CUDA graph.
+"""A compiled step, with all that belongs to it, replayed as a CUDA graph.
 
 Launching a kernel takes longer than most kernels of a small network run. A CUDA graph launches all of them at once, on
 fixed addresses: what differs from step to step (which data, learning rate, β) is copied into buffers before a replay,
@@ -15,51 +15,21 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from .recording import undisturbed
 from .step import CompiledStep
 
-__all__ = ["CapturedStep", "Tally", "capture"]
+__all__ = ["ReplayedStep", "capture"]
 
 WARM_UP = 3  # runs before a capture, in which libraries allocate and choose what they will use
 
 
-class Tally:
-    """What steps give, added up where it is.
-
-    Args:
-        sums: Of the rows of earlier steps; zeros at the start.
-        steps: How many steps were taken before.
-
-    Attributes:
-        sums: Of all rows.
-        first_bad: Number, loss and the next two means of the first step whose loss is not finite; zeros without one.
-    """
-
-    def __init__(self, sums: Tensor, steps: int) -> None:
-        self.sums = sums.clone()
-        self.steps = torch.full_like(sums[0], steps)
-        self.first_bad = torch.zeros_like(sums[0]).repeat(4)
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        """All that `add` changes."""
-        return [self.sums, self.steps, self.first_bad]
-
-    def add(self, loss: Tensor, row: Tensor, size: int) -> None:
-        """Add the row of a step, sums over ``size`` data."""
-        self.steps += 1
-        self.sums += row
-        found = torch.stack([self.steps, *(row[:3] / size)])
-        is_fine = loss.isfinite() | (self.first_bad[0] > 0)
-        self.first_bad.copy_(torch.where(is_fine, self.first_bad, found))
-
-
-class CapturedStep:
+class ReplayedStep:
     """Takes steps whose results stay on the device.
 
     Args:
-        step: The step, one that can be recorded.
+        compiled_step: One that can be recorded.
         data: Maps what a call is given to the data of the step, on the device; part of what is captured.
         after: Is given loss, report and size of the batch, and keeps what is wanted of them; part of what is captured.
         kept: The tensors that ``after`` changes, besides buffers of the module.
@@ -67,12 +37,12 @@ class CapturedStep:
 
     def __init__(
         self,
-        step: CompiledStep,
+        compiled_step: CompiledStep,
         data: Callable[..., tuple[Tensor, ...]],
         after: Callable[[Tensor, tuple[Tensor, ...], int], None],
         kept: Sequence[Tensor],
     ) -> None:
-        self.step, self.data, self.after, self.kept = step, data, after, kept
+        self.compiled_step, self.data, self.after, self.kept = compiled_step, data, after, kept
         self._replays: dict[Any, tuple[Callable[[], Any], list[Tensor]]] = {}
         self._buffers: list[Tensor] | None = None
 
@@ -86,14 +56,14 @@ class CapturedStep:
         replay, inputs = self._replays[key]
         for mine, theirs in zip(inputs, given, strict=True):
             mine.copy_(theirs, non_blocking=True)
-        self.step.step.count()
+        self.compiled_step.gradient_step.begin()
         replay()
 
     def _capture(self, inputs: list[Tensor]) -> tuple[Callable[[], Any], list[Tensor]]:
-        gradient_step = self.step.step
+        gradient_step = self.compiled_step.gradient_step
         with undisturbed(gradient_step.device):
             data = self.data(*inputs)
-        graph = self.step.graph_for(data)
+        graph = self.compiled_step.graph_for(data)
         assert graph is not None
         if self._buffers is None:
             self._buffers = [home[name] for home, name in gradient_step.homes]
@@ -101,16 +71,16 @@ class CapturedStep:
         def body() -> None:
             data = self.data(*inputs)
             with torch.no_grad():
-                loss, *report = graph(*gradient_step.inputs(data))
+                loss, *report = graph(gradient_step.inputs(data))
                 self.after(loss, tuple(report), len(data[0]))
 
-        changed = [*gradient_step.inputs(()), *self.kept]
+        changed = [*tree_leaves(gradient_step.inputs(())), *self.kept]
         return capture(body, changed, gradient_step.device), inputs
 
     def _take_in_buffers(self) -> None:
         """Copy what was assigned to the module's buffers since, a new β for example, to where the graph reads it."""
         assert self._buffers is not None
-        for (home, name), tensor in zip(self.step.step.homes, self._buffers, strict=True):
+        for (home, name), tensor in zip(self.compiled_step.gradient_step.homes, self._buffers, strict=True):
             if home[name] is not tensor:
                 tensor.copy_(home[name], non_blocking=True)
                 home[name] = tensor

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyro
 import torch
@@ -21,7 +21,7 @@ from torch.func import functional_call
 from .recording import undisturbed
 from .updates import prepare_state, update_of
 
-__all__ = ["GradientStep", "Objective", "Report"]
+__all__ = ["GradientStep", "Inputs", "Objective", "Report"]
 
 Report = Callable[[Tensor, poutine.Trace, poutine.Trace], tuple[Tensor, ...]]
 
@@ -31,6 +31,26 @@ class Objective(Protocol):
 
     def differentiable_loss(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> Tensor:
         """The loss of a batch, a scalar."""
+
+
+class Inputs(NamedTuple):
+    """All that a step reads, and what it changes in place: weights and the optimiser's state.
+
+    Attributes:
+        weights: The parameters that have gradients.
+        slots: The optimiser's state of each, in the order of its ``update.slots``.
+        fixed: All other parameters, and the buffers.
+        lr: Learning rate, 0-d, float64.
+        number: Of the step, from 1, 0-d, float64.
+        data: The arguments of model and guide.
+    """
+
+    weights: list[Tensor]
+    slots: list[tuple[Tensor, ...]]
+    fixed: list[Tensor]
+    lr: Tensor
+    number: Tensor
+    data: tuple[Tensor, ...]
 
 
 class GradientStep:
@@ -66,7 +86,7 @@ class GradientStep:
         self.optimizer = optimizer
         self.update = update_of(optimizer)
         self.device = optimizer.param_groups[0]["params"][0].device
-        self._lr, self._count = (torch.zeros((), dtype=torch.float64, device=self.device) for _ in range(2))
+        self._lr, self._number = (torch.zeros((), dtype=torch.float64, device=self.device) for _ in range(2))
 
     def prepare(self, data: Sequence[Tensor]) -> None:
         """Find out which parameters have gradients, and give the optimiser the state that its first step would make.
@@ -99,34 +119,38 @@ class GradientStep:
             gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
         return dict(zip(trained, gradients, strict=True)), report
 
-    def count(self) -> None:
+    def begin(self) -> None:
         """Count a step and read the learning rate, as an optimiser does when it takes one."""
         if self.update.counts:
             steps = [self.optimizer.state[weight]["step"] for weight in self._weights]
             torch._foreach_add_(steps, 1)
-            self._count.fill_(steps[0].item())
+            self._number.fill_(steps[0].item())
         self._lr.fill_(self.optimizer.param_groups[0]["lr"])
 
-    def inputs(self, data: Sequence[Tensor]) -> list[Tensor]:
-        """What `function` is to be called with for a step on some data, after `count`."""
-        state = [self.optimizer.state[weight] for weight in self._weights]
-        slots = [values[slot] for values in state for slot in self.update.slots]
-        fixed = [home[name] for home, name in self.homes]
-        return [tensor.detach() for tensor in (*self._weights, *slots, *fixed)] + [self._lr, self._count, *data]
+    def inputs(self, data: Sequence[Tensor]) -> Inputs:
+        """What `function` is to be called with for a step on some data, after `begin`."""
+        states = [self.optimizer.state[weight] for weight in self._weights]
+        return Inputs(
+            weights=[weight.detach() for weight in self._weights],
+            slots=[tuple(state[slot] for slot in self.update.slots) for state in states],
+            fixed=[home[name].detach() for home, name in self.homes],
+            lr=self._lr,
+            number=self._number,
+            data=tuple(data),
+        )
 
-    def function(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def function(self, inputs: Inputs) -> tuple[Tensor, ...]:
         """The step as a function of tensors, which gives the loss and the report."""
-        weights, slots, fixed, lr, count, data = self._split(inputs)
-        leaves = [weight.detach().requires_grad_() for weight in weights]
-        names = dict(zip((*self._trained, *self._fixed), (*leaves, *fixed), strict=True))
+        leaves = [weight.detach().requires_grad_() for weight in inputs.weights]
+        names = dict(zip((*self._trained, *self._fixed), (*leaves, *inputs.fixed), strict=True))
         with torch.enable_grad():
-            loss, report = functional_call(self.programs, names, tuple(data))
+            loss, report = functional_call(self.programs, names, inputs.data)
             gradients = torch.autograd.grad(loss, leaves)
         options, is_finite = self.optimizer.param_groups[0], loss.detach().isfinite()
         with torch.no_grad():
-            for weight, gradient, kept in zip(weights, gradients, slots, strict=True):
-                new = self.update.rule(weight, gradient, kept, lr, count, options)
-                for old, value in zip((weight, *kept), (new[0], *new[1]), strict=True):
+            for weight, gradient, slots in zip(inputs.weights, gradients, inputs.slots, strict=True):
+                new = self.update.rule(weight, gradient, slots, inputs.lr, inputs.number, options)
+                for old, value in zip((weight, *slots), (new[0], *new[1]), strict=True):
                     old.copy_(torch.where(is_finite, value, old))
         return loss.detach(), *(tensor.detach() for tensor in report)
 
@@ -141,13 +165,6 @@ class GradientStep:
 
     def _places(self) -> dict[str, Tensor]:
         return {**dict(self.programs.named_parameters()), **dict(self.programs.named_buffers())}
-
-    def _split(self, inputs: Sequence[Tensor]) -> tuple[Any, ...]:
-        size, per = len(self._trained), len(self.update.slots)
-        weights, rest = inputs[:size], inputs[size:]
-        slots, rest = [rest[start : start + per] for start in range(0, size * per, per or 1)], rest[size * per :]
-        fixed, (lr, count, *data) = rest[: len(self._fixed)], rest[len(self._fixed) :]
-        return weights, slots or [()] * size, fixed, lr, count, data
 
 
 class _Programs(nn.Module):

@@ -45,9 +45,10 @@ import pyro
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from ..settings.names import PRECISIONS, check
-from .gradient_step import GradientStep, Objective, Report
+from .gradient_step import GradientStep, Inputs, Objective, Report
 from .matmul import Products
 from .recording import record
 
@@ -93,6 +94,7 @@ class CompiledStep:
         compiler: Maps graph and example inputs to a callable; None runs the recorded graph.
 
     Attributes:
+        gradient_step: The step as a function of tensors.
         reason: Why steps are not compiled although there is a compiler, or None.
         was_compiled: Whether the compiler has been there, and did not fail.
         seconds: What recording and compiling took.
@@ -114,14 +116,14 @@ class CompiledStep:
         precision: str = "fp32",
         compiler: Compiler | None = inductor,
     ) -> None:
-        self.step = GradientStep(model, guide, elbo, module, optimizer, report)
+        self.gradient_step = GradientStep(model, guide, elbo, module, optimizer, report)
         self.precision = check("precision", precision, PRECISIONS)
         self.compiler = compiler
         self.reason: str | None = None
         self.was_compiled = False
         self.seconds = 0.0
         self._can_record = True
-        self._graphs: dict[Any, Callable[..., Any]] = {}
+        self._graphs: dict[Any, Callable[[Inputs], Sequence[Tensor]]] = {}
 
     def __call__(self, *data: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Take one step.
@@ -135,18 +137,18 @@ class CompiledStep:
         graph = self.graph_for(data)
         if graph is None:
             with pyro.get_param_store().scope():
-                return self.step.take(data)
-        self.step.count()
+                return self.gradient_step.take(data)
+        self.gradient_step.begin()
         with torch.no_grad():
-            loss, *report = graph(*self.step.inputs(data))
+            loss, *report = graph(self.gradient_step.inputs(data))
         return loss, tuple(report)
 
-    def graph_for(self, data: Sequence[Tensor]) -> Callable[..., Any] | None:
+    def graph_for(self, data: Sequence[Tensor]) -> Callable[[Inputs], Sequence[Tensor]] | None:
         """What takes a step on data of such shapes, made on first sight; None where Pyro itself has to.
 
-        It is a function of what ``step.inputs(data)`` gives.
+        It is a function of what ``gradient_step.inputs(data)`` gives, and returns the loss and the report.
         """
-        key = (self.step.module.training, *[(tensor.shape, tensor.stride(), tensor.dtype) for tensor in data])
+        key = (self.gradient_step.module.training, *[(tensor.shape, tensor.stride(), tensor.dtype) for tensor in data])
         if key not in self._graphs and self._can_record and len(self._graphs) < MOST_SHAPES:
             start = perf_counter()
             self._make(key, data)
@@ -156,25 +158,26 @@ class CompiledStep:
     def _make(self, key: Any, data: Sequence[Tensor]) -> None:
         is_first = not self._graphs
         if is_first:
-            self.step.prepare(data)
-        inputs = self.step.inputs(data)
+            self.gradient_step.prepare(data)
+        inputs, form = tree_flatten(self.gradient_step.inputs(data))
         try:
-            graph = record(self._routed, inputs)
+            recorded = record(lambda *flat: self._routed(tree_unflatten(flat, form)), inputs)
         except Exception as error:  # whatever programs that were never meant for it raise
             self._can_record = False
             self._fall_back(f"the step cannot be recorded: {_first_line(error)}")
             return
-        self._graphs[key] = graph
+        graph: Callable[..., Any] = recorded
         if is_first and self.compiler is not None:
             try:
-                self._graphs[key] = self.compiler(graph, inputs)
+                graph = self.compiler(recorded, inputs)
                 self.was_compiled = True
             except Exception as error:  # no compiler, or whatever goes wrong in one
                 self._fall_back(f"the step cannot be compiled: {_first_line(error)}")
+        self._graphs[key] = lambda inputs: graph(*tree_leaves(inputs))
 
-    def _routed(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def _routed(self, inputs: Inputs) -> tuple[Tensor, ...]:
         with Products(self.precision):
-            return self.step.function(*inputs)
+            return self.gradient_step.function(inputs)
 
     def _fall_back(self, reason: str) -> None:
         self.reason = reason

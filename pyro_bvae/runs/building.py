@@ -10,20 +10,20 @@ import torch
 from .. import datasets
 from ..datasets import Dataset, Progress
 from ..model import BetaVAE
-from ..settings.names import DATA_OPTIONS, MODEL
+from ..settings.options import DATA_OPTIONS, MODEL
 from ..randomness import own_generator
 
 __all__ = ["build", "build_model", "load_data"]
 
 
 def load_data(settings: Mapping[str, Any], progress: Progress | None = None) -> Dataset:
-    """The data set that the settings `names.DATA` describe; ``progress`` is told of what takes long."""
+    """The data set that the settings `options.DATA` describe; ``progress`` is told of what takes long."""
     options = {name: settings[name] for name in DATA_OPTIONS if settings.get(name) is not None}
     return datasets.load(settings["dataset"], settings["data_root"], **options, progress=progress)
 
 
 def build_model(settings: Mapping[str, Any], shape: tuple[int, ...]) -> BetaVAE:
-    """The model that the settings `names.MODEL` describe, with weights drawn from their seed.
+    """The model that the settings `options.MODEL` describe, with weights drawn from their seed.
 
     Raises:
         ValueError: A setting is out of range, or one that the likelihood does not have.
@@ -37,7 +37,7 @@ def build(settings: Mapping[str, Any], progress: Progress | None = None) -> tupl
     """The data set and the model, which fit each other.
 
     Args:
-        settings: At least the names in `names.DATA` and `names.MODEL`, ``beta`` and ``seed``.
+        settings: At least the names in `options.DATA` and `options.MODEL`, ``beta`` and ``seed``.
         progress: Told of what takes long in loading the data.
 
     Returns:

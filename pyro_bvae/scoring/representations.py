@@ -27,9 +27,10 @@ from ..metrics.arrays import as_classes
 from ..metrics.sampling import Encoder, factors_of
 from ..model import BetaVAE
 from ..runs.building import build_model
-from ..runs.config import TrainingSettings
 from ..runs.run import Run
-from ..settings.names import BASELINES, REPEATS, SETTINGS, check
+from ..settings.names import BASELINES, check
+from ..settings.options import REPEATS, SETTINGS
+from ..settings.training import TrainingSettings
 from ..terms import mean_terms
 
 __all__ = ["SEEDED", "Representation", "baseline", "encoded", "labels_of", "of_run", "sharing"]

@@ -13,22 +13,15 @@ __all__ = [
     "AS_ASKED",
     "BASELINES",
     "BASES",
-    "DATA",
     "DATASETS",
-    "DATA_OPTIONS",
-    "FIGURES",
     "LIKELIHOODS",
     "MEAN_LINKS",
     "METRICS",
-    "MODEL",
     "NETWORKS",
     "OBJECTIVES",
     "OPTIMIZERS",
     "PRECISIONS",
-    "REPEATS",
     "SCHEDULES",
-    "SETTINGS",
-    "TRAINING",
     "check",
 ]
 
@@ -86,19 +79,6 @@ OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 PRECISIONS = ("fp32", "bf16")
 AS_ASKED = "as asked"  # why a step is compiled or not, where it was not the fit that decided
 SCHEDULES = ("constant", "linear", "cyclic", "cosine")
-
-# what describes a fit, in a config.json as on the command line
-DATA_OPTIONS = ("image_size", "grey", "crop", "subsample", "dim", "rank", "points")
-DATA = ("dataset", "data_root", *DATA_OPTIONS)
-NETWORK = ("network", "hidden", "decoder_hidden", "decoder_activation")
-MODEL = (*NETWORK, "latent_dim", "likelihood", "scale", "mean_link")
-COMPUTE = ("device", "compile", "precision")
-OPTIMIZATION = ("objective", "beta_schedule", "optimizer", "lr", "lr_warmup", "batch_size", "match_rate")
-FIGURES = ("figures_every", "traverse_base", "traverse_range", "traverse_columns", "traverse_count")
-TRAINING = ("epochs", "steps", *OPTIMIZATION, "seed", *COMPUTE, "eval_every", "checkpoint_every", "keep")
-SETTINGS = (*DATA, *MODEL, "beta", *TRAINING, *FIGURES)
-# what changes nothing that is fitted but by chance and rounding
-REPEATS = ("data_root", "seed", *COMPUTE, "eval_every", "checkpoint_every", "keep", *FIGURES)
 
 
 def check(kind: str, name: str, known: Iterable[str]) -> str:

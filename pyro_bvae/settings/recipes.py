@@ -1,6 +1,6 @@
 """Published experiments by name, every setting of each written out.
 
->>> from pyro_bvae.building import build
+>>> from pyro_bvae.runs import build
 >>> data, vae = build({**RECIPES["gaussian"].settings, "seed": 0, "data_root": None})
 >>> vae.latent_dim
 2
@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from .options import DEFAULTS, FIGURES, REPEATS
 
 __all__ = ["RECIPES", "Recipe"]
 
@@ -34,24 +36,12 @@ class Recipe:
     settings: Mapping[str, Any]
 
 
-def _settings(
-    *,
-    dataset: str,
-    image_size: int | None = None,
-    grey: bool = False,
-    crop: Sequence[int] | None = None,
-    dim: int | None = None,
-    rank: int | None = None,
-    points: int | None = None,
-    epochs: int | None = None,
-    steps: int | None = None,
-    figures_every: int | None = None,
-    **others: Any,
-) -> dict[str, Any]:
-    """All settings; those without a default here must be given, which a test holds."""
-    return {"dataset": dataset, "image_size": image_size, "grey": grey, "crop": crop, "subsample": None,
-            "dim": dim, "rank": rank, "points": points, "epochs": epochs, "steps": steps, "match_rate": None,
-            "objective": "beta", "beta_schedule": None, "figures_every": figures_every, **others}  # fmt: skip
+LEFT_OPEN = {*REPEATS} - {*FIGURES} | {"figures"}  # settings that are the user's own
+
+
+def _settings(**chosen: Any) -> dict[str, Any]:
+    """Every setting of an experiment; what is not named here has its default."""
+    return {name: value for name, value in DEFAULTS.items() if name not in LEFT_OPEN} | chosen
 
 
 LAB: dict[str, Any] = {

@@ -1,9 +1,11 @@
-"""A fit: the loop, the state that a checkpoint holds, and what looks on."""
+"""A fit: the loop, how steps are taken, the state that a checkpoint holds, and what looks on."""
 
 from __future__ import annotations
 
+from .arguments import FitArguments
+from .callback import Callback
 from .interrupts import Interrupted
-from .loop import Callback, fit
+from .loop import fit
 from .state import Training, resolve_device
 
-__all__ = ["Callback", "Interrupted", "Training", "fit", "resolve_device"]
+__all__ = ["Callback", "FitArguments", "Interrupted", "Training", "fit", "resolve_device"]

@@ -59,13 +59,26 @@ class Minibatches:
 
     def batch(self, step: int) -> Tensor:
         """The data of a step, ``(B, *shape)``, as floats on the device."""
+        return self.at(self.place(step))
+
+    def place(self, step: int) -> Tensor:
+        """Where the data of a step are; or the data themselves, where the device does not hold them all."""
+        return self.index(step) if self._pool is None else self._next(step)
+
+    def at(self, place: Tensor) -> Tensor:
+        """The data of what `place` gives, as floats on the device."""
         if self._pool is None:
-            return pixels(self.images.index_select(0, self.index(step)))  # a tenth of the time of [...]
+            place = self.images.index_select(0, place)  # a tenth of the time of [...]
+        return pixels(place)
+
+    def _next(self, step: int) -> Tensor:
+        """The data of a step as they are stored, from the thread that reads ahead."""
+        assert self._pool is not None
         self._coming = {ahead: future for ahead, future in self._coming.items() if ahead >= step}
         for ahead in range(step, step + AHEAD):
             if ahead not in self._coming:
                 self._coming[ahead] = self._pool.submit(self._gather, self.index(ahead))
-        return pixels(self._coming.pop(step).result().to(self.device, non_blocking=True))
+        return self._coming.pop(step).result().to(self.device, non_blocking=True)
 
     def index(self, step: int) -> Tensor:
         """Where in ``images`` the data of a step are, ``(B,)``."""

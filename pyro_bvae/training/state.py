@@ -1,10 +1,4 @@
-"""One step of stochastic variational inference after another, and the state that a checkpoint holds.
-
-Each step takes a batch x of B images and moves the parameters of model and guide along the gradient of
-
-    loss = (1/B) Σ_x [−E_q(z|x) log p(x | z) + β KL(q(z | x) ‖ p(z))],
-
-in nats an image: the programs sum over images as Pyro does, and a step divides by the batch.
+"""The state of a fit: what steps change, and what a checkpoint holds.
 
 Which data a step sees follows from the seed and the step, and all other randomness comes from a generator whose state
 is in the checkpoint, so that a resumed run equals an uninterrupted one. Held-out images are scored by their terms at
@@ -13,28 +7,26 @@ is in the checkpoint, so that a resumed run equals an uninterrupted one. Held-ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from math import isfinite
 from time import perf_counter
 from typing import Any
 
 import torch
-from pyro import poutine
 from pyro.infer import ELBO
 from torch import Tensor
 
-from ..compiled.cuda_graph import CapturedStep, Tally
 from ..compiled.recording import undisturbed
 from ..compiled.step import CompiledStep, Compiler
-from ..datasets import Dataset, pixels
+from ..datasets import Dataset
 from ..model import BetaVAE
-from ..objectives import PerImage, RateController, Regularised, read
+from ..objectives import PerImage, RateController, Regularised
 from ..randomness import generator_state, set_generator_state
-from ..runs.config import TrainingSettings
 from ..runs.folder import FORMAT
-from ..schedules import LinearWarmup, Schedule
-from ..terms import mean_terms, row_of_traces
+from ..schedules import LinearWarmup
+from ..settings.training import TrainingSettings
+from ..terms import mean_terms
 from .minibatches import Minibatches
+from .steps import DirectSteps, EagerStep, ReplayedSteps, Tally, learns, report_of
 
 __all__ = ["OPTIMIZERS", "Training", "resolve_device"]
 
@@ -47,66 +39,56 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 
 
 class Training:
-    """The state of a fit: what a step changes, what a checkpoint holds.
+    """The state of a fit.
+
+    Args:
+        vae: The programs, on the device where they are to be trained.
+        dataset: The data.
+        settings: Of the fit. A schedule of β leads to the β that the programs have now.
+        elbo: What is minimised, a sum over the batch.
 
     Attributes:
         vae: The programs.
         step: Steps taken.
-        beta_schedule: Of the programs' β, if it has one.
-        schedules: Of the objective's coefficients.
         total: Steps to take.
         steps_per_epoch: Steps that see each training image once.
+        eval_every: Steps between two lines of the history.
+        steps: Takes the steps: eagerly, until `compile` or `replay` puts another in its place.
+        tally: Sums of the terms since the last line of the history.
+        seconds: That steps have taken.
     """
 
     def __init__(self, vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO) -> None:
-        self.vae = vae
-        self.objective = elbo.to(vae.beta.device) if isinstance(elbo, Regularised) else None
-        self.learns = type(elbo).learn is not Regularised.learn if isinstance(elbo, Regularised) else False
-        self.device = vae.beta.device
+        self.vae, self.settings, self.device = vae, settings, vae.beta.device
+        self.elbo = elbo.to(self.device) if isinstance(elbo, Regularised) else elbo
+        self.objective = elbo if isinstance(elbo, Regularised) else None
         self.minibatches = Minibatches(dataset, settings.batch_size, settings.seed, self.device)
         self.held_out = dataset.images[dataset.held_out].to(self.device)
         self.steps_per_epoch = self.minibatches.per_epoch
         self.total = settings.total(self.minibatches.size)
         self.eval_every = settings.eval_every or self.steps_per_epoch
-        self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
-        self.beta_schedule: Schedule | None = None
-        self.schedules: Mapping[str, Schedule] = {}
         self.lr = LinearWarmup(settings.lr, settings.lr_warmup)
+        self.beta_schedule, self.schedules = settings.schedules(vae.beta_value)
+        self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
-        self.compiled = CompiledStep(
-            vae.model,
-            vae.guide,
-            PerImage(elbo),
-            vae,
-            self.optimizer,
-            report=self._report,
-            precision=settings.precision,
-            compiler=None,
+        self.steps: DirectSteps | ReplayedSteps = DirectSteps(
+            self, EagerStep(vae, self.elbo, self.optimizer, report_of(elbo))
         )
-        self.eager = self.compiled.step
-        self.is_compiled = False
-        self.captured: CapturedStep | None = None
+        self.tally = Tally(self.device)
         self.step = 0
         self.seconds = 0.0
-        self._sums = torch.zeros(3, device=self.device)
-        self._count, self._since = 0, 0.0
 
     def advance(self) -> None:
         """Take one step.
 
         Raises:
-            FloatingPointError: The loss is NaN or infinite; the parameters are still those before the step. After
-                `capture` it is the next to look at the results that raises it.
+            FloatingPointError: The loss is NaN or infinite; the parameters are still those before the step. Of a step
+                that is replayed, it is the next look at the results that raises it.
         """
         start = perf_counter()
         self._move()
-        if self.captured is None:
-            self._take()
-        else:
-            given = self._given()
-            self.captured(given)
-            self.step += 1
-            self._count += len(given)
+        self.steps.take()
+        self.step += 1
         self.seconds += perf_counter() - start
 
     def _move(self) -> None:
@@ -118,61 +100,38 @@ class Training:
         if self.objective is not None and self.schedules:
             self.objective.set(**{name: schedule(self.step) for name, schedule in self.schedules.items()})
 
-    def _take(self) -> None:
-        x = self.vae.prepare(self.minibatches.batch(self.step))
-        loss, (row, *lesson) = self.compiled(x) if self.is_compiled else self.eager.take((x,))
-        if not isfinite(loss.item()):
-            raise FloatingPointError(_what_is_not_finite(self.step + 1, *(row[:3] / len(x)).tolist()))
-        self.step += 1
-        self._sums = row if self._count == 0 else self._sums + row
-        self._count += len(x)
-        if self.controller is not None:
-            self.vae.beta = self.controller(self.vae.beta_value, row[2].item() / len(x))
-        self._learn(lesson)
+    def update_objective(self, *inputs: Tensor) -> None:
+        """Bring the objective's own state up to date, if it has one, with what a step reported for it."""
+        if self.objective is not None and learns(self.objective):
+            self.objective.learn(*inputs)
 
-    def _report(self, loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> tuple[Tensor, ...]:
-        """The row of a step, and what the objective wants of it."""
-        row = row_of_traces(loss, model, guide)
-        return (row, *self.objective.lesson(read(model, guide))) if self.objective and self.learns else (row,)
+    def compiled_step(self, compiler: Compiler | None) -> CompiledStep:
+        """The step as one graph; ``compiler`` is that of `CompiledStep`."""
+        return CompiledStep(
+            self.vae.model,
+            self.vae.guide,
+            PerImage(self.elbo),
+            self.vae,
+            self.optimizer,
+            report=report_of(self.elbo),
+            precision=self.settings.precision,
+            compiler=compiler,
+        )
 
-    def _learn(self, lesson: Sequence[Tensor]) -> None:
-        if self.objective and self.learns:
-            self.objective.learn(*lesson)
+    def compile(self, compiler: Compiler | None) -> CompiledStep:
+        """Take all further steps as one graph each."""
+        step = self.compiled_step(compiler)
+        self.steps = DirectSteps(self, step)
+        return step
 
-    def compile(self, compiler: Compiler | None) -> None:
-        """Take all further steps as one graph each.
-
-        Args:
-            compiler: See `CompiledStep`.
-        """
-        self.compiled.compiler, self.is_compiled = compiler, True
-
-    def capture(self) -> None:
+    def replay(self, step: CompiledStep) -> None:
         """Replay all further steps as CUDA graphs, if they can be recorded; on the CPU the same loop calls them."""
         with undisturbed(self.device):
-            (x,) = self._data(self._given())
+            x = self.vae.prepare(self.minibatches.batch(self.step))
         can_be = self.objective is None or self.objective.can_be_captured
-        if not can_be or self.compiled.graph_for((x,)) is None:
-            return
-        _, (row, *_) = self.eager.evaluate((x,))
-        self.tally = Tally(self._sums if self._count else torch.zeros_like(row), self.step)
-        self._sums = self.tally.sums
-        self.captured = CapturedStep(self.compiled, self._data, self._note, self.tally.tensors)
-
-    def _given(self) -> Tensor:
-        """Where the data of the next step are, or themselves where the device does not hold them all."""
-        return (self.minibatches.index if self.minibatches.resident else self.minibatches.batch)(self.step)
-
-    def _data(self, given: Tensor) -> tuple[Tensor]:
-        x = pixels(self.minibatches.images.index_select(0, given)) if self.minibatches.resident else given
-        return (self.vae.prepare(x),)
-
-    def _note(self, loss: Tensor, report: tuple[Tensor, ...], size: int) -> None:
-        row, *lesson = report
-        self.tally.add(loss, row, size)
-        if self.controller is not None:
-            self.vae.beta.copy_(self.controller.on_device(self.vae.beta, row[2] / size))
-        self._learn(lesson)
+        if can_be and step.graph_for((x,)) is not None:
+            _, (row, *_) = step.gradient_step.evaluate((x,))
+            self.steps = ReplayedSteps(self, step, row)
 
     def settle(self) -> None:
         """Wait for the device, and look at what the steps since the last look gave.
@@ -180,26 +139,14 @@ class Training:
         Raises:
             FloatingPointError: The loss of one of them was NaN or infinite.
         """
-        if self.captured is None:
-            return
         start = perf_counter()
-        step, *means = self.tally.first_bad.tolist()
+        self.steps.settle()
         self.seconds += perf_counter() - start
-        if step:
-            raise FloatingPointError(_what_is_not_finite(int(step), *means))
 
     def means(self) -> dict[str, Any]:
         """Loss, distortion, rate and KL of each latent, nats an image, and speed, since the last line of history."""
         self.settle()
-        loss, distortion, rate, *kl = (self._sums / max(self._count, 1)).tolist()
-        return {
-            "loss": loss,
-            "distortion": distortion,
-            "rate": rate,
-            "kl_per_latent": kl or None,
-            "seconds": self.seconds,
-            "images_per_second": self._count / max(self.seconds - self._since, 1e-9),
-        }
+        return self.tally.means(self.seconds)
 
     def record(self) -> dict[str, Any]:
         """One line of the history: the training terms since the last line, and those of the held-out images now.
@@ -226,7 +173,7 @@ class Training:
         if self.objective is not None and self.objective.coefficients:
             record["coefficients"] = self.objective.coefficients
         if self.step % self.eval_every == 0:  # a last line off the grid leaves the interval open for a longer run
-            self._start_interval()
+            self.tally.restart(self.seconds)
         return record
 
     def check_finite(self) -> None:
@@ -239,7 +186,7 @@ class Training:
             if not parameter.isfinite().all():
                 raise FloatingPointError(f"the parameter {name} is not finite after step {self.step}; lower --lr")
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds: plain data and tensors.
 
         Raises:
@@ -256,11 +203,11 @@ class Training:
             "objective": {} if self.objective is None else self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rng": generator_state(self.device),
-            "interval": {"sums": self._sums, "count": self._count, "since": self._since},
+            "interval": self.tally.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint, before `compile` or `replay`."""
         self.step, self.seconds = state["step"], state["seconds"]
         self.vae.beta = state["beta"]
         self.vae.load_state_dict(state["model"])
@@ -268,13 +215,7 @@ class Training:
             self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         set_generator_state(state["rng"], self.device)
-        interval = state["interval"]
-        self._sums, self._count, self._since = interval["sums"].to(self.device), interval["count"], interval["since"]
-
-    def _start_interval(self) -> None:
-        self._sums = torch.zeros(3, device=self.device) if self.captured is None else self._sums.zero_()
-        self._count = 0
-        self._since = self.seconds
+        self.tally.load_state_dict(state["interval"])
 
 
 def resolve_device(name: str) -> torch.device:
@@ -290,10 +231,3 @@ def resolve_device(name: str) -> torch.device:
     if not there.get(kind, False):
         raise ValueError(f"there is no device {name!r} on this machine; use auto or cpu")
     return torch.device(name)
-
-
-def _what_is_not_finite(step: int, loss: float, distortion: float, rate: float) -> str:
-    terms = {"distortion": distortion, "rate": rate}
-    culprits = [f"the {name} is {value}" for name, value in terms.items() if not isfinite(value)]
-    what = " and ".join(culprits) or "both its terms are finite"
-    return f"the loss is {loss} at step {step}: {what}; lower --lr, or warm it up with --lr-warmup"

@@ -23,7 +23,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from pyro_bvae import BetaVAE
 from pyro_bvae.compiled.step import inductor
 from pyro_bvae.datasets import Dataset, pixels
-from pyro_bvae.runs.config import TrainingSettings
+from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.training.minibatches import Minibatches
 from pyro_bvae.training.state import Training
 
@@ -42,9 +42,9 @@ def ours(
     settings = TrainingSettings(batch_size=batch, precision=precision)
     training = Training(vae, data, settings, TraceMeanField_ELBO())
     if compiles:
-        training.compile(inductor)
+        step = training.compile(inductor)
     if compiles and device.type == "cuda":
-        training.capture()
+        training.replay(step)
 
     def take(steps: int) -> None:
         with pyro.validation_enabled(False), pyro.get_param_store().scope():

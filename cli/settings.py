@@ -1,0 +1,89 @@
+"""What a fit is to be: the options that were typed, and those of a recipe, a config or a run that is resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import click
+
+from pyro_bvae.settings.names import AS_ASKED
+from pyro_bvae.settings.options import DATA_OPTIONS, SETTINGS
+from pyro_bvae.settings.recipes import RECIPES
+
+__all__ = ["filled", "is_typed", "settle", "stored"]
+
+# what is not taken from a config when another one of these is typed
+BELONGS_TO = dict.fromkeys(("data_root", *DATA_OPTIONS), "dataset")
+BELONGS_TO |= dict.fromkeys(("hidden", "decoder_hidden", "decoder_activation"), "network")
+BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), "likelihood")
+
+
+def settle(ctx: click.Context) -> dict[str, Any]:
+    """The options, with those that were not typed taken from a recipe, a config, or the run that is resumed."""
+    options = dict(ctx.params)
+    if options["resume"] and options["overwrite"]:
+        raise click.UsageError("--resume goes on with a run and --overwrite replaces it: choose one", ctx)
+    if options["resume"] and options["out"] is None:
+        raise click.UsageError("say which run to go on with: --resume --out DIR", ctx)
+    if is_typed(ctx, "beta") and options["beta_norm"] is not None:
+        raise click.UsageError("--beta and --beta-norm set the same number: give one", ctx)
+    if options["epochs"] is not None and options["steps"] is not None:
+        raise click.UsageError("--epochs and --steps set the same length: give one", ctx)
+    given = stored(options)
+    options = filled(options, {name for name in SETTINGS if is_typed(ctx, name)}, given)
+    if options["likelihood"] == "custom" or given.get("custom"):
+        raise click.UsageError(f"{given['custom']} are classes of your own: go on from Python, with fit(...)", ctx)
+    if options["objective"] is None:
+        raise click.UsageError("the run's ELBO is your own: go on from Python, or give --objective", ctx)
+    return options
+
+
+def filled(options: Mapping[str, Any], typed: Collection[str], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, those that were not typed taken from what is stored, unless they belong to another choice there."""
+    settled = dict(options)
+    for name in SETTINGS:
+        other = {"epochs": "steps", "steps": "epochs"}.get(name, name)
+        owner = BELONGS_TO.get(name, name)
+        changed = owner in typed and options[owner] != stored.get(owner)
+        if name in stored and not (changed or name in typed or other in typed):
+            settled[name] = stored[name]
+    return settled
+
+
+def stored(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the recipe, the config or the run that the options name; none where they name none.
+
+    Raises:
+        click.UsageError: Two of them are named.
+        ValueError: The file is no config.json.
+    """
+    from pyro_bvae.runs.folder import RunFolder
+
+    if options["recipe"] is not None:
+        if options["config"] is not None or options["resume"]:
+            raise click.UsageError("--recipe begins a run: leave --config and --resume out")
+        return dict(RECIPES[options["recipe"]].settings)
+    if options["config"] is not None:
+        if options["resume"]:
+            raise click.UsageError("--resume reads the run's own config.json: leave --config out")
+        try:
+            content = json.loads(options["config"].read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{options['config']} is not JSON: {error}") from error
+        if not isinstance(content, dict) or "format" not in content or "dataset" not in content:
+            raise ValueError(f"{options['config']} is not the config.json of a run")
+        if content.get("compile_because") != AS_ASKED:  # that run decided for itself, and so does this one
+            content.pop("compile", None)
+        return content
+    if options["resume"]:
+        folder = RunFolder(options["out"])
+        if folder.is_run or not folder.path.is_dir():
+            return folder.read_config()
+    return {}
+
+
+def is_typed(ctx: click.Context, name: str) -> bool:
+    """Whether an option was given on the command line."""
+    return ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE

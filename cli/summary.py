@@ -1,0 +1,124 @@
+"""What a fit says: what it is about to do, and what came out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import pyro_bvae
+from pyro_bvae.schedules import Cosine, LinearWarmup
+from pyro_bvae.settings.options import TRAINING
+from pyro_bvae.settings.parsing import Specification, as_file_name, scheduled, specified
+from pyro_bvae.settings.recipes import RECIPES
+from pyro_bvae.settings.training import TrainingSettings
+
+from .options import echo_json
+from .spelling import spelled
+
+if TYPE_CHECKING:
+    from pyro_bvae import BetaVAE, Run
+    from pyro_bvae.datasets import Dataset
+
+__all__ = ["announce", "folder_of", "report"]
+
+
+def announce(data: Dataset, vae: BetaVAE, options: Mapping[str, Any], out: Path) -> None:
+    """Say which data, model and steps a fit takes, and where it goes."""
+    settings = TrainingSettings(**{name: options[name] for name in TRAINING})
+    lines = [] if options["recipe"] is None else [_recipe(options)]
+    lines += [_data(data), _model(vae, options, settings), _fit(data, options, settings)]
+    lines += _notes(specified(options["objective"]), settings.total(len(data.train)))
+    for line in (*lines, f"run     {out}"):
+        click.echo(line, err=options["as_json"])
+
+
+def _recipe(options: Mapping[str, Any]) -> str:
+    chosen = {name: options[name] for name in RECIPES[options["recipe"]].settings}
+    return f"recipe  {options['recipe']}: {shlex.join(spelled(chosen))}"
+
+
+def _kind(data: Dataset) -> str:
+    return "images" if data.is_images else "vectors"
+
+
+def _data(data: Dataset) -> str:
+    counts = f"{len(data.train):,} training and {len(data.held_out):,} held-out {_kind(data)}"
+    return f"data    {data.name}: {counts} of {'×'.join(map(str, data.shape))} ({data.source})"
+
+
+def _model(vae: BetaVAE, options: Mapping[str, Any], settings: TrainingSettings) -> str:
+    widths = "-".join(map(str, (prod(vae.shape), *vae.settings["hidden"], vae.latent_dim)))
+    held = "" if settings.match_rate is None else f" moving to a rate of {settings.match_rate:g} nats"
+    if settings.beta_schedule is not None:
+        held = f" from {scheduled(settings.beta_schedule, float(vae.beta))(0):g} on, {settings.beta_schedule}"
+    weight = f"β {float(vae.beta):g}{held} (β_norm = βK/M = {vae.beta_norm:.3g})"
+    objective = specified(options["objective"])
+    if not objective.takes_beta:
+        weight = f"objective {objective.text}"
+    elif objective.options:
+        weight += f", objective {objective.text}"
+    return f"model   {weight}, {options['likelihood']} likelihood, {options['network']} {widths}"
+
+
+def _fit(data: Dataset, options: Mapping[str, Any], settings: TrainingSettings) -> str:
+    from pyro_bvae.training import resolve_device
+    from pyro_bvae.training.minibatches import fits
+
+    device, size = resolve_device(options["device"]), len(data.train)
+    where = "in memory" if fits(data, device) else "streamed from their file"
+    batch = settings.batch(size)
+    length = f"{settings.total(size):,} steps"
+    length = f"{settings.epochs} epochs = {length}" if settings.epochs else length
+    cut = f" (cut from {settings.batch_size}, there are no more)" if batch < settings.batch_size else ""
+    return (
+        f"fit     {settings.optimizer} at {settings.lr:g}, {length} of {batch} {_kind(data)}{cut}, "
+        f"seed {settings.seed}, on {device.type}, data {where}"
+    )
+
+
+def _notes(objective: Specification, steps: int) -> list[str]:
+    return [
+        f"note    {name} is to rise over {schedule.steps:,} steps, which this run does not have"
+        for name, schedule in objective.schedules.items()
+        if isinstance(schedule, LinearWarmup | Cosine) and schedule.steps > steps
+    ]
+
+
+def report(run: Run, out: Path, options: Mapping[str, Any]) -> None:
+    """Say what came out, where to look, and what went wrong if anything did."""
+    from pyro_bvae.terms import count_active
+
+    last, diagnosis = run.history[-1], pyro_bvae.diagnose(run)
+    kl = last["held_out_kl_per_latent"]
+    if options["as_json"]:
+        settings = {name: run.config[name] for name in ("beta", "beta_norm")}
+        echo_json({"run": str(out), **settings, **last, "diagnosis": asdict(diagnosis) if diagnosis else None})
+        return
+    active = count_active(kl)
+    counted = "" if active is None else f"; {active} of {len(kl)} latents active"
+    if run.config["match_rate"] is not None:
+        counted += f"; β moved to {last['beta']:.3g} for a rate of {run.config['match_rate']:g}"
+    click.echo(
+        f"held out, nats an image at β 1: ELBO {last['held_out_elbo']:.2f} = −(distortion "
+        f"{last['held_out_distortion']:.2f} + rate {last['held_out_rate']:.2f}){counted}"
+    )
+    look = f"look at {out / 'figures' / 'traversal.png'}, or sweep on" if options["figures"] else "sweep"
+    click.echo(f"{look}: pyro-bvae traverse {shlex.quote(str(out))}")
+    if diagnosis is not None:
+        click.echo(str(diagnosis))
+
+
+def folder_of(data: Dataset, vae: BetaVAE, options: Mapping[str, Any]) -> Path:
+    """Where a run goes if nothing is said: runs/<dataset>-beta<β>-seed<seed>."""
+    kind, _, path = data.name.partition(":")
+    objective = specified(options["objective"])
+    parts = [objective.text] if objective.text != "beta" else []
+    parts += [f"beta{float(vae.beta):g}"] if objective.takes_beta else []
+    what = as_file_name("-".join([*parts, *filter(None, [options["beta_schedule"]])]))
+    return Path("runs") / f"{Path(path).stem if path else kind}-{what}-seed{options['seed']}"

@@ -1,0 +1,93 @@
+"""All settings of a fit, as a command line types them and a config.json keeps them: data, model, training, figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from .declared import Among, Option, Range, documented, options_of
+from .names import ACTIVATIONS, BASES, LIKELIHOODS, MEAN_LINKS, NETWORKS
+from .training import COUNT, POSITIVE, TrainingSettings
+
+__all__ = [
+    "COMPILATION",
+    "DATA",
+    "DATA_OPTIONS",
+    "DEFAULTS",
+    "FIGURES",
+    "LENGTH",
+    "MODEL",
+    "OPTIONS",
+    "REPEATS",
+    "SETTINGS",
+    "TRAINING",
+]
+
+Widths = tuple[int, ...]
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Which data, and how they are prepared; see ``datasets.load``."""
+
+    dataset: Annotated[str, "The data."] = "digits"
+    data_root: Annotated[str | None, "Where downloads lie or go; by default the user's cache folder."] = None
+    image_size: Annotated[int | None, "Side in pixels to which images are brought.", COUNT] = None
+    grey: Annotated[bool, "Turn colour images to grey."] = False
+    crop: Annotated[Widths | None, "Cut this out of each picture first: SIDE, or L,T,R,B, or 0 for all."] = None
+    subsample: Annotated[int | None, "Take so many of the images, chosen at random once and for all.", COUNT] = None
+    dim: Annotated[int | None, "Length of the vectors of gaussian; by default 10.", COUNT] = None
+    rank: Annotated[int | None, "Rank of their signal; by default 2.", COUNT] = None
+    points: Annotated[int | None, "How many of them; by default 300000.", COUNT] = None
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The two programs; see `BetaVAE`."""
+
+    network: Annotated[str, "Encoder and decoder.", Among("network", NETWORKS)] = "mlp"
+    hidden: Annotated[Widths | None, "Hidden widths, like 400 or 1200,1200 or none; by default the network's."] = None
+    decoder_hidden: Annotated[Widths | None, "The decoder's; by default those of the encoder, mirrored."] = None
+    decoder_activation: Annotated[str, "The decoder's.", Among("activation", ACTIVATIONS)] = "relu"
+    latent_dim: Annotated[int, "Number of latents, K.", COUNT] = 10
+    likelihood: Annotated[str, "Family of p(x|z).", Among("likelihood", LIKELIHOODS)] = "bernoulli"
+    scale: Annotated[
+        float | None, "Standard deviation of a gaussian or laplace (by default 1), or where a learned one starts.",
+        POSITIVE,
+    ] = None  # fmt: skip
+    mean_link: Annotated[str | None, "Link of a gaussian's mean.", Among("mean link", MEAN_LINKS)] = None
+    beta: Annotated[float, "Weight of the KL term.", Range(least=0)] = 1.0
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class FigureSettings:
+    """What is drawn of a fit; see `callbacks.Figures`."""
+
+    figures: Annotated[bool, "Draw what the model learnt, at the end."] = True
+    figures_every: Annotated[int | None, "Steps between two traversals; a film of them at the end.", COUNT] = None
+    traverse_base: Annotated[str, "Where traversals start.", Among("base", BASES)] = "image"
+    traverse_range: Annotated[tuple[float, float], "Their first and last value."] = (-2.0, 2.0)
+    traverse_columns: Annotated[int, "How many values.", COUNT] = 11
+    traverse_count: Annotated[int, "How many images or draws they start from.", COUNT] = 1
+
+
+OF_DATA, OF_MODEL, OF_TRAINING, OF_FIGURES = (
+    options_of(kind) for kind in (DataSettings, ModelSettings, TrainingSettings, FigureSettings)
+)
+OPTIONS: dict[str, Option] = {**OF_DATA, **OF_MODEL, **OF_TRAINING, **OF_FIGURES}
+DEFAULTS: dict[str, Any] = {name: option.default for name, option in OPTIONS.items()}
+
+SETTINGS = tuple(OPTIONS)
+DATA = tuple(OF_DATA)
+DATA_OPTIONS = tuple(name for name in DATA if name not in ("dataset", "data_root"))
+MODEL = tuple(name for name in OF_MODEL if name != "beta")  # without β, which training may move
+TRAINING = tuple(OF_TRAINING)
+FIGURES = tuple(OF_FIGURES)
+
+LENGTH = ("epochs", "steps")  # what a resumed run may change
+COMPILATION = ("compile", "compile_because")  # and this too: the step is the same either way
+# what changes nothing that is fitted but by chance and rounding
+REPEATS = ("data_root", "seed", "device", "compile", "precision", "eval_every", "checkpoint_every", "keep", *FIGURES)

@@ -1,0 +1,116 @@
+"""The settings of a fit: what is minimised, by which steps, for how long, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Annotated
+
+from ..schedules import Schedule
+from .declared import Among, Range, Written, check_values, documented
+from .names import OPTIMIZERS, PRECISIONS
+from .parsing import scheduled, specified
+
+__all__ = ["TrainingSettings"]
+
+COUNT = Range(least=1)
+POSITIVE = Range(above=0)
+SEED = Range(least=0, most=2**63 - 1)
+EPOCHS = 100  # where neither epochs nor steps are given
+
+
+def _beta_schedule(text: str) -> Schedule:
+    """Read how β comes to be.
+
+    Raises:
+        ValueError: The text is no schedule, or starts below 0.
+    """
+    schedule = scheduled(text, value=1.0)
+    if schedule(0) < 0:
+        raise ValueError(f"β must be at least 0, also at the start of {text}")
+    return schedule
+
+
+def _keep(kept: int | str) -> None:
+    if kept != "all" and (isinstance(kept, str) or kept < 0):
+        raise ValueError(f"keep is a number of checkpoints or 'all', got {kept!r}")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """What `fit` may be asked for: a field here is an argument of `fit` and an option of the command line.
+
+    Raises:
+        ValueError: A number is out of range, a name unknown, or two settings contradict each other.
+    """
+
+    match_rate: Annotated[
+        float | None,
+        "A rate in nats an image, to be held by moving β from where it is; by default β stays.",
+        Range(above=0, wanted="a positive rate in nats"),
+    ] = None
+    objective: Annotated[
+        str | None,
+        'What is minimised: a name with coefficients, like "tc:beta=6" or "capacity:capacity=linear:25:20000". All but '
+        '"beta", without a β of its own, ignore the programs\' β, which is then to be 1.',
+        Written(specified, "NAME[:COEFFICIENT=VALUE,...]"),
+    ] = "beta"
+    beta_schedule: Annotated[
+        str | None,
+        "How β comes to where it is in the end, as a function of the steps before: linear, cosine or cyclic, like "
+        '"linear:5000". By default it is there from the start.',
+        Written(_beta_schedule, "KIND:STEPS[:START]"),
+    ] = None
+    optimizer: Annotated[str, "What takes the steps.", Among("optimizer", OPTIMIZERS)] = "rmsprop"
+    lr: Annotated[float, "Learning rate.", POSITIVE] = 1e-3
+    lr_warmup: Annotated[int, "Steps over which the learning rate rises in a line from 0.", Range(least=0)] = 0
+    batch_size: Annotated[int, "Images a step; cut to the training set where that is smaller.", COUNT] = 128
+    epochs: Annotated[int | None, "Passes over the training images; by default 100.", COUNT] = None
+    steps: Annotated[int | None, "Gradient steps, in place of epochs.", COUNT] = None
+    seed: Annotated[int, "Seed of the weights, the batches and the draws of z.", SEED] = 0
+    device: Annotated[str, '"auto" (CUDA where there is one, otherwise the CPU), "cpu", "cuda" or "mps".'] = "auto"
+    compile: Annotated[
+        bool | None,
+        "Compile a step to one graph; by default where that pays for itself. A resumed run keeps to it.",
+    ] = None
+    precision: Annotated[
+        str, 'Of matrix products: "fp32", or "bf16" for bfloat16 operands. All else stays float32.',
+        Among("precision", PRECISIONS),
+    ] = "fp32"  # fmt: skip
+    eval_every: Annotated[
+        int | None, "Steps between two lines of the history, each with a held-out score; by default an epoch.", COUNT
+    ] = None
+    checkpoint_every: Annotated[int | None, "Steps between two checkpoints; by default an epoch.", COUNT] = None
+    keep: Annotated[
+        int | str, 'How many numbered checkpoints stay beside the latest, or "all".', Written(_keep, "N|all")
+    ] = 0
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        if self.objective is not None:  # one objective has one text
+            object.__setattr__(self, "objective", specified(self.objective).text)
+        if self.match_rate is not None and self.beta_schedule is not None:
+            raise ValueError("match_rate moves β by itself: leave beta_schedule out")
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("give epochs or steps, not both")
+        if self.epochs is None and self.steps is None:
+            object.__setattr__(self, "epochs", EPOCHS)
+
+    def schedules(self, beta: float) -> tuple[Schedule | None, Mapping[str, Schedule]]:
+        """That of the programs' β, which ends at ``beta``, and those of the objective's coefficients."""
+        of_beta = None if self.beta_schedule is None else scheduled(self.beta_schedule, beta)
+        return of_beta, {} if self.objective is None else specified(self.objective).schedules
+
+    def batch(self, size: int) -> int:
+        """Images a step, for a training set of ``size``."""
+        return min(self.batch_size, size)
+
+    def steps_per_epoch(self, size: int) -> int:
+        """Steps that see each of ``size`` training images once; the last may be a short batch."""
+        return ceil(size / self.batch(size))
+
+    def total(self, size: int) -> int:
+        """Steps of the whole fit, for a training set of ``size``."""
+        return self.steps if self.steps is not None else (self.epochs or 0) * self.steps_per_epoch(size)

@@ -1,0 +1,212 @@
+"""How steps are taken: eagerly, compiled, or replayed on a GPU.
+
+Each step takes a batch x of B images and moves the parameters of model and guide along the gradient of
+
+    loss = (1/B) Σ_x [−E_q(z|x) log p(x | z) + β KL(q(z | x) ‖ p(z))],
+
+in nats an image: the programs sum over images as Pyro does, and a step divides by the batch. `EagerStep` is that step
+as one reads it; a `CompiledStep` computes the same. `DirectSteps` looks at the loss of every step; `ReplayedSteps`
+leaves all results on the device until somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pyro import poutine
+from pyro.infer import ELBO
+from torch import Tensor
+
+from ..compiled.cuda_graph import ReplayedStep
+from ..compiled.step import CompiledStep
+from ..model import BetaVAE
+from ..objectives import Regularised, read
+from ..terms import row_of_traces
+
+if TYPE_CHECKING:
+    from .state import Training
+
+__all__ = ["DirectSteps", "EagerStep", "ReplayedSteps", "Report", "Tally", "report_of"]
+
+# what a step returns beside its loss: a row of `terms.row_of_traces`, and what the objective's update is given
+Report = Callable[[Tensor, poutine.Trace, poutine.Trace], tuple[Tensor, ...]]
+
+
+class EagerStep:
+    """One step of stochastic variational inference, as Pyro and `torch.optim` take it.
+
+    Args:
+        vae: Model and guide.
+        elbo: What is minimised, a sum over the batch.
+        optimizer: Of the parameters of both.
+        report: Reads loss and traces.
+    """
+
+    def __init__(self, vae: BetaVAE, elbo: ELBO, optimizer: torch.optim.Optimizer, report: Report) -> None:
+        self.vae, self.elbo, self.optimizer, self.report = vae, elbo, optimizer, report
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Take one step on data ``(B, *shape)``; a loss that is not finite changes nothing.
+
+        Returns:
+            The loss in nats an image, and the report.
+        """
+        self.optimizer.zero_grad()
+        model, guide = poutine.trace(self.vae.model), poutine.trace(self.vae.guide)
+        loss = self.elbo.differentiable_loss(model, guide, x) / len(x)
+        loss.backward()
+        if isfinite(loss.item()):
+            self.optimizer.step()
+        with torch.no_grad():
+            return loss.detach(), self.report(loss.detach(), model.trace, guide.trace)
+
+
+def report_of(elbo: ELBO) -> Report:
+    """The report of a step: its row of terms, and what the objective's update wants of it."""
+    learning = elbo if isinstance(elbo, Regularised) and learns(elbo) else None
+
+    def report(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> tuple[Tensor, ...]:
+        inputs = () if learning is None else learning.lesson(read(model, guide))
+        return (row_of_traces(loss, model, guide), *(tensor.detach() for tensor in inputs))
+
+    return report
+
+
+def learns(elbo: Regularised) -> bool:
+    """Whether an objective has a state of its own to bring up to date."""
+    return type(elbo).learn is not Regularised.learn
+
+
+class Tally:
+    """Sums over the data of the steps since the last line of the history.
+
+    Attributes:
+        sums: Of the rows of steps, see `terms.row_of_traces`.
+        count: Data they are of.
+        since: Seconds of training at the last line.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(3, device=device)
+        self.count, self.since = 0, 0.0
+
+    def add(self, row: Tensor, size: int) -> None:
+        """Add the row of a step on ``size`` data."""
+        self.sums = row if self.count == 0 else self.sums + row
+        self.count += size
+
+    def restart(self, seconds: float) -> None:
+        """Begin anew, after so many seconds of training."""
+        self.sums.zero_()  # in place: a replayed step adds to this tensor
+        self.count, self.since = 0, seconds
+
+    def means(self, seconds: float) -> dict[str, Any]:
+        """Loss, distortion, rate and KL of each latent, nats an image, and speed, after so many seconds of training."""
+        loss, distortion, rate, *kl = (self.sums / max(self.count, 1)).tolist()
+        return {
+            "loss": loss,
+            "distortion": distortion,
+            "rate": rate,
+            "kl_per_latent": kl or None,
+            "seconds": seconds,
+            "images_per_second": self.count / max(seconds - self.since, 1e-9),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data and a tensor."""
+        return {"sums": self.sums, "count": self.count, "since": self.since}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.sums = state["sums"].to(self.sums.device)
+        self.count, self.since = state["count"], state["since"]
+
+
+class DirectSteps:
+    """Takes steps whose loss is looked at before the next one.
+
+    Args:
+        training: What a step changes.
+        step: Maps data to loss and report: an `EagerStep` or a `CompiledStep`.
+    """
+
+    def __init__(self, training: Training, step: Callable[[Tensor], tuple[Tensor, tuple[Tensor, ...]]]) -> None:
+        self.training, self.step = training, step
+
+    def take(self) -> None:
+        """Take one step.
+
+        Raises:
+            FloatingPointError: The loss is NaN or infinite; the parameters are still those before the step.
+        """
+        training = self.training
+        x = training.vae.prepare(training.minibatches.batch(training.step))
+        loss, (row, *update_inputs) = self.step(x)
+        if not isfinite(loss.item()):
+            raise FloatingPointError(_what_is_not_finite(training.step + 1, *(row[:3] / len(x)).tolist()))
+        training.tally.add(row, len(x))
+        if training.controller is not None:
+            training.vae.beta = training.controller(training.vae.beta_value, row[2].item() / len(x))
+        training.update_objective(*update_inputs)
+
+    def settle(self) -> None:
+        """There is nothing to wait for."""
+
+
+class ReplayedSteps:
+    """Takes steps as CUDA graphs, whose results stay on the device; on the CPU the same loop calls the steps.
+
+    Args:
+        training: What a step changes.
+        compiled_step: One that can be recorded.
+        row: A row of `terms.row_of_traces` as steps give it.
+    """
+
+    def __init__(self, training: Training, compiled_step: CompiledStep, row: Tensor) -> None:
+        self.training, tally = training, training.tally
+        tally.sums = tally.sums.clone() if tally.count else torch.zeros_like(row)
+        self.number = torch.full_like(tally.sums[0], training.step)
+        self.first_bad = torch.zeros_like(tally.sums[0]).repeat(4)  # number, loss, distortion and rate of that step
+        kept = [tally.sums, self.number, self.first_bad]
+        self.step = ReplayedStep(compiled_step, self._data, self._keep, kept)
+
+    def take(self) -> None:
+        """Take one step, without waiting for it."""
+        place = self.training.minibatches.place(self.training.step)
+        self.step(place)
+        self.training.tally.count += len(place)
+
+    def _data(self, place: Tensor) -> tuple[Tensor]:
+        return (self.training.vae.prepare(self.training.minibatches.at(place)),)
+
+    def _keep(self, loss: Tensor, report: tuple[Tensor, ...], size: int) -> None:
+        """Keep what is wanted of a step on the device; part of the graph."""
+        training, (row, *update_inputs) = self.training, report
+        self.number += 1
+        training.tally.sums += row
+        this = torch.stack([self.number, *(row[:3] / size)])
+        is_fine = loss.isfinite() | (self.first_bad[0] > 0)
+        self.first_bad.copy_(torch.where(is_fine, self.first_bad, this))
+        if training.controller is not None:
+            training.vae.beta.copy_(training.controller.on_device(training.vae.beta, row[2] / size))
+        training.update_objective(*update_inputs)
+
+    def settle(self) -> None:
+        """Wait for the device, and look at what the steps since the last look gave.
+
+        Raises:
+            FloatingPointError: The loss of one of them was NaN or infinite.
+        """
+        number, *means = self.first_bad.tolist()
+        if number:
+            raise FloatingPointError(_what_is_not_finite(int(number), *means))
+
+
+def _what_is_not_finite(step: int, loss: float, distortion: float, rate: float) -> str:
+    terms = {"distortion": distortion, "rate": rate}
+    culprits = [f"the {name} is {value}" for name, value in terms.items() if not isfinite(value)]
+    what = " and ".join(culprits) or "both its terms are finite"
+    return f"the loss is {loss} at step {step}: {what}; lower --lr, or warm it up with --lr-warmup"
