@@ -10,8 +10,8 @@ import torch
 from .. import datasets
 from ..datasets import Dataset, Progress
 from ..model import BetaVAE
-from ..settings.options import DATA_OPTIONS, MODEL
 from ..randomness import own_generator
+from ..settings.options import DATA_OPTIONS, MODEL
 
 __all__ = ["build", "build_model", "load_data"]
 

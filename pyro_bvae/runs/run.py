@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from .building import build_model, load_data
 from ..datasets import Dataset, Progress
 from ..model import BetaVAE
+from .building import build_model, load_data
 from .folder import RunFolder
 
 __all__ = ["Run", "load_run"]

@@ -1,0 +1,9 @@
+"""A run: its settings, its files, and the model they rebuild."""
+
+from __future__ import annotations
+
+from .building import build, build_model, load_data
+from .folder import RunFolder
+from .run import Run, load_run
+
+__all__ = ["Run", "RunFolder", "build", "build_model", "load_data", "load_run"]
