@@ -75,9 +75,10 @@ def _fit(data: Dataset, options: Mapping[str, Any], settings: TrainingSettings) 
     batch = settings.batch(size)
     length = f"{settings.total(size):,} steps"
     length = f"{settings.epochs} epochs = {length}" if settings.epochs else length
+    decay = f", weight decay {settings.weight_decay:g}" if settings.weight_decay else ""
     cut = f" (cut from {settings.batch_size}, there are no more)" if batch < settings.batch_size else ""
     return (
-        f"fit     {settings.optimizer} at {settings.lr:g}, {length} of {batch} {_kind(data)}{cut}, "
+        f"fit     {settings.optimizer} at {settings.lr:g}{decay}, {length} of {batch} {_kind(data)}{cut}, "
         f"seed {settings.seed}, on {device.type}, data {where}"
     )
 

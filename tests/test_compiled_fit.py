@@ -12,6 +12,7 @@ from conftest import Cli, ReplayOnTheCpu, new_vae, same_parameters, without_timi
 from pyro_bvae import Callback, fit, load_run
 from pyro_bvae.compiled import break_even, cuda_graph, inductor
 from pyro_bvae.datasets import Dataset
+from pyro_bvae.objectives import Factor
 from pyro_bvae.runs.folder import RunFolder
 from pyro_bvae.schedules import LinearWarmup
 from pyro_bvae.training import loop, minibatches
@@ -34,12 +35,28 @@ def close_histories(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> b
 
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 def test_a_compiled_fit_equals_an_eager_one(optimizer: str, images: Dataset) -> None:
-    options = OPTIONS | {"optimizer": optimizer, "lr": 1e-4, "steps": 11}
+    options = OPTIONS | {"optimizer": optimizer, "lr": 1e-4, "steps": 11, "weight_decay": 0.1}
     eager = fit(new_vae(), images, compile=False, **options)
     fast = fit(new_vae(), images, compile=True, **options)
     assert close_histories(eager.history, fast.history)
     for one, other in zip(eager.model.parameters(), fast.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+@pytest.mark.parametrize("compiles", [False, True])
+def test_a_fit_decays_its_weights_and_no_discriminator(optimizer: str, compiles: bool, images: Dataset) -> None:
+    """With λ so large that (1 − lr·λ) is 0, weights are what the last update alone makes of them."""
+    options = {"steps": 3, "lr": 1e-3, "weight_decay": 1e3, "optimizer": optimizer, "compile": compiles}
+    elbo = Factor(latent_dim=3, gamma=1.0, width=8, layers=1, lr=0.0)
+    discriminator = [weight.clone() for weight in elbo.discriminator.parameters()]
+    vae = new_vae()
+    vae.beta = 1.0
+    before = [parameter.clone() for parameter in vae.parameters()]
+    fit(vae, images, elbo=elbo, **options)
+    for old, parameter in zip(before, vae.parameters(), strict=True):
+        assert parameter.abs().max() < old.abs().max() / 2
+    assert all(map(torch.equal, discriminator, elbo.discriminator.parameters()))
 
 
 def test_a_rate_is_held_by_the_compiled_step_too(images: Dataset) -> None:

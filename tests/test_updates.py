@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyro_bvae.compiled.updates import UPDATES, prepare_state, update_of
+from pyro_bvae.compiled.updates import UPDATES, decay, decay_weights, prepare_state, update_of
 from pyro_bvae.training.state import OPTIMIZERS
 
 RATES = [1e-3, 3e-2, 0.1, 7e-4, 1e-3]
@@ -74,3 +74,39 @@ def test_every_optimizer_of_fit_has_an_update() -> None:
 def test_other_optimizers_are_refused(optimizer: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         update_of(optimizer(torch.zeros(1, requires_grad=True)))
+
+
+LAMBDA = 0.3
+REFERENCES = {"adam": torch.optim.AdamW, "sgd": torch.optim.SGD}  # which know weight decay of this kind, one by chance
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_decayed_updates_equal_those_of_torch(name: str) -> None:
+    """AdamW, SGD without momentum, and for the others the formula and then torch's own undecayed step."""
+    (ours, gradients), (eager, _), (theirs, _) = problem(), problem(), problem()
+    mine, plain = OPTIMIZERS[name](ours, lr=1.0), OPTIMIZERS[name](eager, lr=1.0)
+    knows = {"weight_decay": LAMBDA} if name in REFERENCES else {}
+    reference = REFERENCES.get(name, OPTIMIZERS[name])(theirs, lr=1.0, **knows)
+    for lr, row in zip(RATES, gradients, strict=True):
+        for parameter in ours:
+            parameter.data = decay(parameter.detach(), torch.tensor(lr, dtype=torch.float64), LAMBDA)
+        take(mine, ours, row, lr)
+        for parameters, optimizer in ((eager, plain), (theirs, reference)):
+            optimizer.param_groups[0]["lr"] = lr
+            for parameter, gradient in zip(parameters, row, strict=True):
+                parameter.grad = gradient.clone()
+        decay_weights(plain, LAMBDA)
+        plain.step()
+        for parameter in theirs if not knows else ():
+            parameter.data *= 1 - lr * LAMBDA
+        reference.step()
+    for one, two, three in zip(ours, eager, theirs, strict=True):
+        torch.testing.assert_close(one, three, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(two, three, rtol=1e-6, atol=1e-7)
+
+
+def test_what_has_no_gradient_does_not_decay() -> None:
+    idle, used = torch.ones(3).requires_grad_(), torch.ones(3).requires_grad_()
+    used.grad = torch.zeros(3)
+    decay_weights(torch.optim.Adam([idle, used], lr=0.1), 1.0)
+    assert (idle.tolist(), used.tolist()) == ([1.0] * 3, pytest.approx([0.9] * 3))

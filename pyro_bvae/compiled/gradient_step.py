@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from .recording import undisturbed
-from .updates import prepare_state, update_of
+from .updates import decay, decay_weights, prepare_state, update_of
 
 __all__ = ["GradientStep", "Inputs", "Objective", "Report"]
 
@@ -63,6 +63,7 @@ class GradientStep:
         module: Holds all parameters and buffers that the programs use.
         optimizer: One of `updates` on its parameters.
         report: Maps loss and the traces of model and guide to tensors.
+        weight_decay: λ, at least 0, of `updates.decay_weights`.
 
     Attributes:
         homes: Where what is read at each step is kept, all parameters and buffers that are not trained: a dictionary
@@ -80,7 +81,9 @@ class GradientStep:
         module: nn.Module,
         optimizer: torch.optim.Optimizer,
         report: Report | None,
+        weight_decay: float = 0.0,
     ) -> None:
+        self.weight_decay = weight_decay
         self.programs = _Programs(model, guide, elbo, module, report)
         self.module = module
         self.optimizer = optimizer
@@ -149,7 +152,8 @@ class GradientStep:
         options, is_finite = self.optimizer.param_groups[0], loss.detach().isfinite()
         with torch.no_grad():
             for weight, gradient, slots in zip(inputs.weights, gradients, inputs.slots, strict=True):
-                new = self.update.rule(weight, gradient, slots, inputs.lr, inputs.number, options)
+                decayed = decay(weight, inputs.lr, self.weight_decay)
+                new = self.update.rule(decayed, gradient, slots, inputs.lr, inputs.number, options)
                 for old, value in zip((weight, *slots), (new[0], *new[1]), strict=True):
                     old.copy_(torch.where(is_finite, value, old))
         return loss.detach(), *(tensor.detach() for tensor in report)
@@ -160,6 +164,7 @@ class GradientStep:
         loss, report = self.programs(*data)
         loss.backward()
         if isfinite(loss.item()):
+            decay_weights(self.optimizer, self.weight_decay)
             self.optimizer.step()
         return loss.detach(), tuple(tensor.detach() for tensor in report)
 

@@ -90,6 +90,7 @@ class CompiledStep:
             a buffer, or an argument.
         optimizer: `torch.optim`'s RMSprop, Adam, Adagrad or SGD on them; its learning rate is read at each step.
         report: Maps loss and the traces of model and guide to tensors that are returned beside the loss.
+        weight_decay: λ, at least 0: parameters are multiplied by 1 − lr·λ before each update.
         precision: "fp32", or "bf16" for matrix products of bfloat16 operands.
         compiler: Maps graph and example inputs to a callable; None runs the recorded graph.
 
@@ -113,10 +114,11 @@ class CompiledStep:
         optimizer: torch.optim.Optimizer,
         *,
         report: Report | None = None,
+        weight_decay: float = 0.0,
         precision: str = "fp32",
         compiler: Compiler | None = inductor,
     ) -> None:
-        self.gradient_step = GradientStep(model, guide, elbo, module, optimizer, report)
+        self.gradient_step = GradientStep(model, guide, elbo, module, optimizer, report, weight_decay)
         self.precision = check("precision", precision, PRECISIONS)
         self.compiler = compiler
         self.reason: str | None = None

@@ -7,11 +7,14 @@ With gradient g of a parameter w, learning rate η and step t:
     adagrad   s ← s + g²                                               w ← w − η g / (√s + ε)
     sgd                                                                w ← w − η g
 
+Where weight decay λ is asked for, w ← (1 − η λ) w comes before, decoupled from the gradient as in AdamW.
+
 They compute what `torch.optim` computes, in its order, with its defaults, and keep their state in an optimiser of
 `torch.optim`: its ``state_dict`` is that of an ordinary one, whichever way a step was taken. Learning rate and step are
 tensors, so that neither is a constant of a graph.
 
-Source: `torch.optim`, whose single-tensor implementations they repeat, https://docs.pytorch.org/docs/stable/optim.html
+Source: `torch.optim`, whose single-tensor implementations they repeat, https://docs.pytorch.org/docs/stable/optim.html;
+Loshchilov and Hutter, Decoupled weight decay regularization, https://arxiv.org/abs/1711.05101
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["UPDATES", "Update", "prepare_state", "update_of"]
+__all__ = ["UPDATES", "Update", "decay", "decay_weights", "prepare_state", "update_of"]
 
 Slots = tuple[Tensor, ...]
 Rule = Callable[[Tensor, Tensor, Slots, Tensor, Tensor, Mapping[str, Any]], tuple[Tensor, Slots]]
@@ -117,6 +120,24 @@ def prepare_state(optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]
         for slot in update.slots:
             if slot not in state:
                 state[slot] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+
+
+def decay(w: Tensor, lr: Tensor, weight_decay: float) -> Tensor:
+    """(1 − η λ) w, for a learning rate η that is a tensor."""
+    return _times(w, 1 - lr * weight_decay) if weight_decay else w
+
+
+@torch.no_grad()
+def decay_weights(optimizer: torch.optim.Optimizer, weight_decay: float) -> None:
+    """W ← (1 − η λ) w, in place, for each parameter of an optimiser that has a gradient.
+
+    Args:
+        optimizer: Before its step; its learning rate is η.
+        weight_decay: λ, at least 0.
+    """
+    for group in optimizer.param_groups if weight_decay else ():
+        weights = [weight for weight in group["params"] if weight.grad is not None]
+        torch._foreach_mul_(weights, 1 - group["lr"] * weight_decay)
 
 
 def _times(tensor: Tensor, factor: Tensor) -> Tensor:

@@ -66,6 +66,9 @@ class TrainingSettings:
     optimizer: Annotated[str, "What takes the steps.", Among("optimizer", OPTIMIZERS)] = "rmsprop"
     lr: Annotated[float, "Learning rate.", POSITIVE] = 1e-3
     lr_warmup: Annotated[int, "Steps over which the learning rate rises in a line from 0.", Range(least=0)] = 0
+    weight_decay: Annotated[
+        float, "Decoupled weight decay λ: parameters are multiplied by 1 − lr·λ before each update.", Range(least=0)
+    ] = 0.0
     batch_size: Annotated[int, "Images a step; cut to the training set where that is smaller.", COUNT] = 128
     epochs: Annotated[int | None, "Passes over the training images; by default 100.", COUNT] = None
     steps: Annotated[int | None, "Gradient steps, in place of epochs.", COUNT] = None

@@ -72,7 +72,7 @@ class Training:
         self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
         self.steps: DirectSteps | ReplayedSteps = DirectSteps(
-            self, EagerStep(vae, self.elbo, self.optimizer, report_of(elbo))
+            self, EagerStep(vae, self.elbo, self.optimizer, report_of(elbo), settings.weight_decay)
         )
         self.tally = Tally(self.device)
         self.step = 0
@@ -114,6 +114,7 @@ class Training:
             self.vae,
             self.optimizer,
             report=report_of(self.elbo),
+            weight_decay=self.settings.weight_decay,
             precision=self.settings.precision,
             compiler=compiler,
         )

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..compiled.cuda_graph import ReplayedStep
 from ..compiled.step import CompiledStep
+from ..compiled.updates import decay_weights
 from ..model import BetaVAE
 from ..objectives import Regularised, read
 from ..terms import row_of_traces
@@ -43,10 +44,14 @@ class EagerStep:
         elbo: What is minimised, a sum over the batch.
         optimizer: Of the parameters of both.
         report: Reads loss and traces.
+        weight_decay: λ of `decay_weights`.
     """
 
-    def __init__(self, vae: BetaVAE, elbo: ELBO, optimizer: torch.optim.Optimizer, report: Report) -> None:
+    def __init__(
+        self, vae: BetaVAE, elbo: ELBO, optimizer: torch.optim.Optimizer, report: Report, weight_decay: float = 0.0
+    ) -> None:
         self.vae, self.elbo, self.optimizer, self.report = vae, elbo, optimizer, report
+        self.weight_decay = weight_decay
 
     def __call__(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Take one step on data ``(B, *shape)``; a loss that is not finite changes nothing.
@@ -59,6 +64,7 @@ class EagerStep:
         loss = self.elbo.differentiable_loss(model, guide, x) / len(x)
         loss.backward()
         if isfinite(loss.item()):
+            decay_weights(self.optimizer, self.weight_decay)
             self.optimizer.step()
         with torch.no_grad():
             return loss.detach(), self.report(loss.detach(), model.trace, guide.trace)
