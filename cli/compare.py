@@ -102,7 +102,7 @@ def command(
             ctx.exit(130)
     rows = comparison.on_curves(rows)
     report.save(out, experiment, rows)
-    if rows:
+    if rows and given["figures"]:
         _draw(rows, out)
     summary = report.summarise(rows)
     if as_json:
@@ -200,7 +200,7 @@ def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path
         )
     seeds = max((line["seeds"] for line in summary), default=1)
     what = "means ± standard deviations over seeds" if seeds > 1 else "one seed each"
-    click.echo(f"{what}, held out; more in {out / 'comparison.csv'} and the PNGs beside it")
+    click.echo(f"{what}, held out; more in {out / 'comparison.csv'}, and in the PNGs beside it if any were drawn")
 
 
 def _width(title: str) -> int:

@@ -1,0 +1,155 @@
+"""A setting is declared once, and everybody sees it: Python, help, type checkers, the command line."""
+
+from __future__ import annotations
+
+import inspect
+import pydoc
+import subprocess
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import pytest
+from conftest import Cli, new_vae
+from pyro_bvae_cli import main
+from pyro_bvae_cli.options import fit_options
+
+import pyro_bvae
+from pyro_bvae.datasets import Dataset
+from pyro_bvae.settings.declared import Among, Range, Written, check_values, documented, options_of, takes
+from pyro_bvae.settings.options import DEFAULTS, OPTIONS, SETTINGS, TRAINING
+from pyro_bvae.training import FitArguments
+
+ROOT = Path(__file__).parents[1]
+# what scripts have passed to fit since before the settings were declared
+LONG_KNOWN = """
+    epochs steps optimizer lr lr_warmup batch_size match_rate objective beta_schedule seed device compile precision
+    eval_every checkpoint_every keep elbo out resume overwrite callbacks notes
+"""
+
+
+def test_the_signature_of_fit_shows_every_argument_with_type_and_default() -> None:
+    shown = inspect.signature(pyro_bvae.fit)
+    assert list(shown.parameters)[:2] == ["vae", "dataset"]
+    for field in fields(FitArguments):
+        parameter = shown.parameters[field.name]
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameter.default == field.default
+        assert "Annotated" not in str(parameter.annotation)
+    assert shown.parameters["lr"].annotation is float
+    assert {*LONG_KNOWN.split(), "weight_decay"} == {field.name for field in fields(FitArguments)}
+
+
+def test_help_says_what_every_argument_of_fit_means() -> None:
+    text = pydoc.render_doc(pyro_bvae.fit, renderer=pydoc.plaintext)
+    for option in options_of(FitArguments).values():
+        assert f"{option.name}: {option.text}" in text
+    assert "lr: float = 0.001" in text
+    assert "Returns:" in text
+
+
+@pytest.mark.slow
+def test_type_checkers_see_every_argument_of_fit(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import pyro_bvae\nfrom pyro_bvae import BetaVAE, datasets\n"
+        "reveal_type(pyro_bvae.fit)\npyro_bvae.fit(BetaVAE((1, 8, 8)), datasets.load('digits'), lrr=1.0, lr='a')\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), str(script)]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    assert all(f"{field.name}: " in said for field in fields(FitArguments))
+    assert 'Unexpected keyword argument "lrr"' in said
+    assert 'Argument "lr" to "fit" has incompatible type "str"; expected "float"' in said
+
+
+def test_fit_takes_its_two_things_by_name_and_refuses_what_it_does_not_know(images: Dataset) -> None:
+    assert pyro_bvae.fit(vae=new_vae(), dataset=images, steps=1).step == 1
+    with pytest.raises(TypeError, match=r"fit\(\) got an unexpected keyword argument 'epoch'"):
+        pyro_bvae.fit(new_vae(), images, epoch=1)
+    with pytest.raises(TypeError, match=r"fit\(\) missing a required argument: 'dataset'"):
+        pyro_bvae.fit(new_vae())
+
+
+@pytest.mark.parametrize("command", ["fit", "compare"])
+def test_every_setting_is_an_option_of_the_command_line(command: str) -> None:
+    options = {option.name: option for option in main.commands[command].params}
+    assert {*SETTINGS} - {"seed"} <= {*options}
+    for name in {*SETTINGS} & {*options}:
+        assert options[name].help == OPTIONS[name].text
+        if command == "fit":
+            assert options[name].default == DEFAULTS[name]
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_every_default_is_a_value_that_will_do(name: str) -> None:
+    check_values(FitArguments(**{name: DEFAULTS[name]}))
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class Odd:
+    """Options of kinds that fit does not have."""
+
+    share: Annotated[float | None, "A share.", Range(least=0, most=1)] = None
+    side: Annotated[str, "A side.", Among("side", ("left", "right"))] = "left"
+    pairs: Annotated[str, "Pairs.", Written(lambda text: dict([text.split("=")]), "A=B")] = "a=b"
+    number: Annotated[int, "A number.", Range(above=2)] = 3
+    silent: int = 7  # no option: it has no text
+
+    def __post_init__(self) -> None:
+        check_values(self)
+
+
+@takes(Odd)
+def odd(one: int, other: int, given: Odd) -> tuple[int, int, Odd]:
+    """Give back everything.
+
+    Returns:
+        All of it.
+    """
+    return one, other, given
+
+
+def test_odd_options_are_checked_shown_and_passed_on() -> None:
+    assert odd(1, other=2, share=0.5) == (1, 2, Odd(share=0.5))
+    assert list(options_of(Odd)) == ["share", "side", "pairs", "number"]
+    assert "    side: A side." in odd.__doc__ and "    side: A side." in Odd.__doc__  # noqa: PT018
+    for wrong, message in (
+        ({"share": 1.5}, "share must be at least 0 and at most 1, got 1.5"),
+        ({"share": float("nan")}, "share must be at least 0 and at most 1, got nan"),
+        ({"side": "lift"}, "unknown side 'lift': did you mean 'left'"),
+        ({"pairs": "a"}, "dictionary update sequence"),
+        ({"number": 2}, "number must be a positive number, got 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            odd(1, 2, **wrong)
+    with pytest.raises(TypeError):
+        Odd(number=2.5)
+
+
+def test_odd_options_come_to_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyro_bvae_cli.options.OPTIONS", options_of(Odd))
+    given: dict[str, Any] = {}
+
+    @click.command()
+    @fit_options()
+    def command(**options: Any) -> None:
+        given.update(options)
+
+    command.main(["--share", "0.25", "--pairs", "c=d"], standalone_mode=False)
+    assert given == {"share": 0.25, "side": "left", "pairs": "c=d", "number": 3}
+    for wrong in (["--share", "2"], ["--side", "up"], ["--pairs", "c"], ["--number", "2"]):
+        with pytest.raises(click.UsageError):
+            command.main(wrong, standalone_mode=False)
+
+
+def test_a_fit_without_figures_draws_none(cli: Cli, here: Path) -> None:
+    result = cli("fit", "--steps", 1, "--no-figures", "--out", "run")
+    assert result.exit_code == 0, result.output
+    assert not Path("run/figures").exists()
+    assert "sweep: pyro-bvae traverse run" in result.stdout
+    compared = cli("compare", "--beta", 1, "--beta", 2, "--steps", 1, "--no-figures", "--out", "both")
+    assert compared.exit_code == 0, compared.output
+    assert not list(Path("both").rglob("*.png"))
