@@ -21,7 +21,7 @@ from torch.func import functional_call
 from .recording import undisturbed
 from .updates import decay, decay_weights, prepare_state, update_of
 
-__all__ = ["GradientStep", "Inputs", "Objective", "Report"]
+__all__ = ["GradientStep", "Objective", "Report"]
 
 Report = Callable[[Tensor, poutine.Trace, poutine.Trace], tuple[Tensor, ...]]
 

@@ -183,8 +183,10 @@ def takes(
             return function(first, second, arguments(**bound))
 
         before, returns, after = inspect.cleandoc(function.__doc__ or "").partition("\n\nReturns:")
-        called.__doc__ = "\n".join([before, *described]) + returns + after
-        called.__signature__ = signature  # type: ignore[attr-defined]
+        both: tuple[Any, Any] = (function, called)  # pdoc looks at the first, everybody else at the second
+        for one in both:
+            one.__doc__ = "\n".join([before, *described]) + returns + after
+            one.__signature__ = signature
         return cast("Callable[Concatenate[First, Second, P], Result]", called)
 
     return decorate

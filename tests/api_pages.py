@@ -1,0 +1,45 @@
+"""Write the API pages: `python -W error tests/api_pages.py build/api`, then open build/api/index.html.
+
+All modules are named, and what `pyro_bvae` imports lazily is imported first: pdoc looks only at what is there.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from pathlib import Path
+
+import pdoc
+from pdoc.extract import walk_specs
+
+import pyro_bvae
+
+__all__ = ["modules", "specifications", "write"]
+
+
+def modules() -> list[str]:
+    """The names of all modules of the library."""
+    return ["pyro_bvae", *sorted(each.name for each in pkgutil.walk_packages(pyro_bvae.__path__, "pyro_bvae."))]
+
+
+def specifications() -> list[str]:
+    """What to give pdoc so that each module has one page: it follows a package only to what ``__all__`` names."""
+    reached: set[str] = set()
+    given = []
+    for name in modules():
+        if name not in reached:
+            given.append(name)
+            reached |= set(walk_specs([name]))
+    return given
+
+
+def write(folder: Path) -> None:
+    """Write a page a module."""
+    for name in pyro_bvae.__all__:
+        setattr(pyro_bvae, name, getattr(pyro_bvae, name))
+    pdoc.render.configure(docformat="google")
+    pdoc.pdoc(*specifications(), output_directory=folder)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
