@@ -200,7 +200,7 @@ class ReplayOnTheCpu(Callback):
         assert isinstance(training.steps, DirectSteps)
         training.replay(training.steps.step)
         assert isinstance(training.steps, ReplayedSteps) == (
-            training.objective is None or training.objective.can_be_captured
+            training.objective is None or training.objective.supports_cuda_graph
         )
 
 

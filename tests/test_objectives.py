@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from inspect import Parameter, signature
 from math import isfinite, log
 
 import pyro
@@ -210,7 +211,7 @@ def test_the_discriminator_finds_a_correlation_and_its_state_is_kept() -> None:
     q = dist.Normal(z, torch.ones(600, 2)).to_event(1)
     given = Sites(torch.zeros(600), torch.zeros(600), None, q, q, z, 1.0)
     for _ in range(150):
-        factor.learn(z)
+        factor.update(z)
     assert factor.regulariser(given).item() == pytest.approx(-0.5 * log(1 - 0.36), abs=0.1)
     file = io.BytesIO()
     torch.save(factor.state_dict(), file)
@@ -218,7 +219,7 @@ def test_the_discriminator_finds_a_correlation_and_its_state_is_kept() -> None:
     other.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
     for each in (factor, other):
         pyro.set_rng_seed(0)
-        each.learn(z)
+        each.update(z)
     assert all(torch.equal(a, b) for a, b in zip(factor.parameters(), other.parameters(), strict=True))
 
 
@@ -273,6 +274,58 @@ def test_a_posterior_that_does_not_factorise_is_refused_where_it_matters(x: Tens
     for objective in (TotalCorrelation(50), DipII(), Beta(free_bits=0.1)):
         with pytest.raises(ValueError, match="factorise over the latents"):
             loss_of(objective, full, x)
+
+
+KINDS = {"float": "number", "float | None": "number", "int": "whole number", "str": "word"}
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_the_declared_options_are_those_of_the_constructor(name: str) -> None:
+    objective = OBJECTIVES[name]
+    arguments = dict(signature(objective).parameters)
+    for need in objective.NEEDS:
+        assert arguments.pop(need).default is Parameter.empty
+    assert list(objective.OPTIONS) == list(arguments)
+    for option, argument in zip(objective.OPTIONS.values(), arguments.values(), strict=True):
+        assert option.kind == KINDS[argument.annotation]
+        assert option.is_required == (argument.default is Parameter.empty)
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_the_options_that_may_be_scheduled_are_the_coefficients(name: str) -> None:
+    may_be_scheduled = {name for name, option in OBJECTIVES[name].OPTIONS.items() if option.may_be_scheduled}
+    assert (Beta(beta=1.0) if name == "beta" else NEUTRAL[name]()).coefficients.keys() == may_be_scheduled
+
+
+def test_an_objective_with_an_update_that_nobody_would_call_is_refused(vae: BetaVAE, x: Tensor) -> None:
+    class Counting(Capacity):
+        learns = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.updates = 0
+
+        def update(self, *inputs: Tensor) -> None:  # noqa: ARG002
+            self.updates += 1
+
+    counting = Counting()
+    SVI(vae.model, vae.guide, pyro.optim.Adam({"lr": 1e-2}), counting).step(x)
+    assert counting.updates == 1
+    with pytest.raises(TypeError, match="Forgetful has an update of its own, which is called only if learns"):
+
+        class Forgetful(Capacity):
+            def update(self, *inputs: Tensor) -> None:
+                pass
+
+    class Inherited(Counting):
+        pass
+
+    assert Inherited.learns
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_an_objective_learns_just_where_it_has_an_update(name: str) -> None:
+    assert OBJECTIVES[name].learns == (OBJECTIVES[name].update is not Regularised.update)
 
 
 def test_an_objective_is_both_an_elbo_and_a_module(vae: BetaVAE, x: Tensor) -> None:

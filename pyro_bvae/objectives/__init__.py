@@ -13,7 +13,6 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import Parameter, signature
 from math import isfinite
 from typing import Any
 
@@ -24,11 +23,15 @@ from .controlled import Controlled, RateController
 from .dip import DipI, DipII
 from .factor import Factor
 from .info import Info
-from .regularised import PerImage, Regularised, Sites, read
+from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, WORD, Option, PerImage, Regularised, Sites, read
 from .total_correlation import TotalCorrelation
 
 __all__ = [
+    "NUMBER",
     "OBJECTIVES",
+    "WEIGHT",
+    "WHOLE_NUMBER",
+    "WORD",
     "Beta",
     "Capacity",
     "Controlled",
@@ -36,6 +39,7 @@ __all__ = [
     "DipII",
     "Factor",
     "Info",
+    "Option",
     "PerImage",
     "RateController",
     "Regularised",
@@ -59,37 +63,45 @@ OBJECTIVES: dict[str, type[Regularised]] = {
 
 
 def build_objective(wanted: Specification, *, size: int, latent_dim: int) -> Regularised:
-    """The objective that a specification describes, its coefficients at their first values.
+    """The objective that a specification describes; coefficients with a schedule start at its first value.
 
     Args:
-        wanted: What was read.
-        size: Number of training data, for the objectives that ask for it.
-        latent_dim: Number of latents, likewise.
+        wanted: The objective's name and coefficients, read from a text by `specified`.
+        size: Number of training data, for the objectives that need it.
+        latent_dim: Number of latents, for the objectives that need it.
 
     Raises:
         ValueError: A coefficient that the objective does not have or that is missing, or its value is of another kind.
     """
-    kind: Callable[..., Regularised] = OBJECTIVES[wanted.name]
-    known = signature(kind, eval_str=True).parameters
-    facts = {name: value for name, value in {"size": size, "latent_dim": latent_dim}.items() if name in known}
-    given: dict[str, Any] = {**wanted.options, **{name: schedule(0) for name, schedule in wanted.schedules.items()}}
-    for name, value in given.items():
-        if name not in known or name in facts:
-            there = ", ".join(other for other in known if other not in facts)
-            raise ValueError(f"the objective {wanted.name} has no coefficient {name!r}; it has {there}")
-        if isinstance(value, str) != (known[name].annotation is str):
-            expected = "a word" if known[name].annotation is str else "a number"
-            raise ValueError(f"{name} of the objective {wanted.name} is {expected}, got {value!r}")
-        if isinstance(value, float) and not (isfinite(value) and value >= 0):
-            raise ValueError(f"{name} of the objective {wanted.name} must be finite and at least 0, got {value:g}")
-        if known[name].annotation is int:
-            if value < 1 or value % 1:
-                raise ValueError(f"{name} of the objective {wanted.name} is a number of at least 1, got {value:g}")
-            given[name] = int(value)
-    for name, parameter in known.items():
-        if parameter.default is Parameter.empty and name not in {*given, *facts}:
+    kind = OBJECTIVES[wanted.name]
+    make: Callable[..., Regularised] = kind
+    supplied = {name: value for name, value in {"size": size, "latent_dim": latent_dim}.items() if name in kind.NEEDS}
+    first_values = {name: schedule(0) for name, schedule in wanted.schedules.items()}
+    given = {name: _checked(wanted.name, name, value) for name, value in {**wanted.options, **first_values}.items()}
+    for name, option in kind.OPTIONS.items():
+        if option.is_required and name not in given:
             raise ValueError(f"the objective {wanted.name} wants {name}, like {wanted.name}:{name}=20")
-    found = kind(**facts, **given)
-    for name in wanted.schedules.keys() - found.coefficients.keys():
-        raise ValueError(f"{name} of the objective {wanted.name} cannot have a schedule")
-    return found
+    objective = make(**supplied, **given)
+    for name in wanted.schedules:
+        if not kind.OPTIONS[name].may_be_scheduled:
+            raise ValueError(f"{name} of the objective {wanted.name} cannot have a schedule")
+    return objective
+
+
+def _checked(objective: str, name: str, value: float | str) -> Any:
+    """A coefficient's value, checked against what the objective declares: a float, an int or a word."""
+    options = OBJECTIVES[objective].OPTIONS
+    if name not in options:
+        raise ValueError(f"the objective {objective} has no coefficient {name!r}; it has {', '.join(options)}")
+    kind = options[name].kind
+    if isinstance(value, str) != (kind == "word"):
+        raise ValueError(f"{name} of the objective {objective} is a {kind.split()[-1]}, got {value!r}")
+    if isinstance(value, str):
+        return value
+    if not (isfinite(value) and value >= 0):
+        raise ValueError(f"{name} of the objective {objective} must be finite and at least 0, got {value:g}")
+    if kind == "number":
+        return value
+    if value < 1 or value % 1:
+        raise ValueError(f"{name} of the objective {objective} is a number of at least 1, got {value:g}")
+    return int(value)

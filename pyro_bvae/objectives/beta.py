@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
-from .regularised import Regularised, Sites
+from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Regularised, Sites
 
 __all__ = ["Beta"]
 
@@ -22,6 +24,7 @@ class Beta(Regularised):
         num_particles: Draws of z a step.
     """
 
+    OPTIONS: ClassVar = {"beta": WEIGHT, "free_bits": NUMBER, "num_particles": WHOLE_NUMBER}
     beta: Tensor
 
     def __init__(self, beta: float | None = None, *, free_bits: float = 0.0, num_particles: int = 1) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from ..schedules import LinearWarmup
 from ..settings.names import check
 from ..terms import ACTIVE_ABOVE
-from .regularised import Regularised, Sites
+from .regularised import WEIGHT, WHOLE_NUMBER, WORD, Regularised, Sites
 
 __all__ = ["Capacity", "suggest_capacity"]
 
@@ -36,6 +37,7 @@ class Capacity(Regularised):
         ValueError: A number is not finite, or ``of`` unknown.
     """
 
+    OPTIONS: ClassVar = {"gamma": WEIGHT, "capacity": WEIGHT, "of": WORD, "num_particles": WHOLE_NUMBER}
     gamma: Tensor
     capacity: Tensor
 

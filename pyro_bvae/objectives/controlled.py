@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, inf
+from typing import ClassVar
 
 from torch import Tensor
 
-from .regularised import Regularised, Sites
+from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Option, Regularised, Sites
 
 __all__ = ["Controlled", "RateController"]
 
@@ -70,6 +71,14 @@ class Controlled(Regularised):
         ValueError: The target is not positive.
     """
 
+    OPTIONS: ClassVar = {
+        "target": Option("number", is_required=True),
+        "gain": NUMBER,
+        "beta": WEIGHT,
+        "free_bits": NUMBER,
+        "num_particles": WHOLE_NUMBER,
+    }
+    learns = True
     beta: Tensor
 
     def __init__(
@@ -89,11 +98,11 @@ class Controlled(Regularised):
         """β R."""
         return self.beta * self.mean_rate(sites)
 
-    def lesson(self, sites: Sites) -> tuple[Tensor, ...]:
-        """The rate."""
+    def update_inputs(self, sites: Sites) -> tuple[Tensor, ...]:
+        """The batch's mean rate, a scalar."""
         return (sites.rate.mean(),)
 
-    def learn(self, *lesson: Tensor) -> None:
+    def update(self, *inputs: Tensor) -> None:
         """Move β by one step of the controller."""
-        (rate,) = lesson
+        (rate,) = inputs
         self.beta.copy_(self.controller.on_device(self.beta, rate))

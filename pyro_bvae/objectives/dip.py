@@ -9,16 +9,18 @@ https://arxiv.org/abs/1711.00848
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from .regularised import Regularised, Sites
+from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Regularised, Sites
 
 __all__ = ["DipI", "DipII"]
 
 
 class _Dip(Regularised):
+    OPTIONS: ClassVar = {"off_diagonal": WEIGHT, "diagonal": WEIGHT, "free_bits": NUMBER, "num_particles": WHOLE_NUMBER}
     off_diagonal: Tensor
     diagonal: Tensor
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from .regularised import Regularised, Sites
+from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Regularised, Sites
 
 __all__ = ["Factor", "permuted"]
 
@@ -23,7 +23,7 @@ class Factor(Regularised):
     first, which is also what the discriminator sees of q(z), and the second is permuted for it. D and R are of both
     halves. Neutral at γ = 0.
 
-    The discriminator is updated by its own Adam in `learn`, which `loss_and_grads` calls; both are in the state dict.
+    The discriminator and its own Adam, which `update` steps, are in the state dict.
 
     Source: Kim and Mnih, Disentangling by factorising, https://arxiv.org/abs/1802.05983
 
@@ -37,8 +37,18 @@ class Factor(Regularised):
         num_particles: Draws of z a step.
     """
 
+    OPTIONS: ClassVar = {
+        "gamma": WEIGHT,
+        "width": WHOLE_NUMBER,
+        "layers": WHOLE_NUMBER,
+        "lr": NUMBER,
+        "free_bits": NUMBER,
+        "num_particles": WHOLE_NUMBER,
+    }
+    NEEDS = ("latent_dim",)
+    learns = True
+    supports_cuda_graph = False
     gamma: Tensor
-    can_be_captured = False
 
     def __init__(
         self,
@@ -65,13 +75,13 @@ class Factor(Regularised):
         odds = functional_call(self.discriminator, fixed, (first,))
         return self.mean_rate(sites) + self.gamma * odds.mean()
 
-    def lesson(self, sites: Sites) -> tuple[Tensor, ...]:
+    def update_inputs(self, sites: Sites) -> tuple[Tensor, ...]:
         """The draws of z."""
         return (sites.z,)
 
-    def learn(self, *lesson: Tensor) -> None:
-        """Take one step of the discriminator: −½ E log σ(T(z)) − ½ E log(1 − σ(T(z permuted)))."""
-        joint, other = _halves(*lesson)
+    def update(self, *inputs: Tensor) -> None:
+        """Take one step of the discriminator down its loss, −½ E log σ(T(z)) − ½ E log(1 − σ(T(z permuted)))."""
+        joint, other = _halves(*inputs)
         with torch.enable_grad():
             true, false = self.discriminator(joint), self.discriminator(permuted(other))
             loss = (softplus(-true).mean() + softplus(false).mean()) / 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from .regularised import Regularised, Sites
+from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Regularised, Sites
 
 __all__ = ["Info", "squared_discrepancy"]
 
@@ -25,6 +27,7 @@ class Info(Regularised):
         num_particles: Draws of z a step.
     """
 
+    OPTIONS: ClassVar = {"alpha": WEIGHT, "scale": WEIGHT, "free_bits": NUMBER, "num_particles": WHOLE_NUMBER}
     alpha: Tensor
     scale: Tensor
 

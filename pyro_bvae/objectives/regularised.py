@@ -10,10 +10,10 @@ site is ignored, by every objective but `Beta`, which takes it from there.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from ..terms import terms_of_traces
 
-__all__ = ["PerImage", "Regularised", "Sites", "read"]
+__all__ = ["NUMBER", "WEIGHT", "WHOLE_NUMBER", "WORD", "Option", "PerImage", "Regularised", "Sites", "read"]
 
 
 @dataclass(frozen=True)
@@ -51,28 +51,60 @@ class Sites:
     beta: Tensor | float
 
 
-class Regularised(ELBO, nn.Module):
-    """A distortion and a regulariser: write `regulariser`, and `lesson` and `learn` if it has a state of its own.
+@dataclass(frozen=True)
+class Option:
+    """What may be said of one argument of an objective, in a specification such as ``tc:beta=6,estimator=weighted``.
 
-    It is a module: its coefficients are buffers, which a compiled step reads anew each time, and its ``state_dict``
-    belongs into a checkpoint.
+    Attributes:
+        kind: "number", of at least 0; "whole number", of at least 1; or "word".
+        is_required: Whether it has no default.
+        may_be_scheduled: Whether its value may change from step to step, as that of a buffer may.
+    """
+
+    kind: str
+    is_required: bool = False
+    may_be_scheduled: bool = False
+
+
+NUMBER, WHOLE_NUMBER, WORD = Option("number"), Option("whole number"), Option("word")
+WEIGHT = Option("number", may_be_scheduled=True)
+
+
+class Regularised(ELBO, nn.Module):
+    """A distortion and a regulariser: a subclass writes `regulariser`.
+
+    An objective with a state of its own, such as a discriminator, also writes `update_inputs` and `update`, and sets
+    ``learns = True``. Every objective is a module: its coefficients are buffers, which a compiled step reads anew each
+    time, and its ``state_dict`` is part of a checkpoint.
 
     Args:
         coefficients: Names and numbers, which become buffers.
         free_bits: λ, see `mean_rate`, in nats a latent.
         num_particles: Draws of z a step.
-        others: What else tells this objective from another, plain data.
+        others: All other arguments of the objective, plain data.
 
     Attributes:
-        settings: All of these as they were given; a run's config repeats them.
+        OPTIONS: The arguments that a specification may set, in the order of the constructor.
+        NEEDS: The arguments that `fit` supplies: "size", the number of training data, or "latent_dim".
+        settings: All arguments as they were given; a run's config repeats them.
 
     Raises:
         ValueError: A number is out of range.
+        TypeError: A subclass writes `update` without ``learns = True``; raised where the class is defined.
     """
 
+    OPTIONS: ClassVar[Mapping[str, Option]] = {}
+    NEEDS: ClassVar[tuple[str, ...]] = ()
     num_particles: int
-    can_be_captured = True  # whether `learn` can be part of a CUDA graph
     takes_beta = False  # whether it takes its β from the programs
+    learns = False  # whether `update` is called after each step
+    supports_cuda_graph = True  # whether `update` can be part of a CUDA graph
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse an objective whose `update` nobody would call."""
+        super().__init_subclass__(**options)
+        if cls.update is not Regularised.update and not cls.learns:
+            raise TypeError(f"{cls.__name__} has an update of its own, which is called only if learns is True: set it")
 
     def __init__(
         self, coefficients: dict[str, float], *, free_bits: float = 0.0, num_particles: int = 1, **others: Any
@@ -90,12 +122,12 @@ class Regularised(ELBO, nn.Module):
     def regulariser(self, sites: Sites) -> Tensor:
         """What is added to the distortion, in nats an image, a scalar."""
 
-    def lesson(self, sites: Sites) -> tuple[Tensor, ...]:  # noqa: ARG002
-        """What `learn` is to be given of a step; nothing where there is no state of one's own."""
+    def update_inputs(self, sites: Sites) -> tuple[Tensor, ...]:  # noqa: ARG002
+        """The tensors of a step that `update` is called with."""
         return ()
 
-    def learn(self, *lesson: Tensor) -> None:
-        """Bring the objective's own state up to date, after a step's gradients."""
+    def update(self, *inputs: Tensor) -> None:
+        """Change the objective's own state after a step, given its `update_inputs`."""
 
     @property
     def coefficients(self) -> dict[str, float]:
@@ -138,13 +170,13 @@ class Regularised(ELBO, nn.Module):
             return float(self.differentiable_loss(model, guide, *args, **kw))
 
     def loss_and_grads(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kw: Any) -> float:
-        """The loss of a batch as a number, after adding its gradients to the parameters and `learn`."""
+        """The loss of a batch as a number, after adding its gradients to the parameters and `update`."""
         loss, sites = self._loss_and_sites(model, guide, args, kw)
         if loss.requires_grad:
             loss.backward()
         warn_if_nan(loss, "loss")
-        if loss.isfinite():
-            self.learn(*(tensor.detach() for tensor in self.lesson(sites)))
+        if self.learns and loss.isfinite():
+            self.update(*(tensor.detach() for tensor in self.update_inputs(sites)))
         return loss.item()
 
     def _get_trace(self, model: Any, guide: Any, args: Any, kw: Any) -> tuple[poutine.Trace, poutine.Trace]:

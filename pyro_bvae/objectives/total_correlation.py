@@ -16,12 +16,13 @@ latents, and once in each marginal.
 from __future__ import annotations
 
 from math import log
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ..settings.names import check
-from .regularised import Regularised, Sites
+from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, WORD, Regularised, Sites
 
 __all__ = ["TotalCorrelation", "aggregate_terms"]
 
@@ -49,6 +50,15 @@ class TotalCorrelation(Regularised):
         ValueError: A number is out of range, or the estimator unknown.
     """
 
+    OPTIONS: ClassVar = {
+        "beta": WEIGHT,
+        "alpha": WEIGHT,
+        "gamma": WEIGHT,
+        "estimator": WORD,
+        "free_bits": NUMBER,
+        "num_particles": WHOLE_NUMBER,
+    }
+    NEEDS = ("size",)
     alpha: Tensor
     beta: Tensor
     gamma: Tensor

@@ -26,7 +26,7 @@ from ..schedules import LinearWarmup
 from ..settings.training import TrainingSettings
 from ..terms import mean_terms
 from .minibatches import Minibatches
-from .steps import DirectSteps, EagerStep, ReplayedSteps, Tally, learns, report_of
+from .steps import DirectSteps, EagerStep, ReplayedSteps, Tally, report_of
 
 __all__ = ["OPTIMIZERS", "Training", "resolve_device"]
 
@@ -102,8 +102,8 @@ class Training:
 
     def update_objective(self, *inputs: Tensor) -> None:
         """Bring the objective's own state up to date, if it has one, with what a step reported for it."""
-        if self.objective is not None and learns(self.objective):
-            self.objective.learn(*inputs)
+        if self.objective is not None and self.objective.learns:
+            self.objective.update(*inputs)
 
     def compiled_step(self, compiler: Compiler | None) -> CompiledStep:
         """The step as one graph; ``compiler`` is that of `CompiledStep`."""
@@ -129,7 +129,7 @@ class Training:
         """Replay all further steps as CUDA graphs, if they can be recorded; on the CPU the same loop calls them."""
         with undisturbed(self.device):
             x = self.vae.prepare(self.minibatches.batch(self.step))
-        can_be = self.objective is None or self.objective.can_be_captured
+        can_be = self.objective is None or self.objective.supports_cuda_graph
         if can_be and step.graph_for((x,)) is not None:
             _, (row, *_) = step.gradient_step.evaluate((x,))
             self.steps = ReplayedSteps(self, step, row)

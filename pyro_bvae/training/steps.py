@@ -72,18 +72,13 @@ class EagerStep:
 
 def report_of(elbo: ELBO) -> Report:
     """The report of a step: its row of terms, and what the objective's update wants of it."""
-    learning = elbo if isinstance(elbo, Regularised) and learns(elbo) else None
+    learning = elbo if isinstance(elbo, Regularised) and elbo.learns else None
 
     def report(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> tuple[Tensor, ...]:
-        inputs = () if learning is None else learning.lesson(read(model, guide))
+        inputs = () if learning is None else learning.update_inputs(read(model, guide))
         return (row_of_traces(loss, model, guide), *(tensor.detach() for tensor in inputs))
 
     return report
-
-
-def learns(elbo: Regularised) -> bool:
-    """Whether an objective has a state of its own to bring up to date."""
-    return type(elbo).learn is not Regularised.learn
 
 
 class Tally:
