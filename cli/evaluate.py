@@ -16,8 +16,9 @@ from .options import Name, at_option, device_option, echo_json, json_option, ope
 from .progress import LoadingBar
 
 if TYPE_CHECKING:
-    from pyro_bvae.evaluation.evaluation import Evaluation
-    from pyro_bvae.evaluation.information import Information
+    from torch import Tensor
+
+    from pyro_bvae.evaluation import Evaluation, Information
     from pyro_bvae.runs.run import Run
 
 __all__ = ["command"]
@@ -64,42 +65,52 @@ def command(
         pyro-bvae evaluate runs/gaussian --exact
         pyro-bvae evaluate runs/digits-beta0.5-seed0 --suggest-capacity
     """
-    from pyro_bvae.datasets import entropy, log_likelihood
-    from pyro_bvae.evaluation.evaluation import least_information
-    from pyro_bvae.evaluation.information import information
-    from pyro_bvae.evaluation.probe import probe_accuracy
+    from pyro_bvae.evaluation import decompose_rate, probe_accuracy
 
     opened = open_run(run, device, at)
     data = opened.dataset(LoadingBar())
-    index = data.train if split == "train" else data.held_out
-    chosen = data.images[index]
-    terms = information(opened.model, chosen, images=exact_images, batch_size=batch_size, seed=seed) if exact else None
-    result = pyro_bvae.evaluate(opened.model, chosen, particles=particles, batch_size=batch_size, seed=seed)
+    images = data.images[data.train if split == "train" else data.held_out]
+    information = None
+    if exact:
+        information = decompose_rate(opened.model, images, images=exact_images, batch_size=batch_size, seed=seed)
+    result = pyro_bvae.evaluate(opened.model, images, particles=particles, batch_size=batch_size, seed=seed)
     accuracy = probe_accuracy(opened.model, data)
-    true = None if data.covariance is None else log_likelihood(chosen, data.covariance)
-    known = {
-        "exact_log_likelihood": true,
-        "entropy": None if data.covariance is None else entropy(data.covariance),
-        "least_information": least_information(result, true),
-    }
+    known = _known(images, data.covariance, result)
     suggested = _suggested(opened, result) if suggest_capacity else None
-    found = pyro_bvae.diagnose(opened)
+    diagnosis = pyro_bvae.diagnose(opened)
     if as_json:
-        added: dict[str, Any] = {"diagnosis": None if found is None else asdict(found)}
-        added |= {} if terms is None else {"information": asdict(terms)}
+        added: dict[str, Any] = {"diagnosis": None if diagnosis is None else asdict(diagnosis)}
+        added |= {} if information is None else {"information": asdict(information)}
         added |= {} if suggested is None else {"suggested_capacity": suggested}
         echo_json({**asdict(result), "probe_accuracy": accuracy, **known, **added})
         return
-    objective = opened.config.get("objective", "beta")
-    what = "" if objective in (None, "beta") else f", objective {objective}"
-    click.echo(f"{run}: {len(index):,} {split} data of {data.name}, step {opened.step:,}{what}")
+    click.echo(f"{run}: {len(images):,} {split} data of {data.name}, step {opened.step:,}{_objective(opened)}")
     _echo_means(result, particles, accuracy, known)
-    if terms is not None:
-        _echo_information(terms)
+    if information is not None:
+        _echo_information(information)
     if suggested is not None:
         _echo_capacity(suggested, result)
-    if found is not None:
-        click.echo(str(found))
+    if diagnosis is not None:
+        click.echo(str(diagnosis))
+
+
+def _objective(run: Run) -> str:
+    """The objective of a run, where it is not the β-VAE's own."""
+    objective = run.config.get("objective", "beta")
+    return "" if objective in (None, "beta") else f", objective {objective}"
+
+
+def _known(images: Tensor, covariance: Tensor | None, result: Evaluation) -> dict[str, float | None]:
+    """What the exact distribution of the data says, where it is known; None elsewhere."""
+    from pyro_bvae.datasets import entropy, log_likelihood
+    from pyro_bvae.evaluation import least_information
+
+    exact = None if covariance is None else log_likelihood(images, covariance)
+    return {
+        "exact_log_likelihood": exact,
+        "entropy": None if covariance is None else entropy(covariance),
+        "least_information": least_information(result, exact),
+    }
 
 
 def _suggested(run: Run, result: Evaluation) -> dict[str, Any]:
@@ -160,13 +171,17 @@ def _echo_means(result: Evaluation, particles: int, accuracy: float | None, know
         )
 
 
-def _echo_information(terms: Information) -> None:
-    click.echo(f"exact over {terms.images:,} data, one draw of z each:")
+def _echo_information(parts: Information) -> None:
+    click.echo(f"exact over {parts.images:,} data, one draw of z each:")
     for name, value, unit in (
-        ("I(x; z)", terms.mutual_information, f"nats; at most log N = {terms.most:.4f}, too low where it is near"),
-        ("TC", terms.total_correlation, "nats, total correlation of the aggregate posterior"),
-        ("KL by latent", terms.dimension_wise_kl, "nats, sum over the latents of the aggregate posterior's KL"),
-        ("rate", terms.rate, "nats at these draws, the sum of the three"),
+        (
+            "I(x; z)",
+            parts.mutual_information,
+            f"nats; at most log N = {parts.most:.4f}, too low where it is near",
+        ),
+        ("TC", parts.total_correlation, "nats, total correlation of the aggregate posterior"),
+        ("KL by latent", parts.dimension_wise_kl, "nats, sum over the latents of the aggregate posterior's KL"),
+        ("rate", parts.rate, "nats at these draws, the sum of the three"),
     ):
         click.echo(f"{name:15} {value:12.4f} {unit}")
-    click.echo(f"I_rep ≤ rate    {terms.mutual_information:12.4f} ≤ {terms.rate:.4f} nats")
+    click.echo(f"I_rep ≤ rate    {parts.mutual_information:12.4f} ≤ {parts.rate:.4f} nats")

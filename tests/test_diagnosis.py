@@ -16,7 +16,7 @@ from conftest import Cli
 
 from pyro_bvae import BetaVAE, Run, datasets, fit
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.evaluation.diagnosis import Diagnosis, diagnose, largest_paying_beta
+from pyro_bvae.evaluation import Diagnosis, diagnose, largest_paying_beta
 from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.objectives import TotalCorrelation
 

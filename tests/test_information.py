@@ -13,7 +13,7 @@ from pyro_bvae import BetaVAE, evaluate
 from pyro_bvae.datasets import Dataset, log_likelihood
 from pyro_bvae.evaluation import information as module
 from pyro_bvae.evaluation.evaluation import least_information
-from pyro_bvae.evaluation.information import information
+from pyro_bvae.evaluation.information import decompose_rate
 from pyro_bvae.terms import mean_terms
 
 
@@ -38,7 +38,7 @@ def test_a_linear_gaussian_encoder_has_the_terms_of_gaussians() -> None:
     weight = torch.tensor([[1.0, 0.5, 0.0], [0.8, -0.2, 0.6]])
     covariance = weight @ weight.T + 0.25 * torch.eye(2)
     variances = covariance.diagonal()
-    found = information(encoded(weight, 0.5), torch.randn(6000, 3))
+    found = decompose_rate(encoded(weight, 0.5), torch.randn(6000, 3))
     assert found.mutual_information == pytest.approx(0.5 * torch.logdet(covariance / 0.25).item(), abs=0.06)
     correlation = 0.5 * (variances.log().sum() - torch.logdet(covariance)).item()
     assert found.total_correlation == pytest.approx(correlation, abs=0.04)
@@ -50,7 +50,7 @@ def test_a_linear_gaussian_encoder_has_the_terms_of_gaussians() -> None:
 def test_two_far_clusters_are_one_bit() -> None:
     x = torch.tensor([-1.0, 1.0])[torch.arange(500) % 2, None]
     vae = encoded(torch.tensor([[20.0], [0.0]]), 1.0)
-    found = information(vae, x)
+    found = decompose_rate(vae, x)
     assert found.mutual_information == pytest.approx(log(2), abs=1e-5)
     assert found.total_correlation == pytest.approx(0, abs=1e-5)
     assert found.dimension_wise_kl == pytest.approx(200 - log(2), rel=0.01)
@@ -58,48 +58,48 @@ def test_two_far_clusters_are_one_bit() -> None:
 
 def test_a_code_that_repeats_itself_has_a_total_correlation() -> None:
     x = torch.tensor([-1.0, 1.0])[torch.arange(500) % 2, None]
-    found = information(encoded(torch.tensor([[20.0], [20.0]]), 1.0), x)
+    found = decompose_rate(encoded(torch.tensor([[20.0], [20.0]]), 1.0), x)
     assert found.mutual_information == pytest.approx(log(2), abs=1e-5)
     assert found.total_correlation == pytest.approx(log(2), abs=1e-5)
 
 
 def test_the_rate_is_the_sum_of_the_three(digits: Dataset) -> None:
     vae = BetaVAE(digits.shape, 10, beta=3.0)
-    found = information(vae, digits.images, images=700)
+    found = decompose_rate(vae, digits.images, images=700)
     parts = found.mutual_information + found.total_correlation + found.dimension_wise_kl
     assert parts == pytest.approx(found.rate, abs=1e-4)
     assert sum(found.dimension_wise_kl_per_latent) == pytest.approx(found.dimension_wise_kl, abs=1e-4)
-    assert information(vae, digits.images).rate == pytest.approx(mean_terms(vae, digits.images).rate, abs=0.05)
+    assert decompose_rate(vae, digits.images).rate == pytest.approx(mean_terms(vae, digits.images).rate, abs=0.05)
 
 
 def test_a_code_that_tells_all_data_apart_reaches_the_logarithm_of_their_number() -> None:
     x = torch.arange(300.0)[:, None]
-    found = information(encoded(torch.tensor([[50.0]]), 1.0), x)
+    found = decompose_rate(encoded(torch.tensor([[50.0]]), 1.0), x)
     assert found.mutual_information == pytest.approx(log(300), abs=1e-4)
     assert found.most == log(300)
 
 
 def test_a_collapsed_code_holds_nothing() -> None:
-    found = information(encoded(torch.zeros(2, 3), 1.0), torch.randn(300, 3))
+    found = decompose_rate(encoded(torch.zeros(2, 3), 1.0), torch.randn(300, 3))
     for term in (found.mutual_information, found.total_correlation, found.dimension_wise_kl):
         assert term == pytest.approx(0, abs=1e-5)
 
 
 def test_chunks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, vectors: Dataset) -> None:
     vae = encoded(torch.randn(3, 5), 0.3)
-    whole = information(vae, vectors.images)
+    whole = decompose_rate(vae, vectors.images)
     monkeypatch.setattr(module, "ROWS", 7)
     monkeypatch.setattr(module, "MOST_AT_ONCE", 7 * 3 * 11)
-    parts = information(vae, vectors.images, batch_size=9)
+    parts = decompose_rate(vae, vectors.images, batch_size=9)
     assert parts.total_correlation == pytest.approx(whole.total_correlation, abs=1e-5)
     assert parts.mutual_information == pytest.approx(whole.mutual_information, abs=1e-5)
 
 
 def test_the_terms_do_not_depend_on_beta_and_draw_the_same_data_again(vectors: Dataset) -> None:
     vae = encoded(torch.randn(3, 5), 0.3)
-    found = information(vae, vectors.images, images=40)
+    found = decompose_rate(vae, vectors.images, images=40)
     vae.beta = 0.0
-    assert information(vae, vectors.images, images=40) == found
+    assert decompose_rate(vae, vectors.images, images=40) == found
     assert found.images == 40
 
 
@@ -139,6 +139,6 @@ def test_other_posteriors_are_refused(vectors: Dataset) -> None:
             return dist.MultivariateNormal(self.encoder(x)[0], torch.eye(2))
 
     with pytest.raises(ValueError, match="wants a guide of independent normals, got MultivariateNormal"):
-        information(Full((5,), 2, hidden=(4,), likelihood="gaussian"), vectors.images)
+        decompose_rate(Full((5,), 2, hidden=(4,), likelihood="gaussian"), vectors.images)
     with pytest.raises(ValueError, match="at least 1 image, got 0 of 100"):
-        information(encoded(torch.randn(3, 5), 0.3), vectors.images, images=0)
+        decompose_rate(encoded(torch.randn(3, 5), 0.3), vectors.images, images=0)

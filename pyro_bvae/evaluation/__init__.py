@@ -1,8 +1,33 @@
-"""What a model is worth on data that it has not seen, and what went wrong in a fit if anything did."""
+"""What a model is worth on data that it has not seen, and what went wrong in a fit if anything did.
+
+`evaluation` measures a model, `information` splits its rate into three exact terms, `probe` classifies its codes, and
+`similarity` compares its pictures with the originals. `diagnosis` says what went wrong in a run, with the help of
+`paying_beta`, and `rate_distortion` compares runs at different β.
+"""
 
 from __future__ import annotations
 
 from .diagnosis import Diagnosis, diagnose
 from .evaluation import Evaluation, evaluate, iw_bound, least_information
+from .information import Information, decompose_rate
+from .paying_beta import largest_paying_beta
+from .probe import probe_accuracy
+from .rate_distortion import lower_hull, slopes
+from .similarity import psnr, ssim
 
-__all__ = ["Diagnosis", "Evaluation", "diagnose", "evaluate", "iw_bound", "least_information"]
+__all__ = [
+    "Diagnosis",
+    "Evaluation",
+    "Information",
+    "decompose_rate",
+    "diagnose",
+    "evaluate",
+    "iw_bound",
+    "largest_paying_beta",
+    "least_information",
+    "lower_hull",
+    "probe_accuracy",
+    "psnr",
+    "slopes",
+    "ssim",
+]

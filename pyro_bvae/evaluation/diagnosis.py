@@ -1,18 +1,10 @@
-"""What went wrong in a fit, if anything did, and what to do about it: read off its held-out terms.
+"""What went wrong in a fit, if anything did, and what to do about it.
 
-*Does a latent pay?* Let the decoder have a mean m(z) and a variance v(z) a value, in a family with one natural
-parameter a value (a Gaussian of one scale, Bernoulli, continuous Bernoulli), and r = x − m be what it leaves over. One
-more latent that moves the natural parameters along a small w, with the posterior N(a wᵀr, s²), adds to the loss
+Each check looks at the held-out terms of the history and returns a `Diagnosis` or None. `diagnose` returns the first:
 
-    −a c + ½ (a² c + s²) f + ½ β (a² c + s² − 1 − log s²),    c = wᵀ cov(r) w,  f = wᵀ F w,  F = E diag v,
+    missed rate, collapse, narrow scale, rising loss, idle β, full code
 
-which at its least, a = 1/(β + f) and s² = β/(β + f), is −(c − βf)/2β + O(w⁴). It pays if β is below λ, the largest
-eigenvalue of F^(−½) cov(r) F^(−½); a linear Gaussian decoder then gives it f = λ − β, and so ½ log(λ/β) nats. Where
-nothing is coded, r is x less its mean: the collapsed state is a minimum once β ≥ λ, which for a Gaussian of scale σ
-says that βσ² is at least the largest eigenvalue of the data's covariance (probabilistic PCA, with noise βσ²). A decoder
-that is not linear may have a lower minimum elsewhere.
-
-Source: Lucas et al., Don't blame the ELBO, https://arxiv.org/abs/1911.02469, for Gaussians at β 1
+Two of them, collapse and full code, ask whether one more latent would lower the loss: see `paying_beta`.
 """
 
 from __future__ import annotations
@@ -20,27 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log, prod
 
-import torch
-from pyro import poutine
-from torch import Tensor
-from torch.distributions import Bernoulli, Independent, Normal
-from torch.nn.functional import normalize
-
-from ..codes import posterior_mean
-from ..datasets.dataset import random_subset
 from ..likelihoods import GaussianLearned, GaussianOptimal, LaplaceLearned
-from ..likelihoods.continuous_bernoulli import ContinuousBernoulli
-from ..model import BetaVAE
 from ..objectives.controlled import LEAST, MOST
 from ..runs.config import weighs_rate
 from ..runs.run import Run
 from ..settings.parsing import specified
-from ..terms import ACTIVE_ABOVE, at_rest, batches
+from ..terms import ACTIVE_ABOVE
+from .paying_beta import largest_paying_beta
 
-__all__ = ["Diagnosis", "diagnose", "largest_paying_beta"]
+__all__ = ["Diagnosis", "diagnose"]
 
-DATA = 1000  # looked at, of either split
-ITERATIONS = 50
 POINT = log(100)  # nats of a latent whose posterior is a hundredth as wide as its prior
 WANTING = 100.0  # λ/β at which one more latent would have a posterior of a hundredth of the prior's variance
 RISE = 0.1  # nats a value: what a Gaussian loses whose scale is a quarter too small
@@ -86,56 +67,6 @@ def diagnose(run: Run) -> Diagnosis | None:
         return None
     checks = (_missed_rate, _collapse, _narrow_scale, _rising, _idle_beta, _full_code)
     return next((found for check in checks if (found := check(run))), None)
-
-
-def largest_paying_beta(run: Run) -> float | None:
-    """The β up to which one more latent would pay: λ of this module's docstring, for what the decoder leaves over.
-
-    The direction is found on training data and λ is the variance along it on held-out data, so that it is no artefact
-    of few data in many dimensions.
-
-    Args:
-        run: As `fit` returns it, or `load_run`.
-
-    Returns:
-        λ, or None where the likelihood has not one natural parameter a value, the objective is no β-VAE's, or the data
-        are no longer to be had.
-    """
-    if not weighs_rate(run.config):
-        return None
-    try:
-        data = run.dataset()
-    except (OSError, ValueError):
-        return None
-    chosen = (index[random_subset(len(index), DATA)] for index in (data.train, data.held_out))
-    train, held_out = (_left_over(run.model, data.images[index]) for index in chosen)
-    if train is None or held_out is None:
-        return None
-    center = train.mean(0)
-    direction = _principal(train - center)
-    return ((held_out - center) @ direction).square().mean().item()
-
-
-def _principal(rows: Tensor) -> Tensor:
-    """The direction in which rows ``(N, M)`` vary most, ``(M,)``, by power iteration."""
-    direction = rows[rows.square().sum(1).argmax()]
-    for _ in range(ITERATIONS):
-        direction = normalize(rows.T @ (rows @ direction), dim=0)
-    return direction
-
-
-def _left_over(vae: BetaVAE, data: Tensor) -> Tensor | None:
-    """F^(−½) (x − m) at the posterior's mean, ``(N, M)``; None where the family has more parameters a value."""
-    with at_rest(vae, seed=0):
-        _, x = next(batches(vae, data, len(data)))
-        p = poutine.trace(poutine.condition(vae.model, {"z": posterior_mean(vae, x)})).get_trace(x).nodes["x"]["fn"]
-        while isinstance(p, Independent):
-            p = p.base_dist
-        one = getattr(vae.likelihood, "outputs_per_value", None) == 1
-        if not (one and isinstance(p, Normal | Bernoulli | ContinuousBernoulli)):
-            return None
-        variance = p.variance.mean(0)
-        return ((x - p.mean) / variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()).flatten(1)
 
 
 def _beta(run: Run) -> float:

@@ -33,7 +33,7 @@ from ..codes import posterior
 from ..model import BetaVAE
 from ..terms import at_rest, batches
 
-__all__ = ["Information", "information"]
+__all__ = ["Information", "decompose_rate"]
 
 MOST_AT_ONCE = 2**22  # of pairs times latents, 16 MiB a copy
 ROWS = 256
@@ -65,7 +65,7 @@ class Information:
     images: int
 
 
-def information(
+def decompose_rate(
     vae: BetaVAE, data: Tensor, *, images: int | None = 10_000, batch_size: int = 1000, seed: int = 0
 ) -> Information:
     """The exact information terms of a data set, from the guide's normal distributions.

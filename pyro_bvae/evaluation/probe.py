@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from statistics import mean
 
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
 from ..codes import encode
 from ..datasets import Dataset
 from ..model import BetaVAE
@@ -27,6 +23,10 @@ def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
     Returns:
         A share between 0 and 1; None for data without labels that vary.
     """
+    from sklearn.linear_model import LogisticRegression  # here, so that importing the package does not wait for it
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     if dataset.labels is None:
         return None
     train, held_out = dataset.train[:MOST_TRAINING], dataset.held_out
