@@ -14,7 +14,7 @@ from .terms import at_rest, batches
 
 __all__ = ["Codes", "encode", "posterior", "posterior_mean", "prior_mean"]
 
-DRAWS = 1000  # for a distribution that cannot say its moments, a flow for example
+DRAWS_FOR_MOMENTS = 1000  # of a distribution without a mean in closed form, such as a flow
 
 
 @dataclass(frozen=True)
@@ -67,5 +67,5 @@ def _moments(distribution: TorchDistribution) -> tuple[Tensor, Tensor]:
     try:
         return distribution.mean, distribution.stddev
     except NotImplementedError:
-        draws = distribution.sample((DRAWS,))
+        draws = distribution.sample((DRAWS_FOR_MOMENTS,))
         return draws.mean(0), draws.std(0)

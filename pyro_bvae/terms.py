@@ -122,9 +122,10 @@ def row_of_traces(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> T
     Returns:
         Sums in nats, ``(3 + K,)``, or ``(3,)`` where there is no KL of each latent.
     """
-    found = terms_of_traces(model, guide)
-    parts = [(loss * len(found.rate))[None], found.distortion.sum()[None], found.rate.sum()[None]]
-    row = torch.cat(parts if found.kl is None else [*parts, found.kl.sum(0)])
+    batch_terms = terms_of_traces(model, guide)
+    distortion, rate, kl = batch_terms.distortion, batch_terms.rate, batch_terms.kl
+    parts = [(loss * len(rate))[None], distortion.sum()[None], rate.sum()[None]]
+    row = torch.cat(parts if kl is None else [*parts, kl.sum(0)])
     return row if row.device.type == "mps" else row.double()  # mps has no float64
 
 

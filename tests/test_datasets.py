@@ -211,7 +211,7 @@ def test_a_large_folder_is_prepared_once_and_equal(tmp_path: Path, monkeypatch: 
     save_pictures(tmp_path / "dogs", *[(25, 40)] * 3)
     options = {"image_size": 16, "crop": [14]}
     small = load(f"folder:{tmp_path}", tmp_path / "root", **options)
-    monkeypatch.setattr(folder, "IN_MEMORY_BELOW", 0)
+    monkeypatch.setattr(folder, "IN_MEMORY_BELOW_BYTES", 0)
     large = load(f"folder:{tmp_path}", tmp_path / "root", **options)
     assert torch.equal(small.images, large.images)
     assert torch.equal(small.labels, large.labels)

@@ -105,9 +105,9 @@ def test_ssim_agrees_with_the_formula_window_by_window() -> None:
         ma, mb = (kernel * a).sum(), (kernel * b).sum()
         va, vb, vab = ((kernel * p * q).sum() - m for p, q, m in ((a, a, ma**2), (b, b, mb**2), (a, b, ma * mb)))
         values.append((2 * ma * mb + 1e-4) * (2 * vab + 9e-4) / ((ma**2 + mb**2 + 1e-4) * (va + vb + 9e-4)))
-    found = ssim(torch.from_numpy(one)[None], torch.from_numpy(other)[None])
-    assert found.shape == (1,)
-    assert found.item() == pytest.approx(np.mean(values), rel=1e-9)
+    similarity = ssim(torch.from_numpy(one)[None], torch.from_numpy(other)[None])
+    assert similarity.shape == (1,)
+    assert similarity.item() == pytest.approx(np.mean(values), rel=1e-9)
 
 
 def test_ssim_of_equal_pictures_is_one_at_any_size() -> None:

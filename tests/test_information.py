@@ -88,8 +88,8 @@ def test_a_collapsed_code_holds_nothing() -> None:
 def test_chunks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, vectors: Dataset) -> None:
     vae = encoded(torch.randn(3, 5), 0.3)
     whole = decompose_rate(vae, vectors.images)
-    monkeypatch.setattr(module, "ROWS", 7)
-    monkeypatch.setattr(module, "MOST_AT_ONCE", 7 * 3 * 11)
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(module, "NUMBERS_AT_ONCE", 7 * 3 * 11)
     parts = decompose_rate(vae, vectors.images, batch_size=9)
     assert parts.total_correlation == pytest.approx(whole.total_correlation, abs=1e-5)
     assert parts.mutual_information == pytest.approx(whole.mutual_information, abs=1e-5)

@@ -12,7 +12,7 @@ from PIL import Image
 from pyro_bvae import BetaVAE, fit, plots, traverse
 from pyro_bvae.callbacks import draw_figures
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.plots.labels import FADED
+from pyro_bvae.plots.labels import FADED_GREY
 from pyro_bvae.runs.run import Run
 from pyro_bvae.traversal import base
 
@@ -48,7 +48,7 @@ def test_a_traversal_names_its_rows_and_columns(vae: BetaVAE, images: Dataset) -
     panel = figure.axes[0]
     assert [text.get_text() for text in panel.get_yticklabels()] == ["z2  2.50", "z0  1.23", "z1  0.005  inactive"]
     assert [text.get_text() for text in panel.get_xticklabels()] == ["x", "x̂", "-2", "-1", "0", "1", "2"]
-    assert [text.get_color() for text in panel.get_yticklabels()] == ["black", "black", FADED]
+    assert [text.get_color() for text in panel.get_yticklabels()] == ["black", "black", FADED_GREY]
     np.testing.assert_allclose(shown(figure)[1:17, 1:17], images.images[0, 0].numpy() / 255, rtol=1e-6)
 
 

@@ -26,10 +26,10 @@ from .pictures import load_pictures
 
 __all__ = ["CROP", "is_on_disk", "load"]
 
-CROP = [148]
+CROP = [148]  # pixels of 178×218: the square at the centre
 IMAGES = "img_align_celeba"
 PARTITION, ATTRIBUTES = "list_eval_partition.txt", "list_attr_celeba.txt"
-FIRST_VALIDATION, FIRST_TEST = 162_771, 182_638  # numbers of files
+FIRST_VALIDATION, FIRST_TEST = 162_771, 182_638  # the numbers that the files are named by
 
 
 def load(
@@ -57,7 +57,7 @@ def load(
         ValueError: A damaged archive, picture or list, an image that is missing, or no images.
         OSError: The files cannot be read, written or downloaded.
     """
-    where = _images(path) if path is not None else _found_or_downloaded(root)
+    where = _images(path) if path is not None else _on_disk_or_downloaded(root)
     with opened(where) as archive:
         inside = {PurePosixPath(name).name: name for name in archive.names if name.lower().endswith(".jpg")}
         if not inside:
@@ -87,11 +87,11 @@ def is_on_disk(root: Path) -> bool:
 
 def _images(path: Path) -> Path:
     """The folder or zip of the images inside a folder; otherwise the path itself."""
-    found = [path / IMAGES, path / f"{IMAGES}.zip"]
-    return next((place for place in found if place.exists()), path)
+    places = [path / IMAGES, path / f"{IMAGES}.zip"]
+    return next((place for place in places if place.exists()), path)
 
 
-def _found_or_downloaded(root: Path) -> Path:
+def _on_disk_or_downloaded(root: Path) -> Path:
     home = root / "celeba"
     if not is_on_disk(root):
         try:

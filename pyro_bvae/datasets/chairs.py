@@ -26,7 +26,7 @@ __all__ = ["CROP", "is_on_disk", "load"]
 URL = "https://www.di.ens.fr/willow/research/seeing3Dchairs/data/rendered_chairs.tar"
 MD5 = "7941bff4d19665ed2dd8c82e88293e1b"  # known from one source only
 CROP = [128, 128, 558, 558]  # of pictures of 600×600: the chair without most of the white around it
-VIEW = re.compile(r"_p(\d+)_t(\d+)_")
+VIEW_IN_NAME = re.compile(r"_p(\d+)_t(\d+)_")
 
 
 def load(
@@ -95,14 +95,14 @@ def _renders(archive: Archive) -> list[str]:
     if not names:
         raise ValueError(f"{archive.path} has no <model>/renders/*.png; for other pictures use folder:PATH")
     for name in names:
-        if not VIEW.search(PurePosixPath(name).name):
+        if not VIEW_IN_NAME.search(PurePosixPath(name).name):
             raise ValueError(f"{name} does not tell its view, like image_001_p020_t011_r096.png; use folder:PATH")
     return names
 
 
 def _factors(names: Sequence[str]) -> Tensor:
     """Classes of model, elevation and azimuth, each in the order of its values, ``(N, 3)``."""
-    values = [(name.split("/")[-3], *map(int, VIEW.findall(name.split("/")[-1])[0])) for name in names]
+    values = [(name.split("/")[-3], *map(int, VIEW_IN_NAME.findall(name.split("/")[-1])[0])) for name in names]
     columns = []
     for column in zip(*values, strict=True):
         classes = {value: number for number, value in enumerate(sorted({*column}))}

@@ -21,6 +21,6 @@ def check_md5(path: Path, expected: str) -> None:
         ValueError: It has another one.
         OSError: It cannot be read.
     """
-    found = md5_of(path)
-    if found != expected:
-        raise ValueError(f"{path} is damaged or not the published file: its md5 is {found}, expected {expected}")
+    md5 = md5_of(path)
+    if md5 != expected:
+        raise ValueError(f"{path} is damaged or not the published file: its md5 is {md5}, expected {expected}")

@@ -17,8 +17,9 @@ from .archives import Archive
 
 __all__ = ["Preparation", "decode", "decode_all", "is_picture", "look"]
 
-BLOCK = 512  # pictures decoded between two writes
-DAMAGED = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+PICTURES_A_BLOCK = 512  # decoded between two writes
+# what Pillow raises for a damaged file
+DECODING_ERRORS = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def decode(content: bytes, name: str, how: Preparation) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(content)) as file:
             picture = _eight_bits(ImageOps.exif_transpose(file))
-    except DAMAGED as error:
+    except DECODING_ERRORS as error:
         raise ValueError(f"{name} is damaged or no image: {error}") from error
     picture = _cropped(picture, name, how.crop)
     if how.image_size is not None:
@@ -79,8 +80,8 @@ def decode_all(archive: Archive, names: Sequence[str], how: Preparation) -> Iter
     """
     first: tuple[str, tuple[int, ...]] | None = None
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and scales outside Python's lock
-        for start in range(0, len(names), BLOCK):
-            some = names[start : start + BLOCK]
+        for start in range(0, len(names), PICTURES_A_BLOCK):
+            some = names[start : start + PICTURES_A_BLOCK]
             pictures = list(pool.map(lambda name: decode(archive.read(name), f"{archive.path}/{name}", how), some))
             first = first or (some[0], pictures[0].shape)
             for name, picture in zip(some, pictures, strict=True):
@@ -102,7 +103,7 @@ def _is_grey(archive: Archive, name: str) -> bool:
     try:
         with Image.open(io.BytesIO(archive.read(name))) as file:
             return file.mode in ("1", "L", "LA") or file.mode.startswith("I")
-    except DAMAGED:
+    except DECODING_ERRORS:
         return True  # decoding it will say what is wrong
 
 

@@ -15,8 +15,8 @@ from .mapped import Progress
 
 __all__ = ["download"]
 
-CHUNK = 2**20
-TIMEOUT = 60  # seconds without a byte
+CHUNK_BYTES = 2**20
+TIMEOUT_SECONDS = 60  # without a byte
 
 
 def download(
@@ -41,9 +41,9 @@ def download(
     except (OSError, HTTPException) as error:
         kept = f"; what has arrived is kept in {partial}, the same command goes on" if partial.exists() else ""
         raise OSError(f"cannot download {url} ({_reason(error)}){kept}") from error
-    found = md5_of(partial)
-    if md5 is not None and found != md5:
-        said = f"{url} gave a file with md5 {found}, expected {md5}"
+    arrived = md5_of(partial)
+    if md5 is not None and arrived != md5:
+        said = f"{url} gave a file with md5 {arrived}, expected {md5}"
         if not advisory:
             partial.unlink()
             raise OSError(f"{said}: it was deleted, try again")
@@ -55,7 +55,7 @@ def _fetch(url: str, partial: Path, name: str, progress: Progress | None) -> Non
     there = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={there}-"} if there else {})
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except HTTPError as error:
         if error.code == 416 and error.headers.get("Content-Range") == f"bytes */{there}":
             return  # it is all there
@@ -71,7 +71,7 @@ def _fetch(url: str, partial: Path, name: str, progress: Progress | None) -> Non
 
 
 def _copy(response: HTTPResponse, file: Any, done: int, total: int, tell: Any) -> None:
-    while chunk := response.read(CHUNK):
+    while chunk := response.read(CHUNK_BYTES):
         file.write(chunk)
         done += len(chunk)
         if total:

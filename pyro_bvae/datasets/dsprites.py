@@ -33,8 +33,8 @@ __all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "draw", "load"]
 FACTOR_NAMES = ("shape", "scale", "orientation", "posX", "posY")
 FACTOR_SIZES = (3, 6, 40, 32, 32)
 MD5 = "7da33b31b13a06f4b04a70402ce90c2e"  # of dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz
-SIDE = 64
-ROUNDING = 256  # corners lie on a grid of 1/256 pixel
+SIDE = 64  # pixels
+GRID_A_PIXEL = 256  # corners are rounded to 1/256 of a pixel
 ALL_WHITE = np.uint64(2**64 - 1)
 
 
@@ -120,7 +120,7 @@ def _rows(outline: np.ndarray, scale: float, angle: float) -> np.ndarray:
     centre = SIDE / 4 + SIDE / 2 * np.arange(32)[:, None] / 31
     x, y = outline.T
     turned = np.cos(angle) * x + np.sin(angle) * y, -np.sin(angle) * x + np.cos(angle) * y
-    x, y = (np.round(ROUNDING * (centre + scale * along)) / ROUNDING for along in turned)  # each (32, V)
+    x, y = (np.round(GRID_A_PIXEL * (centre + scale * along)) / GRID_A_PIXEL for along in turned)  # each (32, V)
     next_x, next_y = np.roll(x, -1, axis=1), np.roll(y, -1, axis=1)
     height = np.arange(SIDE)[:, None] + 0.5
     at_y, row, edge = ((y[:, None] < height) != (next_y[:, None] < height)).nonzero()  # the crossings, C of them

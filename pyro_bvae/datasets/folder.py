@@ -15,7 +15,7 @@ from .pictures import load_pictures
 
 __all__ = ["load"]
 
-IN_MEMORY_BELOW = 2**28  # bytes, a quarter of a gigabyte
+IN_MEMORY_BELOW_BYTES = 2**28  # a quarter of a gigabyte
 
 
 def load(
@@ -55,7 +55,7 @@ def load(
         how = Preparation(crop, image_size, grey or look(archive, names))
         kept = root / "prepared"
         images, digest = load_pictures(
-            archive, names, how, kept, in_memory_below=IN_MEMORY_BELOW, progress=progress
+            archive, names, how, kept, in_memory_below=IN_MEMORY_BELOW_BYTES, progress=progress
         )  # fmt: skip
     homes = [PurePosixPath(name).parent for name in names]
     classes = {home: label for label, home in enumerate(sorted({*homes}))}

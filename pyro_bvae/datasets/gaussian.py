@@ -19,7 +19,7 @@ from .dataset import Dataset
 __all__ = ["entropy", "load", "log_likelihood"]
 
 SEED = 0
-SIGNAL = 0.8
+SIGNAL_SHARE = 0.8  # of the variance of a feature
 
 
 def load(dim: int = 10, rank: int = 2, points: int = 300_000) -> Dataset:
@@ -39,8 +39,8 @@ def load(dim: int = 10, rank: int = 2, points: int = 300_000) -> Dataset:
     loadings = random.normal(size=(dim, rank))
     loadings /= np.linalg.norm(loadings, axis=1, keepdims=True)
     signal = random.normal(size=(points, rank)) @ loadings.T
-    vectors = np.sqrt(SIGNAL) * signal + np.sqrt(1 - SIGNAL) * random.normal(size=(points, dim))
-    covariance = SIGNAL * loadings @ loadings.T + (1 - SIGNAL) * np.eye(dim)
+    vectors = np.sqrt(SIGNAL_SHARE) * signal + np.sqrt(1 - SIGNAL_SHARE) * random.normal(size=(points, dim))
+    covariance = SIGNAL_SHARE * loadings @ loadings.T + (1 - SIGNAL_SHARE) * np.eye(dim)
     return Dataset(
         "gaussian",
         torch.from_numpy(vectors.astype(np.float32)),

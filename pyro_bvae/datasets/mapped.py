@@ -26,7 +26,7 @@ __all__ = ["Progress", "mapped"]
 
 # told of anything that takes long: what it is, how much is done, how much there is
 Progress = Callable[[str, int, int], None]
-ABANDONED = 120  # seconds without a write after which a half-written file has no writer any more
+ABANDONED_AFTER_SECONDS = 120  # without a write: whoever was writing the file is gone
 
 
 def mapped(
@@ -99,7 +99,7 @@ def _write(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray], progr
 def _check_free(partial: Path) -> None:
     """Leave a file that another process is writing alone, and take away one that a killed process left."""
     if partial.exists():
-        if time.time() - partial.stat().st_mtime < ABANDONED:
+        if time.time() - partial.stat().st_mtime < ABANDONED_AFTER_SECONDS:
             raise OSError(f"another process is writing {partial}: wait for it, or delete that file if there is none")
         partial.unlink()
 

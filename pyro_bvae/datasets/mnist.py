@@ -14,13 +14,13 @@ from .dataset import Dataset
 
 __all__ = ["is_on_disk", "load"]
 
-CLASSES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
+TORCHVISION_NAMES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-OFFLINE = "--dataset digits, folder:PATH, npz:PATH and npy:PATH need no network"
+OFFLINE_HINT = "--dataset digits, folder:PATH, npz:PATH and npy:PATH need no network"
 
 
 def load(name: str, root: Path) -> Dataset:
-    """One of `CLASSES` with its published split, downloaded to ``root`` when it is not there.
+    """One of `TORCHVISION_NAMES` with its published split, downloaded to ``root`` when it is not there.
 
     Raises:
         OSError: The files are damaged, or cannot be downloaded, or torchvision does not work.
@@ -28,20 +28,20 @@ def load(name: str, root: Path) -> Dataset:
     try:
         from torchvision import datasets  # here alone, so that a broken torchvision costs only these data sets
     except (ImportError, RuntimeError) as error:
-        raise OSError(f"{name} needs a working torchvision ({_one_line(error)}); {OFFLINE}") from error
+        raise OSError(f"{name} needs a working torchvision ({_one_line(error)}); {OFFLINE_HINT}") from error
 
-    found = is_on_disk(name, root)
-    dataset_class = getattr(datasets, CLASSES[name])
+    there = is_on_disk(name, root)
+    dataset_class = getattr(datasets, TORCHVISION_NAMES[name])
     try:
-        train = dataset_class(str(root), train=True, download=not found)
+        train = dataset_class(str(root), train=True, download=not there)
         test = dataset_class(str(root), train=False)
     except Exception as error:  # torchvision raises whatever its reader or the network happens to raise
-        where = root / CLASSES[name] / "raw"
-        if found:
+        where = root / TORCHVISION_NAMES[name] / "raw"
+        if there:
             problem = f"cannot read {name} in {where} ({_one_line(error)}): delete that folder to download it again"
         else:
             problem = f"cannot download {name} to {where} ({_one_line(error)})"
-        raise OSError(f"{problem}; {OFFLINE}") from error
+        raise OSError(f"{problem}; {OFFLINE_HINT}") from error
     images = torch.cat([train.data, test.data])[:, None]
     labels = torch.cat([train.targets, test.targets])
     order = torch.arange(len(images))
@@ -53,7 +53,7 @@ def load(name: str, root: Path) -> Dataset:
 
 def is_on_disk(name: str, root: Path) -> bool:
     """Whether all four files, unpacked, are under ``root``."""
-    return all((root / CLASSES[name] / "raw" / file).is_file() for file in FILES)
+    return all((root / TORCHVISION_NAMES[name] / "raw" / file).is_file() for file in FILES)
 
 
 def _one_line(error: BaseException) -> str:

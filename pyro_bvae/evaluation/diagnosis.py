@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import log, prod
 
 from ..likelihoods import GaussianLearned, GaussianOptimal, LaplaceLearned
-from ..objectives.controlled import LEAST, MOST
+from ..objectives.controlled import GREATEST_BETA, LEAST_BETA
 from ..runs.config import weighs_rate
 from ..runs.run import Run
 from ..settings.parsing import specified
@@ -22,13 +22,13 @@ from .paying_beta import largest_paying_beta
 
 __all__ = ["Diagnosis", "diagnose"]
 
-POINT = log(100)  # nats of a latent whose posterior is a hundredth as wide as its prior
-WANTING = 100.0  # λ/β at which one more latent would have a posterior of a hundredth of the prior's variance
-RISE = 0.1  # nats a value: what a Gaussian loses whose scale is a quarter too small
-MISSED = 0.1  # of a target, that a rate may be off
-RECENT = 5  # lines of history whose best counts as where a run ended: single ones jump
-LEVEL = 1 / 255
-SCALED = ("gaussian-learned", "gaussian-optimal", "gaussian-heteroscedastic", "laplace-learned", "beta")
+MISSED_ABOVE_SHARE = 0.1  # of the target: the largest relative error of a rate that was asked for
+NARROW_BELOW = 1 / 255  # a learned scale narrower than a grey level
+RISEN_ABOVE_NATS = 0.1  # a value: what a Gaussian loses whose scale is a quarter too small
+RECENT_LINES = 5  # of the history, whose best counts as where the run ended: single lines jump
+IDLE_ABOVE_NATS = log(100)  # KL of a latent whose posterior is a hundredth as wide as its prior
+FULL_ABOVE = 100.0  # λ/β above which one more latent would have less than a hundredth of its prior's variance
+FAMILIES_WITH_A_SCALE = ("gaussian-learned", "gaussian-optimal", "gaussian-heteroscedastic", "laplace-learned", "beta")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def diagnose(run: Run) -> Diagnosis | None:
     if not run.history:
         return None
     checks = (_missed_rate, _collapse, _narrow_scale, _rising, _idle_beta, _full_code)
-    return next((found for check in checks if (found := check(run))), None)
+    return next((diagnosis for check in checks if (diagnosis := check(run))), None)
 
 
 def _beta(run: Run) -> float:
@@ -90,13 +90,13 @@ def _missed_rate(run: Run) -> Diagnosis | None:
     if asked is None:
         return None
     rate = last["held_out_rate"]
-    if not LEAST < beta < MOST:
+    if not LEAST_BETA < beta < GREATEST_BETA:
         return Diagnosis(
             "rate out of reach",
             f"β has gone to its bound of {beta:g}, and the rate is {rate:.3g} nats, not {asked:g}",
-            "ask for less, train for longer or raise --latent-dim" if beta <= LEAST else "ask for more",
+            "ask for less, train for longer or raise --latent-dim" if beta <= LEAST_BETA else "ask for more",
         )
-    if abs(last["rate"] / asked - 1) <= MISSED:
+    if abs(last["rate"] / asked - 1) <= MISSED_ABOVE_SHARE:
         return None
     finding = f"in training it is {last['rate']:.3g} nats, not {asked:g}, with β at {beta:.3g}"
     return Diagnosis("rate not reached", finding, "train for longer, or begin with a β nearer to that")
@@ -131,9 +131,9 @@ def _narrow_scale(run: Run) -> Diagnosis | None:
     if not isinstance(likelihood, GaussianLearned | GaussianOptimal | LaplaceLearned):
         return None
     scale = likelihood.scale.item()
-    if scale >= LEVEL:
+    if scale >= NARROW_BELOW:
         return None
-    finding = f"the learned scale {scale:.2g} is at its floor, below {LEVEL:.2g}"
+    finding = f"the learned scale {scale:.2g} is at its floor, below {NARROW_BELOW:.2g}"
     images = "take --likelihood discretized-logistic, or gaussian with a fixed --scale"
     return Diagnosis("diverging scale", finding, images if len(run.model.shape) == 3 else "give the data larger units")
 
@@ -147,16 +147,16 @@ def _rising(run: Run) -> Diagnosis | None:
     β 1, may fall for as long as another β is served.)
     """
     beta = _beta(run) if weighs_rate(run.config) else 0.0
-    if not beta and run.config["likelihood"] not in SCALED:
+    if not beta and run.config["likelihood"] not in FAMILIES_WITH_A_SCALE:
         return None
     losses = [record["held_out_distortion"] + beta * record["held_out_rate"] for record in run.history]
-    rise = min(losses[-RECENT:]) - min(losses)
-    if rise <= RISE * prod(run.model.shape) + beta:
+    rise = min(losses[-RECENT_LINES:]) - min(losses)
+    if rise <= RISEN_ABOVE_NATS * prod(run.model.shape) + beta:
         return None
     best = run.history[losses.index(min(losses))]["step"]
     finding = f"the held-out loss has risen by {rise:.0f} nats since step {best:,}"
     remedy = f"stop there (--steps {best})"
-    if run.config["likelihood"] not in SCALED:
+    if run.config["likelihood"] not in FAMILIES_WITH_A_SCALE:
         return Diagnosis("overfitting", finding, remedy)
     return Diagnosis("diverging scale", finding, f"{remedy}, or take gaussian with a fixed --scale")
 
@@ -170,7 +170,7 @@ def _idle_beta(run: Run) -> Diagnosis | None:
     """
     beta, active = _beta(run), [kl for kl in _kl(run) if kl > ACTIVE_ABOVE]
     meant = beta == 0 or run.config.get("match_rate") is not None or not weighs_rate(run.config)
-    if meant or run.history[-1]["held_out_kl_per_latent"] is None or min(active, default=0.0) < POINT:
+    if meant or run.history[-1]["held_out_kl_per_latent"] is None or min(active, default=0.0) < IDLE_ABOVE_NATS:
         return None
     finding = f"each active latent has {min(active):.2g} nats or more, so β {beta:g} holds none to the prior"
     has_scale = run.config["likelihood"] in ("gaussian", "laplace")
@@ -183,7 +183,7 @@ def _full_code(run: Run) -> Diagnosis | None:
     if run.history[-1]["held_out_kl_per_latent"] is None or min(_kl(run)) <= ACTIVE_ABOVE or beta == 0:
         return None
     gain = (largest_paying_beta(run) or 0.0) / beta
-    if gain <= WANTING:
+    if gain <= FULL_ABOVE:
         return None
     size, nats = run.model.latent_dim, log(gain) / 2
     finding = f"{size} of {size} latents are active, and one more would carry about {nats:.1f} nats"

@@ -19,6 +19,7 @@ from math import log, prod
 import torch
 from pyro import poutine
 from torch import Tensor
+from torch.distributions import Distribution, Independent
 
 from ..codes import posterior_mean
 from ..generation import image_means
@@ -28,6 +29,8 @@ from ..terms import at_rest, batches, mean_terms
 from .similarity import psnr, ssim
 
 __all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
+
+ROUNDING = 1e-6  # by which a value may lie outside an interval whose end it is
 
 
 @dataclass(frozen=True)
@@ -181,15 +184,21 @@ def _of_draws(vae: BetaVAE, x: Tensor) -> dict[str, Tensor | None]:
     """What is read off p(x | z) at a draw of z, one number an image."""
     guide = poutine.trace(vae.guide).get_trace(x)
     p = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x).nodes["x"]["fn"]
-    while isinstance(p, torch.distributions.Independent):
+    while isinstance(p, Independent):
         p = p.base_dist
     log_mass = log_bin_mass(p, x) if x.dim() == 4 else None
-    found = {"bins": None if log_mass is None else -log_mass.flatten(1).sum(1)}
+    numbers = {"bins": None if log_mass is None else -log_mass.flatten(1).sum(1)}
     for share in (0.5, 0.9):
-        ends = central_interval(p, share)
-        inside = None if ends is None else ((x >= ends[0] - 1e-6) & (x <= ends[1] + 1e-6)).double().flatten(1).mean(1)
-        found[f"coverage_{share * 100:.0f}"] = inside
-    return found
+        numbers[f"coverage_{share * 100:.0f}"] = _coverage(p, x, share)
+    return numbers
+
+
+def _coverage(p: Distribution, x: Tensor, share: float) -> Tensor | None:
+    """The share of each datum's values that lie in the central interval of p, ``(B,)``."""
+    ends = central_interval(p, share)
+    if ends is None:
+        return None
+    return ((x >= ends[0] - ROUNDING) & (x <= ends[1] + ROUNDING)).double().flatten(1).mean(1)
 
 
 def _nats(vae: BetaVAE, data: Tensor) -> str:

@@ -35,8 +35,8 @@ from ..terms import at_rest, batches
 
 __all__ = ["Information", "decompose_rate"]
 
-MOST_AT_ONCE = 2**22  # of pairs times latents, 16 MiB a copy
-ROWS = 256
+NUMBERS_AT_ONCE = 2**22  # log-densities in memory, 16 MiB
+ROWS_AT_ONCE = 256  # draws of z whose densities are taken together
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def decompose_rate(
 
 def _posteriors(vae: BetaVAE, data: Tensor, batch_size: int) -> Normal:
     """q(z_k | x_n) of all data, batch shape ``(N, K)``."""
-    found = []
+    parameters = []
     for _, x in batches(vae, data, batch_size):
         q = posterior(vae, x)
         base = q.base_dist if isinstance(q, Independent) else q
@@ -121,15 +121,15 @@ def _posteriors(vae: BetaVAE, data: Tensor, batch_size: int) -> Normal:
                 f"exact information wants a guide of independent normals, got {type(base).__name__}; "
                 "leave it out, or use Normal(loc, scale).to_event(1)"
             )
-        found.append(torch.stack([base.loc, base.scale]))
-    return Normal(*torch.cat(found, dim=1))
+        parameters.append(torch.stack([base.loc, base.scale]))
+    return Normal(*torch.cat(parameters, dim=1))
 
 
 def _log_aggregate(z: Tensor, q: Normal) -> tuple[Tensor, Tensor]:
     """Log q(z), ``(N,)``, and log q(z_k), ``(N, K)``, at each row of z."""
-    columns = max(1, MOST_AT_ONCE // (ROWS * z.shape[1]))
+    columns = max(1, NUMBERS_AT_ONCE // (ROWS_AT_ONCE * z.shape[1]))
     joints, marginals = [], []
-    for rows in z.split(ROWS):
+    for rows in z.split(ROWS_AT_ONCE):
         joint, marginal = rows.new_full((len(rows),), -torch.inf), torch.full_like(rows, -torch.inf)
         for loc, scale in zip(q.loc.split(columns), q.scale.split(columns), strict=True):
             pairs = Normal(loc, scale, validate_args=False).log_prob(rows.unsqueeze(1))  # (R, C, K)

@@ -10,7 +10,7 @@ from ..model import BetaVAE
 
 __all__ = ["probe_accuracy"]
 
-MOST_TRAINING = 10_000
+MOST_TRAINING_IMAGES = 10_000
 
 
 def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
@@ -29,7 +29,7 @@ def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
 
     if dataset.labels is None:
         return None
-    train, held_out = dataset.train[:MOST_TRAINING], dataset.held_out
+    train, held_out = dataset.train[:MOST_TRAINING_IMAGES], dataset.held_out
     columns = dataset.labels.reshape(len(dataset), -1).unbind(1)
     labels = [(column[train].numpy(), column[held_out].numpy()) for column in columns]
     labels = [(known, unknown) for known, unknown in labels if known.min() < known.max()]

@@ -42,12 +42,12 @@ def slopes(betas: ArrayLike, rates: ArrayLike, distortions: ArrayLike) -> np.nda
     beta, rate, distortion = _vectors(betas, rates, distortions)
     if not (beta > 0).all() or len(np.unique(beta)) < len(beta):
         raise ValueError(f"a curve wants positive β, each once, got {beta.tolist()}: average over seeds first")
-    found = np.full(len(beta), np.nan)
+    slope = np.full(len(beta), np.nan)
     if len(beta) > 1:
         order = np.argsort(beta)
         rise, run = (np.gradient(values[order], np.log(beta[order])) for values in (distortion, rate))
-        found[order] = np.divide(rise, run, out=np.full_like(rise, np.nan), where=run != 0)
-    return found
+        slope[order] = np.divide(rise, run, out=np.full_like(rise, np.nan), where=run != 0)
+    return slope
 
 
 def lower_hull(rates: ArrayLike, distortions: ArrayLike) -> np.ndarray:
@@ -89,9 +89,9 @@ def _is_corner(rate: np.ndarray, distortion: np.ndarray, before: int, point: int
 
 
 def _vectors(*values: ArrayLike) -> list[np.ndarray]:
-    found = [np.asarray(value, dtype=float) for value in values]
-    if any(value.ndim != 1 or len(value) != len(found[0]) for value in found):
-        raise ValueError(f"a curve wants vectors of one length, got shapes {[value.shape for value in found]}")
-    if not np.isfinite(found).all():
+    vectors = [np.asarray(value, dtype=float) for value in values]
+    if any(vector.ndim != 1 or len(vector) != len(vectors[0]) for vector in vectors):
+        raise ValueError(f"a curve wants vectors of one length, got shapes {[vector.shape for vector in vectors]}")
+    if not np.isfinite(vectors).all():
         raise ValueError("a curve wants finite numbers: leave out runs that have none")
-    return found
+    return vectors

@@ -10,6 +10,8 @@ from torch.nn.functional import conv2d
 
 __all__ = ["psnr", "ssim"]
 
+LEAST_MSE = 1e-12  # 120 decibels, for pictures that are equal
+
 
 def psnr(mse: float) -> float:
     """Peak signal-to-noise ratio in decibels, −10 log₁₀ MSE, of pixels in [0, 1].
@@ -17,7 +19,7 @@ def psnr(mse: float) -> float:
     >>> psnr(0.01)
     20.0
     """
-    return -10 * log10(max(mse, 1e-12))
+    return -10 * log10(max(mse, LEAST_MSE))
 
 
 def ssim(one: Tensor, other: Tensor, window: int = 11, spread: float = 1.5) -> Tensor:

@@ -11,7 +11,7 @@ from .likelihood import Likelihood
 
 __all__ = ["Bernoulli", "BinarizedBernoulli", "ContinuousBernoulliLikelihood"]
 
-MOST_LOGIT = 60.0
+LOGIT_BOUND = 60.0  # of a continuous Bernoulli's logit
 
 
 class Bernoulli(Likelihood):
@@ -61,7 +61,7 @@ class BinarizedBernoulli(Likelihood):
 class ContinuousBernoulliLikelihood(Likelihood):
     """The density on [0, 1] that is proportional to the Bernoulli's mass.
 
-    Its logit is o/(1 + |o|/60) for an output o, bounded by ±60: on pixels that are always black the density at 0, which
+    Its logit is o/(1 + |o|/60) for an output o, bounded by ±60. On pixels that are always black the density at 0, which
     is about |logit|, would otherwise grow for as long as one trains.
 
     Source: Loaiza-Ganem and Cunningham, The continuous Bernoulli, https://arxiv.org/abs/1907.06845
@@ -71,5 +71,5 @@ class ContinuousBernoulliLikelihood(Likelihood):
 
     def forward(self, parameters: Tensor) -> dist.TorchDistribution:
         """Continuous Bernoulli with the bounded parameters as logits."""
-        logits = parameters / (1 + parameters.abs() / MOST_LOGIT)
+        logits = parameters / (1 + parameters.abs() / LOGIT_BOUND)
         return ContinuousBernoulli(logits).to_event(len(self.shape))

@@ -19,7 +19,7 @@ from torch import Tensor
 
 __all__ = ["ContinuousBernoulli", "log_normalizer"]
 
-SERIES_BELOW = 0.25  # |η| under which the formulas cancel and a Taylor series, exact to float32 there, takes over
+SERIES_BELOW = 0.25  # |η| below which the formulas lose digits and a Taylor series, exact to float32, is used
 
 
 class ContinuousBernoulli(TorchDistribution):

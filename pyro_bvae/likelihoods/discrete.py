@@ -16,10 +16,10 @@ from .likelihood import Likelihood, parts
 
 __all__ = ["Categorical", "DiscretizedLogistic", "Levels", "LogisticLevels"]
 
-LEVELS = 256
-STEP = 1 / (LEVELS - 1)
-LEAST_SCALE = STEP / 10  # of a logistic: a level in its middle then holds 98.7% of the mass
-MANY_OUTPUTS = 5_000_000
+LEVELS = 256  # of grey
+STEP = 1 / (LEVELS - 1)  # from one level to the next
+LEAST_LOGISTIC_SCALE = STEP / 10  # at which a level in the middle of the logistic holds 98.7% of the mass
+WARN_ABOVE_OUTPUTS = 5_000_000
 
 
 class LogisticLevels(TorchDistribution):
@@ -139,7 +139,7 @@ class DiscretizedLogistic(Likelihood):
     def forward(self, parameters: Tensor) -> TorchDistribution:
         """Logistic levels around ½ + the first half of the parameters, the second half their log-scales."""
         loc, log_scale = parts(parameters, self)
-        scale = LEAST_SCALE + (log_scale - 2).clamp(max=4).exp()  # 0.14 to start with
+        scale = LEAST_LOGISTIC_SCALE + (log_scale - 2).clamp(max=4).exp()  # 0.14 to start with
         return LogisticLevels(0.5 + loc, scale).to_event(len(self.shape))
 
     def nats(self, is_binary: bool) -> str:  # noqa: ARG002
@@ -162,7 +162,7 @@ class Categorical(Likelihood):
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__(shape)
         outputs = LEVELS * prod(shape)
-        if outputs > MANY_OUTPUTS:
+        if outputs > WARN_ABOVE_OUTPUTS:
             warnings.warn(
                 f"categorical has {outputs:,} outputs an image; discretized-logistic has 2 a pixel", stacklevel=2
             )

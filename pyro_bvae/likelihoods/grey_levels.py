@@ -21,7 +21,7 @@ from .stretched_beta import SHIFT, STRETCH, StretchedBeta
 
 __all__ = ["central_interval", "log_bin_mass"]
 
-HALF = 0.5 / 255
+HALF_BIN = 0.5 / 255  # half the width of a grey level
 
 
 @singledispatch
@@ -51,7 +51,7 @@ def _(p: Laplace, x: Tensor) -> Tensor:
 @log_bin_mass.register
 def _(p: ContinuousBernoulli, x: Tensor) -> Tensor:
     """∫ exp(ηx − A(η)) from l to l + w is exp(ηl + log w + A(ηw) − A(η))."""
-    low, high = (x.double() - HALF).clamp(min=0), (x.double() + HALF).clamp(max=1)
+    low, high = (x.double() - HALF_BIN).clamp(min=0), (x.double() + HALF_BIN).clamp(max=1)
     logits, width = p.logits.double(), high - low
     return logits * low + width.log() + log_normalizer(logits * width) - log_normalizer(logits)
 
@@ -62,10 +62,10 @@ def _(p: StretchedBeta, x: Tensor) -> Tensor:
     from scipy.special import betainc
 
     a, b, values = (tensor.double().cpu().numpy() for tensor in torch.broadcast_tensors(p.a, p.b, x))
-    low, high = ((values + end - SHIFT) / STRETCH for end in (-HALF, HALF))
+    low, high = ((values + end - SHIFT) / STRETCH for end in (-HALF_BIN, HALF_BIN))
     mass = betainc(a, b, np.clip(high, 0, 1)) - betainc(a, b, np.clip(low, 0, 1))
     exact = torch.from_numpy(mass).to(x.device)
-    middle = StretchedBeta(p.a.double(), p.b.double(), validate_args=False).log_prob(x.double()) + log(2 * HALF)
+    middle = StretchedBeta(p.a.double(), p.b.double(), validate_args=False).log_prob(x.double()) + log(2 * HALF_BIN)
     return torch.where(exact > 1e-10, exact.clamp(min=1e-10).log(), middle)
 
 
@@ -102,8 +102,8 @@ def _symmetric(loc: Tensor, scale: Tensor, x: Tensor, log_cdf: Callable[[Tensor]
     """Log (F(b) − F(a)) of the standardised ends of the bin, taken in the tail where nothing cancels."""
     x, loc, scale = torch.broadcast_tensors(x.double(), loc.double(), scale.double())
     infinity = torch.full_like(x, torch.inf)
-    a = torch.where(x <= 0, -infinity, (x - HALF - loc) / scale)
-    b = torch.where(x >= 1, infinity, (x + HALF - loc) / scale)
+    a = torch.where(x <= 0, -infinity, (x - HALF_BIN - loc) / scale)
+    b = torch.where(x >= 1, infinity, (x + HALF_BIN - loc) / scale)
     right = a > 0
     a, b = torch.where(right, -b, a), torch.where(right, -a, b)
     upper, lower = log_cdf(b), log_cdf(a)

@@ -11,10 +11,10 @@ from torch import Generator, Tensor, nn
 
 from ..settings.names import check
 
-__all__ = ["FLOOR", "LINKS", "Likelihood", "link", "parts"]
+__all__ = ["LEAST_SCALE", "LINKS", "Likelihood", "link", "parts"]
 
 LINKS: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "identity": lambda mean: mean}
-FLOOR = 1 / 510  # least learned scale, half a grey level: a constant pixel must not make a density diverge
+LEAST_SCALE = 1 / 510  # of a learned scale, half a grey level: else the density of a constant pixel diverges
 
 
 class Likelihood(nn.Module, ABC):

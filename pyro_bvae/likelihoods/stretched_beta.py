@@ -25,7 +25,7 @@ __all__ = ["Beta", "StretchedBeta"]
 
 STRETCH = 256 / 255
 SHIFT = -0.5 / 255
-LEAST, MOST = 0.01, 1e4  # of a concentration: at the most, the density is narrower than a grey level
+LEAST_CONCENTRATION, GREATEST_CONCENTRATION = 0.01, 1e4  # at the greatest it is narrower than a grey level
 
 
 class StretchedBeta(TorchDistribution):
@@ -76,5 +76,6 @@ class Beta(Likelihood):
 
     def forward(self, parameters: Tensor) -> TorchDistribution:
         """Stretched betas, the halves of the parameters their concentrations."""
-        a, b = (LEAST + softplus(part).clamp(max=MOST) for part in parts(parameters, self))
+        above = (softplus(part).clamp(max=GREATEST_CONCENTRATION) for part in parts(parameters, self))
+        a, b = (LEAST_CONCENTRATION + part for part in above)
         return StretchedBeta(a, b).to_event(len(self.shape))

@@ -12,7 +12,7 @@ import torch
 from pyro import distributions as dist
 from torch import Tensor, nn
 
-from .likelihood import FLOOR, LINKS, Likelihood, link, parts
+from .likelihood import LEAST_SCALE, LINKS, Likelihood, link, parts
 from .optimal_normal import OptimalNormal
 
 __all__ = ["Gaussian", "GaussianHeteroscedastic", "GaussianLearned", "GaussianOptimal", "Laplace", "LaplaceLearned"]
@@ -65,14 +65,14 @@ class Learned(Likelihood):
         super().__init__(shape)
         self.mean_link = link(mean_link, shape)
         start = (0.1 if self.mean_link == "sigmoid" else 1.0) if scale is None else scale
-        if not FLOOR < start < float("inf"):
-            raise ValueError(f"scale must be above its floor {FLOOR:.4f}, got {start}")
-        self.log_scale = nn.Parameter(torch.tensor(log(start - FLOOR)))
+        if not LEAST_SCALE < start < float("inf"):
+            raise ValueError(f"scale must be above its floor {LEAST_SCALE:.4f}, got {start}")
+        self.log_scale = nn.Parameter(torch.tensor(log(start - LEAST_SCALE)))
 
     @property
     def scale(self) -> Tensor:
         """The scale, a scalar in the data's units."""
-        return FLOOR + self.log_scale.exp()
+        return LEAST_SCALE + self.log_scale.exp()
 
     def forward(self, parameters: Tensor) -> dist.TorchDistribution:
         """Independent values around the linked parameters."""
@@ -132,14 +132,14 @@ class GaussianOptimal(Likelihood):
     @property
     def scale(self) -> Tensor:
         """The standard deviation that evaluation uses, in the data's units; 1 before any training."""
-        return self.variance.nan_to_num(1.0).clamp(min=FLOOR**2).sqrt()
+        return self.variance.nan_to_num(1.0).clamp(min=LEAST_SCALE**2).sqrt()
 
     def forward(self, parameters: Tensor) -> dist.TorchDistribution:
         """Independent normals around the linked parameters."""
         mean = LINKS[self.mean_link](parameters)
         if not self.training:
             return dist.Normal(mean, self.scale).to_event(len(self.shape))
-        return OptimalNormal(mean, self.scale, FLOOR**2, self._note).to_event(len(self.shape))
+        return OptimalNormal(mean, self.scale, LEAST_SCALE**2, self._note).to_event(len(self.shape))
 
     def _note(self, variance: Tensor) -> None:
         """Follow the variance of a batch."""
@@ -168,5 +168,5 @@ class GaussianHeteroscedastic(Likelihood):
     def forward(self, parameters: Tensor) -> dist.TorchDistribution:
         """Independent normals, the first half of the parameters their means and the second their log-scales."""
         mean, log_scale = parts(parameters, self)
-        scale = FLOOR + log_scale.clamp(max=log(100)).exp()
+        scale = LEAST_SCALE + log_scale.clamp(max=log(100)).exp()
         return dist.Normal(LINKS[self.mean_link](mean), scale).to_event(len(self.shape))

@@ -21,11 +21,10 @@ from sklearn.linear_model import Lasso
 from torch import Tensor
 
 from ..settings.names import check
+from ..terms import ACTIVE_ABOVE
 from .arrays import as_codes
 
 __all__ = ["METHODS", "udr"]
-
-ACTIVE_ABOVE = 0.01  # nats
 
 
 def udr(

@@ -16,7 +16,7 @@ from .regularised import WEIGHT, WHOLE_NUMBER, WORD, Regularised, Sites
 
 __all__ = ["Capacity", "suggest_capacity"]
 
-OF = ("mean", "image")
+RATES = ("mean", "image")
 
 
 class Capacity(Regularised):
@@ -43,7 +43,7 @@ class Capacity(Regularised):
 
     def __init__(self, gamma: float = 1.0, capacity: float = 0.0, *, of: str = "mean", num_particles: int = 1) -> None:
         super().__init__({"gamma": gamma, "capacity": capacity}, num_particles=num_particles, of=of)
-        self.of = check("of", of, OF)
+        self.of = check("of", of, RATES)
 
     def regulariser(self, sites: Sites) -> Tensor:
         """γ |R − C|."""

@@ -12,7 +12,7 @@ from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Option, Regularised, Site
 
 __all__ = ["Controlled", "RateController"]
 
-LEAST, MOST = 1e-6, 1e6  # of β
+LEAST_BETA, GREATEST_BETA = 1e-6, 1e6  # between which a controller moves β
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class RateController:
     def __call__(self, beta: float, rate: float) -> float:
         """The next β, after a batch of that rate."""
         excess = min(max(rate / self.target - 1, -1.0), 1.0)
-        return min(max(beta * exp(self.gain * excess), LEAST), MOST)
+        return min(max(beta * exp(self.gain * excess), LEAST_BETA), GREATEST_BETA)
 
     def on_device(self, beta: Tensor, rate: Tensor) -> Tensor:
         """The same for scalars that stay on their device."""
         excess = (rate.double() / self.target - 1).clamp(-1.0, 1.0)
-        return (beta.double() * (self.gain * excess).exp()).clamp(LEAST, MOST).to(beta.dtype)
+        return (beta.double() * (self.gain * excess).exp()).clamp(LEAST_BETA, GREATEST_BETA).to(beta.dtype)
 
 
 class Controlled(Regularised):

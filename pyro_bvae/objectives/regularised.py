@@ -205,10 +205,10 @@ class PerImage(nn.Module):
 
 def read(model: poutine.Trace, guide: poutine.Trace) -> Sites:
     """The sites of a model trace and the guide trace that it replays, without vectorised particles."""
-    found, z = terms_of_traces(model, guide), guide.nodes["z"]
+    terms, z = terms_of_traces(model, guide), guide.nodes["z"]
     mask = 1.0 if z["mask"] is None else z["mask"]
     beta = z["scale"] * mask
-    return Sites(found.distortion, found.rate, found.kl, z["fn"], model.nodes["z"]["fn"], z["value"], beta)
+    return Sites(terms.distortion, terms.rate, terms.kl, z["fn"], model.nodes["z"]["fn"], z["value"], beta)
 
 
 def _finite(name: str, value: float) -> float:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..terms import ACTIVE_ABOVE
-from .labels import FADED
+from .labels import FADED_GREY
 
 __all__ = ["heat_map", "responses"]
 
@@ -33,7 +33,7 @@ def heat_map(table: np.ndarray, names: Sequence[str], title: str, kl: Sequence[f
     panel.set_xticks(range(factors), names, fontsize=8)
     panel.set_yticks(range(latents), [f"z{latent}" for latent in range(latents)], fontsize=8)
     for text, latent in zip(panel.get_yticklabels(), range(latents), strict=True):
-        text.set_color(FADED if _is_inactive(kl, latent) else "black")
+        text.set_color(FADED_GREY if _is_inactive(kl, latent) else "black")
     panel.tick_params(length=0)
     panel.set_title(title, fontsize=8)
     figure.colorbar(picture, ax=panel).ax.tick_params(labelsize=7)
@@ -70,7 +70,7 @@ def responses(
         most = _draw_maps(grid[:, 0], codes[:, latents], factors[:, position])
         grid[0, 0].set_title(", ".join(names[factor] for factor in position), fontsize=8)
         said += f"; maps from −{most:.1f}, blue, to {most:.1f}, red"
-    colours = [FADED if _is_inactive(kl, latent) else "C0" for latent in latents]
+    colours = [FADED_GREY if _is_inactive(kl, latent) else "C0" for latent in latents]
     for panels, name, column in zip(grid.T[-len(names) :], names, factors.T, strict=True):
         _draw_lines(panels, codes[:, latents], column, colours)
         panels[0].set_title(name, fontsize=8)

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from ..terms import ACTIVE_ABOVE
 from ..traversal import Traversal
 
-__all__ = ["FADED", "is_active", "label", "label_latents"]
+__all__ = ["FADED_GREY", "is_active", "label", "label_latents"]
 
-FADED = "0.6"
+FADED_GREY = "0.6"
 
 
 def label(sweep: Traversal, row: int, separator: str) -> str:
@@ -36,6 +36,6 @@ def label_latents(panel: Axes, sweep: Traversal, notes: Sequence[str] = ()) -> N
     ]
     panel.set_yticks(rows, said)
     for row, text in zip(rows, panel.get_yticklabels(), strict=True):
-        text.set_color("black" if is_active(sweep, row) else FADED)
+        text.set_color("black" if is_active(sweep, row) else FADED_GREY)
     if sweep.kl is not None:
         panel.set_ylabel("latent, KL in nats", fontsize=7)

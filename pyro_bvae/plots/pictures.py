@@ -17,13 +17,13 @@ from torch.nn.functional import pad
 
 from ..files import atomic_write
 
-__all__ = ["CELL", "make_panels", "save_figure", "show", "tile", "whole_rows"]
+__all__ = ["PICTURE_INCHES", "make_panels", "save_figure", "show", "tile", "whole_rows"]
 
-CELL = 0.5  # inches a picture is wide
+PICTURE_INCHES = 0.5  # width of a picture on the figure
 
 
 def make_panels(
-    blocks: int, rows: int, columns: int, sides: Sequence[int], width: float = CELL
+    blocks: int, rows: int, columns: int, sides: Sequence[int], width: float = PICTURE_INCHES
 ) -> tuple[Figure, list[Axes]]:
     """A figure of ``blocks`` panels, each sized for a grid of pictures with ``sides`` (height, width)."""
     across = ceil(blocks**0.5)

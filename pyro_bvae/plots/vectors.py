@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..codes import Codes
 from ..traversal import Traversal
-from .labels import FADED, is_active, label
+from .labels import FADED_GREY, is_active, label
 
 __all__ = ["covariances", "latents", "pairs", "vector_traversal"]
 
@@ -33,7 +33,7 @@ def vector_traversal(sweep: Traversal) -> Figure:
         panel.plot(sweep.values.numpy(), sweep.images[0, row].numpy(), label=[f"x{i}" for i in range(features)])
         if row == 0 and features <= 12:
             panel.legend(fontsize=6, ncols=2)
-        panel.set_title(label(sweep, row, "  "), fontsize=8, color="black" if is_active(sweep, row) else FADED)
+        panel.set_title(label(sweep, row, "  "), fontsize=8, color="black" if is_active(sweep, row) else FADED_GREY)
     figure.supxlabel("value of the latent (KL in nats above)", fontsize=8)
     figure.supylabel("mean of each feature", fontsize=8)
     return figure
@@ -50,7 +50,7 @@ def pairs(sets: Mapping[str, Tensor]) -> Figure:
     figure = Figure(figsize=(side, side), layout="constrained")
     panels = figure.subplots(features, features, squeeze=False, sharex="col")
     for number, (name, vectors) in enumerate(sets.items()):
-        color, points = FADED if number == 0 else f"C{number - 1}", vectors[:MOST_POINTS].numpy()
+        color, points = FADED_GREY if number == 0 else f"C{number - 1}", vectors[:MOST_POINTS].numpy()
         for i in range(features):
             panels[i, i].hist(points[:, i], bins=30, density=True, histtype="step", color=color, label=name)
             for j in range(i):
@@ -90,7 +90,7 @@ def latents(codes: Codes) -> Figure:
     points, few = codes.loc[:MOST_POINTS], slice(0, 20)
     figure = Figure(figsize=(4.4, 4.2), layout="constrained")
     panel = figure.subplots()
-    panel.scatter(points[:, first], points[:, second], s=3, color=FADED, label="posterior means")
+    panel.scatter(points[:, first], points[:, second], s=3, color=FADED_GREY, label="posterior means")
     panel.errorbar(
         points[few, first], points[few, second], codes.scale[few, second], codes.scale[few, first],
         fmt=".", linewidth=0.8, label="± one standard deviation",
