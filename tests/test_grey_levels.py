@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,10 @@ from pyro import distributions as dist
 from scipy import stats
 
 from pyro_bvae.likelihoods import LIKELIHOODS, build
-from pyro_bvae.likelihoods.grey_levels import central_interval, log_bin_mass
+from pyro_bvae.likelihoods.grey_levels import PixelDistribution, central_interval, log_bin_mass
 
 LEVELS = torch.arange(256, dtype=torch.float64) / 255
-BINNED = [name for name in LIKELIHOODS if name not in ("bernoulli", "binarized-bernoulli")]
+BINNED = [name for name, family in LIKELIHOODS.items() if family.has_bits_per_dim]
 
 
 def one_pixel(name: str, parameter: float) -> torch.distributions.Distribution:
@@ -20,6 +22,14 @@ def one_pixel(name: str, parameter: float) -> torch.distributions.Distribution:
     likelihood = build(name, (1,)).eval()
     outputs = parameter + 0.7 * torch.arange(likelihood.outputs_per_value, dtype=torch.float64).sin()
     return likelihood(outputs.detach()).base_dist.expand((1,))
+
+
+@pytest.mark.parametrize("name", list(LIKELIHOODS))
+def test_every_family_gives_bits_or_says_that_it_has_none(name: str) -> None:
+    with torch.no_grad():
+        masses = log_bin_mass(one_pixel(name, 0.3), LEVELS)
+    assert (masses is not None) == LIKELIHOODS[name].has_bits_per_dim
+    assert set(LIKELIHOODS) - set(BINNED) == {"bernoulli", "binarized-bernoulli"}
 
 
 @pytest.mark.parametrize("parameter", [-12.0, -1.0, 0.0, 0.3, 7.0])
@@ -70,6 +80,14 @@ def test_a_central_interval_holds_its_share_of_the_draws(name: str, share: float
     discrete = name in ("categorical", "discretized-logistic")
     assert held == pytest.approx(by_levels if discrete else share, abs=0.015)
     assert by_levels >= share - 0.015 or not discrete
+
+
+def test_a_distribution_of_pixels_without_a_mass_says_what_is_missing() -> None:
+    class Unfinished(PixelDistribution):
+        arg_constraints: ClassVar = {}
+
+    with pytest.raises(NotImplementedError, match="Unfinished must say the mass of a grey level: write log_bin_mass"):
+        log_bin_mass(Unfinished(validate_args=False), LEVELS)
 
 
 def test_a_bernoulli_has_neither_bins_nor_quantiles() -> None:

@@ -5,7 +5,8 @@ the data's own units and all constants in its log-probability. Decoders give unc
 owns the link: the sigmoid for the mean of an image, whose pixels lie in [0, 1], and the identity for a vector.
 
 To add a family, write one class and one entry of `LIKELIHOODS`. Any module of this form can also be passed to
-`BetaVAE` without being registered.
+`BetaVAE` without being registered. A distribution that torch does not have inherits from `PixelDistribution`, so that
+images have bits per dimension.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from ..settings.names import check
 from .binary import Bernoulli, BinarizedBernoulli, ContinuousBernoulliLikelihood
 from .discrete import Categorical, DiscretizedLogistic
+from .grey_levels import PixelDistribution
 from .likelihood import LINKS, Likelihood, parts
 from .stretched_beta import Beta
 from .symmetric import Gaussian, GaussianHeteroscedastic, GaussianLearned, GaussianOptimal, Laplace, LaplaceLearned
@@ -36,6 +38,7 @@ __all__ = [
     "Laplace",
     "LaplaceLearned",
     "Likelihood",
+    "PixelDistribution",
     "build",
     "parts",
 ]

@@ -24,6 +24,7 @@ class Bernoulli(Likelihood):
     """
 
     support = dist.constraints.unit_interval
+    has_bits_per_dim = False  # its values are 0 and 1, not 256 levels
 
     def forward(self, parameters: Tensor) -> dist.TorchDistribution:
         """Bernoulli with the parameters as logits; grey pixels are let through on purpose."""
@@ -44,6 +45,7 @@ class BinarizedBernoulli(Likelihood):
     """
 
     support = dist.constraints.unit_interval
+    has_bits_per_dim = False  # its values are 0 and 1, not 256 levels
 
     def forward(self, parameters: Tensor) -> dist.TorchDistribution:
         """Bernoulli with the parameters as logits."""

@@ -14,15 +14,17 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from pyro.distributions import TorchDistribution, constraints
+from pyro.distributions import constraints
 from torch import Tensor
+
+from .grey_levels import HALF_BIN, PixelDistribution
 
 __all__ = ["ContinuousBernoulli", "log_normalizer"]
 
 SERIES_BELOW = 0.25  # |η| below which the formulas lose digits and a Taylor series, exact to float32, is used
 
 
-class ContinuousBernoulli(TorchDistribution):
+class ContinuousBernoulli(PixelDistribution):
     """Density exp(ηx − A(η)) on [0, 1].
 
     Args:
@@ -54,6 +56,12 @@ class ContinuousBernoulli(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
         return self.logits * value - log_normalizer(self.logits)
+
+    def log_bin_mass(self, x: Tensor) -> Tensor:
+        """Log ∫ exp(ηx − A(η)) over the bin, which from l to l + w is ηl + log w + A(ηw) − A(η)."""
+        low, high = (x.double() - HALF_BIN).clamp(min=0), (x.double() + HALF_BIN).clamp(max=1)
+        logits, width = self.logits.double(), high - low
+        return logits * low + width.log() + log_normalizer(logits * width) - log_normalizer(logits)
 
     def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draws by the inverse of the distribution function, differentiable in the logits."""

@@ -12,6 +12,7 @@ from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from .grey_levels import PixelDistribution
 from .likelihood import Likelihood, parts
 
 __all__ = ["Categorical", "DiscretizedLogistic", "Levels", "LogisticLevels"]
@@ -22,7 +23,17 @@ LEAST_LOGISTIC_SCALE = STEP / 10  # at which a level in the middle of the logist
 WARN_ABOVE_OUTPUTS = 5_000_000
 
 
-class LogisticLevels(TorchDistribution):
+class _OfLevels(PixelDistribution):
+    """A mass on the levels themselves, of which each is its own bin."""
+
+    support = constraints.unit_interval
+
+    def log_bin_mass(self, x: Tensor) -> Tensor:
+        """The log mass of the level."""
+        return self.log_prob(x).double()
+
+
+class LogisticLevels(_OfLevels):
     """A logistic density summed over the bin of each level; the first and last bin reach to infinity.
 
     P(v) = σ((x + ½·step − loc)/scale) − σ((x − ½·step − loc)/scale), x = v/255.
@@ -33,7 +44,6 @@ class LogisticLevels(TorchDistribution):
     """
 
     arg_constraints: ClassVar = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.unit_interval
 
     def __init__(self, loc: Tensor, scale: Tensor, validate_args: bool | None = None) -> None:
         self.loc, self.scale = torch.broadcast_tensors(loc, scale)
@@ -79,7 +89,7 @@ class LogisticLevels(TorchDistribution):
         return total
 
 
-class Levels(TorchDistribution):
+class Levels(_OfLevels):
     """A mass of its own for each of the 256 levels.
 
     Args:
@@ -87,7 +97,6 @@ class Levels(TorchDistribution):
     """
 
     arg_constraints: ClassVar = {"logits": constraints.real_vector}
-    support = constraints.unit_interval
 
     def __init__(self, logits: Tensor, validate_args: bool | None = None) -> None:
         self.logits = logits

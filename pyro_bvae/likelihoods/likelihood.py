@@ -26,10 +26,13 @@ class Likelihood(nn.Module, ABC):
     Attributes:
         outputs_per_value: Unconstrained parameters a pixel or feature, P; the decoder has P times the channels.
         support: The data it can describe, as a torch constraint.
+        has_bits_per_dim: Whether images have bits per dimension, so whether its distribution gives the probabilities of
+            grey levels: see `grey_levels`.
     """
 
     outputs_per_value: int = 1
     support = constraints.real
+    has_bits_per_dim: bool = True
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()

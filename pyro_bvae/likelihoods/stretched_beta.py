@@ -13,22 +13,25 @@ from __future__ import annotations
 from math import log
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from pyro import distributions as dist
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from .grey_levels import HALF_BIN, PixelDistribution
 from .likelihood import Likelihood, parts
 
 __all__ = ["Beta", "StretchedBeta"]
 
 STRETCH = 256 / 255
 SHIFT = -0.5 / 255
+LEAST_EXACT_MASS = 1e-10  # of a bin: smaller differences of the distribution function have no digits left
 LEAST_CONCENTRATION, GREATEST_CONCENTRATION = 0.01, 1e4  # at the greatest it is narrower than a grey level
 
 
-class StretchedBeta(TorchDistribution):
+class StretchedBeta(PixelDistribution):
     """x = STRETCH · y + SHIFT with y ~ Beta(a, b).
 
     Args:
@@ -52,6 +55,27 @@ class StretchedBeta(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density of x in nats."""
         return self.beta.log_prob((value - SHIFT) / STRETCH) - log(STRETCH)
+
+    def log_bin_mass(self, x: Tensor) -> Tensor:
+        """By scipy's incomplete beta function; where that is too small, the density at the middle times the width."""
+        from scipy.special import betainc
+
+        a, b, values = (tensor.double().cpu().numpy() for tensor in torch.broadcast_tensors(self.a, self.b, x))
+        low, high = ((values + end - SHIFT) / STRETCH for end in (-HALF_BIN, HALF_BIN))
+        mass = betainc(a, b, np.clip(high, 0, 1)) - betainc(a, b, np.clip(low, 0, 1))
+        exact = torch.from_numpy(mass).to(x.device)
+        precise = StretchedBeta(self.a.double(), self.b.double(), validate_args=False)
+        middle = precise.log_prob(x.double()) + log(2 * HALF_BIN)
+        return torch.where(exact > LEAST_EXACT_MASS, exact.clamp(min=LEAST_EXACT_MASS).log(), middle)
+
+    def central_interval(self, share: float) -> tuple[Tensor, Tensor]:
+        """By scipy's inverse of the incomplete beta function."""
+        from scipy.special import betaincinv
+
+        a, b = self.a.double().cpu().numpy(), self.b.double().cpu().numpy()
+        ends = (STRETCH * betaincinv(a, b, end) + SHIFT for end in ((1 - share) / 2, (1 + share) / 2))
+        low, high = (torch.from_numpy(end).to(self.a) for end in ends)
+        return low, high
 
     def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draws of x."""
