@@ -6,11 +6,12 @@ that a resumed run sees the values that an uninterrupted one does.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
 
-__all__ = ["SCHEDULES", "Constant", "Cosine", "Cyclic", "LinearWarmup", "Schedule"]
+__all__ = ["SCHEDULES", "Constant", "Cosine", "Cyclic", "LinearWarmup", "Ramp", "Schedule"]
 
 Schedule = Callable[[int], float]
 
@@ -31,55 +32,54 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class LinearWarmup:
-    """A straight line from ``start`` before the first step to ``value`` after ``steps``, constant from there.
+class Ramp(ABC):
+    """A way from ``start`` before the first step to ``value`` after ``steps``, constant from there.
 
     Args:
         value: The value reached.
-        steps: How many steps the line takes; 0 is no warm-up.
+        steps: How many steps it takes; with 0 the value is there from the beginning.
         start: The value before the first step.
+    """
+
+    value: float
+    steps: int
+    start: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        """The value after ``step`` steps."""
+        return self.value if step >= self.steps else self.start + self.rise(step)
+
+    @abstractmethod
+    def rise(self, step: int) -> float:
+        """How far the value is from ``start`` after ``step`` steps, fewer than ``steps``."""
+
+
+@dataclass(frozen=True)
+class LinearWarmup(Ramp):
+    """A ramp along a straight line.
 
     >>> [LinearWarmup(4.0, steps=4)(step) for step in (0, 1, 4, 9)]
     [0.0, 1.0, 4.0, 4.0]
     """
 
-    value: float
-    steps: int
-    start: float = 0.0
-
-    def __call__(self, step: int) -> float:
-        """The value after ``step`` steps."""
-        if step >= self.steps:
-            return self.value
-        return self.start + (self.value - self.start) * step / self.steps
+    def rise(self, step: int) -> float:
+        """(value − start) step/steps."""
+        return (self.value - self.start) * step / self.steps
 
 
 @dataclass(frozen=True)
-class Cosine:
-    """Half a cosine from ``start`` before the first step to ``value`` after ``steps``, constant from there.
-
-        start + (value − start) (1 − cos(π step/steps))/2
+class Cosine(Ramp):
+    """A ramp along half a cosine, slow at both ends.
 
     Source: Loshchilov and Hutter, SGDR, https://arxiv.org/abs/1608.03983
-
-    Args:
-        value: The value reached.
-        steps: How many steps it takes; 0 is no way at all.
-        start: The value before the first step.
 
     >>> [round(Cosine(4.0, steps=4)(step), 3) for step in (0, 1, 2, 4, 9)]
     [0.0, 0.586, 2.0, 4.0, 4.0]
     """
 
-    value: float
-    steps: int
-    start: float = 0.0
-
-    def __call__(self, step: int) -> float:
-        """The value after ``step`` steps."""
-        if step >= self.steps:
-            return self.value
-        return self.start + (self.value - self.start) * (1 - cos(pi * step / self.steps)) / 2
+    def rise(self, step: int) -> float:
+        """(value − start) (1 − cos(π step/steps))/2."""
+        return (self.value - self.start) * (1 - cos(pi * step / self.steps)) / 2
 
 
 @dataclass(frozen=True)
