@@ -12,7 +12,7 @@ from torch import Tensor
 from .model import BetaVAE
 from .terms import at_rest, batches
 
-__all__ = ["Codes", "encode", "posterior", "posterior_mean", "prior_mean"]
+__all__ = ["Codes", "encode", "posterior", "posterior_mean", "prior", "prior_mean"]
 
 DRAWS_FOR_MOMENTS = 1000  # of a distribution without a mean in closed form, such as a flow
 
@@ -35,11 +35,15 @@ def posterior_mean(vae: BetaVAE, x: Tensor) -> Tensor:
     return _moments(posterior(vae, x))[0]
 
 
+def prior(vae: BetaVAE) -> TorchDistribution:
+    """p(z) as the model program has it: batch shape ``(1,)``, event shape ``(K,)``."""
+    return poutine.trace(vae.model).get_trace(None, 1).nodes["z"]["fn"]
+
+
 def prior_mean(vae: BetaVAE) -> Tensor:
-    """The mean of p(z) as the model program has it, ``(K,)``, on the CPU."""
+    """The mean of p(z), ``(K,)``, on the CPU."""
     with at_rest(vae, seed=0):
-        p = poutine.trace(vae.model).get_trace(None, 1).nodes["z"]["fn"]
-        return _moments(p)[0].reshape(-1).cpu()
+        return _moments(prior(vae))[0].reshape(-1).cpu()
 
 
 def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 100) -> Codes:

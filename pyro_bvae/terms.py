@@ -10,15 +10,16 @@ Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pyro.distributions as dist
 import torch
 from pyro import poutine
 from torch import Tensor
-from torch.distributions import kl_divergence
+from torch.distributions import Distribution, Independent, kl_divergence
 
 from .datasets import pixels
 from .model import BetaVAE
@@ -31,10 +32,13 @@ __all__ = [
     "at_rest",
     "batches",
     "count_active",
+    "factorises",
     "mean_terms",
+    "per_value",
     "row_of_traces",
     "terms",
     "terms_of_traces",
+    "traces",
 ]
 
 ACTIVE_ABOVE = 0.01  # nats of mean KL above which a latent is active, everywhere in this package
@@ -83,9 +87,22 @@ def terms(vae: BetaVAE, x: Tensor) -> Terms:
     Returns:
         Distortion, rate and KL of each latent, in nats.
     """
-    guide = poutine.trace(vae.guide).get_trace(x)
-    model = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x)
-    return terms_of_traces(model, guide)
+    return terms_of_traces(*traces(vae.model, vae.guide, x))
+
+
+def traces(
+    model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kw: Any
+) -> tuple[poutine.Trace, poutine.Trace]:
+    """A trace of the model that replays a trace of the guide, and that of the guide.
+
+    Args:
+        model: A Pyro program.
+        guide: Its guide, which is run first.
+        args: The arguments of both.
+        kw: The keyword arguments of both.
+    """
+    guide_trace = poutine.trace(guide).get_trace(*args, **kw)
+    return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kw), guide_trace
 
 
 def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
@@ -178,14 +195,22 @@ def at_rest(vae: BetaVAE, seed: int) -> Iterator[None]:
                 module.training = training
 
 
+def factorises(p: dist.TorchDistribution) -> bool:
+    """Whether a distribution of vectors is a product of distributions of their elements."""
+    return isinstance(p, Independent) and p.reinterpreted_batch_ndims == 1 == len(p.event_shape)
+
+
+def per_value(p: Distribution) -> Distribution:
+    """The distribution of single values, of which `to_event` has made one of images or vectors."""
+    while isinstance(p, Independent):
+        p = p.base_dist
+    return p
+
+
 def _kl_per_latent(q: dist.TorchDistribution, p: dist.TorchDistribution, z: Tensor) -> Tensor | None:
-    if not (_factorises(q) and _factorises(p)):
+    if not (factorises(q) and factorises(p)):
         return None
     return _kl(q.base_dist, p.base_dist, z)
-
-
-def _factorises(d: dist.TorchDistribution) -> bool:
-    return isinstance(d, torch.distributions.Independent) and d.reinterpreted_batch_ndims == 1 == len(d.event_shape)
 
 
 def _kl(q: dist.TorchDistribution, p: dist.TorchDistribution, z: Tensor) -> Tensor:

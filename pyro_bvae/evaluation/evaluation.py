@@ -17,15 +17,14 @@ from dataclasses import dataclass
 from math import log, prod
 
 import torch
-from pyro import poutine
 from torch import Tensor
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
 from ..codes import posterior_mean
 from ..generation import image_means
 from ..likelihoods.grey_levels import central_interval, log_bin_mass
 from ..model import BetaVAE
-from ..terms import at_rest, batches, mean_terms
+from ..terms import at_rest, batches, mean_terms, per_value, traces
 from .similarity import psnr, ssim
 
 __all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
@@ -167,8 +166,7 @@ def least_information(result: Evaluation, log_likelihood: float | None) -> float
 
 def _log_weight(vae: BetaVAE, x: Tensor) -> Tensor:
     """Log p(x, z) − log q(z | x) of one draw of z, ``(B,)``."""
-    guide = poutine.trace(vae.guide).get_trace(x)
-    model = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x)
+    model, guide = traces(vae.model, vae.guide, x)
     z, p, q = guide.nodes["z"]["value"], model.nodes["z"]["fn"], guide.nodes["z"]["fn"]
     return model.nodes["x"]["fn"].log_prob(x) + p.log_prob(z) - q.log_prob(z)
 
@@ -182,10 +180,8 @@ def _of_means(vae: BetaVAE, original: Tensor, x: Tensor) -> dict[str, Tensor | N
 
 def _of_draws(vae: BetaVAE, x: Tensor) -> dict[str, Tensor | None]:
     """What is read off p(x | z) at a draw of z, one number an image."""
-    guide = poutine.trace(vae.guide).get_trace(x)
-    p = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x).nodes["x"]["fn"]
-    while isinstance(p, Independent):
-        p = p.base_dist
+    model, _ = traces(vae.model, vae.guide, x)
+    p = per_value(model.nodes["x"]["fn"])
     log_mass = log_bin_mass(p, x) if x.dim() == 4 else None
     numbers = {"bins": None if log_mass is None else -log_mass.flatten(1).sum(1)}
     for share in (0.5, 0.9):

@@ -25,13 +25,12 @@ from dataclasses import dataclass
 from math import log
 
 import torch
-from pyro import poutine
 from torch import Tensor
-from torch.distributions import Independent, Normal
+from torch.distributions import Normal
 
-from ..codes import posterior
+from ..codes import posterior, prior
 from ..model import BetaVAE
-from ..terms import at_rest, batches
+from ..terms import at_rest, batches, factorises, per_value
 
 __all__ = ["Information", "decompose_rate"]
 
@@ -92,12 +91,12 @@ def decompose_rate(
         q = _posteriors(vae, data, batch_size)
     with at_rest(vae, seed):  # anew: the guide has drawn as well, more or less often with the batch size
         z = q.sample()
-        p = poutine.trace(vae.model).get_trace(None, 1).nodes["z"]["fn"]
+        p = prior(vae)
         joint, marginals = _log_aggregate(z, q)
         own, log_prior = q.log_prob(z).sum(-1), p.log_prob(z)
         by_latent = None
-        if isinstance(p, Independent) and p.reinterpreted_batch_ndims == 1 == len(p.event_shape):
-            by_latent = (marginals - p.base_dist.log_prob(z)).double().mean(0).tolist()
+        if factorises(p):
+            by_latent = (marginals - per_value(p).log_prob(z)).double().mean(0).tolist()
     product = marginals.sum(-1)
     return Information(
         mutual_information=_mean(own, joint),
@@ -114,14 +113,13 @@ def _posteriors(vae: BetaVAE, data: Tensor, batch_size: int) -> Normal:
     """q(z_k | x_n) of all data, batch shape ``(N, K)``."""
     parameters = []
     for _, x in batches(vae, data, batch_size):
-        q = posterior(vae, x)
-        base = q.base_dist if isinstance(q, Independent) else q
-        if not isinstance(base, Normal) or base.loc.dim() != 2:
+        q = per_value(posterior(vae, x))
+        if not isinstance(q, Normal) or q.loc.dim() != 2:
             raise ValueError(
-                f"exact information wants a guide of independent normals, got {type(base).__name__}; "
+                f"exact information wants a guide of independent normals, got {type(q).__name__}; "
                 "leave it out, or use Normal(loc, scale).to_event(1)"
             )
-        parameters.append(torch.stack([base.loc, base.scale]))
+        parameters.append(torch.stack([q.loc, q.scale]))
     return Normal(*torch.cat(parameters, dim=1))
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from pyro import poutine
 from torch import Tensor
-from torch.distributions import Bernoulli, Independent, Normal
+from torch.distributions import Bernoulli, Normal
 from torch.nn.functional import normalize
 
 from ..codes import posterior_mean
@@ -31,7 +31,7 @@ from ..likelihoods.continuous_bernoulli import ContinuousBernoulli
 from ..model import BetaVAE
 from ..runs.config import weighs_rate
 from ..runs.run import Run
-from ..terms import at_rest, batches
+from ..terms import at_rest, batches, per_value
 
 __all__ = ["largest_paying_beta"]
 
@@ -79,9 +79,8 @@ def _scaled_residuals(vae: BetaVAE, data: Tensor) -> Tensor | None:
     """F^(−½) (x − m) at the posterior's mean, ``(N, M)``; None where the family has more parameters a value."""
     with at_rest(vae, seed=0):
         _, x = next(batches(vae, data, len(data)))
-        p = poutine.trace(poutine.condition(vae.model, {"z": posterior_mean(vae, x)})).get_trace(x).nodes["x"]["fn"]
-        while isinstance(p, Independent):
-            p = p.base_dist
+        model = poutine.trace(poutine.condition(vae.model, {"z": posterior_mean(vae, x)})).get_trace(x)
+        p = per_value(model.nodes["x"]["fn"])
         has_one_parameter = getattr(vae.likelihood, "outputs_per_value", None) == 1
         if not (has_one_parameter and isinstance(p, Normal | Bernoulli | ContinuousBernoulli)):
             return None

@@ -23,7 +23,7 @@ from pyro.infer import ELBO
 from pyro.util import warn_if_nan
 from torch import Tensor, nn
 
-from ..terms import terms_of_traces
+from ..terms import terms_of_traces, traces
 
 __all__ = ["NUMBER", "WEIGHT", "WHOLE_NUMBER", "WORD", "Option", "PerImage", "Regularised", "Sites", "read"]
 
@@ -180,8 +180,7 @@ class Regularised(ELBO, nn.Module):
         return loss.item()
 
     def _get_trace(self, model: Any, guide: Any, args: Any, kw: Any) -> tuple[poutine.Trace, poutine.Trace]:
-        drawn = poutine.trace(guide).get_trace(*args, **kw)
-        return poutine.trace(poutine.replay(model, trace=drawn)).get_trace(*args, **kw), drawn
+        return traces(model, guide, *args, **kw)
 
     def _loss_and_sites(self, model: Any, guide: Any, args: Any, kw: Any) -> tuple[Tensor, Sites]:
         losses = []
