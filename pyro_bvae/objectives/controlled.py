@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, inf
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
+import torch
 from torch import Tensor
 
 from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Option, Regularised, Sites
@@ -13,6 +15,8 @@ from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Option, Regularised, Site
 __all__ = ["Controlled", "RateController"]
 
 LEAST_BETA, GREATEST_BETA = 1e-6, 1e6  # between which a controller moves β
+
+Number = TypeVar("Number", float, Tensor)
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,21 @@ class RateController:
 
     def __call__(self, beta: float, rate: float) -> float:
         """The next β, after a batch of that rate."""
-        excess = min(max(rate / self.target - 1, -1.0), 1.0)
-        return min(max(beta * exp(self.gain * excess), LEAST_BETA), GREATEST_BETA)
+        return self._next(beta, rate, exp, _clamp)
 
     def on_device(self, beta: Tensor, rate: Tensor) -> Tensor:
-        """The same for scalars that stay on their device."""
-        excess = (rate.double() / self.target - 1).clamp(-1.0, 1.0)
-        return (beta.double() * (self.gain * excess).exp()).clamp(LEAST_BETA, GREATEST_BETA).to(beta.dtype)
+        """The next β as a scalar on the device of its arguments, which may differ from `__call__` in the last digit."""
+        return self._next(beta.double(), rate.double(), torch.exp, torch.clamp).to(beta.dtype)
+
+    def _next(
+        self, beta: Number, rate: Number, exp: Callable[[Number], Number], clamp: Callable[..., Number]
+    ) -> Number:
+        excess = clamp(rate / self.target - 1, -1.0, 1.0)
+        return clamp(beta * exp(self.gain * excess), LEAST_BETA, GREATEST_BETA)
+
+
+def _clamp(value: float, least: float, greatest: float) -> float:
+    return min(max(value, least), greatest)
 
 
 class Controlled(Regularised):
