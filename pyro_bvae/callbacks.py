@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Figures", "Progress", "draw_figures", "figures_of"]
 
-FOR_LABELS = 1000  # held-out data whose KL labels the traversals during training
-
-
-QUIET = 60.0  # seconds after which a pipe gets a line in any case
+DATA_FOR_KL = 1000  # held-out data from which the KL beside a traversal during training is taken
+LONGEST_SILENCE = 60.0  # seconds, after which a line is written where there is no terminal
 
 
 class Progress(Callback):
@@ -74,7 +72,7 @@ class Progress(Callback):
         if self.as_bar and waited > 0.25:
             self._bar.set_postfix_str(_summary(training.means()), refresh=False)
             self._last_look = monotonic()
-        elif not self.as_bar and waited > QUIET:
+        elif not self.as_bar and waited > LONGEST_SILENCE:
             self._write(training.step, training.means())
 
     def on_stop(self) -> None:
@@ -135,7 +133,7 @@ class Figures(Callback):
         if run.path is None:
             raise ValueError("figures want a run folder: give fit an out, or call draw_figures(run, folder)")
         self.folder = run.path / "figures"
-        self.held_out = training.held_out[:FOR_LABELS]
+        self.held_out = training.held_out[:DATA_FOR_KL]
 
     def on_step(self, training: Training) -> None:
         """Draw a traversal, if it is time."""

@@ -55,7 +55,7 @@ def test_shell_completion_knows_options_and_names() -> None:
 
 
 def test_ctrl_c_says_how_to_go_on(here: Path) -> None:
-    command = [sys.executable, "-m", "pyro_bvae_cli", "fit", "--epochs", "100000", "--out", "my run"]
+    command = [sys.executable, "-m", "pyro_bvae_cli", "fit", "--epochs", "100000", "--no-compile", "--out", "my run"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert wait_for(Path("my run/checkpoint.pt"))
     process.send_signal(signal.SIGINT)
@@ -76,7 +76,7 @@ def wait_for(path: Path) -> bool:
 def test_in_a_terminal_fit_shows_a_bar(here: Path) -> None:
     controller, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 120))
-    command = [sys.executable, "-m", "pyro_bvae_cli", "fit", "--epochs", "3", "--out", "a"]
+    command = [sys.executable, "-m", "pyro_bvae_cli", "fit", "--epochs", "3", "--no-figures", "--out", "a"]
     process = subprocess.Popen(command, stderr=terminal, stdout=subprocess.DEVNULL)
     os.close(terminal)
     shown = ""

@@ -140,10 +140,10 @@ def test_measuring_changes_nothing(images: Dataset, monkeypatch: pytest.MonkeyPa
 def test_compile_times_are_remembered(images: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     config = fit(new_vae(), images, steps=1).config
-    assert break_even.expected_seconds(config) == break_even.FIRST
+    assert break_even.expected_seconds(config) == break_even.SECONDS_FIRST
     break_even.note_seconds(config, 2.5)
     assert break_even.expected_seconds(config) == 2.5
-    assert break_even.expected_seconds(config | {"latent_dim": 7}) == break_even.FIRST
+    assert break_even.expected_seconds(config | {"latent_dim": 7}) == break_even.SECONDS_FIRST
 
 
 def test_the_command_line_says_how_steps_are_taken(cli: Cli, here: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether compiling the step of a fit pays for itself.
+"""Whether compiling the step of a fit takes less time than it saves.
 
     steps to go × seconds of an eager step × share of them that compiling saves   >   seconds that compiling takes
 
@@ -22,9 +22,9 @@ from ..settings.options import MODEL
 
 __all__ = ["FEWEST_STEPS", "decide", "expected_seconds", "note_seconds"]
 
-FEWEST_STEPS = 1000  # below which it is not even measured
-SAVED = 0.5  # of the time of an eager step, at least
-FIRST, AGAIN = 15.0, 4.0  # seconds that compiling takes
+FEWEST_STEPS = 1000  # below which nothing is measured, and nothing compiled
+SHARE_SAVED = 0.5  # of the time of an eager step, at least
+SECONDS_FIRST, SECONDS_AGAIN = 15.0, 4.0  # that compiling takes, and taking the kernels from disk
 
 
 def decide(
@@ -33,11 +33,11 @@ def decide(
     """Whether to compile, and why, in a few words.
 
     Args:
-        asked: What the user wants, if anything.
-        steps: Steps to go.
+        asked: What the user asked for; None leaves the decision here.
+        steps: Number of steps to go.
         device: Where they run.
-        measure: Gives the seconds of an eager step.
-        seconds: That compiling takes.
+        measure: Returns the seconds that an eager step takes.
+        seconds: How long compiling will take.
 
     >>> decide(None, 46_900, torch.device("cpu"), lambda: 0.004, 15.0)
     (True, '46,900 steps of 4.0 ms would take 188 s, and compiling, about 15 s, saves half of it or more')
@@ -49,15 +49,15 @@ def decide(
     if steps < FEWEST_STEPS:
         return False, f"{steps:,} steps are too few for it to pay"
     eager = measure()
-    pays = steps * eager * SAVED > seconds
+    pays = steps * eager * SHARE_SAVED > seconds
     what = f"{steps:,} steps of {1000 * eager:.1f} ms would take {steps * eager:,.0f} s"
     return pays, f"{what}, and compiling, about {seconds:.0f} s, saves {'half of it or more' if pays else 'too little'}"
 
 
 def expected_seconds(config: Mapping[str, Any]) -> float:
-    """What compiling the step of a run will take: little if it was done on this machine before."""
+    """How long compiling the step of a run will take: little if this machine has compiled it before."""
     path = _record(config)
-    return min(AGAIN, float(path.read_text(encoding="utf-8"))) if path.is_file() else FIRST
+    return min(SECONDS_AGAIN, float(path.read_text(encoding="utf-8"))) if path.is_file() else SECONDS_FIRST
 
 
 def note_seconds(config: Mapping[str, Any], seconds: float) -> None:

@@ -30,8 +30,8 @@ class ReplayedStep:
 
     Args:
         compiled_step: One that can be recorded.
-        data: Maps what a call is given to the data of the step, on the device; part of what is captured.
-        after: Is given loss, report and size of the batch, and keeps what is wanted of them; part of what is captured.
+        data: Maps the arguments of a call to the data of the step, on the device; part of the graph.
+        after: Called with loss, report and size of the batch, to keep what is wanted of them; part of the graph.
         kept: The tensors that ``after`` changes, besides buffers of the module.
     """
 
@@ -50,7 +50,7 @@ class ReplayedStep:
         """Take a step, without waiting for it."""
         key = tuple((tensor.shape, tensor.dtype) for tensor in given)
         if self._buffers is not None:
-            self._take_in_buffers()
+            self._copy_buffers()
         if key not in self._replays:
             self._replays[key] = self._capture([tensor.clone() for tensor in given])
         replay, inputs = self._replays[key]
@@ -77,8 +77,8 @@ class ReplayedStep:
         changed = [*tree_leaves(gradient_step.inputs(())), *self.kept]
         return capture(body, changed, gradient_step.device), inputs
 
-    def _take_in_buffers(self) -> None:
-        """Copy what was assigned to the module's buffers since, a new β for example, to where the graph reads it."""
+    def _copy_buffers(self) -> None:
+        """Copy buffers that were assigned anew, a β for example, to the memory that the graph reads."""
         assert self._buffers is not None
         for (home, name), tensor in zip(self.compiled_step.gradient_step.homes, self._buffers, strict=True):
             if home[name] is not tensor:
@@ -87,11 +87,11 @@ class ReplayedStep:
 
 
 def capture(body: Callable[[], None], changed: Sequence[Tensor], device: torch.device) -> Callable[[], Any]:
-    """A function that does what ``body`` does: a CUDA graph of it on a GPU, elsewhere itself.
+    """A function equal to ``body``: its CUDA graph on a GPU, elsewhere ``body`` itself.
 
     Args:
         body: Works on fixed tensors of the device, and gives nothing.
-        changed: The tensors that it changes, which are put back after the trial runs that a capture takes.
+        changed: The tensors that it changes; they are restored after the trial runs that a capture takes.
         device: Where.
     """
     if device.type != "cuda":

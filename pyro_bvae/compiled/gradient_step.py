@@ -66,8 +66,8 @@ class GradientStep:
         weight_decay: λ, at least 0, of `updates.decay_weights`.
 
     Attributes:
-        homes: Where what is read at each step is kept, all parameters and buffers that are not trained: a dictionary
-            and a name in it each. Known after `prepare`.
+        homes: For each buffer and each parameter that is not trained, the dictionary that holds it and its name there,
+            so that it can be read anew at each step. Known after `prepare`.
 
     Raises:
         ValueError: The optimiser is none of `updates`.
@@ -92,7 +92,7 @@ class GradientStep:
         self._lr, self._number = (torch.zeros((), dtype=torch.float64, device=self.device) for _ in range(2))
 
     def prepare(self, data: Sequence[Tensor]) -> None:
-        """Find out which parameters have gradients, and give the optimiser the state that its first step would make.
+        """Find out which parameters have gradients, and create the optimiser's state as its first step would.
 
         Raises:
             ValueError: The programs use a ``pyro.param`` that is no parameter of the module.
@@ -178,7 +178,7 @@ class _Programs(nn.Module):
     def __init__(self, model: Any, guide: Any, elbo: Objective, module: nn.Module, report: Report | None) -> None:
         super().__init__()
         self.module = module
-        self.programs = (model, guide)  # in a tuple, so that programs that are modules are not counted twice
+        self.programs = (model, guide)  # in a tuple: programs that are modules are not to be registered twice
         self.elbo, self.report = elbo, report
 
     def forward(self, *data: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -1,9 +1,9 @@
-"""Matrix products and convolutions on their way to the library that is fastest at them.
+"""Matrix products and convolutions sent to the library that is fastest at them.
 
 `aten.mm` in float32 goes to MKL on x86, whose kernels run at half speed on AMD; oneDNN's reach the peak of the machine
-on either make, and take transposed operands as they are. Convolutions want their channels innermost, or to be products
-themselves (`patches`). In bfloat16 the operands are rounded to eight bits of mantissa, the sums inside a product are
-still of 32 bits, and what is no product stays float32: master weights, biases, activations, the loss and the optimiser.
+on either make, and take transposed operands as they are. Convolutions want their channels innermost, or are computed
+as products themselves (`im2col`). In bfloat16 the operands are rounded to eight bits of mantissa, while the sums inside
+a product have 32 bits, and all else stays float32: master weights, biases, activations, the loss and the optimiser.
 
 Setting ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"`` reaches oneDNN too, but rounds on some processors and
 not on others; operands that are bfloat16 are so everywhere.
@@ -26,8 +26,8 @@ from .im2col import convolve, differentiate, is_thin
 
 __all__ = ["Products"]
 
-LEAST = 2**20  # multiplications under which the way to oneDNN costs more than it saves
-MOST_COPIED = 2**18  # values of a transposed left side, which oneDNN's product copies
+FEWEST_MULTIPLICATIONS = 2**20  # below which the call to oneDNN costs more than it saves
+MOST_COPIED = 2**18  # values of a transposed left operand, which oneDNN's product copies
 aten = torch.ops.aten
 
 _library = Library("pyro_bvae", "DEF")
@@ -48,7 +48,7 @@ def _shape(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:  # noqa: ARG001
 
 
 class Products(TorchDispatchMode):
-    """While it is entered, products and convolutions of float32 go where they are fast, below autograd.
+    """A context in which float32 products and convolutions go to the fastest library, below autograd.
 
     Args:
         precision: "fp32", or "bf16" for operands of bfloat16.
@@ -69,7 +69,7 @@ class Products(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Take over what there is a faster way for."""
+        """Compute an operation, by a faster way where there is one."""
         route = ROUTES.get(func)
         operands = [argument for argument in args if isinstance(argument, Tensor)]
         if route is None or kwargs or any(operand.dtype != torch.float32 for operand in operands):
@@ -130,9 +130,13 @@ def _product(lowers: bool) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def _pays(a: Tensor, b: Tensor) -> bool:
-    """Whether oneDNN is there, the product large enough to matter, and its left side not so large that a copy does."""
+    """Whether oneDNN is there, the product is large, and its left operand contiguous or small enough to copy."""
     here = a.device.type == "cpu" and platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
-    return here and prod((*a.shape, b.shape[1])) >= LEAST and (a.is_contiguous() or a.numel() <= MOST_COPIED)
+    return (
+        here
+        and prod((*a.shape, b.shape[1])) >= FEWEST_MULTIPLICATIONS
+        and (a.is_contiguous() or a.numel() <= MOST_COPIED)
+    )
 
 
 def _innermost(x: Tensor) -> Tensor:

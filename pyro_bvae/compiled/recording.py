@@ -1,9 +1,9 @@
 """Pyro programs recorded as graphs of tensor operations.
 
-Pyro's handlers are Python, and leave nothing behind among the operations that they let through: recording those, below
-autograd, sees straight through them, for the unmodified ELBOs too. What Python decides is decided once, while the graph
-is recorded, so that programs must have the same structure at every step; what is read back to Python from a tensor has
-no place in a graph, and is refused.
+Pyro's handlers are Python code that calls tensor operations. Only these operations, below autograd, are recorded; the
+handlers, and the unmodified ELBOs, leave no trace in the graph. What Python decides is decided once, while the graph is
+recorded, so that programs must have the same structure at every step. Reading a tensor back to Python cannot be part
+of a graph, and is refused.
 
 Source: `make_fx`, https://docs.pytorch.org/docs/stable/generated/torch.fx.experimental.proxy_tensor.make_fx.html
 """

@@ -2,8 +2,8 @@
 
     loss(data; w, buffers),    g = ∂loss/∂w,    w, state ← update(w, g, state; learning rate)
 
-Any Pyro model and guide of static structure are recorded once (`tracing`), their matrix products sent where they are
-fast (`products`), and what is left is compiled by inductor. Parameters, buffers and the optimiser's state are changed
+Any Pyro model and guide of static structure are recorded once (`recording`), their matrix products sent where they are
+fast (`matmul`), and what is left is compiled by inductor. Parameters, buffers and the optimiser's state are changed
 in place, so that a checkpoint is the same whichever way a step was taken. Learning rate, buffers and data are inputs of
 the graph: a schedule of any of them never compiles again. A step whose loss is not finite leaves parameters and state
 as they were.
@@ -96,8 +96,8 @@ class CompiledStep:
 
     Attributes:
         gradient_step: The step as a function of tensors.
-        reason: Why steps are not compiled although there is a compiler, or None.
-        was_compiled: Whether the compiler has been there, and did not fail.
+        reason: Why steps are not compiled although a compiler was given, or None.
+        was_compiled: Whether the compiler was called and did not fail.
         seconds: What recording and compiling took.
 
     Raises:
@@ -146,7 +146,7 @@ class CompiledStep:
         return loss, tuple(report)
 
     def graph_for(self, data: Sequence[Tensor]) -> Callable[[Inputs], Sequence[Tensor]] | None:
-        """What takes a step on data of such shapes, made on first sight; None where Pyro itself has to.
+        """The function that takes a step on data of these shapes, made at first use; None if only Pyro itself can.
 
         It is a function of what ``gradient_step.inputs(data)`` gives, and returns the loss and the report.
         """
@@ -164,7 +164,7 @@ class CompiledStep:
         inputs, form = tree_flatten(self.gradient_step.inputs(data))
         try:
             recorded = record(lambda *flat: self._routed(tree_unflatten(flat, form)), inputs)
-        except Exception as error:  # whatever programs that were never meant for it raise
+        except Exception as error:  # programs that cannot be recorded may raise anything
             self._can_record = False
             self._fall_back(f"the step cannot be recorded: {_first_line(error)}")
             return
@@ -173,7 +173,7 @@ class CompiledStep:
             try:
                 graph = self.compiler(recorded, inputs)
                 self.was_compiled = True
-            except Exception as error:  # no compiler, or whatever goes wrong in one
+            except Exception as error:  # there is no compiler, or it fails in some way
                 self._fall_back(f"the step cannot be compiled: {_first_line(error)}")
         self._graphs[key] = lambda inputs: graph(*tree_leaves(inputs))
 
@@ -194,7 +194,7 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """What compilers say of machines without a GPU, and of themselves, is not for the user of a step."""
+    """Silence the compilers' remarks on missing GPUs and on themselves."""
     logger = logging.getLogger("torch.utils.cpp_extension")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The updates of four optimisers, as functions of tensors: what a compiled step can hold.
+"""The updates of four optimisers as functions of tensors, to be part of a compiled step.
 
 With gradient g of a parameter w, learning rate η and step t:
 

@@ -55,7 +55,7 @@ def config_of(
         "custom": vae.custom,
         "beta": vae.beta_value,
         "beta_norm": vae.beta_norm,
-        "elbo": _said(elbo),
+        "elbo": _text_of(elbo),
         **{name: getattr(settings, name) for name in TRAINING},
         "ran_on": str(device),
         "command": None,
@@ -63,7 +63,8 @@ def config_of(
     }
 
 
-def _said(elbo: ELBO) -> str:
+def _text_of(elbo: ELBO) -> str:
+    """An ELBO as a config.json names it: its class and its settings."""
     settings = getattr(elbo, "settings", {"num_particles": elbo.num_particles})
     return f"{type(elbo).__name__}({', '.join(f'{name}={value}' for name, value in settings.items())})"
 

@@ -85,8 +85,8 @@ class RunFolder:
             if not overwrite:
                 raise FileExistsError(f"{self.path} holds a run: --resume it, --overwrite it, or name another --out")
             self._clear()  # the old config stays until the new one replaces it: a kill in between can start again
-        elif self._strangers():
-            raise FileExistsError(f"{self.path} holds other files, like {self._strangers()[0]}: name another --out")
+        elif self._other_files():
+            raise FileExistsError(f"{self.path} holds other files, like {self._other_files()[0]}: name another --out")
         self.path.mkdir(parents=True, exist_ok=True)
         self.write_config(config)
 
@@ -209,10 +209,10 @@ class RunFolder:
         with atomic_write(self.path / name) as partial:
             partial.write_bytes(content)
 
-    def _strangers(self) -> list[str]:
-        """Names in the folder that a run killed at its very start could not have left."""
-        found = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
-        return sorted(found - {"config.partial.json"})
+    def _other_files(self) -> list[str]:
+        """Names of the files here that are no run's; a run killed at its very start leaves a partial config."""
+        names = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
+        return sorted(names - {"config.partial.json"})
 
     def _clear(self) -> None:
         for pattern in WRITTEN:

@@ -54,10 +54,10 @@ class Run:
             config = self.config
             if not config["can_be_loaded"]:
                 raise ValueError(f"the dataset {config['dataset']!r} was in memory and is not stored in the run")
-            found = load_data(config, progress)
-            if found.fingerprint != config["fingerprint"]:
+            data = load_data(config, progress)
+            if data.fingerprint != config["fingerprint"]:
                 raise ValueError(f"the dataset {config['dataset']} has changed since the run: its fingerprint differs")
-            self._dataset = found
+            self._dataset = data
         return self._dataset
 
 

@@ -1,4 +1,4 @@
-"""The names that stand for things on the command line, free of torch so that help and completion are instant.
+"""The names of networks, likelihoods, objectives and so on; free of torch, so that help and completion are instant.
 
 Each tuple repeats the keys of one dict elsewhere; a test holds them equal.
 """

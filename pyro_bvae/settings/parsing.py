@@ -1,4 +1,4 @@
-"""Objectives and schedules in a word, as a command line and a config.json have them, free of torch.
+"""How objectives and schedules are written on a command line and in a config.json; free of torch.
 
     NAME[:COEFFICIENT=VALUE,...]    tc:beta=6    factor:gamma=35,lr=1e-4    capacity:capacity=linear:25:100000
 
@@ -16,7 +16,7 @@ from .names import OBJECTIVES, check
 
 __all__ = ["USUAL", "Specification", "as_file_name", "scheduled", "specified"]
 
-# where the library's own defaults are neutral, the ELBO; sources in the objectives' docstrings
+# published coefficients, where the classes' own defaults make the ELBO; sources in the objectives' docstrings
 USUAL: dict[str, dict[str, str]] = {
     "beta": {},
     "capacity": {"gamma": "1000", "capacity": "linear:25:100000"},
@@ -31,13 +31,13 @@ USUAL: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Specification:
-    """An objective's name and its coefficients, read.
+    """An objective as it was written: its name and its coefficients.
 
     Attributes:
         name: One of `names.OBJECTIVES`.
         options: Numbers and words.
         schedules: Coefficients that move with the step.
-        text: The whole of it, usual values filled in; one objective has one text.
+        text: The whole text with published values filled in, and coefficients in order: equal for equal objectives.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a fit looks at before it starts: programs and data that would not do what one thinks they do."""
+"""Checks before a fit: data that the likelihood cannot describe, and programs that would not train as one expects."""
 
 from __future__ import annotations
 
