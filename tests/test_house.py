@@ -1,4 +1,4 @@
-"""The house is as the README draws it."""
+"""The house is as its pages draw it: rooms in rows, no circles, short modules and functions, nothing loose."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -18,43 +19,78 @@ from pyro_bvae.settings import names, options
 from pyro_bvae.training import state as training
 
 ROOT = Path(__file__).parents[1]
-# each room or module imports only from rows above its own
-ROWS = [
-    ["schedules", "networks", "files", "randomness"],
-    ["settings"],
-    ["likelihoods", "datasets", "compiled"],
-    ["model"],
-    ["terms"],
-    ["codes", "objectives", "metrics"],
-    ["generation", "runs"],
-    ["training", "traversal"],
-    ["evaluation"],
-    ["plots"],
-    ["callbacks", "scoring"],
-    ["comparison"],
-]
+LIBRARY = ROOT / "pyro_bvae"
+MOST_NAMES = 25  # in the folder of the library
+MOST_LINES_OF_A_MODULE = 300
+MOST_LINES_OF_A_FUNCTION = 40  # without its docstring
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def siblings(module: str) -> set[str]:
-    """The rooms and modules of the library that a module, or any file of a room, imports, itself left out."""
-    home = ROOT / "pyro_bvae"
-    inside = dict.fromkeys((home / module).glob("*.py"), 2) or {home / f"{module}.py": 1}
-    found = set()
-    for path, level in inside.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.level == level:
-                found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
-    return found
+def rows() -> list[set[str]]:
+    """The rooms of each row, as the table of the library's page has them."""
+    table = re.findall(r"^\| (\d+) \| \[?`(\w+)/?`", (LIBRARY / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return [{room for row, room in table if int(row) == number} for number in sorted({int(row) for row, _ in table})]
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the library by its dotted name; a package is its ``__init__``."""
+    files = {path: path.relative_to(LIBRARY).with_suffix("").parts for path in LIBRARY.rglob("*.py")}
+    return {".".join(parts).removesuffix("__init__").rstrip("."): path for path, parts in files.items()}
+
+
+def imported(name: str, known: dict[str, Path]) -> set[str]:
+    """The modules of the library that a module imports, in functions too; the library's own face left out."""
+    package = name.split(".") if known[name].name == "__init__.py" else name.split(".")[:-1]
+    targets: set[str] = set()
+    for node in ast.walk(ast.parse(known[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            home = [*package[: len(package) - node.level + 1], *filter(None, (node.module or "").split("."))]
+            inner = {".".join([*home, alias.name]) for alias in node.names}
+            targets |= inner & known.keys()
+            targets |= {".".join(home)} if inner - known.keys() else set()
+    return targets - {""}
 
 
 def test_every_module_imports_only_from_rows_above() -> None:
-    seen: set[str] = set()
-    for row in ROWS:
-        for module in row:
-            assert siblings(module) <= seen, module
-        seen |= set(row)
-    modules = {path.stem for path in (ROOT / "pyro_bvae").iterdir() if path.stem[0] not in "_." and path.stem != "py"}
-    assert modules == seen
+    known = modules()
+    above: set[str] = set()
+    for row in rows():
+        for name in known:
+            room = name.partition(".")[0]
+            if room in row:
+                assert {target.partition(".")[0] for target in imported(name, known)} <= above | {room}, name
+        above |= row
+    assert {name.partition(".")[0] for name in known} - {""} == above
+
+
+def test_imports_have_no_circle() -> None:
+    known = modules()
+    graph = {name: imported(name, known) for name in known if name}
+    TopologicalSorter(graph).prepare()  # raises CycleError, with the circle
+
+
+def test_the_library_has_few_names() -> None:
+    tracked = subprocess.run(["git", "ls-files", "pyro_bvae"], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = {line.split("/")[1] for line in tracked.stdout.splitlines()}
+    assert len(names) <= MOST_NAMES, sorted(names)
+
+
+@pytest.mark.parametrize("name", modules())
+def test_modules_and_functions_are_short(name: str) -> None:
+    text = modules()[name].read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES_OF_A_MODULE
+    functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, Function))
+    long = {function.name: lines(function) for function in functions if lines(function) > MOST_LINES_OF_A_FUNCTION}
+    assert long == {}
+
+
+def lines(function: Function) -> int:
+    """How many lines a function has, without decorators and docstring."""
+    whole = (function.end_lineno or 0) - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return whole
+    docstring = function.body[0]
+    return whole - ((docstring.end_lineno or 0) - docstring.lineno + 1)
 
 
 def test_the_library_knows_nothing_of_the_command_line() -> None:
@@ -95,6 +131,14 @@ def test_everything_public_is_there_and_documented() -> None:
         assert getattr(pyro_bvae, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'BetaVEA'"):
         pyro_bvae.BetaVEA  # noqa: B018
+
+
+def test_the_names_that_others_rely_on_are_there() -> None:
+    page = (LIBRARY / "README.md").read_text(encoding="utf-8").partition("## Names that others rely on")[2]
+    listed = [name for group in re.findall(r"`pyro_bvae\.\{(.*?)\}`", page) for name in group.split(", ")]
+    assert {"BetaVAE", "load_run", "codes", "schedules"} <= set(listed)
+    assert [name for name in listed if not hasattr(pyro_bvae, name)] == []
+    assert pyro_bvae.compiled.CompiledStep
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["fit", "--help"], ["datasets", "--help"]])
