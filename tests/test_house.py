@@ -38,12 +38,21 @@ def modules() -> dict[str, Path]:
     return {".".join(parts).removesuffix("__init__").rstrip("."): path for path, parts in files.items()}
 
 
-def imported(name: str, known: dict[str, Path]) -> set[str]:
-    """The modules of the library that a module imports, in functions too; the library's own face left out."""
+def imported(name: str, known: dict[str, Path], types: bool = True) -> set[str]:
+    """The modules of the library that a module imports, in functions too; the library's own face left out.
+
+    Args:
+        name: Of the module.
+        known: All modules.
+        types: Whether what is imported for type checkers alone counts.
+    """
     package = name.split(".") if known[name].name == "__init__.py" else name.split(".")[:-1]
     targets: set[str] = set()
-    for node in ast.walk(ast.parse(known[name].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
+    tree = ast.parse(known[name].read_text(encoding="utf-8"))
+    blocks = (node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    skipped = set() if types else {inner for block in blocks for inner in ast.walk(block)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and node not in skipped:
             home = [*package[: len(package) - node.level + 1], *filter(None, (node.module or "").split("."))]
             inner = {".".join([*home, alias.name]) for alias in node.names}
             targets |= inner & known.keys()
@@ -65,7 +74,7 @@ def test_every_module_imports_only_from_rows_above() -> None:
 
 def test_imports_have_no_circle() -> None:
     known = modules()
-    graph = {name: imported(name, known) for name in known if name}
+    graph = {name: imported(name, known, types=False) for name in known if name}
     TopologicalSorter(graph).prepare()  # raises CycleError, with the circle
 
 
