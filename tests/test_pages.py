@@ -59,9 +59,10 @@ def commands(page: str) -> list[list[str]]:
 
 
 def shortened(page: str, arguments: list[str]) -> list[str]:
-    """A fit of a few steps, one seed and few dSprites; a score of one repeat; no figures if the page names none."""
+    """A fit of a few steps, one seed, few dSprites; a score of one repeat; no figures but those that a page names."""
     command, *options = arguments
-    undrawn = [] if named_figures(page) or {"--figures-every", "--no-figures"} & {*options} else ["--no-figures"]
+    is_drawn = (command == "fit" and named_figures(page)) or {"--figures-every", "--no-figures"} & {*options}
+    undrawn = [] if is_drawn else ["--no-figures"]
     if command == "score":
         return [*arguments, *undrawn, *([] if "--repeats" in options else ["--repeats", "1"])]
     if command not in ("fit", "compare") or options[0].startswith("runs/"):
