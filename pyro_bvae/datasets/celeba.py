@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .archives import opened
-from .dataset import Dataset, random_subset, seeded_split
+from .dataset import Dataset, seeded_split, some_of
 from .decoding import Preparation
 from .mapped import Progress
 from .pictures import load_pictures
@@ -35,10 +35,8 @@ FIRST_VALIDATION, FIRST_TEST = 162_771, 182_638  # the numbers that the files ar
 def load(
     path: Path | None,
     root: Path,
+    how: Preparation,
     *,
-    image_size: int = 64,
-    grey: bool = False,
-    crop: Sequence[int] | None = CROP,
     subsample: int | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
@@ -47,11 +45,9 @@ def load(
     Args:
         path: A zip or folder of the images, or the folder that holds it; None for torchvision's place under ``root``.
         root: Where the download and the decoded images are kept.
-        image_size: Side in pixels.
-        grey: One channel in place of three.
-        crop: Cut out of each picture first; see `Preparation`.
-        subsample: How many, chosen at random.
-        progress: Told of the images decoded.
+        how: What is done to each picture.
+        subsample: How many, chosen at random once and for all; by default all.
+        progress: Called with the number of images decoded.
 
     Raises:
         ValueError: A damaged archive, picture or list, an image that is missing, or no images.
@@ -63,10 +59,7 @@ def load(
         if not inside:
             raise ValueError(f"{where} has no .jpg files")
         parts = _partition(where, sorted(inside))
-        names = list(parts)
-        if subsample is not None:
-            names = [names[i] for i in random_subset(len(names), subsample).tolist()]
-        how = Preparation(crop, image_size, grey)
+        names = some_of(list(parts), subsample)
         files = [inside[name] for name in names]
         images, digest = load_pictures(archive, files, how, root / "prepared", progress=progress)
     split = torch.tensor([parts[name] for name in names])

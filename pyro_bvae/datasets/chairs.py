@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .archives import Archive, opened
-from .dataset import Dataset, random_subset
+from .dataset import Dataset, some_of
 from .decoding import Preparation
 from .downloads import download
 from .mapped import Progress
@@ -32,10 +32,8 @@ VIEW_IN_NAME = re.compile(r"_p(\d+)_t(\d+)_")
 def load(
     path: Path | None,
     root: Path,
+    how: Preparation,
     *,
-    image_size: int = 64,
-    grey: bool = False,
-    crop: Sequence[int] | None = CROP,
     subsample: int | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
@@ -44,11 +42,9 @@ def load(
     Args:
         path: A tar, zip or folder of one's own; None to download the tar to ``root``.
         root: Where the download and the decoded images are kept.
-        image_size: Side in pixels.
-        grey: One channel in place of three.
-        crop: Cut out of each picture first; see `Preparation`.
-        subsample: How many, chosen at random.
-        progress: Told of what takes long.
+        how: What is done to each picture.
+        subsample: How many, chosen at random once and for all; by default all.
+        progress: Called with the number of bytes downloaded, then of images decoded.
 
     Raises:
         ValueError: A damaged archive or picture, no chairs, or a name that does not tell the view.
@@ -59,10 +55,7 @@ def load(
         if not path.exists():
             _download(path, progress)
     with opened(path) as archive:
-        names = _renders(archive)
-        if subsample is not None:
-            names = [names[i] for i in random_subset(len(names), subsample).tolist()]
-        how = Preparation(crop, image_size, grey)
+        names = some_of(_renders(archive), subsample)
         images, digest = load_pictures(archive, names, how, root / "prepared", progress=progress)
     return Dataset(
         "chairs",

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Dataset", "pixels", "random_subset", "seeded_split"]
+__all__ = ["Dataset", "pixels", "random_subset", "seeded_split", "some_of"]
 
 SPLIT_SEED = 0
 MOST_HELD_OUT = 10_000
@@ -133,6 +133,11 @@ def random_subset(size: int, count: int) -> Tensor:
     """Indices of ``count`` of ``size`` data, drawn at random once and for all, sorted; all if there are fewer."""
     order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED))
     return order[:count].sort().values
+
+
+def some_of(names: Sequence[str], count: int | None) -> list[str]:
+    """The names, or ``count`` of them as `random_subset` draws them."""
+    return list(names) if count is None else [names[index] for index in random_subset(len(names), count).tolist()]
 
 
 def _check_shape(name: str, images: Tensor) -> None:

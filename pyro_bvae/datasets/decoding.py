@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .archives import Archive
 
-__all__ = ["Preparation", "decode", "decode_all", "is_picture", "look"]
+__all__ = ["Preparation", "are_grey", "decode", "decode_all", "is_picture"]
 
 PICTURES_A_BLOCK = 512  # decoded between two writes
 # what Pillow raises for a damaged file
@@ -93,7 +93,7 @@ def decode_all(archive: Archive, names: Sequence[str], how: Preparation) -> Iter
             yield np.stack(pictures)
 
 
-def look(archive: Archive, names: Sequence[str]) -> bool:
+def are_grey(archive: Archive, names: Sequence[str]) -> bool:
     """Whether all pictures are grey, from their headers alone."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return all(pool.map(partial(_is_grey, archive), names))

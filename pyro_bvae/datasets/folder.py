@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import torch
 
 from .archives import opened
-from .dataset import Dataset, random_subset
-from .decoding import Preparation, is_picture, look
+from .dataset import Dataset, some_of
+from .decoding import Preparation, are_grey, is_picture
 from .mapped import Progress
 from .pictures import load_pictures
 
@@ -19,26 +19,17 @@ IN_MEMORY_BELOW_BYTES = 2**28  # a quarter of a gigabyte
 
 
 def load(
-    path: Path,
-    root: Path,
-    *,
-    image_size: int | None = None,
-    grey: bool = False,
-    crop: Sequence[int] | None = None,
-    subsample: int | None = None,
-    progress: Progress | None = None,
+    path: Path, root: Path, how: Preparation, *, subsample: int | None = None, progress: Progress | None = None
 ) -> Dataset:
     """All images under a folder, in the order of their paths.
 
     Args:
         path: The folder.
         root: Where the decoded images are kept if there are many.
-        image_size: Side in pixels of the square that each image is scaled to and cropped to at its centre
-            (bicubic); by default images keep their size, which must then be one.
-        grey: One channel in place of three. Images that are all grey already have one channel anyway.
-        crop: Cut out of each image first; see `Preparation`.
-        subsample: How many of them, chosen at random.
-        progress: Told of the images decoded.
+        how: What is done to each image. Without an ``image_size`` all must have the same size. Images that are all grey
+            have one channel in any case.
+        subsample: How many, chosen at random once and for all; by default all.
+        progress: Called with the number of images decoded.
 
     Raises:
         ValueError: No images, a damaged image, or images of several sizes and no ``image_size``.
@@ -50,13 +41,15 @@ def load(
         names = [name for name in archive.names if is_picture(name)]
         if not names:
             raise ValueError(f"no image files under {path}")
-        if subsample is not None:
-            names = [names[i] for i in random_subset(len(names), subsample).tolist()]
-        how = Preparation(crop, image_size, grey or look(archive, names))
-        kept = root / "prepared"
+        names = some_of(names, subsample)
         images, digest = load_pictures(
-            archive, names, how, kept, in_memory_below=IN_MEMORY_BELOW_BYTES, progress=progress
-        )  # fmt: skip
+            archive,
+            names,
+            replace(how, grey=how.grey or are_grey(archive, names)),
+            root / "prepared",
+            in_memory_below=IN_MEMORY_BELOW_BYTES,
+            progress=progress,
+        )
     homes = [PurePosixPath(name).parent for name in names]
     classes = {home: label for label, home in enumerate(sorted({*homes}))}
     labels = torch.tensor([classes[home] for home in homes]) if len(classes) > 1 else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..settings.names import check
 from . import arrays, celeba, chairs, digits, dsprites, folder, gaussian, mnist, text
 from .dataset import Dataset
+from .decoding import Preparation
 from .mapped import Progress
 
 __all__ = ["SOURCES", "Source", "available", "cache_folder", "canonical", "load"]
@@ -59,6 +60,17 @@ def _file(load: Callable[[Path], Dataset], shape: str, origin: str) -> Source:
     return Source(lambda path, root: load(path), "any", shape, origin, path="required")  # noqa: ARG005
 
 
+def _pictures(load: Callable[..., Dataset], *, image_size: int | None, crop: list[int] | None, **facts: Any) -> Source:
+    """A collection of picture files, each prepared as the options say."""
+
+    def prepared(path: Path | None, root: Path, **options: Any) -> Dataset:
+        how = Preparation(**{part.name: options.pop(part.name) for part in fields(Preparation)})
+        return load(path, root, how, **options)
+
+    defaults = {"image_size": image_size, "grey": False, "crop": crop, "subsample": None}
+    return Source(prepared, options=defaults, reports=True, **facts)
+
+
 SOURCES: dict[str, Source] = {
     "digits": Source(
         lambda path, root, **options: digits.load(**options),  # noqa: ARG005
@@ -79,25 +91,25 @@ SOURCES: dict[str, Source] = {
         options={"subsample": None},
         reports=True,
     ),
-    "chairs": Source(
+    "chairs": _pictures(
         chairs.load,
+        image_size=64,
+        crop=chairs.CROP,
         size="86,366",
         shape="3×64×64",
         origin="3D Chairs with three factors: a download of its tar, or your tar or folder",
         on_disk=chairs.is_on_disk,
         path="optional",
-        options={"image_size": 64, "grey": False, "crop": chairs.CROP, "subsample": None},
-        reports=True,
     ),
-    "celeba": Source(
+    "celeba": _pictures(
         celeba.load,
+        image_size=64,
+        crop=celeba.CROP,
         size="202,599",
         shape="3×64×64",
         origin="faces with 40 attributes: torchvision's files, or your zip or folder",
         on_disk=celeba.is_on_disk,
         path="optional",
-        options={"image_size": 64, "grey": False, "crop": celeba.CROP, "subsample": None},
-        reports=True,
     ),
     "gaussian": Source(
         lambda path, root, **options: gaussian.load(**options),  # noqa: ARG005
@@ -106,14 +118,14 @@ SOURCES: dict[str, Source] = {
         origin="vectors of a joint Gaussian whose likelihood is known, drawn here (offline)",
         options={"dim": 10, "rank": 2, "points": 300_000},
     ),
-    "folder": Source(
+    "folder": _pictures(
         folder.load,
+        image_size=None,
+        crop=None,
         size="any",
         shape="any",
         origin="image files of your own",
         path="required",
-        options={"image_size": None, "grey": False, "crop": None, "subsample": None},
-        reports=True,
     ),
     "npz": _file(arrays.load_npz, "any", "arrays images[, labels, factors, factor_names]"),
     "npy": _file(arrays.load_npy, "any", "one array, N×H×W, N×C×H×W or N×D"),
