@@ -35,6 +35,7 @@ from .settings.names import check
 
 __all__ = ["BetaVAE", "StandardNormal", "beta_of_norm"]
 
+Prior = Callable[[], dist.TorchDistribution]
 _instances = count()
 
 
@@ -108,47 +109,29 @@ class BetaVAE(nn.Module):
         likelihood: str | nn.Module = "bernoulli",
         scale: float | None = None,
         mean_link: str | None = None,
-        prior: Callable[[], dist.TorchDistribution] | None = None,
+        prior: Prior | None = None,
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.shape = tuple(int(side) for side in shape)
-        if len(self.shape) not in (1, 3) or min(self.shape) < 1:
-            raise ValueError(f"shape is (C, H, W) for images or (D,) for vectors, got {tuple(shape)}")
-        self.latent_dim = index(latent_dim)
-        if self.latent_dim < 1:
-            raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
+        self.shape = _checked_shape(shape)
+        self.latent_dim = _at_least_one("latent_dim", latent_dim)
         pair = NETWORKS[check("network", network, NETWORKS)]
-        widths = pair.hidden if hidden is None else _widths(hidden)
-        decoder_widths = pair.mirrored(widths) if decoder_hidden is None else _widths(decoder_hidden)
-        check("activation", decoder_activation, ACTIVATIONS)
+        networks = pair.sized(hidden, decoder_hidden, check("activation", decoder_activation, ACTIVATIONS))
         self.name = f"beta_vae_{next(_instances)}"
         self.register_buffer("_beta", torch.tensor(1.0), persistent=False)
         self.beta = beta
-
         self.likelihood = _likelihood(likelihood, self.shape, scale, mean_link)
-        outputs = getattr(self.likelihood, "outputs_per_value", 1)
-        self.parameter_shape = (self.shape[0] * outputs, *self.shape[1:])
-        self.prior = StandardNormal(self.latent_dim) if prior is None else _checked(prior, self.latent_dim)
-        self.encoder = pair.encoder(self.shape, self.latent_dim, widths) if encoder is None else encoder
-        self.decoder = (
-            pair.decoder(self.latent_dim, self.parameter_shape, decoder_widths, decoder_activation)
-            if decoder is None
-            else decoder
-        )
-
-        given = {"likelihood": likelihood, "prior": prior, "encoder": encoder, "decoder": decoder}
-        self.custom = {part: _class_name(thing) for part, thing in given.items() if not isinstance(thing, str | None)}
-        if type(self) is not BetaVAE:
-            self.custom["model"] = _class_name(self)
+        self.parameter_shape = (self.shape[0] * getattr(self.likelihood, "outputs_per_value", 1), *self.shape[1:])
+        self.prior = StandardNormal(self.latent_dim) if prior is None else _checked_prior(prior, self.latent_dim)
+        self.encoder = networks.encoder(self.shape, self.latent_dim) if encoder is None else encoder
+        self.decoder = networks.decoder(self.latent_dim, self.parameter_shape) if decoder is None else decoder
+        self.custom = _class_names(self, likelihood=likelihood, prior=prior, encoder=encoder, decoder=decoder)
         self.settings: dict[str, Any] = {
             "shape": list(self.shape),
             "latent_dim": self.latent_dim,
             "network": network,
-            "hidden": list(widths),
-            "decoder_hidden": list(decoder_widths),
-            "decoder_activation": decoder_activation,
+            **networks.settings,
             "likelihood": likelihood if isinstance(likelihood, str) else "custom",
             "scale": scale,
             "mean_link": getattr(self.likelihood, "mean_link", None),
@@ -252,21 +235,33 @@ class BetaVAE(nn.Module):
             yield
 
 
-def _widths(hidden: Sequence[int]) -> tuple[int, ...]:
-    widths = tuple(index(width) for width in hidden)
-    if any(width < 1 for width in widths):
-        raise ValueError(f"hidden widths must be at least 1, got {widths}")
-    return widths
+def beta_of_norm(beta_norm: float, latent_dim: int, shape: Sequence[int]) -> float:
+    """The β whose β_norm = β·K/M is given, for K latents and data of M values."""
+    return beta_norm * prod(shape) / latent_dim
+
+
+def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    sides = tuple(int(side) for side in shape)
+    if len(sides) not in (1, 3) or min(sides) < 1:
+        raise ValueError(f"shape is (C, H, W) for images or (D,) for vectors, got {tuple(shape)}")
+    return sides
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if index(value) < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return index(value)
+
+
+def _class_names(vae: BetaVAE, **given: object) -> dict[str, str]:
+    """The classes of the parts that were given as objects, and of the model where it is a subclass."""
+    parts = {**given, "model": None if type(vae) is BetaVAE else vae}
+    return {part: _class_name(thing) for part, thing in parts.items() if not isinstance(thing, str | None)}
 
 
 def _class_name(thing: object) -> str:
     named = thing if hasattr(thing, "__qualname__") else type(thing)
     return f"{named.__module__}.{named.__qualname__}"
-
-
-def beta_of_norm(beta_norm: float, latent_dim: int, shape: Sequence[int]) -> float:
-    """The β whose β_norm = β·K/M is given, for K latents and data of M values."""
-    return beta_norm * prod(shape) / latent_dim
 
 
 def _likelihood(
@@ -279,7 +274,7 @@ def _likelihood(
     return likelihood
 
 
-def _checked(prior: Callable[[], dist.TorchDistribution], latent_dim: int) -> Callable[[], dist.TorchDistribution]:
+def _checked_prior(prior: Prior, latent_dim: int) -> Prior:
     if isinstance(prior, torch.distributions.Distribution) or not callable(prior):
         kind = type(prior).__name__
         raise TypeError(

@@ -12,10 +12,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
+from operator import index
+from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["ACTIVATIONS", "NETWORKS", "ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "Network"]
+__all__ = [
+    "ACTIVATIONS",
+    "NETWORKS",
+    "ConvDecoder",
+    "ConvEncoder",
+    "MLPDecoder",
+    "MLPEncoder",
+    "Network",
+    "SizedNetwork",
+]
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
@@ -151,11 +162,54 @@ class Network:
     hidden: tuple[int, ...]
     mirrored: Callable[[tuple[int, ...]], tuple[int, ...]]
 
+    def sized(
+        self, hidden: Sequence[int] | None, decoder_hidden: Sequence[int] | None, decoder_activation: str
+    ) -> SizedNetwork:
+        """The network with these widths; None for its own, and for the encoder's mirrored.
+
+        Raises:
+            ValueError: A width is below 1.
+        """
+        widths = self.hidden if hidden is None else _checked_widths(hidden)
+        decoder_widths = self.mirrored(widths) if decoder_hidden is None else _checked_widths(decoder_hidden)
+        return SizedNetwork(self, widths, decoder_widths, decoder_activation)
+
+
+@dataclass(frozen=True)
+class SizedNetwork:
+    """A network whose widths are chosen, for data and latents of any number."""
+
+    network: Network
+    hidden: tuple[int, ...]
+    decoder_hidden: tuple[int, ...]
+    decoder_activation: str
+
+    def encoder(self, shape: Sequence[int], latent_dim: int) -> nn.Module:
+        """A new encoder of data of that shape."""
+        return self.network.encoder(shape, latent_dim, self.hidden)
+
+    def decoder(self, latent_dim: int, shape: Sequence[int]) -> nn.Module:
+        """A new decoder to parameters of that shape."""
+        return self.network.decoder(latent_dim, shape, self.decoder_hidden, self.decoder_activation)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The widths and the activation, as a config.json has them."""
+        widths = {"hidden": list(self.hidden), "decoder_hidden": list(self.decoder_hidden)}
+        return {**widths, "decoder_activation": self.decoder_activation}
+
 
 NETWORKS = {
     "mlp": Network(MLPEncoder, MLPDecoder, (400,), mirrored=lambda hidden: hidden[::-1]),
     "conv": Network(ConvEncoder, ConvDecoder, (256, 256), mirrored=lambda hidden: hidden[:1] or (256,)),
 }
+
+
+def _checked_widths(hidden: Sequence[int]) -> tuple[int, ...]:
+    widths = tuple(index(width) for width in hidden)
+    if any(width < 1 for width in widths):
+        raise ValueError(f"hidden widths must be at least 1, got {widths}")
+    return widths
 
 
 def _dense(widths: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
