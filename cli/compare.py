@@ -18,7 +18,7 @@ from .progress import LoadingBar, heading
 from .settings import filled, is_typed
 
 if TYPE_CHECKING:
-    from pyro_bvae.comparison.fits import Choice
+    from pyro_bvae.comparison import Choice
 
 __all__ = ["command"]
 
@@ -80,7 +80,7 @@ def command(
         pyro-bvae compare --recipe report-celeba --beta 5 --beta 250
         pyro-bvae compare runs/comparison/bernoulli-seed0 runs/comparison/gaussian-learned-seed0 --out runs/two
     """
-    from pyro_bvae.comparison import fits as comparison
+    from pyro_bvae import comparison
     from pyro_bvae.comparison import report
 
     failed: list[str] = []
@@ -96,7 +96,7 @@ def command(
         experiment = comparison.plain(experiment)
         report.start(out, experiment)
         try:
-            rows, failed = _run(comparison.choices(grid, seeds, out), particles, jobs, metrics)
+            rows, failed = _run(comparison.choices_of(grid, seeds, out), particles, jobs, metrics)
         except KeyboardInterrupt:
             click.echo("\nstopped, all saved; the same command goes on", err=True)
             ctx.exit(130)
@@ -135,10 +135,10 @@ def _run(
     """Run all choices under one bar, or line by line where there is no terminal; runs one at a time have bars too."""
     from tqdm import tqdm
 
+    from pyro_bvae import comparison
     from pyro_bvae.callbacks import Progress
-    from pyro_bvae.comparison import fits as comparison
     from pyro_bvae.runs.building import load_data
-    from pyro_bvae.scoring.scores import applicable
+    from pyro_bvae.scoring import applicable
 
     for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
         data = load_data(settings, LoadingBar())  # once, here: what is wrong is said once, and caches are filled

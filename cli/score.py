@@ -58,8 +58,9 @@ def command(
         pyro-bvae score runs/dsprites-beta4-seed* --metric mig --metric beta-vae-paper --repeats 3
         pyro-bvae score runs/dsprites-beta4-seed* runs/dsprites-beta1-seed* --baseline ground-truth --baseline pca
     """
-    from pyro_bvae.scoring import report, representations
-    from pyro_bvae.scoring import scores as scoring
+    from pyro_bvae import scoring
+    from pyro_bvae.scoring import report
+    from pyro_bvae.scoring.repetitions import sharing
 
     opened = [open_run(path, device, None) for path in runs]
     data = opened[0].dataset(LoadingBar())
@@ -78,7 +79,7 @@ def command(
             click.echo(f"not taken: {name} needs {needed}")
     if figures and data.factors is not None:
         with closing(Counter()) as counter:
-            for number, run in enumerate(representations.sharing(opened)):
+            for number, run in enumerate(sharing(opened)):
                 counter(f"{run.path}: figures", number, len(opened))
                 files += _draw(run)
     if as_json:

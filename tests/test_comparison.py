@@ -15,8 +15,7 @@ from pyro_bvae_cli import main
 from pyro_bvae_cli.compare import FIT_OPTIONS
 
 from pyro_bvae import evaluate, load_run
-from pyro_bvae.comparison import fits as comparison
-from pyro_bvae.comparison import report
+from pyro_bvae.comparison import choices_of, on_curves, report
 from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.runs.folder import FORMAT, RunFolder
 from pyro_bvae.settings.options import SETTINGS
@@ -26,7 +25,7 @@ BUDGET = ["--steps", "6", "--image-size", "16", "--hidden", "20", "--latent-dim"
 
 
 def test_choices_are_the_product_of_settings_and_seeds(tmp_path: Path) -> None:
-    found = comparison.choices(GRID, [0, 5], tmp_path)
+    found = choices_of(GRID, [0, 5], tmp_path)
     assert len(found) == 8
     assert len({choice.folder for choice in found}) == 8
     assert found[0].label == "bernoulli, beta 1"
@@ -35,7 +34,7 @@ def test_choices_are_the_product_of_settings_and_seeds(tmp_path: Path) -> None:
 
 
 def test_a_comparison_of_one_choice_is_named_by_its_likelihood(tmp_path: Path) -> None:
-    (only,) = comparison.choices({"likelihood": ["beta"], "beta": [2.0]}, [1], tmp_path)
+    (only,) = choices_of({"likelihood": ["beta"], "beta": [2.0]}, [1], tmp_path)
     assert (only.label, only.folder.name) == ("beta", "beta-seed1")
 
 
@@ -71,7 +70,7 @@ def sweep(folder: Path, betas: list[float], **settings: object) -> list[dict]:
 
 def test_runs_that_differ_in_beta_and_seed_have_a_slope_of_minus_beta(tmp_path: Path) -> None:
     betas = [2 * 1.05**power for power in range(5)]
-    rows = comparison.on_curves(sweep(tmp_path, betas))
+    rows = on_curves(sweep(tmp_path, betas))
     assert {line["curve"] for line in rows} == {"gaussian"}
     inner = [line for line in rows if line["beta"] in betas[1:-1]]
     assert [line["slope"] for line in inner] == pytest.approx([-line["beta"] for line in inner], rel=1e-3)
@@ -83,7 +82,7 @@ def test_other_settings_make_other_curves_and_moving_betas_none(tmp_path: Path) 
     wide = sweep(tmp_path / "wide", betas, latent_dim=10, device="cpu", mean_link="sigmoid")  # which follows
     narrow = sweep(tmp_path / "narrow", betas[:2], latent_dim=5, device="cuda", mean_link="identity")
     matched = sweep(tmp_path / "matched", betas, latent_dim=10, mean_link="sigmoid", match_rate=20.0)
-    rows = comparison.on_curves([*wide, *narrow, *matched])
+    rows = on_curves([*wide, *narrow, *matched])
     told = {"latent-dim 10": 6, "latent-dim 5": 4, None: 6}
     assert {curve: [line["curve"] for line in rows].count(curve) for curve in told} == told
     assert [line["slope"] is None for line in rows] == [False] * 6 + [True] * 10
@@ -92,7 +91,7 @@ def test_other_settings_make_other_curves_and_moving_betas_none(tmp_path: Path) 
 def test_other_objectives_and_beta_zero_have_no_slope(tmp_path: Path) -> None:
     other = sweep(tmp_path / "other", [1.0, 2.0, 4.0], elbo="Capacity(num_particles=1)")
     zero = finished(tmp_path / "zero", 9.0, beta=0.0, seed=0)
-    rows = comparison.on_curves([*other, *sweep(tmp_path, [1.0, 2.0, 4.0]), zero])
+    rows = on_curves([*other, *sweep(tmp_path, [1.0, 2.0, 4.0]), zero])
     assert [line["slope"] is None for line in rows] == [True] * 6 + [False] * 6 + [True]
     assert rows[-1]["curve"] == "gaussian"
 

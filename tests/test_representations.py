@@ -12,7 +12,8 @@ import torch
 from pyro_bvae import BetaVAE, metrics
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.runs.run import Run
-from pyro_bvae.scoring.representations import baseline, encoded, labels_of
+from pyro_bvae.scoring.repetitions import labels_of
+from pyro_bvae.scoring.representations import baseline, encoded
 
 OTHERS = {
     "data_root": "/elsewhere", "device": "cuda", "compile": True, "precision": "bf16", "eval_every": 7,

@@ -15,9 +15,10 @@ from pyro_bvae import BetaVAE, metrics
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.runs.run import Run
-from pyro_bvae.scoring import report
+from pyro_bvae.scoring import draws, report, requirements
 from pyro_bvae.scoring import scores as scoring
-from pyro_bvae.scoring.representations import Representation, labels_of
+from pyro_bvae.scoring.repetitions import labels_of
+from pyro_bvae.scoring.representations import Representation
 from pyro_bvae.settings import names
 from pyro_bvae.terms import mean_terms
 
@@ -27,9 +28,13 @@ ARRAYS = ("mig", "sap", "explicitness")
 
 def test_every_metric_and_baseline_has_a_name_and_every_name_one() -> None:
     assert {*scoring.SCORES, "udr"} == {*names.METRICS} == {*scoring.COLUMNS}
-    assert {*scoring.SAMPLING, *scoring.WITHOUT_FACTORS, *scoring.NARROW, *scoring.OF_LATENTS, *scoring.OF_FACTORS} <= {
-        *names.METRICS
-    }
+    assert {
+        *scoring.SAMPLING,
+        *requirements.WITHOUT_FACTORS,
+        *scoring.NARROW,
+        *requirements.OF_LATENTS,
+        *requirements.OF_FACTORS,
+    } <= {*names.METRICS}
 
 
 def test_scores_are_those_of_the_metrics(runs: list[Run]) -> None:
@@ -93,7 +98,7 @@ def test_data_without_factors_have_the_scores_that_need_none(digits_run: Run) ->
 
 
 def test_only_a_part_is_encoded_where_only_a_part_is_drawn(monkeypatch: pytest.MonkeyPatch, runs: list[Run]) -> None:
-    monkeypatch.setattr(scoring, "POINTS", 20)
+    monkeypatch.setattr(draws, "MOST_POINTS", 20)
     steps: list[tuple[str, int, int]] = []
     scoring.score(runs[:1], ["mig"], repeats=1, progress=lambda *told: steps.append(told))
     assert (f"{runs[0].path}: encoding 20", 20, 20) in steps
@@ -101,7 +106,7 @@ def test_only_a_part_is_encoded_where_only_a_part_is_drawn(monkeypatch: pytest.M
 
 
 def test_what_else_is_scored_changes_no_score(monkeypatch: pytest.MonkeyPatch, runs: list[Run]) -> None:
-    monkeypatch.setattr(scoring, "POINTS", 20)
+    monkeypatch.setattr(draws, "MOST_POINTS", 20)
     monkeypatch.setattr(scoring, "INFORMATION_POINTS", 15)
     alone, again, beside = (
         [row["mig"] for row in scoring.score(runs[:1], chosen, repeats=repeats, baselines=["pca", "ica"])[::repeats]]
@@ -134,7 +139,7 @@ def test_udr_that_cannot_be_taken_is_told(runs: list[Run]) -> None:
     [
         (3, ["shape", "x"], {"beta-vae-paper"}),
         (3, ["x"], {"beta-vae-paper", "beta-vae", "factor-vae", "modularity", "dci"}),
-        (3, ["colour"], {*names.METRICS} - {*scoring.WITHOUT_FACTORS}),
+        (3, ["colour"], {*names.METRICS} - {*requirements.WITHOUT_FACTORS}),
         (1, ["shape", "x", "y"], {"mig", "sap", "dci"}),
     ],
 )

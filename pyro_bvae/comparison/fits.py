@@ -10,12 +10,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from itertools import product
-from math import isfinite
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import torch
@@ -23,85 +20,17 @@ import torch
 from ..callbacks import figures_of
 from ..evaluation.evaluation import evaluate
 from ..evaluation.probe import probe_accuracy
-from ..evaluation.rate_distortion import slopes
 from ..files import write_json
-from ..objectives import build_objective
 from ..runs.building import build
 from ..runs.config import weighs_rate
 from ..runs.folder import RunFolder
 from ..runs.run import Run, load_run
 from ..scoring.scores import COLUMNS, score, score_columns
-from ..settings.options import FIGURES, REPEATS, SETTINGS, TRAINING
-from ..settings.parsing import as_file_name, specified
-from ..settings.training import TrainingSettings
+from ..settings.options import FIGURES, TRAINING
 from ..training import Callback, fit
+from .choices import Choice
 
-__all__ = ["Choice", "choices", "measured", "measured_anew", "on_curves", "plain", "run_all"]
-
-# settings that do not tell one curve from another
-FREE = {"beta", "beta_schedule", "match_rate", *REPEATS} - {"precision"}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One point of the grid: its label, all its settings, and the folder of its run."""
-
-    label: str
-    settings: dict[str, Any]
-    folder: Path
-
-
-def choices(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Path) -> list[Choice]:
-    """The product of all settings and seeds.
-
-    Args:
-        grid: For each name in `names.SETTINGS` but the seed, its values, at least one.
-        seeds: The seeds of each choice.
-        out: The comparison folder.
-
-    Returns:
-        One choice a point and seed, in the order of the product.
-
-    Raises:
-        ValueError: An objective cannot be built; better known before the first fit than before the last.
-    """
-    for objective in grid.get("objective", ()):
-        build_objective(specified(objective), size=1, latent_dim=1)
-    varied = [name for name, values in grid.items() if len(values) > 1]
-    found = []
-    for values in product(*grid.values()):
-        settings = dict(zip(grid, values, strict=True))
-        label = _label(settings, varied)
-        for seed in seeds:
-            folder = out / f"{as_file_name(label.replace(', ', '-').replace(' ', ''))}-seed{seed}"
-            found.append(Choice(label, settings | {"seed": seed}, folder))
-    return found
-
-
-def on_curves(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with the rate–distortion curve that each lies on, and the curve's slope there.
-
-    Runs lie on one curve if their settings differ in β and seed alone, and in what leaves the numbers as they are.
-
-    Args:
-        rows: Of runs whose folders are there, by `run_all` or `measured_anew`.
-
-    Returns:
-        The rows with ``curve``, the settings that tell the curves apart, and ``slope``, dD/dR of the means over seeds.
-        The curve is None where β moved to match a rate, or something other than D + βR was minimised; the
-        slope also where the curve has fewer than three β above 0, or the rate stands still.
-    """
-    defaults = asdict(TrainingSettings())  # an older run does not have all names
-    configs = [defaults | RunFolder(row["run"]).read_config() for row in rows]
-    told = _telling(configs)
-    placed = [
-        {**row, "curve": _label(config, told) if _is_settled(row, config) else None}
-        for row, config in zip(rows, configs, strict=True)
-    ]
-    found: dict[tuple[str, float], float] = {}
-    for curve in {row["curve"] for row in placed} - {None}:
-        found |= {(curve, beta): slope for beta, slope in _slopes([row for row in placed if row["curve"] == curve])}
-    return [{**row, "slope": found.get((row["curve"], row["beta"]))} for row in placed]
+__all__ = ["measured", "measured_anew", "plain", "run_all"]
 
 
 def plain(experiment: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,40 +148,3 @@ def _scores(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
         return {}
     (row,) = score([run], metrics, repeats=1)
     return {column: row[column] for column in score_columns(metrics)}
-
-
-def _is_settled(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-    """Whether a run minimised D + βR, in the end with the β that it was to have."""
-    return config["match_rate"] is None and config["beta"] == row["beta"] and weighs_rate(config)
-
-
-def _telling(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The settings that tell curves apart, but for those that follow from others, as a link from its likelihood."""
-    told: list[str] = []
-    for name in SETTINGS:
-        before, after = (len({str([c.get(n) for n in names]) for c in configs}) for names in (told, [*told, name]))
-        if name not in FREE and after > before:
-            told.append(name)
-    return told
-
-
-def _slopes(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    """Each β of a curve with the slope there, where there is one."""
-    betas = sorted({row["beta"] for row in rows if row["beta"] > 0})
-    if len(betas) < 3:
-        return []
-    terms = ("rate", "distortion")
-    means = [[mean(row[term] for row in rows if row["beta"] == beta) for beta in betas] for term in terms]
-    return [(beta, slope) for beta, slope in zip(betas, slopes(betas, *means).tolist(), strict=True) if isfinite(slope)]
-
-
-def _label(settings: Mapping[str, Any], varied: Sequence[str]) -> str:
-    return ", ".join(_said(name, settings.get(name)) for name in varied) or str(settings["likelihood"])
-
-
-def _said(name: str, value: Any) -> str:
-    if name in ("likelihood", "network", "optimizer", "objective"):
-        return str(value)
-    if isinstance(value, list | tuple):
-        value = "x".join(map(str, value)) or "none"
-    return f"{name.replace('_', '-')} {value:g}" if isinstance(value, float) else f"{name.replace('_', '-')} {value}"

@@ -10,10 +10,9 @@ Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, table 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,11 +28,9 @@ from ..model import BetaVAE
 from ..runs.building import build_model
 from ..runs.run import Run
 from ..settings.names import BASELINES, check
-from ..settings.options import REPEATS, SETTINGS
-from ..settings.training import TrainingSettings
 from ..terms import mean_terms
 
-__all__ = ["SEEDED", "Representation", "baseline", "encoded", "labels_of", "of_run", "sharing"]
+__all__ = ["SEEDED", "Representation", "baseline", "encoded", "of_run"]
 
 SEEDED = ("pca", "ica", "untrained")  # baselines that differ from seed to seed
 AT_ONCE = 10_000
@@ -115,39 +112,6 @@ def baseline(
 def encoded(vae: BetaVAE, images: Tensor, name: str, progress: Progress | None = None) -> np.ndarray:
     """Posterior means of all images, ``(N, K)``; ``progress`` is told that ``name`` is encoded."""
     return _in_blocks(lambda block: encode(vae, block).loc.numpy(), images, name, progress)
-
-
-def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
-    """Each run with a label that it shares with its repetitions: runs whose settings differ in `names.REPEATS` alone.
-
-    A setting that an older run does not have is the default. The label is the name of the first one's folder without
-    its seed; where two would be the same, or it is the name of a baseline, the whole path.
-    """
-    firsts: dict[str, Run] = {}
-    keys = [str(_what_is_fitted(run)) for run in runs]
-    for key, run in zip(keys, runs, strict=True):
-        firsts.setdefault(key, run)
-    short = {key: _short(run) for key, run in firsts.items()}
-    twice = {name for name in short.values() if [*short.values(), *BASELINES].count(name) > 1}
-    return [
-        (run, str(firsts[key].path) if short[key] in twice else short[key]) for key, run in zip(keys, runs, strict=True)
-    ]
-
-
-def _what_is_fitted(run: Run) -> list[Any]:
-    settings = asdict(TrainingSettings()) | run.model.settings | run.config
-    return [settings.get(name) for name in (*SETTINGS, "elbo", "custom") if name not in REPEATS]
-
-
-def _short(run: Run) -> str:
-    name = run.path.name if run.path is not None else str(run.config["dataset"])
-    return name.removesuffix(f"-seed{run.config['seed']}")
-
-
-def sharing(runs: Sequence[Run]) -> list[Run]:
-    """The runs, which all hold the data that the first one has loaded."""
-    data = runs[0].dataset()
-    return [runs[0], *(replace(run, _dataset=data) for run in runs[1:])]
 
 
 def _in_blocks(

@@ -8,92 +8,32 @@ information; fewer where there are fewer. A score that cannot be taken is None, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from math import isfinite
 from typing import Any
 
-import numpy as np
-import torch
-
 from .. import metrics
 from ..datasets import Dataset, Progress
-from ..datasets.dataset import seeded_split
-from ..metrics.arrays import as_classes
-from ..metrics.sampling import columns_of
 from ..runs.run import Run
 from ..settings.names import BASELINES, METRICS, check
 from ..terms import count_active
-from .representations import SEEDED, Representation, baseline, labels_of, of_run, sharing
+from .draws import CLASSIFIER_POINTS, INFORMATION_POINTS, UDR_POINTS, Draws, Sample, draws_of
+from .repetitions import labels_of, sharing
+from .representations import SEEDED, Representation, baseline, of_run
+from .requirements import applicable
 
-__all__ = ["COLUMNS", "REPEATED", "Sample", "applicable", "lacking", "score", "score_columns", "score_representations"]
+__all__ = ["COLUMNS", "REPEATED", "score", "score_columns", "score_representations"]
 
 SAMPLING = ("beta-vae-paper", "beta-vae", "factor-vae")  # which need all data, to draw from
-WITHOUT_FACTORS = ("udr", "total-correlation", "active-units", "probe")
-OF_LATENTS = ("mig", "sap", "dci")  # which compare latents, and need two
-OF_FACTORS = ("beta-vae-paper", "beta-vae", "factor-vae", "modularity", "dci")  # which compare factors
 NARROW = ("sap", "dci", "explicitness", "total-correlation")  # which fit something to each latent
 WIDE = 256  # latents, above which these are left out
-POINTS, INFORMATION_POINTS, UDR_POINTS = 15_000, 10_000, 1_000
 COLUMNS = {name: (name,) for name in METRICS} | {
     "dci": ("dci-disentanglement", "dci-completeness", "dci-informativeness")
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Kept:
-    """The part of the data that some repeats draw their points from, where nothing else is drawn."""
-
-    size: int
-    repeats: int
-
-    def drawn(self, repeat: int) -> np.ndarray:
-        """What a repeat draws of all data, in its order."""
-        return np.random.default_rng(repeat).permutation(self.size)[:POINTS]
-
-    @cached_property
-    def index(self) -> np.ndarray:
-        """What any of them draws, in order."""
-        return np.unique(np.concatenate([self.drawn(repeat) for repeat in range(self.repeats)]))
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A representation and what one repeat draws from it.
-
-    Attributes:
-        representation: The codes.
-        data: What was encoded.
-        seed: The repeat.
-        kept: Where the data are among all that the repeat draws from; None where they are all of them.
-    """
-
-    representation: Representation
-    data: Dataset
-    seed: int
-    kept: Kept | None = None
-
-    def points(self, number: int) -> tuple[np.ndarray, Any]:
-        """Codes and factors of at most so many data."""
-        index = self._order[:number]
-        codes = self.representation.codes
-        z = np.asarray(codes(self.data.images[index])) if callable(codes) else codes[index]
-        return z, None if self.data.factors is None else self.data.factors[index]
-
-    @cached_property
-    def _order(self) -> np.ndarray:
-        if self.kept is None:
-            return np.random.default_rng(self.seed).permutation(len(self.data))
-        return np.searchsorted(self.kept.index, self.kept.drawn(self.seed))
-
-    @property
-    def arguments(self) -> tuple[Any, Dataset]:
-        """What a metric that draws takes."""
-        return self.representation.codes, self.data
-
-
 def _dci(sample: Sample) -> tuple[float, float, float]:
-    found = metrics.dci(*sample.points(POINTS), seed=sample.seed)
+    found = metrics.dci(*sample.points(CLASSIFIER_POINTS), seed=sample.seed)
     return found.disentanglement, found.completeness, found.informativeness
 
 
@@ -103,9 +43,9 @@ SCORES: dict[str, Callable[[Sample], float | tuple[float, ...] | None]] = {
     "factor-vae": lambda s: metrics.factor_vae_score(*s.arguments, seed=s.seed),
     "mig": lambda s: metrics.mig(*s.points(INFORMATION_POINTS)),
     "modularity": lambda s: metrics.modularity(*s.points(INFORMATION_POINTS)),
-    "sap": lambda s: metrics.sap(*s.points(POINTS), seed=s.seed),
+    "sap": lambda s: metrics.sap(*s.points(CLASSIFIER_POINTS), seed=s.seed),
     "dci": _dci,
-    "explicitness": lambda s: metrics.explicitness(*s.points(POINTS), seed=s.seed),
+    "explicitness": lambda s: metrics.explicitness(*s.points(CLASSIFIER_POINTS), seed=s.seed),
     "irs": lambda s: metrics.irs(*s.points(INFORMATION_POINTS)),
     "total-correlation": lambda s: metrics.total_correlation(s.points(INFORMATION_POINTS)[0]),
     "active-units": lambda s: count_active(s.representation.kl),
@@ -149,8 +89,8 @@ def score(
     chosen = applicable(chosen, whole, len(runs), max(run.model.latent_dim for run in runs))
     for name in baselines:
         check("baseline", name, BASELINES)
-    kept = None if set(chosen) & {*SAMPLING} or len(whole) <= POINTS else Kept(len(whole), repeats)
-    data = whole if kept is None else _part(whole, kept.index)
+    draws = None if set(chosen) & {*SAMPLING} else draws_of(whole, repeats)
+    data = whole if draws is None else draws.part_of(whole)
     seeds = list(dict.fromkeys(run.config["seed"] for run in runs))
     found = [
         baseline(name, data, runs[0], seed, progress, whole)
@@ -158,7 +98,7 @@ def score(
         for seed in (seeds if name in SEEDED else seeds[:1])
     ]
     found += [of_run(run, label, data, progress) for run, label in labels_of(sharing(runs))]
-    return score_representations(found, data, chosen, repeats=repeats, progress=progress, kept=kept)
+    return score_representations(found, data, chosen, repeats=repeats, progress=progress, draws=draws)
 
 
 def score_representations(
@@ -168,14 +108,26 @@ def score_representations(
     *,
     repeats: int,
     progress: Progress | None = None,
-    kept: Kept | None = None,
+    draws: Draws | None = None,
 ) -> list[dict[str, Any]]:
-    """Score codes that are there already; see `score`. ``kept`` says which of all data these are, if not all."""
+    """Score codes that are there already; see `score`.
+
+    Args:
+        representations: The codes, of all ``data``.
+        data: What was encoded.
+        chosen: Names in `names.METRICS`.
+        repeats: How often everything is drawn anew.
+        progress: Told of the scores taken.
+        draws: What all repeats draw, where ``data`` are only that; None where ``data`` are the whole data set.
+
+    Returns:
+        A row for each representation and repeat.
+    """
     rows, done, total = [], 0, len(representations) * repeats * len(chosen)
     tell = progress or (lambda what, done, total: None)  # noqa: ARG005
     for one in representations:
         for repeat in range(repeats):
-            sample = Sample(one, data, repeat, kept)
+            sample = Sample(one, data, repeat, draws)
             row: dict[str, Any] = {"label": one.label, "run": one.name, "seed": one.seed, "repeat": repeat}
             row |= {"kl_per_latent": one.kl, "missing": {}}
             for name in chosen:
@@ -184,48 +136,9 @@ def score_representations(
                 done += 1
             rows.append(row)
     if "udr" in chosen:
-        _add_udr(rows, representations, partial(Sample, data=data, kept=kept))
+        _add_udr(rows, representations, partial(Sample, data=data, draws=draws))
     tell("scored", total, total)
     return rows
-
-
-def applicable(chosen: Sequence[str], data: Dataset, runs: int, latents: int) -> list[str]:
-    """The metrics chosen, in the order of `names.METRICS`, or all that the data and the runs allow.
-
-    Raises:
-        ValueError: An unknown name, or a metric that needs what is not there.
-    """
-    for name in chosen:
-        check("metric", name, METRICS)
-    wanting = lacking(data, runs, latents)
-    allowed = [name for name in METRICS if name not in wanting]
-    for name in (name for name in chosen if name in wanting):
-        raise ValueError(f"{name} needs {wanting[name]}; for {data.name} there are {', '.join(allowed)}")
-    return [name for name in allowed if not chosen or name in chosen]
-
-
-def lacking(data: Dataset, runs: int, latents: int) -> dict[str, str]:
-    """What those metrics need that cannot be taken, of so many runs of at most so many latents."""
-    found = {}
-    if data.factors is None:
-        found = dict.fromkeys({*METRICS} - {*WITHOUT_FACTORS}, "data with ground-truth factors")
-    else:
-        classes, names = as_classes(data.factors), data.factor_names or []
-        if latents < 2:
-            found |= dict.fromkeys(OF_LATENTS, "two latents")
-        if len(columns_of(classes, names)) < 2:
-            found |= dict.fromkeys(OF_FACTORS, "two factors that vary")
-        elif not names:
-            found["beta-vae-paper"] = "names of the factors, for it leaves the shape out"
-        elif len(columns_of(classes, names, metrics.PROTOCOLS["paper"].leaves_out)) < 2:
-            found["beta-vae-paper"] = "two factors that vary beside the shape"
-        if not len(columns_of(classes, names)):
-            found |= dict.fromkeys({*METRICS} - {*WITHOUT_FACTORS}, "a factor that varies")
-    if data.labels is None:
-        found["probe"] = "data with labels"
-    if runs < 2:
-        found["udr"] = "at least two runs"
-    return found
 
 
 def score_columns(chosen: Sequence[str]) -> list[str]:
@@ -275,12 +188,3 @@ def _add_udr(rows: Sequence[dict[str, Any]], found: Sequence[Representation], sa
             for row, value in zip(of_repeat, values, strict=True):
                 row["udr"] = value
                 del row["missing"]["udr"]
-
-
-def _part(data: Dataset, kept: np.ndarray) -> Dataset:
-    """A part of the data, where only a part is ever drawn."""
-    index = torch.from_numpy(kept)
-    train, held_out = seeded_split(len(kept))
-    part: dict[str, Any] = {"images": data.images[index], "labels": None, "label_names": None, "digest": None}
-    part["factors"] = None if data.factors is None else data.factors[index]
-    return replace(data, train=train, held_out=held_out, **part)

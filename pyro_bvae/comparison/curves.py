@@ -1,0 +1,77 @@
+"""Which rate–distortion curve each run of a comparison lies on, and the slope of the curve there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import isfinite
+from statistics import mean
+from typing import Any
+
+from ..evaluation.rate_distortion import slopes
+from ..runs.config import weighs_rate
+from ..runs.folder import RunFolder
+from ..settings.options import REPEATS, SETTINGS
+from ..settings.training import TrainingSettings
+from .choices import label_of
+
+__all__ = ["on_curves"]
+
+# settings in which the runs of one curve may differ
+FREE = {"beta", "beta_schedule", "match_rate", *REPEATS} - {"precision"}
+
+
+def on_curves(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, each with the rate–distortion curve that it lies on and the curve's slope there.
+
+    Runs lie on one curve if they differ only in β, in the seed, and in settings that change no result but by rounding.
+
+    Args:
+        rows: Of runs whose folders are there, by `run_all` or `measured_anew`.
+
+    Returns:
+        The rows with ``curve``, a label made of the settings in which the curves differ, and ``slope``, dD/dR of the
+        means over seeds. The curve is None for a run whose β moved to match a rate, or which minimised something other
+        than D + βR. The slope is None also where a curve has fewer than three β above 0, or where its rate is constant.
+    """
+    defaults = asdict(TrainingSettings())  # an older run does not have all names
+    configs = [defaults | RunFolder(row["run"]).read_config() for row in rows]
+    names = _settings_between(configs)
+    placed = [
+        {**row, "curve": label_of(config, names) if _has_curve(row, config) else None}
+        for row, config in zip(rows, configs, strict=True)
+    ]
+    slope_at: dict[tuple[str, float], float] = {}
+    for curve in {row["curve"] for row in placed} - {None}:
+        slope_at |= {(curve, beta): slope for beta, slope in _slopes([row for row in placed if row["curve"] == curve])}
+    return [{**row, "slope": slope_at.get((row["curve"], row["beta"]))} for row in placed]
+
+
+def _has_curve(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether a run minimised D + βR, and ended with the β that was asked for."""
+    return config["match_rate"] is None and config["beta"] == row["beta"] and weighs_rate(config)
+
+
+def _settings_between(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The settings in which curves differ, but for those that follow from another, as a link from its likelihood."""
+    names: list[str] = []
+    for name in SETTINGS:
+        before, after = (_combinations(configs, some) for some in (names, [*names, name]))
+        if name not in FREE and after > before:
+            names.append(name)
+    return names
+
+
+def _combinations(configs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> int:
+    """How many different combinations of values these settings take."""
+    return len({str([config.get(name) for name in names]) for config in configs})
+
+
+def _slopes(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """Each β of a curve with the slope there, where there is one."""
+    betas = sorted({row["beta"] for row in rows if row["beta"] > 0})
+    if len(betas) < 3:
+        return []
+    terms = ("rate", "distortion")
+    means = [[mean(row[term] for row in rows if row["beta"] == beta) for beta in betas] for term in terms]
+    return [(beta, slope) for beta, slope in zip(betas, slopes(betas, *means).tolist(), strict=True) if isfinite(slope)]

@@ -1,0 +1,47 @@
+"""Which runs repeat one another: runs of the same settings, but for the seed and what changes rounding or pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from ..runs.run import Run
+from ..settings.names import BASELINES
+from ..settings.options import REPEATS, SETTINGS
+from ..settings.training import TrainingSettings
+
+__all__ = ["labels_of", "sharing"]
+
+
+def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """Each run with a label; runs whose settings differ only in `names.REPEATS` have the same label.
+
+    A setting that an older run does not have counts as its default. The label is the folder's name of the first of
+    these runs, without its seed. It is the whole path where two labels would be equal, or a baseline has that name.
+    """
+    firsts: dict[str, Run] = {}
+    keys = [str(_fitted_settings(run)) for run in runs]
+    for key, run in zip(keys, runs, strict=True):
+        firsts.setdefault(key, run)
+    short = {key: _folder_name(run) for key, run in firsts.items()}
+    ambiguous = {name for name in short.values() if [*short.values(), *BASELINES].count(name) > 1}
+    labels = {key: str(run.path) if short[key] in ambiguous else short[key] for key, run in firsts.items()}
+    return [(run, labels[key]) for key, run in zip(keys, runs, strict=True)]
+
+
+def sharing(runs: Sequence[Run]) -> list[Run]:
+    """The runs, all of which hold the data set that the first one has loaded, so that it is loaded once."""
+    data = runs[0].dataset()
+    return [runs[0], *(replace(run, _dataset=data) for run in runs[1:])]
+
+
+def _fitted_settings(run: Run) -> list[Any]:
+    """The values of all settings that change what is fitted by more than chance and rounding."""
+    settings = asdict(TrainingSettings()) | run.model.settings | run.config
+    return [settings.get(name) for name in (*SETTINGS, "elbo", "custom") if name not in REPEATS]
+
+
+def _folder_name(run: Run) -> str:
+    name = run.path.name if run.path is not None else str(run.config["dataset"])
+    return name.removesuffix(f"-seed{run.config['seed']}")
