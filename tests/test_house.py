@@ -15,6 +15,7 @@ import pytest
 import pyro_bvae
 from pyro_bvae import likelihoods, networks, objectives, schedules
 from pyro_bvae.datasets import SOURCES
+from pyro_bvae.scoring import METRICS
 from pyro_bvae.settings import names, options
 from pyro_bvae.training import state as training
 
@@ -120,6 +121,7 @@ def test_names_equal_the_keys_they_stand_for() -> None:
     assert tuple(source.spelled(name) for name, source in SOURCES.items()) == names.DATASETS
     assert {option for source in SOURCES.values() for option in source.options} == set(options.DATA_OPTIONS)
     assert tuple(networks.ACTIVATIONS) == names.ACTIVATIONS
+    assert tuple(METRICS) == names.METRICS
 
 
 def test_all_packages_are_listed() -> None:

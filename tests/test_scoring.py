@@ -15,7 +15,7 @@ from pyro_bvae import BetaVAE, metrics
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.runs.run import Run
-from pyro_bvae.scoring import draws, report, requirements
+from pyro_bvae.scoring import METRICS, Metric, draws, registry, report, requirements, score_columns
 from pyro_bvae.scoring import scores as scoring
 from pyro_bvae.scoring.repetitions import labels_of
 from pyro_bvae.scoring.representations import Representation
@@ -26,15 +26,31 @@ CHEAP = ("mig", "modularity", "irs", "total-correlation", "active-units")
 ARRAYS = ("mig", "sap", "explicitness")
 
 
-def test_every_metric_and_baseline_has_a_name_and_every_name_one() -> None:
-    assert {*scoring.SCORES, "udr"} == {*names.METRICS} == {*scoring.COLUMNS}
-    assert {
-        *scoring.SAMPLING,
-        *requirements.WITHOUT_FACTORS,
-        *scoring.NARROW,
-        *requirements.OF_LATENTS,
-        *requirements.OF_FACTORS,
-    } <= {*names.METRICS}
+OF_FACTORS = {name for name, metric in METRICS.items() if metric.least_factors > 0}
+
+
+def test_no_two_metrics_share_a_column() -> None:
+    columns = [column for name in METRICS for column in score_columns([name])]
+    assert len({*columns}) == len(columns) == len(METRICS) + 2  # of DCI there are three
+    assert columns == score_columns(METRICS)
+
+
+def test_a_metric_is_added_by_one_entry(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    spacing = Metric(
+        lambda sample: tuple(np.quantile(np.diff(np.sort(sample.points(50)[0], axis=0), axis=0), [0.5, 1])),
+        columns=("spacing-median", "spacing-largest"),
+        least_latents=3,
+        least_factors=0,
+    )
+    monkeypatch.setitem(METRICS, "spacing", spacing)
+    rows = scoring.score(runs[:2], ["spacing", "mig"], repeats=2)
+    assert [*rows[0]][-3:] == ["mig", "spacing-median", "spacing-largest"]
+    assert all(0 <= row["spacing-median"] < row["spacing-largest"] for row in rows)
+    (line,) = report.summarise(rows)
+    assert line["scores"]["spacing-largest"]["repeats"] > 0
+    assert requirements.lacking(runs[0].dataset(), runs=2, latents=2)["spacing"] == "three latents"
+    with pytest.raises(ValueError, match="metric has either take, for one run, or take_of_runs"):
+        Metric()
 
 
 def test_scores_are_those_of_the_metrics(runs: list[Run]) -> None:
@@ -107,7 +123,7 @@ def test_only_a_part_is_encoded_where_only_a_part_is_drawn(monkeypatch: pytest.M
 
 def test_what_else_is_scored_changes_no_score(monkeypatch: pytest.MonkeyPatch, runs: list[Run]) -> None:
     monkeypatch.setattr(draws, "MOST_POINTS", 20)
-    monkeypatch.setattr(scoring, "INFORMATION_POINTS", 15)
+    monkeypatch.setattr(registry, "INFORMATION_POINTS", 15)
     alone, again, beside = (
         [row["mig"] for row in scoring.score(runs[:1], chosen, repeats=repeats, baselines=["pca", "ica"])[::repeats]]
         for chosen, repeats in ((["mig"], 1), (["mig"], 3), (["mig", "factor-vae"], 1))
@@ -139,7 +155,7 @@ def test_udr_that_cannot_be_taken_is_told(runs: list[Run]) -> None:
     [
         (3, ["shape", "x"], {"beta-vae-paper"}),
         (3, ["x"], {"beta-vae-paper", "beta-vae", "factor-vae", "modularity", "dci"}),
-        (3, ["colour"], {*names.METRICS} - {*requirements.WITHOUT_FACTORS}),
+        (3, ["colour"], OF_FACTORS),
         (1, ["shape", "x", "y"], {"mig", "sap", "dci"}),
     ],
 )
@@ -156,7 +172,7 @@ def test_by_default_all_scores_that_can_be_taken_are(
     said = {line.split()[2] for line in result.stdout.splitlines() if line.startswith("not taken: ")}
     assert said == lost | {"udr", "probe"}
     (row,) = json.loads((tmp_path / "run" / "scores.json").read_text())["scores"]
-    taken = {name for name in names.METRICS if scoring.COLUMNS[name][0] in row}
+    taken = {name for name in names.METRICS if score_columns([name])[0] in row}
     assert taken == {*names.METRICS} - lost - {"udr", "probe"}
     for name in lost:
         refused = cli("score", tmp_path / "run", "--metric", name)

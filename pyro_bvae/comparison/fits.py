@@ -25,7 +25,7 @@ from ..runs.building import build
 from ..runs.config import weighs_rate
 from ..runs.folder import RunFolder
 from ..runs.run import Run, load_run
-from ..scoring.scores import COLUMNS, score, score_columns
+from ..scoring import METRICS, score, score_columns
 from ..settings.options import FIGURES, TRAINING
 from ..training import Callback, fit
 from .choices import Choice
@@ -89,7 +89,7 @@ def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) 
     path = run.path / "evaluation.json"
     if path.is_file():
         row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = (row["step"], row["particles"], row["run"], {*row} & {*sum(COLUMNS.values(), ())})
+        found = (row["step"], row["particles"], row["run"], {*row} & {*score_columns(METRICS)})
         if found == (run.step, particles, str(run.path), {*score_columns(metrics)}):
             return row | {"label": label}
     row = _measure(run, label, particles, metrics)

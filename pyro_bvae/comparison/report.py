@@ -22,8 +22,7 @@ from .. import plots
 from ..files import write_csv, write_json
 from ..generation import reconstruct, sample
 from ..runs.run import Run, load_run
-from ..scoring.scores import score_columns
-from ..settings.names import METRICS
+from ..scoring import METRICS, score_columns
 from ..settings.options import DEFAULTS, FIGURES
 from ..traversal import Traversal, base, traverse
 

@@ -1,13 +1,24 @@
-"""Metrics taken of many runs and of baselines, and reported.
+"""Metrics taken of runs and of baselines, and reported.
 
-`representations` makes the codes that are scored, `repetitions` finds the runs that repeat one another, `draws` draws
-the points of a repeat, `requirements` says which metrics can be taken, `scores` takes them, and `report` summarises.
+`registry` says how each metric is taken and what it needs; a new metric is entered there. `representations` makes the
+codes that are scored, `repetitions` finds the runs that repeat one another, `draws` draws the points of a repeat,
+`requirements` says which metrics can be taken, `scores` takes them, and `report` summarises, writes and draws.
 """
 
 from __future__ import annotations
 
+from .registry import METRICS, Metric, score_columns
 from .representations import Representation
 from .requirements import applicable, lacking
 from .scores import score, score_representations
 
-__all__ = ["Representation", "applicable", "lacking", "score", "score_representations"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Representation",
+    "applicable",
+    "lacking",
+    "score",
+    "score_columns",
+    "score_representations",
+]

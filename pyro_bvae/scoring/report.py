@@ -30,7 +30,7 @@ from ..metrics.sampling import columns_of
 from ..runs.run import Run
 from ..terms import ACTIVE_ABOVE, mean_terms
 from ..traversal import base, traverse
-from .scores import REPEATED
+from .registry import METRICS, score_columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,12 +53,13 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         runs, None where there are not two to compare or repeats draw nothing; None for a score that one of them does
         not have; and ``missing``, why not, by column.
     """
+    repeated = score_columns([name for name, metric in METRICS.items() if metric.repeats_differ])
     found = []
     for label in dict.fromkeys(row["label"] for row in rows):
         group = [row for row in rows if row["label"] == label]
         columns = [name for name in group[0] if name not in NOT_SCORES]
         runs = [[row for row in group if (row["run"], row["seed"]) == key] for key in _keys(group)]
-        scores = {name: _spread([[row[name] for row in run] for run in runs], name in REPEATED) for name in columns}
+        scores = {name: _spread([[row[name] for row in run] for run in runs], name in repeated) for name in columns}
         missing = {name: reason for row in reversed(group) for name, reason in row["missing"].items()}
         kl = [run[0]["kl_per_latent"] for run in runs if run[0]["kl_per_latent"] is not None]
         numbers = {"runs": len(runs), "repeats": len(runs[0]), "kl_per_latent": kl}
@@ -67,13 +68,13 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def protocols(data: Dataset, columns: Container[str]) -> dict[str, dict[str, Any]]:
-    """How the β-VAE metric was taken, in its protocols among the columns: factors, pairs, points and classifier."""
+    """How the β-VAE metric was taken in each of its columns: protocol, factors, pairs, points and classifier."""
     if data.factors is None:
         return {}
     classes, names = as_classes(data.factors), _names(data)
     found = {}
-    for column, key in (("beta-vae-paper", "paper"), ("beta-vae", "sklearn")):
-        if column not in columns:
+    for column, key in ((name, metric.protocol) for name, metric in METRICS.items()):
+        if key is None or column not in columns:
             continue
         settings = PROTOCOLS[key]
         asked = [names[factor] for factor in columns_of(classes, names, settings.leaves_out)]

@@ -1,56 +1,76 @@
-"""What each metric needs of the data and of the runs, and which metrics can be taken."""
+"""Which metrics can be taken of some data and runs, and what the others need."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import metrics
 from ..datasets import Dataset
 from ..metrics.arrays import as_classes
 from ..metrics.sampling import columns_of
-from ..settings.names import METRICS, check
+from ..settings.names import check
+from .registry import METRICS
 
-__all__ = ["OF_FACTORS", "OF_LATENTS", "WITHOUT_FACTORS", "applicable", "lacking"]
+__all__ = ["applicable", "lacking"]
 
-WITHOUT_FACTORS = ("udr", "total-correlation", "active-units", "probe")
-OF_LATENTS = ("mig", "sap", "dci")  # which compare latents, and need two
-OF_FACTORS = ("beta-vae-paper", "beta-vae", "factor-vae", "modularity", "dci")  # which compare factors
+NUMERALS = {2: "two", 3: "three", 4: "four"}
 
 
 def applicable(chosen: Sequence[str], data: Dataset, runs: int, latents: int) -> list[str]:
-    """The metrics chosen, in the order of `names.METRICS`, or all that the data and the runs allow.
+    """The metrics chosen, in the order of `METRICS`; where none is chosen, all that the data and the runs allow.
+
+    Args:
+        chosen: Names in `METRICS`.
+        data: What the runs were fitted to.
+        runs: How many there are.
+        latents: How many the widest of them has.
 
     Raises:
         ValueError: An unknown name, or a metric that needs what is not there.
     """
     for name in chosen:
         check("metric", name, METRICS)
-    wanting = lacking(data, runs, latents)
-    allowed = [name for name in METRICS if name not in wanting]
-    for name in (name for name in chosen if name in wanting):
-        raise ValueError(f"{name} needs {wanting[name]}; for {data.name} there are {', '.join(allowed)}")
+    needs = lacking(data, runs, latents)
+    allowed = [name for name in METRICS if name not in needs]
+    for name in (name for name in chosen if name in needs):
+        raise ValueError(f"{name} needs {needs[name]}; for {data.name} there are {', '.join(allowed)}")
     return [name for name in allowed if not chosen or name in chosen]
 
 
 def lacking(data: Dataset, runs: int, latents: int) -> dict[str, str]:
-    """What those metrics need that cannot be taken, of so many runs of at most so many latents."""
-    found = {}
-    if data.factors is None:
-        found = dict.fromkeys({*METRICS} - {*WITHOUT_FACTORS}, "data with ground-truth factors")
-    else:
-        classes, names = as_classes(data.factors), data.factor_names or []
-        if latents < 2:
-            found |= dict.fromkeys(OF_LATENTS, "two latents")
-        if len(columns_of(classes, names)) < 2:
-            found |= dict.fromkeys(OF_FACTORS, "two factors that vary")
-        elif not names:
-            found["beta-vae-paper"] = "names of the factors, for it leaves the shape out"
-        elif len(columns_of(classes, names, metrics.PROTOCOLS["paper"].leaves_out)) < 2:
-            found["beta-vae-paper"] = "two factors that vary beside the shape"
-        if not len(columns_of(classes, names)):
-            found |= dict.fromkeys({*METRICS} - {*WITHOUT_FACTORS}, "a factor that varies")
+    """The metrics that cannot be taken, each with what it needs; see `applicable`."""
+    needs = {
+        name: f"{_numeral(metric.least_latents)} latents"
+        for name, metric in METRICS.items()
+        if metric.least_latents > latents
+    }
+    needs |= _lacking_factors(data)
     if data.labels is None:
-        found["probe"] = "data with labels"
+        needs |= {name: "data with labels" for name, metric in METRICS.items() if metric.needs_labels}
     if runs < 2:
-        found["udr"] = "at least two runs"
-    return found
+        needs |= {name: "at least two runs" for name, metric in METRICS.items() if metric.take_of_runs is not None}
+    return needs
+
+
+def _lacking_factors(data: Dataset) -> dict[str, str]:
+    """The metrics for which these data have too few factors, or factors without names."""
+    of_factors = {name: metric for name, metric in METRICS.items() if metric.least_factors > 0}
+    if data.factors is None:
+        return dict.fromkeys(of_factors, "data with ground-truth factors")
+    classes, names = as_classes(data.factors), data.factor_names or []
+    varying = len(columns_of(classes, names))
+    if varying == 0:
+        return dict.fromkeys(of_factors, "a factor that varies")
+    needs = {}
+    for name, metric in of_factors.items():
+        least, left_out = metric.least_factors, " and ".join(metric.leaves_out)
+        if varying < least:
+            needs[name] = f"{_numeral(least)} factors that vary"
+        elif left_out and not names:
+            needs[name] = f"names of the factors, for it leaves the {left_out} out"
+        elif left_out and len(columns_of(classes, names, metric.leaves_out)) < least:
+            needs[name] = f"{_numeral(least)} factors that vary beside the {left_out}"
+    return needs
+
+
+def _numeral(number: int) -> str:
+    return NUMERALS.get(number, str(number))

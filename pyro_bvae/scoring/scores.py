@@ -1,58 +1,36 @@
-"""Metrics over runs and baselines: images are encoded once, and all metrics see the same codes.
+"""Metrics taken of runs and baselines: images are encoded once, and all metrics see the same codes.
 
 A repeat draws its own points, pairs and splits. In one repeat all runs are scored on the same draws, so that they
-compare. Points are data drawn without replacement: 15,000 for classifiers, of which they see two thirds, 10,000 for
-information; fewer where there are fewer. A score that cannot be taken is None, and its reason is told.
+compare. A score that cannot be taken is None, beside the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from .. import metrics
 from ..datasets import Dataset, Progress
 from ..runs.run import Run
-from ..settings.names import BASELINES, METRICS, check
-from ..terms import count_active
-from .draws import CLASSIFIER_POINTS, INFORMATION_POINTS, UDR_POINTS, Draws, Sample, draws_of
+from ..settings.names import BASELINES, check
+from .draws import Draws, Sample, draws_of
+from .registry import METRICS, Metric, Scores, score_columns
 from .repetitions import labels_of, sharing
 from .representations import SEEDED, Representation, baseline, of_run
 from .requirements import applicable
 
-__all__ = ["COLUMNS", "REPEATED", "score", "score_columns", "score_representations"]
+__all__ = ["score", "score_representations"]
 
-SAMPLING = ("beta-vae-paper", "beta-vae", "factor-vae")  # which need all data, to draw from
-NARROW = ("sap", "dci", "explicitness", "total-correlation")  # which fit something to each latent
-WIDE = 256  # latents, above which these are left out
-COLUMNS = {name: (name,) for name in METRICS} | {
-    "dci": ("dci-disentanglement", "dci-completeness", "dci-informativeness")
-}
+MOST_LATENTS = 256  # of a code to each of whose latents something is fitted
 
 
-def _dci(sample: Sample) -> tuple[float, float, float]:
-    found = metrics.dci(*sample.points(CLASSIFIER_POINTS), seed=sample.seed)
-    return found.disentanglement, found.completeness, found.informativeness
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of taking a metric: its scores, and the reason where there are none."""
 
-
-SCORES: dict[str, Callable[[Sample], float | tuple[float, ...] | None]] = {
-    "beta-vae-paper": lambda s: metrics.beta_vae_score(*s.arguments, protocol="paper", seed=s.seed),
-    "beta-vae": lambda s: metrics.beta_vae_score(*s.arguments, protocol="sklearn", seed=s.seed),
-    "factor-vae": lambda s: metrics.factor_vae_score(*s.arguments, seed=s.seed),
-    "mig": lambda s: metrics.mig(*s.points(INFORMATION_POINTS)),
-    "modularity": lambda s: metrics.modularity(*s.points(INFORMATION_POINTS)),
-    "sap": lambda s: metrics.sap(*s.points(CLASSIFIER_POINTS), seed=s.seed),
-    "dci": _dci,
-    "explicitness": lambda s: metrics.explicitness(*s.points(CLASSIFIER_POINTS), seed=s.seed),
-    "irs": lambda s: metrics.irs(*s.points(INFORMATION_POINTS)),
-    "total-correlation": lambda s: metrics.total_correlation(s.points(INFORMATION_POINTS)[0]),
-    "active-units": lambda s: count_active(s.representation.kl),
-    "probe": lambda s: s.representation.probe,
-}
-# columns that differ from repeat to repeat
-REPEATED = {column for name in METRICS if name not in ("active-units", "probe") for column in COLUMNS[name]}
+    scores: Scores
+    reason: str = "it is not defined for this representation"
 
 
 def score(
@@ -67,13 +45,13 @@ def score(
 
     Args:
         runs: Fitted to the same data, at least one; repetitions share a label, see `labels_of`.
-        chosen: Names in `names.METRICS`; by default all that the data allow.
+        chosen: Names in `METRICS`; by default all that the data allow.
         repeats: How often everything is drawn anew.
         baselines: Names in `names.BASELINES`, each scored with the seeds of the runs where it draws anything.
         progress: Told of images encoded and of scores taken.
 
     Returns:
-        A row for each representation and repeat: label, run, seed, repeat, kl_per_latent, `COLUMNS` of each metric,
+        A row for each representation and repeat: label, run, seed, repeat, kl_per_latent, the columns of each metric,
         None where it cannot be taken, and ``missing``, the reasons for that by column.
 
     Raises:
@@ -89,7 +67,7 @@ def score(
     chosen = applicable(chosen, whole, len(runs), max(run.model.latent_dim for run in runs))
     for name in baselines:
         check("baseline", name, BASELINES)
-    draws = None if set(chosen) & {*SAMPLING} else draws_of(whole, repeats)
+    draws = None if any(METRICS[name].draws_by_factor for name in chosen) else draws_of(whole, repeats)
     data = whole if draws is None else draws.part_of(whole)
     seeds = list(dict.fromkeys(run.config["seed"] for run in runs))
     found = [
@@ -115,7 +93,7 @@ def score_representations(
     Args:
         representations: The codes, of all ``data``.
         data: What was encoded.
-        chosen: Names in `names.METRICS`.
+        chosen: Names in `METRICS`.
         repeats: How often everything is drawn anew.
         progress: Told of the scores taken.
         draws: What all repeats draw, where ``data`` are only that; None where ``data`` are the whole data set.
@@ -123,68 +101,69 @@ def score_representations(
     Returns:
         A row for each representation and repeat.
     """
-    rows, done, total = [], 0, len(representations) * repeats * len(chosen)
     tell = progress or (lambda what, done, total: None)  # noqa: ARG005
-    for one in representations:
+    compared = {
+        (name, repeat): _compare(METRICS[name], [Sample(one, data, repeat, draws) for one in representations])
+        for name in chosen
+        if METRICS[name].take_of_runs is not None
+        for repeat in range(repeats)
+    }
+    rows, done, total = [], 0, len(representations) * repeats * len(chosen)
+    for place, one in enumerate(representations):
         for repeat in range(repeats):
-            sample = Sample(one, data, repeat, draws)
-            row: dict[str, Any] = {"label": one.label, "run": one.name, "seed": one.seed, "repeat": repeat}
-            row |= {"kl_per_latent": one.kl, "missing": {}}
+            sample, outcomes = Sample(one, data, repeat, draws), {}
             for name in chosen:
                 tell(f"{one.name}: {name}", done, total)
-                _add(row, name, sample)
+                together = compared.get((name, repeat))
+                outcomes[name] = _take(METRICS[name], sample) if together is None else together[place]
                 done += 1
-            rows.append(row)
-    if "udr" in chosen:
-        _add_udr(rows, representations, partial(Sample, data=data, draws=draws))
+            rows.append(_row(sample, outcomes))
     tell("scored", total, total)
     return rows
 
 
-def score_columns(chosen: Sequence[str]) -> list[str]:
-    """The columns of metrics, in the order of `names.METRICS`.
-
-    >>> score_columns(["dci", "mig"])
-    ['mig', 'dci-disentanglement', 'dci-completeness', 'dci-informativeness']
-    """
-    return [column for name in METRICS if name in chosen for column in COLUMNS[name]]
-
-
-def _add(row: dict[str, Any], name: str, sample: Sample) -> None:
-    """Add the columns of a metric to a row, and why there is None in one."""
-    codes, columns = sample.representation.codes, COLUMNS[name]
-    if name == "udr":
-        reason = "it is no run" if sample.representation.run is None else "no other run shares its settings"
-        found = None  # until they are compared
-    elif name in NARROW and (callable(codes) or codes.shape[1] > WIDE):
-        found, reason = None, f"it fits something to each latent, and these are more than {WIDE}"
-    else:
-        try:
-            found, reason = SCORES[name](sample), "it is not defined for this representation"
-        except ValueError as error:  # the others go on
-            found, reason = None, str(error)
-    for column, value in zip(columns, found if isinstance(found, tuple) else (found,) * len(columns), strict=True):
-        row[column] = value if value is not None and isfinite(value) else None
-        if row[column] is None:
-            row["missing"][column] = reason if value is None else "it is not finite"
+def _take(metric: Metric, sample: Sample) -> _Outcome:
+    """Take a metric of one sample."""
+    assert metric.take is not None
+    codes = sample.representation.codes
+    if metric.fits_each_latent and (callable(codes) or codes.shape[1] > MOST_LATENTS):
+        return _Outcome(None, f"it fits something to each latent, and these are more than {MOST_LATENTS}")
+    try:
+        return _Outcome(metric.take(sample))
+    except ValueError as error:  # the other metrics go on
+        return _Outcome(None, str(error))
 
 
-def _add_udr(rows: Sequence[dict[str, Any]], found: Sequence[Representation], sample: Callable[..., Sample]) -> None:
-    """UDR among the runs of each label, on the same 1,000 data a repeat."""
-    for label in {one.label for one in found if one.run is not None}:
-        partners = [one for one in found if one.label == label]
-        if len(partners) < 2:
-            continue
-        for repeat in {row["repeat"] for row in rows}:
-            codes = [sample(one, seed=repeat).points(UDR_POINTS)[0] for one in partners]
-            kl = None if any(one.kl is None for one in partners) else [one.kl or [] for one in partners]
-            of_repeat = [row for row in rows if (row["label"], row["repeat"]) == (label, repeat)]
+def _compare(metric: Metric, samples: Sequence[Sample]) -> list[_Outcome]:
+    """Take a metric that compares runs: among those of each label, where there are several."""
+    assert metric.take_of_runs is not None
+    outcomes = [_Outcome(None, "it is no run")] * len(samples)
+    places: dict[str, list[int]] = {}
+    for place, sample in enumerate(samples):
+        if sample.representation.run is not None:
+            places.setdefault(sample.representation.label, []).append(place)
+    for group in places.values():
+        scores: Sequence[float | None] = [None] * len(group)
+        reason = "no other run shares its settings"
+        if len(group) > 1:
             try:
-                values = metrics.udr(codes, kl)
-            except ValueError as error:  # the others stay
-                for row in of_repeat:
-                    row["missing"]["udr"] = str(error)
-                continue
-            for row, value in zip(of_repeat, values, strict=True):
-                row["udr"] = value
-                del row["missing"]["udr"]
+                scores = metric.take_of_runs([samples[place] for place in group])
+            except ValueError as error:  # the other metrics go on
+                reason = str(error)
+        for place, value in zip(group, scores, strict=True):
+            outcomes[place] = _Outcome(value, reason)
+    return outcomes
+
+
+def _row(sample: Sample, outcomes: dict[str, _Outcome]) -> dict[str, Any]:
+    """A row of scores; what is not finite counts as missing."""
+    one, missing, scores = sample.representation, {}, {}
+    for name, outcome in outcomes.items():
+        columns = score_columns([name])
+        values = outcome.scores if isinstance(outcome.scores, tuple) else (outcome.scores,) * len(columns)
+        for column, value in zip(columns, values, strict=True):
+            scores[column] = value if value is not None and isfinite(value) else None
+            if scores[column] is None:
+                missing[column] = outcome.reason if value is None else "it is not finite"
+    row = {"label": one.label, "run": one.name, "seed": one.seed, "repeat": sample.seed}
+    return {**row, "kl_per_latent": one.kl, "missing": missing, **scores}

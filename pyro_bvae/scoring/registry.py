@@ -1,0 +1,138 @@
+"""How each metric is taken of a fitted model, and what it needs: one `Metric` a name.
+
+To add a metric, write it as a function of arrays in `pyro_bvae.metrics`, enter it in `METRICS` here, and add its name
+to `settings.names.METRICS` in the same place; a test holds the names equal. Nothing else has to know it. For example,
+a metric with two columns that compares three latents:
+
+    "spacing": Metric(
+        lambda sample: metrics.spacing(*sample.points(INFORMATION_POINTS)),  # returns two numbers
+        columns=("spacing-mean", "spacing-deviation"),
+        least_latents=3,
+    ),
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from .. import metrics
+from ..terms import count_active
+from .draws import CLASSIFIER_POINTS, INFORMATION_POINTS, UDR_POINTS, Sample
+
+__all__ = ["METRICS", "Metric", "Scores", "score_columns"]
+
+Scores = float | tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is taken, and what it needs.
+
+    Attributes:
+        take: From a sample to its score, or to a tuple of a score a column; None where it is not defined. A ValueError
+            says why a score cannot be taken, and the other metrics go on.
+        take_of_runs: In place of ``take`` for a metric that compares runs: from one sample of each run with the same
+            settings, two or more, to a score a run.
+        columns: Names of the columns; by default the one column has the metric's name.
+        least_latents: Number of latents that it needs.
+        least_factors: Number of factors that it needs, each of more than one value; 0 if it needs no factors.
+        needs_labels: Whether it needs labels.
+        fits_each_latent: Whether it fits something to each latent, which takes too long for codes as wide as pixels.
+        draws_by_factor: Whether it draws data that share a factor, so that all data have to be encoded.
+        repeats_differ: Whether its score depends on what a repeat draws.
+        protocol: The key in `metrics.PROTOCOLS` of the β-VAE metric, to be reported beside the score.
+
+    Raises:
+        ValueError: It can be taken in both ways, or in none.
+    """
+
+    take: Callable[[Sample], Scores] | None = None
+    take_of_runs: Callable[[Sequence[Sample]], Sequence[float]] | None = None
+    columns: tuple[str, ...] = ()
+    least_latents: int = 1
+    least_factors: int = 1
+    needs_labels: bool = False
+    fits_each_latent: bool = False
+    draws_by_factor: bool = False
+    repeats_differ: bool = True
+    protocol: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.take is None) == (self.take_of_runs is None):
+            raise ValueError("a metric has either take, for one run, or take_of_runs, for runs that are compared")
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Names of the factors that it does not ask for."""
+        return () if self.protocol is None else metrics.PROTOCOLS[self.protocol].leaves_out
+
+
+def score_columns(chosen: Collection[str]) -> list[str]:
+    """The columns of metrics, in the order of `METRICS`.
+
+    >>> score_columns(["dci", "mig"])
+    ['mig', 'dci-disentanglement', 'dci-completeness', 'dci-informativeness']
+    """
+    return [column for name, metric in METRICS.items() if name in chosen for column in metric.columns or (name,)]
+
+
+def _beta_vae(protocol: str) -> Metric:
+    def take(sample: Sample) -> float:
+        return metrics.beta_vae_score(*sample.arguments, protocol=protocol, seed=sample.seed)
+
+    return Metric(take, least_factors=2, draws_by_factor=True, protocol=protocol)
+
+
+def _dci(sample: Sample) -> tuple[float, float, float]:
+    scores = metrics.dci(*sample.points(CLASSIFIER_POINTS), seed=sample.seed)
+    return scores.disentanglement, scores.completeness, scores.informativeness
+
+
+def _udr(samples: Sequence[Sample]) -> list[float]:
+    """UDR of each run, from codes of the same data; all latents count where a run's KL has no parts."""
+    codes = [sample.points(UDR_POINTS)[0] for sample in samples]
+    kl = [sample.representation.kl for sample in samples]
+    return metrics.udr(codes, None if None in kl else [one or [] for one in kl])
+
+
+METRICS: dict[str, Metric] = {
+    "beta-vae-paper": _beta_vae("paper"),
+    "beta-vae": _beta_vae("sklearn"),
+    "factor-vae": Metric(
+        lambda sample: metrics.factor_vae_score(*sample.arguments, seed=sample.seed),
+        least_factors=2,
+        draws_by_factor=True,
+    ),
+    "mig": Metric(lambda sample: metrics.mig(*sample.points(INFORMATION_POINTS)), least_latents=2),
+    "modularity": Metric(lambda sample: metrics.modularity(*sample.points(INFORMATION_POINTS)), least_factors=2),
+    "sap": Metric(
+        lambda sample: metrics.sap(*sample.points(CLASSIFIER_POINTS), seed=sample.seed),
+        least_latents=2,
+        fits_each_latent=True,
+    ),
+    "dci": Metric(
+        _dci,
+        columns=("dci-disentanglement", "dci-completeness", "dci-informativeness"),
+        least_latents=2,
+        least_factors=2,
+        fits_each_latent=True,
+    ),
+    "explicitness": Metric(
+        lambda sample: metrics.explicitness(*sample.points(CLASSIFIER_POINTS), seed=sample.seed),
+        fits_each_latent=True,
+    ),
+    "irs": Metric(lambda sample: metrics.irs(*sample.points(INFORMATION_POINTS))),
+    "udr": Metric(take_of_runs=_udr, least_factors=0),
+    "total-correlation": Metric(
+        lambda sample: metrics.total_correlation(sample.points(INFORMATION_POINTS)[0]),
+        least_factors=0,
+        fits_each_latent=True,
+    ),
+    "active-units": Metric(
+        lambda sample: count_active(sample.representation.kl), least_factors=0, repeats_differ=False
+    ),
+    "probe": Metric(
+        lambda sample: sample.representation.probe, least_factors=0, needs_labels=True, repeats_differ=False
+    ),
+}
