@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,8 @@ from .progress import Counter, LoadingBar
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
+    from pyro_bvae.scoring import ScoreSummary
+    from pyro_bvae.scoring.report import ProtocolUsed
 
 __all__ = ["command"]
 
@@ -69,13 +71,13 @@ def command(
     with closing(Counter()) as counter:
         rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
     files = report.save(stem, rows, data)
-    summary, protocols = report.summarise(rows), report.protocols(data, rows[0])
+    summaries, protocols = scoring.summarise(rows), report.protocols(data, rows[0].scores)
     latents = max(run.model.latent_dim for run in opened)
-    wanting = {} if metrics else scoring.lacking(data, len(opened), latents)
-    for line in () if as_json else summary:
-        _print(line, protocols)
+    not_taken = {} if metrics else scoring.lacking(data, len(opened), latents)
     if not as_json:
-        for name, needed in wanting.items():
+        for summary in summaries:
+            _print(summary, protocols)
+        for name, needed in not_taken.items():
             click.echo(f"not taken: {name} needs {needed}")
     if figures and data.factors is not None:
         with closing(Counter()) as counter:
@@ -83,11 +85,12 @@ def command(
                 counter(f"{run.path}: figures", number, len(opened))
                 files += _draw(run)
     if as_json:
-        found = {"summary": summary, "protocols": protocols, "not_taken": wanting, "scores": rows}
-        echo_json({**found, "files": [str(file) for file in files]})
+        content = report.content(rows, data)
+        first = {"summary": content["summary"], "protocols": content["protocols"], "not_taken": not_taken}
+        echo_json({**first, "scores": content["scores"], "files": [str(file) for file in files]})
     else:
         click.echo("\n".join(map(str, files)))
-    if all(score is None for line in summary for score in line["scores"].values()):
+    if all(score is None for summary in summaries for score in summary.scores.values()):
         ctx.exit(1)
 
 
@@ -103,29 +106,26 @@ def _draw(run: Run) -> list[Path]:
     return files
 
 
-def _print(line: Mapping[str, Any], protocols: Mapping[str, Mapping[str, Any]]) -> None:
+def _print(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed]) -> None:
     """The table of one label."""
-    click.echo(f"{line['label']}: {_count(line['runs'], 'run')}, {_count(line['repeats'], 'repeat')} each")
+    click.echo(f"{summary.label}: {_count(summary.runs, 'run')}, {_count(summary.repeats, 'repeat')} each")
     click.echo(f"  {'':22} {'mean':>9} {'± repeats':>10} {'± runs':>9}  95% interval")
-    for name, score in line["scores"].items():
+    for name, score in summary.scores.items():
         if score is None:
-            click.echo(f"  {name:22} {'–':>9}  {line['missing'].get(name, '')}".rstrip())
+            click.echo(f"  {name:22} {'–':>9}  {summary.missing.get(name, '')}".rstrip())
             continue
-        interval = "–" if score["interval"] is None else "[{:.4f}, {:.4f}]".format(*score["interval"])
-        said = (
-            f"  {name:22} {score['mean']:9.4f} {_cell(score['repeats']):>10} {_cell(score['runs']):>9}  {interval:18}"
-        )
-        click.echo(f"{said} {_protocol(protocols.get(name))}".rstrip())
-    for kl in line["kl_per_latent"]:
+        interval = "–" if score.interval is None else "[{:.4f}, {:.4f}]".format(*score.interval)
+        numbers = f"{score.mean:9.4f} {_cell(score.repeats):>10} {_cell(score.runs):>9}  {interval:18}"
+        click.echo(f"  {name:22} {numbers} {_protocol(protocols.get(name))}".rstrip())
+    for kl in summary.kl_per_latent:
         click.echo(f"  {f'KL of z0 to z{len(kl) - 1}, nats':22} {''.join(f'{value:7.3f}' for value in kl)}")
 
 
-def _protocol(protocol: Mapping[str, Any] | None) -> str:
-    if protocol is None:
+def _protocol(used: ProtocolUsed | None) -> str:
+    if used is None:
         return ""
-    asked: Sequence[str] = protocol["factors"]
-    points = f"{protocol['points']:,} + {protocol['test_points']:,} points"
-    return f"{len(asked)} factors ({', '.join(asked)}), {protocol['pairs']} pairs, {points}, {protocol['classifier']}"
+    points = f"{used.points:,} + {used.test_points:,} points"
+    return f"{len(used.factors)} factors ({', '.join(used.factors)}), {used.pairs} pairs, {points}, {used.classifier}"
 
 
 def _cell(value: float | None) -> str:

@@ -14,12 +14,11 @@ from conftest import Cli
 from PIL import Image
 from pyro_bvae_cli.progress import Counter
 
-from pyro_bvae import load_run, metrics, plots
+from pyro_bvae import load_run, metrics, plots, scoring
 from pyro_bvae.codes import encode
 from pyro_bvae.comparison import fits as comparison
 from pyro_bvae.runs.run import Run
-from pyro_bvae.scoring import report
-from pyro_bvae.scoring import scores as scoring
+from pyro_bvae.scoring import ScoreRow, report
 from pyro_bvae.settings import names
 from pyro_bvae.terms import mean_terms
 
@@ -27,45 +26,36 @@ from pyro_bvae.terms import mean_terms
 def test_summaries_are_of_repeats_within_runs_and_of_runs() -> None:
     values = {("r", 0): (0.1, 0.3), ("r", 1): (0.5, 0.5), ("r", 2): (0.6, 0.8)}
     rows = [
-        {
-            "label": "a",
-            "run": run,
-            "seed": seed,
-            "repeat": repeat,
-            "kl_per_latent": None,
-            "missing": {"sap": "why"},
-            "mig": value,
-            "sap": None,
-        }
+        ScoreRow("a", run, seed, repeat, None, missing={"sap": "why"}, scores={"mig": value, "sap": None})
         for (run, seed), pair in values.items()
         for repeat, value in enumerate(pair)
     ]
-    (line,) = report.summarise(rows)
-    score = line["scores"]["mig"]
-    assert (line["runs"], line["repeats"], line["scores"]["sap"], line["missing"]) == (3, 2, None, {"sap": "why"})
-    assert score["mean"] == pytest.approx(mean([0.2, 0.5, 0.7]))
-    assert score["runs"] == pytest.approx(stdev([0.2, 0.5, 0.7]))
-    assert score["repeats"] == pytest.approx(mean([stdev(pair) for pair in values.values()]))
-    half = 4.302652729911275 * score["runs"] / 3**0.5  # Student's t at 97.5% with two degrees of freedom
-    assert score["interval"] == pytest.approx([score["mean"] - half, score["mean"] + half])
-    assert report.summarise(rows[:2])[0]["scores"]["mig"]["interval"] is None
+    (line,) = scoring.summarise(rows)
+    score = line.scores["mig"]
+    assert (line.runs, line.repeats, line.scores["sap"], line.missing) == (3, 2, None, {"sap": "why"})
+    assert score.mean == pytest.approx(mean([0.2, 0.5, 0.7]))
+    assert score.runs == pytest.approx(stdev([0.2, 0.5, 0.7]))
+    assert score.repeats == pytest.approx(mean([stdev(pair) for pair in values.values()]))
+    half = 4.302652729911275 * score.runs / 3**0.5  # Student's t at 97.5% with two degrees of freedom
+    assert score.interval == pytest.approx((score.mean - half, score.mean + half))
+    assert scoring.summarise(rows[:2])[0].scores["mig"].interval is None
 
 
 def test_the_kl_of_each_latent_is_summarised_a_run(runs: list[Run]) -> None:
     rows = scoring.score(runs[:2], ["mig"], repeats=2, baselines=["pca"])
-    baseline_line, line = report.summarise(rows)
-    assert baseline_line["kl_per_latent"] == []
+    baseline_line, line = scoring.summarise(rows)
+    assert baseline_line.kl_per_latent == []
     data = runs[0].dataset()
     expected = [mean_terms(run.model, data.images[data.held_out]).kl_per_latent for run in runs[:2]]
-    assert line["kl_per_latent"] == expected
+    assert line.kl_per_latent == expected
 
 
 def test_the_protocols_name_factors_pairs_and_points(runs: list[Run]) -> None:
     assert report.protocols(runs[0].dataset(), ["mig", "beta-vae"]).keys() == {"beta-vae"}
-    found = report.protocols(runs[0].dataset(), names.METRICS)
-    assert found["beta-vae"]["factors"] == ["shape", "x", "y", "size"]  # the colour is constant
-    assert found["beta-vae-paper"]["factors"] == ["x", "y", "size"]
-    assert (found["beta-vae"]["pairs"], found["beta-vae"]["points"]) == (64, 10_000)
+    used = report.protocols(runs[0].dataset(), names.METRICS)
+    assert used["beta-vae"].factors == ["shape", "x", "y", "size"]  # the colour is constant
+    assert used["beta-vae-paper"].factors == ["x", "y", "size"]
+    assert (used["beta-vae"].pairs, used["beta-vae"].points) == (64, 10_000)
 
 
 def test_figures_show_the_numbers(runs: list[Run]) -> None:
@@ -166,7 +156,7 @@ def test_compare_shows_scores_as_columns(cli: Cli, here: Path, runs: list[Run]) 
     assert "dci-disentanglement" in result.stdout.splitlines()[0]
     stored = json.loads(Path("c/comparison.json").read_text())
     (expected,) = scoring.score([load_run(paths[0])], ["mig"], repeats=1)
-    assert stored["runs"][0]["mig"] == pytest.approx(expected["mig"])
+    assert stored["runs"][0]["mig"] == pytest.approx(expected.scores["mig"])
     assert stored["summary"][0]["mig"] == [stored["runs"][0]["mig"], None]
 
 

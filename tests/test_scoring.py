@@ -15,7 +15,7 @@ from pyro_bvae import BetaVAE, metrics
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.runs.run import Run
-from pyro_bvae.scoring import METRICS, Metric, draws, registry, report, requirements, score_columns
+from pyro_bvae.scoring import METRICS, Metric, draws, registry, requirements, score_columns, summarise
 from pyro_bvae.scoring import scores as scoring
 from pyro_bvae.scoring.repetitions import labels_of
 from pyro_bvae.scoring.representations import Representation
@@ -44,10 +44,10 @@ def test_a_metric_is_added_by_one_entry(runs: list[Run], monkeypatch: pytest.Mon
     )
     monkeypatch.setitem(METRICS, "spacing", spacing)
     rows = scoring.score(runs[:2], ["spacing", "mig"], repeats=2)
-    assert [*rows[0]][-3:] == ["mig", "spacing-median", "spacing-largest"]
-    assert all(0 <= row["spacing-median"] < row["spacing-largest"] for row in rows)
-    (line,) = report.summarise(rows)
-    assert line["scores"]["spacing-largest"]["repeats"] > 0
+    assert [*rows[0].scores] == ["mig", "spacing-median", "spacing-largest"]
+    assert all(0 <= row.scores["spacing-median"] < row.scores["spacing-largest"] for row in rows)
+    (summary,) = summarise(rows)
+    assert summary.scores["spacing-largest"].repeats > 0
     assert requirements.lacking(runs[0].dataset(), runs=2, latents=2)["spacing"] == "three latents"
     with pytest.raises(ValueError, match="metric has either take, for one run, or take_of_runs"):
         Metric()
@@ -58,10 +58,10 @@ def test_scores_are_those_of_the_metrics(runs: list[Run]) -> None:
     data = runs[0].dataset()
     codes = encode(runs[0].model, data.images).loc
     order = np.random.default_rng(1).permutation(len(data))
-    assert row["mig"] == pytest.approx(metrics.mig(codes[order], data.factors[order]))
-    assert row["sap"] == pytest.approx(metrics.sap(codes[order], data.factors[order], seed=1))
-    assert row["beta-vae"] == pytest.approx(metrics.beta_vae_score(codes, data, seed=1))
-    assert (row["label"], row["seed"], row["repeat"], row["run"]) == ("a", 0, 1, str(runs[0].path))
+    assert row.scores["mig"] == pytest.approx(metrics.mig(codes[order], data.factors[order]))
+    assert row.scores["sap"] == pytest.approx(metrics.sap(codes[order], data.factors[order], seed=1))
+    assert row.scores["beta-vae"] == pytest.approx(metrics.beta_vae_score(codes, data, seed=1))
+    assert (row.label, row.seed, row.repeat, row.run) == ("a", 0, 1, str(runs[0].path))
 
 
 def test_images_are_encoded_once(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,38 +79,38 @@ def test_images_are_encoded_once(runs: list[Run], monkeypatch: pytest.MonkeyPatc
 def test_seeds_share_a_label_and_other_settings_do_not(runs: list[Run]) -> None:
     assert [label for _, label in labels_of(runs)] == ["a", "a", "b"]
     rows = scoring.score(runs, ["active-units", "udr"], repeats=2)
-    assert [(row["label"], row["seed"], row["repeat"]) for row in rows[:4]] == [
+    assert [(row.label, row.seed, row.repeat) for row in rows[:4]] == [
         ("a", 0, 0), ("a", 0, 1), ("a", 1, 0), ("a", 1, 1),
     ]  # fmt: skip
-    assert all(row["udr"] is not None for row in rows[:4])
-    assert rows[4]["udr"] is None
-    assert rows[4]["missing"] == {"udr": "no other run shares its settings"}
-    assert rows[0]["missing"] == {}
+    assert all(row.scores["udr"] is not None for row in rows[:4])
+    assert rows[4].scores["udr"] is None
+    assert rows[4].missing == {"udr": "no other run shares its settings"}
+    assert rows[0].missing == {}
     codes = [encode(run.model, run.dataset().images).loc for run in runs[:2]]
     order = np.random.default_rng(0).permutation(80)
     kl = [mean_terms(run.model, run.dataset().images[run.dataset().held_out]).kl_per_latent for run in runs[:2]]
     expected = metrics.udr([one[order] for one in codes], kl)
-    assert [rows[0]["udr"], rows[2]["udr"]] == pytest.approx(expected)
+    assert [rows[0].scores["udr"], rows[2].scores["udr"]] == pytest.approx(expected)
 
 
 def test_baselines_are_scored_with_the_seeds_of_the_runs(runs: list[Run]) -> None:
     rows = scoring.score(runs[:2], ["mig", "sap"], repeats=1, baselines=names.BASELINES)
-    assert [row["label"] for row in rows] == [
+    assert [row.label for row in rows] == [
         "ground-truth", "pixels", "pca", "pca", "ica", "ica", "untrained", "untrained", "a", "a",
     ]  # fmt: skip
-    found = {row["label"]: row for row in rows}
-    assert found["ground-truth"]["mig"] == pytest.approx(1)
-    assert found["pixels"]["sap"] is None
-    assert found["pixels"]["missing"] == {"sap": "it fits something to each latent, and these are more than 256"}
-    assert rows[6]["mig"] != rows[7]["mig"]
+    of_label = {row.label: row for row in rows}
+    assert of_label["ground-truth"].scores["mig"] == pytest.approx(1)
+    assert of_label["pixels"].scores["sap"] is None
+    assert of_label["pixels"].missing == {"sap": "it fits something to each latent, and these are more than 256"}
+    assert rows[6].scores["mig"] != rows[7].scores["mig"]
 
 
 def test_data_without_factors_have_the_scores_that_need_none(digits_run: Run) -> None:
     (row,) = scoring.score([digits_run], repeats=1)
-    assert row.keys() == {
+    assert [*row.as_dict()] == [
         "label", "run", "seed", "repeat", "kl_per_latent", "missing", "total-correlation", "active-units", "probe",
-    }  # fmt: skip
-    assert row["active-units"] == sum(kl > 0.01 for kl in row["kl_per_latent"])
+    ]  # fmt: skip
+    assert row.scores["active-units"] == sum(kl > 0.01 for kl in row.kl_per_latent)
 
 
 def test_only_a_part_is_encoded_where_only_a_part_is_drawn(monkeypatch: pytest.MonkeyPatch, runs: list[Run]) -> None:
@@ -125,7 +125,10 @@ def test_what_else_is_scored_changes_no_score(monkeypatch: pytest.MonkeyPatch, r
     monkeypatch.setattr(draws, "MOST_POINTS", 20)
     monkeypatch.setattr(registry, "INFORMATION_POINTS", 15)
     alone, again, beside = (
-        [row["mig"] for row in scoring.score(runs[:1], chosen, repeats=repeats, baselines=["pca", "ica"])[::repeats]]
+        [
+            row.scores["mig"]
+            for row in scoring.score(runs[:1], chosen, repeats=repeats, baselines=["pca", "ica"])[::repeats]
+        ]
         for chosen, repeats in ((["mig"], 1), (["mig"], 3), (["mig", "factor-vae"], 1))
     )
     assert alone == pytest.approx(again)
@@ -135,10 +138,10 @@ def test_what_else_is_scored_changes_no_score(monkeypatch: pytest.MonkeyPatch, r
 def test_the_probe_is_fitted_once_a_run(digits_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = []
     monkeypatch.setattr("pyro_bvae.scoring.representations.probe_accuracy", lambda *_: fitted.append(1) or 0.5)
-    (line,) = report.summarise(scoring.score([digits_run], ["probe", "total-correlation"], repeats=3))
+    (line,) = summarise(scoring.score([digits_run], ["probe", "total-correlation"], repeats=3))
     assert fitted == [1]
-    assert (line["scores"]["probe"]["mean"], line["scores"]["probe"]["repeats"]) == (0.5, None)
-    assert line["scores"]["total-correlation"]["repeats"] is not None
+    assert (line.scores["probe"].mean, line.scores["probe"].repeats) == (0.5, None)
+    assert line.scores["total-correlation"].repeats is not None
 
 
 def test_udr_that_cannot_be_taken_is_told(runs: list[Run]) -> None:
@@ -146,8 +149,8 @@ def test_udr_that_cannot_be_taken_is_told(runs: list[Run]) -> None:
     codes = encode(runs[0].model, data.images).loc.numpy()
     both = [Representation("a", f"a{seed}", seed, codes, [seed and inf, 1.0, 1.0], runs[seed]) for seed in (0, 1)]
     rows = scoring.score_representations(both, data, ["mig", "udr"], repeats=1)
-    assert [(row["udr"], row["missing"]) for row in rows] == 2 * [(None, {"udr": "kl must be finite"})]
-    assert all(row["mig"] is not None for row in rows)
+    assert [(row.scores["udr"], row.missing) for row in rows] == 2 * [(None, {"udr": "kl must be finite"})]
+    assert all(row.scores["mig"] is not None for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -219,4 +222,4 @@ def test_any_arrays_can_be_scored(rectangles: Path) -> None:
     data: Dataset = datasets.load(f"npz:{rectangles}")
     own = Representation("mine", "mine", None, data.factors.float().numpy())
     (row,) = scoring.score_representations([own], data, ["mig", "active-units"], repeats=1)
-    assert row["mig"] == pytest.approx(1)
+    assert row.scores["mig"] == pytest.approx(1)

@@ -147,4 +147,4 @@ def _scores(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
     if not metrics:
         return {}
     (row,) = score([run], metrics, repeats=1)
-    return {column: row[column] for column in score_columns(metrics)}
+    return dict(row.scores)

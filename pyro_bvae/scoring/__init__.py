@@ -2,7 +2,8 @@
 
 `registry` says how each metric is taken and what it needs; a new metric is entered there. `representations` makes the
 codes that are scored, `repetitions` finds the runs that repeat one another, `draws` draws the points of a repeat,
-`requirements` says which metrics can be taken, `scores` takes them, and `report` summarises, writes and draws.
+`requirements` says which metrics can be taken, `scores` takes them, `rows` and `summaries` hold the numbers, and
+`report` writes and draws.
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ from __future__ import annotations
 from .registry import METRICS, Metric, score_columns
 from .representations import Representation
 from .requirements import applicable, lacking
+from .rows import ScoreRow
 from .scores import score, score_representations
+from .summaries import ScoreSummary, Spread, summarise
 
 __all__ = [
     "METRICS",
     "Metric",
     "Representation",
+    "ScoreRow",
+    "ScoreSummary",
+    "Spread",
     "applicable",
     "lacking",
     "score",
     "score_columns",
     "score_representations",
+    "summarise",
 ]

@@ -1,22 +1,17 @@
-"""What scores come to: means with their spread, a csv and a json, and pictures of which latent follows which factor.
+"""Scores as files and figures: a json, a csv, and pictures of which latent follows which factor.
 
-    NAME.json   protocols, every representation's numbers a repeat, and their summary
-    NAME.csv    one row a representation and repeat
-
-A repeat is another draw of points, pairs and splits on the same codes; a run is another seed of the fit. The interval
-is Student's, of the mean over runs, at 95%: mean ± t · deviation/√runs. It knows nothing of the range of a score, and
-may leave it where runs are few: then it says that they are too few.
+NAME.json   how the β-VAE metric was taken, a summary of each label, and all rows
+NAME.csv    a row for each representation and repeat
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import t as students_t
 from torch import Tensor
 
 from .. import plots
@@ -30,69 +25,76 @@ from ..metrics.sampling import columns_of
 from ..runs.run import Run
 from ..terms import ACTIVE_ABOVE, mean_terms
 from ..traversal import base, traverse
-from .registry import METRICS, score_columns
+from .registry import METRICS
+from .rows import ScoreRow
+from .summaries import summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["figures", "followed", "protocols", "save", "summarise"]
+__all__ = ["ProtocolUsed", "content", "figures", "followed", "protocols", "save"]
 
 NO_COLUMNS = ("kl_per_latent", "missing")  # of a csv
-NOT_SCORES = ("label", "run", "seed", "repeat", *NO_COLUMNS)
 SHOWN = 15_000  # data that figures are drawn from
 FOLLOWS = 0.1  # share of a factor's entropy above which a latent is said to follow it
 
 
-def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each score of each label over its runs and repeats, in the order of the rows.
+@dataclass(frozen=True)
+class ProtocolUsed:
+    """How the β-VAE metric was taken.
 
-    Returns:
-        A mapping a label: ``label``, ``runs``, ``repeats``; ``kl_per_latent``, a list a run (none for baselines), mean
-        over held-out data, nats; ``scores``: for each column ``mean``; ``repeats``, the standard deviation over
-        repeats, mean over runs; ``runs``, the deviation of the runs' means; and ``interval``, 95% for the mean over
-        runs, None where there are not two to compare or repeats draw nothing; None for a score that one of them does
-        not have; and ``missing``, why not, by column.
+    Attributes:
+        protocol: A key of `metrics.PROTOCOLS`.
+        factors: Names of the factors that were asked for.
+        pairs: Pairs a point.
+        points: Points that the classifier was fitted to.
+        test_points: Points that it was scored on.
+        classifier: The classifier, in words.
     """
-    repeated = score_columns([name for name, metric in METRICS.items() if metric.repeats_differ])
-    found = []
-    for label in dict.fromkeys(row["label"] for row in rows):
-        group = [row for row in rows if row["label"] == label]
-        columns = [name for name in group[0] if name not in NOT_SCORES]
-        runs = [[row for row in group if (row["run"], row["seed"]) == key] for key in _keys(group)]
-        scores = {name: _spread([[row[name] for row in run] for run in runs], name in repeated) for name in columns}
-        missing = {name: reason for row in reversed(group) for name, reason in row["missing"].items()}
-        kl = [run[0]["kl_per_latent"] for run in runs if run[0]["kl_per_latent"] is not None]
-        numbers = {"runs": len(runs), "repeats": len(runs[0]), "kl_per_latent": kl}
-        found.append({"label": label, **numbers, "scores": scores, "missing": missing})
-    return found
+
+    protocol: str
+    factors: list[str]
+    pairs: int
+    points: int
+    test_points: int
+    classifier: str
 
 
-def protocols(data: Dataset, columns: Container[str]) -> dict[str, dict[str, Any]]:
-    """How the β-VAE metric was taken in each of its columns: protocol, factors, pairs, points and classifier."""
+def protocols(data: Dataset, columns: Container[str]) -> dict[str, ProtocolUsed]:
+    """How the β-VAE metric was taken in each of the columns that hold it."""
     if data.factors is None:
         return {}
     classes, names = as_classes(data.factors), _names(data)
-    found = {}
+    used = {}
     for column, key in ((name, metric.protocol) for name, metric in METRICS.items()):
-        if key is None or column not in columns:
-            continue
-        settings = PROTOCOLS[key]
-        asked = [names[factor] for factor in columns_of(classes, names, settings.leaves_out)]
-        found[column] = {"protocol": key, "factors": asked, "pairs": settings.pairs, "points": settings.points,
-                         "test_points": settings.test_points, "classifier": settings.classifier}  # fmt: skip
-    return found
+        if key is not None and column in columns:
+            protocol = PROTOCOLS[key]
+            asked = [names[factor] for factor in columns_of(classes, names, protocol.leaves_out)]
+            used[column] = ProtocolUsed(
+                key, asked, protocol.pairs, protocol.points, protocol.test_points, protocol.classifier
+            )
+    return used
 
 
-def save(stem: Path, rows: Sequence[Mapping[str, Any]], data: Dataset) -> list[Path]:
+def content(rows: Sequence[ScoreRow], data: Dataset) -> dict[str, Any]:
+    """The content of the json: how the β-VAE metric was taken, the summary of each label, and all rows."""
+    return {
+        "protocols": {column: asdict(used) for column, used in protocols(data, rows[0].scores).items()},
+        "summary": [summary.as_dict() for summary in summarise(rows)],
+        "scores": [row.as_dict() for row in rows],
+    }
+
+
+def save(stem: Path, rows: Sequence[ScoreRow], data: Dataset) -> list[Path]:
     """Write ``stem``.json and ``stem``.csv.
 
     Returns:
         The files.
     """
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "csv")]
-    content = {"protocols": protocols(data, rows[0]), "summary": summarise(rows), "scores": list(rows)}
-    write_json(files[0], content)
-    write_csv(files[1], rows, [name for name in rows[0] if name not in NO_COLUMNS])
+    write_json(files[0], content(rows, data))
+    lines = [row.as_dict() for row in rows]
+    write_csv(files[1], lines, [name for name in lines[0] if name not in NO_COLUMNS])
     return files
 
 
@@ -143,21 +145,3 @@ def _traversal(run: Run, held_out: Tensor, kl: list[float] | None, notes: Sequen
 def _names(data: Dataset) -> list[str]:
     assert data.factors is not None
     return list(data.factor_names or [f"factor {column}" for column in range(data.factors.shape[1])])
-
-
-def _keys(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:
-    return list(dict.fromkeys((row["run"], row["seed"]) for row in rows))
-
-
-def _spread(values: Sequence[Sequence[float | None]], repeated: bool) -> dict[str, Any] | None:
-    """Of numbers a run and repeat; ``repeated`` where repeats draw anything."""
-    if any(value is None for run in values for value in run):
-        return None
-    runs = [[value for value in run if value is not None] for run in values]
-    means = [mean(run) for run in runs]
-    within = mean(stdev(run) for run in runs) if len(runs[0]) > 1 and repeated else None
-    if len(runs) < 2:
-        return {"mean": means[0], "repeats": within, "runs": None, "interval": None}
-    half = float(students_t.ppf(0.975, len(runs) - 1)) * stdev(means) / len(runs) ** 0.5
-    centre = mean(means)
-    return {"mean": centre, "repeats": within, "runs": stdev(means), "interval": [centre - half, centre + half]}

@@ -6,10 +6,9 @@ compare. A score that cannot be taken is None, beside the reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
 
 from ..datasets import Dataset, Progress
 from ..runs.run import Run
@@ -19,6 +18,7 @@ from .registry import METRICS, Metric, Scores, score_columns
 from .repetitions import labels_of, sharing
 from .representations import SEEDED, Representation, baseline, of_run
 from .requirements import applicable
+from .rows import ScoreRow
 
 __all__ = ["score", "score_representations"]
 
@@ -40,7 +40,7 @@ def score(
     repeats: int = 5,
     baselines: Sequence[str] = (),
     progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ScoreRow]:
     """Score runs of one data set, and baselines for them.
 
     Args:
@@ -51,8 +51,7 @@ def score(
         progress: Told of images encoded and of scores taken.
 
     Returns:
-        A row for each representation and repeat: label, run, seed, repeat, kl_per_latent, the columns of each metric,
-        None where it cannot be taken, and ``missing``, the reasons for that by column.
+        A row for each representation and repeat.
 
     Raises:
         ValueError: Unknown names, a metric that these data or runs do not allow, or runs of different data.
@@ -87,7 +86,7 @@ def score_representations(
     repeats: int,
     progress: Progress | None = None,
     draws: Draws | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ScoreRow]:
     """Score codes that are there already; see `score`.
 
     Args:
@@ -155,9 +154,11 @@ def _compare(metric: Metric, samples: Sequence[Sample]) -> list[_Outcome]:
     return outcomes
 
 
-def _row(sample: Sample, outcomes: dict[str, _Outcome]) -> dict[str, Any]:
+def _row(sample: Sample, outcomes: Mapping[str, _Outcome]) -> ScoreRow:
     """A row of scores; what is not finite counts as missing."""
-    one, missing, scores = sample.representation, {}, {}
+    one = sample.representation
+    missing: dict[str, str] = {}
+    scores: dict[str, float | None] = {}
     for name, outcome in outcomes.items():
         columns = score_columns([name])
         values = outcome.scores if isinstance(outcome.scores, tuple) else (outcome.scores,) * len(columns)
@@ -165,5 +166,4 @@ def _row(sample: Sample, outcomes: dict[str, _Outcome]) -> dict[str, Any]:
             scores[column] = value if value is not None and isfinite(value) else None
             if scores[column] is None:
                 missing[column] = outcome.reason if value is None else "it is not finite"
-    row = {"label": one.label, "run": one.name, "seed": one.seed, "repeat": sample.seed}
-    return {**row, "kl_per_latent": one.kl, "missing": missing, **scores}
+    return ScoreRow(one.label, one.name, one.seed, sample.seed, one.kl, missing, scores)

@@ -1,0 +1,37 @@
+"""A row of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["ScoreRow"]
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """The scores of one representation in one repeat.
+
+    Attributes:
+        label: The name that runs with the same settings share, or a baseline's name.
+        run: The run's folder, or the label.
+        seed: The seed of the fit; None where nothing is drawn.
+        repeat: The number of the repeat, from 0.
+        kl_per_latent: Mean KL of each latent on held-out data, nats; None where it is not defined.
+        missing: Why a score is None, by column.
+        scores: By column, in the order of `METRICS`.
+    """
+
+    label: str
+    run: str
+    seed: int | None
+    repeat: int
+    kl_per_latent: list[float] | None
+    missing: Mapping[str, str]
+    scores: Mapping[str, float | None]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All by name, as in scores.json: the scores stand beside the rest."""
+        row = asdict(self)
+        return row | row.pop("scores")

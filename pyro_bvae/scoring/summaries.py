@@ -1,0 +1,102 @@
+"""What the scores of runs and repeats come to: means, and how far runs and repeats differ.
+
+A repeat is another draw of points, pairs and splits on the same codes; a run is another seed of the fit. The interval
+is Student's, of the mean over runs, at 95%: mean ± t · deviation/√runs. It knows nothing of the range of a score, and
+may leave it where runs are few: then it says that they are too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from scipy.stats import t as students_t
+
+from .registry import METRICS, score_columns
+from .rows import ScoreRow
+
+__all__ = ["ScoreSummary", "Spread", "summarise"]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A score over the runs of a label and their repeats.
+
+    Attributes:
+        mean: Over runs and repeats.
+        repeats: The standard deviation over the repeats of a run, mean over runs; None for a single repeat, or where
+            repeats draw nothing.
+        runs: The standard deviation of the runs' means; None for a single run.
+        interval: 95% for the mean over runs; None for a single run.
+    """
+
+    mean: float
+    repeats: float | None
+    runs: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """The scores of a label.
+
+    Attributes:
+        label: Its name.
+        runs: Number of runs.
+        repeats: Number of repeats of each.
+        kl_per_latent: For each run the mean KL of its latents on held-out data, nats; empty for baselines.
+        scores: By column; None where a run or repeat has no score.
+        missing: Why not, by column.
+    """
+
+    label: str
+    runs: int
+    repeats: int
+    kl_per_latent: list[list[float]]
+    scores: Mapping[str, Spread | None]
+    missing: Mapping[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as in scores.json."""
+        return asdict(self)
+
+
+def summarise(rows: Sequence[ScoreRow]) -> list[ScoreSummary]:
+    """A summary of each label, in the order of the rows."""
+    labels: dict[str, list[ScoreRow]] = {}
+    for row in rows:
+        labels.setdefault(row.label, []).append(row)
+    return [_summary(label, group) for label, group in labels.items()]
+
+
+def _summary(label: str, rows: Sequence[ScoreRow]) -> ScoreSummary:
+    of_run: dict[tuple[str, int | None], list[ScoreRow]] = {}
+    for row in rows:
+        of_run.setdefault((row.run, row.seed), []).append(row)
+    runs = list(of_run.values())
+    differ = score_columns([name for name, metric in METRICS.items() if metric.repeats_differ])
+    return ScoreSummary(
+        label=label,
+        runs=len(runs),
+        repeats=len(runs[0]),
+        kl_per_latent=[run[0].kl_per_latent for run in runs if run[0].kl_per_latent is not None],
+        scores={name: _spread([[row.scores[name] for row in run] for run in runs], name in differ)
+                for name in rows[0].scores},
+        missing={name: reason for row in reversed(rows) for name, reason in row.missing.items()},
+    )  # fmt: skip
+
+
+def _spread(values: Sequence[Sequence[float | None]], repeats_differ: bool) -> Spread | None:
+    """The spread of scores, one list a run with one score a repeat; None where a score is missing."""
+    runs = [[value for value in run if value is not None] for run in values]
+    if any(len(known) < len(run) for known, run in zip(runs, values, strict=True)):
+        return None
+    means = [mean(run) for run in runs]
+    within = mean(stdev(run) for run in runs) if len(runs[0]) > 1 and repeats_differ else None
+    if len(runs) < 2:
+        return Spread(means[0], within, None, None)
+    half = float(students_t.ppf(0.975, len(runs) - 1)) * stdev(means) / len(runs) ** 0.5
+    centre = mean(means)
+    return Spread(centre, within, stdev(means), (centre - half, centre + half))
