@@ -18,7 +18,7 @@ from .progress import LoadingBar, heading
 from .settings import filled, is_typed
 
 if TYPE_CHECKING:
-    from pyro_bvae.comparison import Choice
+    from pyro_bvae.comparison import Choice, LabelSummary, MeanDeviation, RunRow
 
 __all__ = ["command"]
 
@@ -104,11 +104,12 @@ def command(
     report.save(out, experiment, rows)
     if rows and given["figures"]:
         _draw(rows, out)
-    summary = report.summarise(rows)
+    summaries = comparison.summarise(rows)
     if as_json:
-        echo_json({"summary": summary, "runs": rows, "departure": report.departure(summary), "failed": failed})
+        content = report.content(experiment, rows)
+        echo_json({**{name: content[name] for name in ("summary", "runs", "departure")}, "failed": failed})
     else:
-        _print(summary, target, out)
+        _print(summaries, target, out)
     for line in failed:
         click.echo(f"failed: {line}", err=True)
     if failed:
@@ -129,10 +130,12 @@ def _grid(ctx: click.Context, given: Mapping[str, Any], recipe: str | None) -> d
     return grid
 
 
-def _run(
-    todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[str]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Run all choices under one bar, or line by line where there is no terminal; runs one at a time have bars too."""
+def _run(todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[str]) -> tuple[list[RunRow], list[str]]:
+    """Run all choices under one bar, or line by line where there is no terminal; runs one at a time have bars too.
+
+    Returns:
+        The rows of the runs that went well, in the order of the choices, and a line for each that failed.
+    """
     from tqdm import tqdm
 
     from pyro_bvae import comparison
@@ -143,7 +146,7 @@ def _run(
     for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
         data = load_data(settings, LoadingBar())  # once, here: what is wrong is said once, and caches are filled
         applicable(metrics, data, runs=1, latents=min(choice.settings["latent_dim"] for choice in todo))
-    found: dict[Path, dict[str, Any]] = {}
+    rows: dict[Path, RunRow] = {}
     failed = []
     bar = tqdm(total=len(todo), unit="run", disable=not sys.stderr.isatty(), file=sys.stderr)
     callbacks = [heading(), Progress(lines=2)] if jobs == 1 else []
@@ -153,15 +156,15 @@ def _run(
         if isinstance(row, Exception):
             failed.append(f"{what}: {' '.join(str(row).split())[:300]}")
         else:
-            found[choice.folder] = row
+            rows[choice.folder] = row
         bar.update()
         if bar.disable:
-            click.echo(f"{number}/{len(todo)} {what}" + (" failed" if choice.folder not in found else ""), err=True)
+            click.echo(f"{number}/{len(todo)} {what}" + (" failed" if isinstance(row, Exception) else ""), err=True)
     bar.close()
-    return [found[choice.folder] for choice in todo if choice.folder in found], failed
+    return [rows[choice.folder] for choice in todo if choice.folder in rows], failed
 
 
-def _draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+def _draw(rows: Sequence[RunRow], out: Path) -> None:
     from pyro_bvae.comparison import report
     from pyro_bvae.plots import save_figure
 
@@ -169,46 +172,60 @@ def _draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
         save_figure(figure, out / f"{name}.png")
 
 
-def _print(summary: Sequence[Mapping[str, Any]], target: float | None, out: Path) -> None:
-    from pyro_bvae.comparison.report import LEAST_RATE, SCORES, departure
+def _print(summaries: Sequence[LabelSummary], target: float | None, out: Path) -> None:
+    from pyro_bvae.comparison import LEAST_RATE, departure
 
-    width = max((len(line["label"]) for line in summary), default=6) + 2
-    columns = COLUMNS | {name: name for line in summary[:1] for name in line if name in SCORES}
-    columns = {name: title for name, title in columns.items() if any(line[name] is not None for line in summary)}
-    click.echo(" " * width + "".join(f"{title:>{_width(title)}}" for title in columns.values()))
-    for line in summary:
-        mark = "*" if line["nats"] == "no probability" else ""
-        cells = (
-            f"{_cell(line[name], 3 if name in SCORES else DIGITS.get(name, 2)):>{_width(title)}}"
-            for name, title in columns.items()
-        )
-        click.echo(f"{line['label'] + mark:<{width}}" + "".join(cells))
-    if any(line["nats"] == "no probability" for line in summary):
+    _print_table(summaries)
+    if any(summary.nats == "no probability" for summary in summaries):
         click.echo("* cross-entropy of grey pixels: no log-probability, its nats compare with no other row's.")
-    if len({line["nats"] for line in summary}) > 1:
+    if len({summary.nats for summary in summaries}) > 1:
         click.echo("Nats of densities and of masses do not compare; bits/dim, MSE, SSIM and probe do.")
-    missed = [line["label"] for line in summary if target and abs(line["rate"][0] / target - 1) > 0.02]
+    if target is not None:
+        _print_missed(summaries, target)
+    median = departure(summaries)
+    if median is not None:
+        click.echo(
+            f"median |slope + β|/β of rates above {LEAST_RATE:g} nat, without the ends: {median:.2f}; "
+            "at the optimum the slope is −β, but for the spacing of the βs"
+        )
+    seeds = max((summary.seeds for summary in summaries), default=1)
+    what = "means ± standard deviations over seeds" if seeds > 1 else "one seed each"
+    click.echo(f"{what}, held out; more in {out / 'comparison.csv'}, and in the PNGs beside it if any were drawn")
+
+
+def _print_table(summaries: Sequence[LabelSummary]) -> None:
+    """One line a label; columns of which no label has a number are left out."""
+    scores = list(summaries[0].scores) if summaries else []
+    rows = [summary.as_dict() for summary in summaries]
+    titles = COLUMNS | {name: name for name in scores}
+    titles = {name: title for name, title in titles.items() if any(row[name] is not None for row in rows)}
+    digits = dict.fromkeys(titles, 2) | dict.fromkeys(scores, 3) | DIGITS
+    width = max((len(summary.label) for summary in summaries), default=6) + 2
+    click.echo(" " * width + "".join(f"{title:>{_width(title)}}" for title in titles.values()))
+    for row in rows:
+        mark = "*" if row["nats"] == "no probability" else ""
+        cells = (f"{_cell(row[name], digits[name]):>{_width(title)}}" for name, title in titles.items())
+        click.echo(f"{row['label'] + mark:<{width}}" + "".join(cells))
+
+
+def _print_missed(summaries: Sequence[LabelSummary], target: float) -> None:
+    """Name the labels whose held-out rate is more than 2% from the target."""
+    rates = {summary.label: summary.measures["rate"] for summary in summaries}
+    missed = [label for label, rate in rates.items() if rate is not None and abs(rate.mean / target - 1) > 0.02]
     if missed:
         click.echo(
             f"not within 2% of a rate of {target:g} nats on held-out data: {', '.join(missed)}; train for longer"
         )
-    off = departure(summary)
-    if off is not None:
-        click.echo(
-            f"median |slope + β|/β of rates above {LEAST_RATE:g} nat, without the ends: {off:.2f}; at the optimum the "
-            "slope is −β, but for the spacing of the βs"
-        )
-    seeds = max((line["seeds"] for line in summary), default=1)
-    what = "means ± standard deviations over seeds" if seeds > 1 else "one seed each"
-    click.echo(f"{what}, held out; more in {out / 'comparison.csv'}, and in the PNGs beside it if any were drawn")
 
 
 def _width(title: str) -> int:
     return max(17, len(title) + 2)
 
 
-def _cell(value: Sequence[float] | float | None, digits: int) -> str:
+def _cell(value: MeanDeviation | float | None, digits: int) -> str:
     if value is None:
         return "–"
-    mean, deviation = (value, None) if isinstance(value, float) else value
-    return f"{mean:.{digits}f}" if deviation is None else f"{mean:.{digits}f} ± {deviation:.{digits}f}"
+    if isinstance(value, float):
+        return f"{value:.{digits}f}"
+    mean = f"{value.mean:.{digits}f}"
+    return mean if value.deviation is None else f"{mean} ± {value.deviation:.{digits}f}"

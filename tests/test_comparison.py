@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import fields
 from itertools import product
 from math import exp, log
 from pathlib import Path
@@ -15,7 +16,7 @@ from pyro_bvae_cli import main
 from pyro_bvae_cli.compare import FIT_OPTIONS
 
 from pyro_bvae import evaluate, load_run
-from pyro_bvae.comparison import choices_of, on_curves, report
+from pyro_bvae.comparison import LabelSummary, MeanDeviation, RunRow, choices_of, departure, on_curves, summarise
 from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.runs.folder import FORMAT, RunFolder
 from pyro_bvae.settings.options import SETTINGS
@@ -38,29 +39,30 @@ def test_a_comparison_of_one_choice_is_named_by_its_likelihood(tmp_path: Path) -
     assert (only.label, only.folder.name) == ("beta", "beta-seed1")
 
 
-def row(label: str, **values: float | None) -> dict:
-    return {"label": label, "nats": "density"} | dict.fromkeys(report.MEASURES, 1.0) | values
+def row(label: str, **values: object) -> RunRow:
+    names = {field.name for field in fields(RunRow)} - {"curve", "slope"}
+    return RunRow(**(dict.fromkeys(names, 1.0) | {"label": label, "nats": "density", "scores": {}} | values))
 
 
 def test_summaries_are_means_and_deviations_over_seeds() -> None:
     rows = [row("a", mse=value, ssim=None) for value in (1.0, 2.0, 4.5)] + [row("b", mse=7.0)]
-    one, other = report.summarise(rows)
-    assert (one["label"], one["seeds"], other["seeds"]) == ("a", 3, 1)
-    assert one["mse"] == [mean([1, 2, 4.5]), stdev([1, 2, 4.5])]
-    assert one["ssim"] is None
-    assert other["mse"] == [7.0, None]
+    one, other = summarise(rows)
+    assert (one.label, one.seeds, other.seeds) == ("a", 3, 1)
+    assert one.measures["mse"] == (mean([1, 2, 4.5]), stdev([1, 2, 4.5]))
+    assert one.measures["ssim"] is None
+    assert other.measures["mse"] == (7.0, None)
 
 
-def finished(path: Path, rate: float, **settings: object) -> dict:
+def finished(path: Path, rate: float, **settings: object) -> RunRow:
     """The row of a run on D = 100 exp(−R) + 7, with nothing but a config in its folder."""
     config = dict.fromkeys((*SETTINGS, "fingerprint", "can_be_loaded", "custom", "shape", "command"))
     config |= {"format": FORMAT, "elbo": "TraceMeanField_ELBO(num_particles=1)", "likelihood": "gaussian"} | settings
     RunFolder(path).start(config)
     terms = {"rate": rate, "distortion": 100 * exp(-rate) + 7, "beta": config["beta"]}
-    return row(path.name, **terms) | {"run": str(path), "seed": config["seed"]}
+    return row(path.name, **terms, run=str(path), seed=config["seed"])
 
 
-def sweep(folder: Path, betas: list[float], **settings: object) -> list[dict]:
+def sweep(folder: Path, betas: list[float], **settings: object) -> list[RunRow]:
     """Two seeds around the optimum of each β."""
     return [
         finished(folder / f"{number}-{seed}", log(100 / beta) + 1e-4 * (-1) ** seed, beta=beta, seed=seed, **settings)
@@ -71,10 +73,10 @@ def sweep(folder: Path, betas: list[float], **settings: object) -> list[dict]:
 def test_runs_that_differ_in_beta_and_seed_have_a_slope_of_minus_beta(tmp_path: Path) -> None:
     betas = [2 * 1.05**power for power in range(5)]
     rows = on_curves(sweep(tmp_path, betas))
-    assert {line["curve"] for line in rows} == {"gaussian"}
-    inner = [line for line in rows if line["beta"] in betas[1:-1]]
-    assert [line["slope"] for line in inner] == pytest.approx([-line["beta"] for line in inner], rel=1e-3)
-    assert report.departure(report.summarise(rows)) < 1e-3
+    assert {line.curve for line in rows} == {"gaussian"}
+    inner = [line for line in rows if line.beta in betas[1:-1]]
+    assert [line.slope for line in inner] == pytest.approx([-line.beta for line in inner], rel=1e-3)
+    assert departure(summarise(rows)) < 1e-3
 
 
 def test_other_settings_make_other_curves_and_moving_betas_none(tmp_path: Path) -> None:
@@ -83,17 +85,17 @@ def test_other_settings_make_other_curves_and_moving_betas_none(tmp_path: Path) 
     narrow = sweep(tmp_path / "narrow", betas[:2], latent_dim=5, device="cuda", mean_link="identity")
     matched = sweep(tmp_path / "matched", betas, latent_dim=10, mean_link="sigmoid", match_rate=20.0)
     rows = on_curves([*wide, *narrow, *matched])
-    told = {"latent-dim 10": 6, "latent-dim 5": 4, None: 6}
-    assert {curve: [line["curve"] for line in rows].count(curve) for curve in told} == told
-    assert [line["slope"] is None for line in rows] == [False] * 6 + [True] * 10
+    expected = {"latent-dim 10": 6, "latent-dim 5": 4, None: 6}
+    assert {curve: [line.curve for line in rows].count(curve) for curve in expected} == expected
+    assert [line.slope is None for line in rows] == [False] * 6 + [True] * 10
 
 
 def test_other_objectives_and_beta_zero_have_no_slope(tmp_path: Path) -> None:
     other = sweep(tmp_path / "other", [1.0, 2.0, 4.0], elbo="Capacity(num_particles=1)")
     zero = finished(tmp_path / "zero", 9.0, beta=0.0, seed=0)
     rows = on_curves([*other, *sweep(tmp_path, [1.0, 2.0, 4.0]), zero])
-    assert [line["slope"] is None for line in rows] == [True] * 6 + [False] * 6 + [True]
-    assert rows[-1]["curve"] == "gaussian"
+    assert [line.slope is None for line in rows] == [True] * 6 + [False] * 6 + [True]
+    assert rows[-1].curve == "gaussian"
 
 
 def test_the_departure_is_the_median_of_rates_above_one_nat_between_the_ends() -> None:
@@ -105,11 +107,22 @@ def test_the_departure_is_the_median_of_rates_above_one_nat_between_the_ends() -
         (0.5, 8.0, -8.0),
         (2.0, 8.0, None),
     ]
-    summary = [
-        {"rate": [rate, 0.0], "beta": [beta, 0.0], "slope": slope, "curve": "one"} for rate, beta, slope in points
-    ]
-    assert report.departure(summary) == pytest.approx(0.5)
-    assert report.departure(summary[4:]) is None
+    summaries = [
+        LabelSummary(str(point), "density", 1, "one", slope,
+                     {"rate": MeanDeviation(rate, 0.0), "beta": MeanDeviation(beta, 0.0)}, {})
+        for point, (rate, beta, slope) in enumerate(points)
+    ]  # fmt: skip
+    assert departure(summaries) == pytest.approx(0.5)
+    assert departure(summaries[4:]) is None
+
+
+def test_an_evaluation_is_restored_unless_another_version_wrote_other_columns() -> None:
+    stored = row("a", kl_per_latent=[1.0, 0.0], scores={"mig": 0.5, "irs": None}).as_stored()
+    restored = RunRow.from_stored(json.loads(json.dumps(stored)))
+    assert restored is not None
+    assert (restored.as_stored(), restored.scores) == (stored, {"mig": 0.5, "irs": None})
+    assert RunRow.from_stored({name: value for name, value in stored.items() if name != "ssim"}) is None
+    assert RunRow.from_stored(stored | {"a column of another day": 1.0}) is None
 
 
 def test_every_setting_of_fit_can_be_varied() -> None:

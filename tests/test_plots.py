@@ -79,18 +79,11 @@ def test_a_vector_has_no_animation(vectors: Dataset) -> None:
         plots.animation(traverse(vae, torch.zeros(1, 2)))
 
 
-def points(curve: str | None, nats: str = "density") -> list[dict]:
+def points(curve: str | None, nats: str = "density") -> list[plots.Point]:
     """Two seeds at each β, the second of which lies above the hull of the others."""
     places = {0.5: (9.0, 1.0), 1.0: (8.0, 9.0), 4.0: (4.0, 5.0), 16.0: (0.5, 20.0)}
     return [
-        {
-            "label": f"beta {beta:g}",
-            "curve": curve,
-            "beta": beta,
-            "nats": nats,
-            "rate": rate + off,
-            "distortion": distortion,
-        }
+        plots.Point(f"beta {beta:g}", nats, rate + off, distortion, beta, curve)
         for beta, (rate, distortion) in places.items()
         for off in (-0.1, 0.1)
     ]

@@ -1,13 +1,30 @@
 """Many fits side by side: fitted, measured on held-out data, and summarised over seeds.
 
-`choices` says which fits a comparison makes, `fits` makes and measures them, `curves` places them on rate–distortion
-curves, and `report` summarises them in tables, files and figures.
+`choices` says which fits a comparison makes, `fits` makes them, `measurements` takes their numbers, `curves` places
+them on rate–distortion curves, `rows` and `summaries` hold the numbers, and `report` writes and draws.
 """
 
 from __future__ import annotations
 
 from .choices import Choice, choices_of
 from .curves import on_curves
-from .fits import measured_anew, plain, run_all
+from .fits import plain, run_all
+from .measurements import measured_anew
+from .rows import RunRow
+from .summaries import LEAST_RATE, MEASURES, LabelSummary, MeanDeviation, departure, summarise
 
-__all__ = ["Choice", "choices_of", "measured_anew", "on_curves", "plain", "run_all"]
+__all__ = [
+    "LEAST_RATE",
+    "MEASURES",
+    "Choice",
+    "LabelSummary",
+    "MeanDeviation",
+    "RunRow",
+    "choices_of",
+    "departure",
+    "measured_anew",
+    "on_curves",
+    "plain",
+    "run_all",
+    "summarise",
+]

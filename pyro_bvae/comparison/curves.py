@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isfinite
 from statistics import mean
 from typing import Any
@@ -14,6 +14,7 @@ from ..runs.folder import RunFolder
 from ..settings.options import REPEATS, SETTINGS
 from ..settings.training import TrainingSettings
 from .choices import label_of
+from .rows import RunRow
 
 __all__ = ["on_curves"]
 
@@ -21,7 +22,7 @@ __all__ = ["on_curves"]
 FREE = {"beta", "beta_schedule", "match_rate", *REPEATS} - {"precision"}
 
 
-def on_curves(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
     """The rows, each with the rate–distortion curve that it lies on and the curve's slope there.
 
     Runs lie on one curve if they differ only in β, in the seed, and in settings that change no result but by rounding.
@@ -35,21 +36,21 @@ def on_curves(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         than D + βR. The slope is None also where a curve has fewer than three β above 0, or where its rate is constant.
     """
     defaults = asdict(TrainingSettings())  # an older run does not have all names
-    configs = [defaults | RunFolder(row["run"]).read_config() for row in rows]
+    configs = [defaults | RunFolder(row.run).read_config() for row in rows]
     names = _settings_between(configs)
     placed = [
-        {**row, "curve": label_of(config, names) if _has_curve(row, config) else None}
+        replace(row, curve=label_of(config, names) if _has_curve(row, config) else None)
         for row, config in zip(rows, configs, strict=True)
     ]
-    slope_at: dict[tuple[str, float], float] = {}
-    for curve in {row["curve"] for row in placed} - {None}:
-        slope_at |= {(curve, beta): slope for beta, slope in _slopes([row for row in placed if row["curve"] == curve])}
-    return [{**row, "slope": slope_at.get((row["curve"], row["beta"]))} for row in placed]
+    slope_at: dict[tuple[str | None, float | None], float] = {}
+    for curve in {row.curve for row in placed} - {None}:
+        slope_at |= {(curve, beta): slope for beta, slope in _slopes([row for row in placed if row.curve == curve])}
+    return [replace(row, slope=slope_at.get((row.curve, row.beta))) for row in placed]
 
 
-def _has_curve(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+def _has_curve(row: RunRow, config: Mapping[str, Any]) -> bool:
     """Whether a run minimised D + βR, and ended with the β that was asked for."""
-    return config["match_rate"] is None and config["beta"] == row["beta"] and weighs_rate(config)
+    return config["match_rate"] is None and config["beta"] == row.beta and weighs_rate(config)
 
 
 def _settings_between(configs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -67,11 +68,12 @@ def _combinations(configs: Sequence[Mapping[str, Any]], names: Sequence[str]) ->
     return len({str([config.get(name) for name in names]) for config in configs})
 
 
-def _slopes(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+def _slopes(rows: Sequence[RunRow]) -> list[tuple[float, float]]:
     """Each β of a curve with the slope there, where there is one."""
-    betas = sorted({row["beta"] for row in rows if row["beta"] > 0})
+    betas = sorted({row.beta for row in rows if row.beta is not None and row.beta > 0})
     if len(betas) < 3:
         return []
-    terms = ("rate", "distortion")
-    means = [[mean(row[term] for row in rows if row["beta"] == beta) for beta in betas] for term in terms]
-    return [(beta, slope) for beta, slope in zip(betas, slopes(betas, *means).tolist(), strict=True) if isfinite(slope)]
+    rates = [mean(row.rate for row in rows if row.beta == beta) for beta in betas]
+    distortions = [mean(row.distortion for row in rows if row.beta == beta) for beta in betas]
+    of_betas = slopes(betas, rates, distortions).tolist()
+    return [(beta, slope) for beta, slope in zip(betas, of_betas, strict=True) if isfinite(slope)]

@@ -10,33 +10,28 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import asdict
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..callbacks import figures_of
-from ..evaluation.evaluation import evaluate
-from ..evaluation.probe import probe_accuracy
-from ..files import write_json
 from ..runs.building import build
-from ..runs.config import weighs_rate
 from ..runs.folder import RunFolder
-from ..runs.run import Run, load_run
-from ..scoring import METRICS, score, score_columns
+from ..runs.run import load_run
 from ..settings.options import FIGURES, TRAINING
 from ..training import Callback, fit
 from .choices import Choice
+from .measurements import measured
+from .rows import RunRow
 
-__all__ = ["measured", "measured_anew", "plain", "run_all"]
+__all__ = ["plain", "run_all"]
 
 
 def plain(experiment: Mapping[str, Any]) -> dict[str, Any]:
     """An experiment as json gives it back, so that it compares equal."""
-    found: dict[str, Any] = json.loads(json.dumps(experiment, default=str))
-    return found
+    restored: dict[str, Any] = json.loads(json.dumps(experiment, default=str))
+    return restored
 
 
 def run_all(
@@ -45,7 +40,7 @@ def run_all(
     jobs: int,
     metrics: Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
-) -> Iterator[tuple[Choice, dict[str, Any] | Exception]]:
+) -> Iterator[tuple[Choice, RunRow | Exception]]:
     """Fit and measure every choice: one after another, or several at a time, each with its share of the threads.
 
     A run that is finished is not run again; one that was stopped goes on.
@@ -63,14 +58,14 @@ def run_all(
     if jobs == 1:  # no processes to start, which takes longer than a short fit
         for choice in todo:
             try:
-                row: dict[str, Any] | Exception = _fit_and_measure(choice, particles, metrics, callbacks)
+                row: RunRow | Exception = _fit_and_measure(choice, particles, metrics, callbacks)
             except Exception as problem:  # reported, and the others go on
                 row = problem
             yield choice, row
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
-        futures: dict[Future[dict[str, Any]], Choice] = {
+        futures: dict[Future[RunRow], Choice] = {
             pool.submit(_fit_and_measure, choice, particles, metrics): choice for choice in todo
         }
         try:
@@ -83,33 +78,9 @@ def run_all(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) -> dict[str, Any]:
-    """The row of a run, from its folder if it was measured before, with the same metrics."""
-    assert run.path is not None
-    path = run.path / "evaluation.json"
-    if path.is_file():
-        row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = (row["step"], row["particles"], row["run"], {*row} & {*score_columns(METRICS)})
-        if found == (run.step, particles, str(run.path), {*score_columns(metrics)}):
-            return row | {"label": label}
-    row = _measure(run, label, particles, metrics)
-    write_json(path, row)
-    return row
-
-
-def measured_anew(path: Path, particles: int, metrics: Sequence[str] = ()) -> dict[str, Any]:
-    """The row of a finished run, labelled by its folder's name.
-
-    Raises:
-        FileNotFoundError: There is no run, or no checkpoint.
-        ValueError: It cannot be loaded.
-    """
-    return _measure(load_run(path), path.name, particles, metrics)
-
-
 def _fit_and_measure(
     choice: Choice, particles: int, metrics: Sequence[str], callbacks: Sequence[Callback] = ()
-) -> dict[str, Any]:
+) -> RunRow:
     folder = RunFolder(choice.folder)
     data, vae = build(choice.settings)
     settings = {name: choice.settings[name] for name in TRAINING}
@@ -124,27 +95,3 @@ def _fit_and_measure(
         notes=notes,
     )
     return measured(load_run(folder.path), choice.label, particles, metrics)
-
-
-def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> dict[str, Any]:
-    """One row of a comparison: what a run was, and what it is worth on its held-out data."""
-    data = run.dataset()
-    result = asdict(evaluate(run.model, data.images[data.held_out], particles=particles))
-    history = {"step": run.step, "seconds": run.history[-1]["seconds"] if run.history else None}
-    return {
-        "label": label,
-        "seed": run.config["seed"],
-        "run": str(run.path),
-        **history,
-        **result,
-        "beta": result["beta"] if weighs_rate(run.config) else None,
-        "probe_accuracy": probe_accuracy(run.model, data),
-        **_scores(run, metrics),
-    }
-
-
-def _scores(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
-    if not metrics:
-        return {}
-    (row,) = score([run], metrics, repeats=1)
-    return dict(row.scores)

@@ -1,4 +1,4 @@
-"""What a comparison comes to: tables of means and deviations, files, figures.
+"""A comparison as files and figures, in a folder that grows with it.
 
     comparison.json   the experiment, every run's numbers, means and standard deviations over seeds, and how far the
                       slopes of rate–distortion curves are from −β
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -22,34 +21,15 @@ from .. import plots
 from ..files import write_csv, write_json
 from ..generation import reconstruct, sample
 from ..runs.run import Run, load_run
-from ..scoring import METRICS, score_columns
 from ..settings.options import DEFAULTS, FIGURES
 from ..traversal import Traversal, base, traverse
+from .rows import RunRow
+from .summaries import departure, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["MEASURES", "departure", "figures", "save", "start", "summarise"]
-
-MEASURES = (
-    "elbo",
-    "iw_bound",
-    "distortion",
-    "rate",
-    "bits_per_dim",
-    "mse",
-    "psnr",
-    "ssim",
-    "probe_accuracy",
-    "active_units",
-    "coverage_50",
-    "coverage_90",
-    "beta",
-    "seconds",
-)
-
-SCORES = score_columns(METRICS)
-LEAST_RATE = 1.0  # nats, at and below which a model is near collapse and its slope says little
+__all__ = ["content", "figures", "save", "start"]
 
 
 def start(out: Path, experiment: Mapping[str, Any]) -> None:
@@ -81,61 +61,25 @@ def _holds(values: Sequence[Any], stored: Sequence[Any] | None, name: str) -> bo
     return values == stored or (may_grow and all(value in values for value in stored or ()))
 
 
-def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Means and standard deviations over the seeds of each label, in the order of the labels.
-
-    Returns:
-        A mapping a label: its name, kind of nats, number of seeds, curve and slope as `comparison.on_curves` has them,
-        and for each of `MEASURES`, and each score that the rows hold, ``[mean, deviation]``, the deviation None of a
-        single seed; or None where a run has none.
-    """
-    found = []
-    for label in dict.fromkeys(row["label"] for row in rows):
-        group = [row for row in rows if row["label"] == label]
-        line: dict[str, Any] = {"label": label, "nats": group[0]["nats"], "seeds": len(group)}
-        line |= {name: group[0].get(name) for name in ("curve", "slope")}
-        for name in (*MEASURES, *(column for column in group[0] if column in SCORES)):
-            values = [row[name] for row in group]
-            known = all(value is not None for value in values)
-            line[name] = [mean(values), stdev(values) if len(values) > 1 else None] if known else None
-        found.append(line)
-    return found
+def content(experiment: Mapping[str, Any], rows: Sequence[RunRow]) -> dict[str, Any]:
+    """The content of comparison.json."""
+    summaries = summarise(rows)
+    return {
+        "experiment": dict(experiment),
+        "runs": [row.as_dict() for row in rows],
+        "summary": [summary.as_dict() for summary in summaries],
+        "departure": departure(summaries),
+    }
 
 
-def departure(summary: Sequence[Mapping[str, Any]]) -> float | None:
-    """The median of |slope + β|/β over the points with a rate above 1 nat and neighbours on both sides.
-
-    It is 0 at the optimum, but for what central differences make of the spacing of the βs.
-
-    Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
-
-    Args:
-        summary: Of `summarise`.
-
-    Returns:
-        The median; None where no such point has a slope.
-    """
-    curves: dict[str, list[float]] = {}
-    for line in summary:
-        if line["slope"] is not None:
-            curves.setdefault(line["curve"], []).append(line["beta"][0])
-    ends = {(name, end(betas)) for name, betas in curves.items() for end in (min, max)}
-    points = [line for line in summary if line["slope"] is not None and line["rate"][0] > LEAST_RATE]
-    points = [line for line in points if (line["curve"], line["beta"][0]) not in ends]
-    found = [abs(line["slope"] + line["beta"][0]) / line["beta"][0] for line in points]
-    return median(found) if found else None
-
-
-def save(out: Path, experiment: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+def save(out: Path, experiment: Mapping[str, Any], rows: Sequence[RunRow]) -> None:
     """Write comparison.json and comparison.csv."""
-    summary = summarise(rows)
-    content = {"experiment": dict(experiment), "runs": list(rows), "summary": summary, "departure": departure(summary)}
-    write_json(out / "comparison.json", content)
+    write_json(out / "comparison.json", content(experiment, rows))
     if rows:
-        write_csv(out / "comparison.csv", rows)
+        write_csv(out / "comparison.csv", [row.as_dict() for row in rows])
 
 
-def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+def figures(rows: Sequence[RunRow]) -> dict[str, Figure]:
     """Pictures of a comparison: ``rate_distortion``, and for images ``gallery`` and ``traversals``.
 
     The pictures of a label are those of its first run.
@@ -143,9 +87,12 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
     Args:
         rows: Rows of runs whose folders are there.
     """
-    drawn = {"rate_distortion": plots.rate_distortion(rows)}
-    firsts = {row["label"]: load_run(row["run"]) for row in reversed(rows)}
-    runs = {label: firsts[label] for label in dict.fromkeys(row["label"] for row in rows)}
+    points = [plots.Point(row.label, row.nats, row.rate, row.distortion, row.beta, row.curve) for row in rows]
+    drawn = {"rate_distortion": plots.rate_distortion(points)}
+    folders: dict[str, str] = {}
+    for row in rows:
+        folders.setdefault(row.label, row.run)
+    runs = {label: load_run(folder) for label, folder in folders.items()}
     data = next(iter(runs.values())).dataset()
     if not data.is_images or any(run.dataset().shape != data.shape for run in runs.values()):
         return drawn

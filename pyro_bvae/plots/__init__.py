@@ -7,13 +7,14 @@ scatters. Figures are made without pyplot, so that no global state is touched an
 
 from __future__ import annotations
 
-from .comparisons import gallery, rate_distortion, side_by_side
+from .comparisons import Point, gallery, rate_distortion, side_by_side
 from .factors import heat_map, responses
 from .pictures import save_figure
 from .runs import animation, curves, film, reconstructions, samples, traversal
 from .vectors import covariances, latents, pairs
 
 __all__ = [
+    "Point",
     "animation",
     "covariances",
     "curves",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +17,30 @@ from ..traversal import Traversal
 from .labels import label_latents
 from .pictures import make_panels, show
 
-__all__ = ["gallery", "rate_distortion", "side_by_side"]
+__all__ = ["Point", "gallery", "rate_distortion", "side_by_side"]
 
 TITLES = {"no probability": "cross-entropy of grey pixels"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A run in the rate–distortion plane.
+
+    Attributes:
+        label: The name that runs of other seeds share.
+        nats: The kind of nats, see `evaluation.Evaluation`.
+        rate: R, nats an image.
+        distortion: D, nats an image.
+        beta: The β of the training, where the run lies on a curve.
+        curve: The curve's name; by default runs of one label are a curve of their own.
+    """
+
+    label: str
+    nats: str
+    rate: float
+    distortion: float
+    beta: float | None = None
+    curve: str | None = None
 
 
 def gallery(originals: Tensor, rows: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
@@ -44,25 +64,25 @@ def gallery(originals: Tensor, rows: Mapping[str, tuple[Tensor, Tensor]]) -> Fig
     return figure
 
 
-def rate_distortion(points: Sequence[Mapping[str, Any]]) -> Figure:
+def rate_distortion(points: Sequence[Point]) -> Figure:
     """Distortion against rate, held out, nats an image: small dots are runs, large ones means over seeds.
 
-    Runs of one curve share a colour, and the line is their lower convex hull, the achievable frontier; its corners say
-    their β, where there is room. Nats of different kinds have panels of their own: their distortions do not compare.
+    Runs of one curve share a colour, and the line is their lower convex hull, the achievable frontier. β stands beside
+    the corners of the hull, where there is room. Nats of different kinds have panels of their own, for their
+    distortions do not compare.
 
     Args:
-        points: Mappings with ``label``, ``nats``, ``rate`` and ``distortion``, and of a run on a curve ``curve`` and
-            ``beta``; the labels of others are curves of their own.
+        points: One a run.
     """
-    kinds = list(dict.fromkeys(point["nats"] for point in points))
+    kinds = list(dict.fromkeys(point.nats for point in points))
     figure = Figure(figsize=(5.2 * len(kinds), 4.2), layout="constrained", dpi=120)
     for panel, kind in zip(figure.subplots(1, len(kinds), squeeze=False).flat, kinds, strict=True):
-        group = [point for point in points if point["nats"] == kind]
-        curves: dict[str, list[Mapping[str, Any]]] = {}
-        for point in group:
-            curves.setdefault(point.get("curve") or point["label"], []).append(point)
+        curves: dict[str, list[Point]] = {}
+        for point in points:
+            if point.nats == kind:
+                curves.setdefault(point.curve or point.label, []).append(point)
         drawn = [_draw_curve(panel, *curve, f"C{number}") for number, curve in enumerate(curves.items())]
-        _say_betas(panel, [corner for corners in drawn for corner in corners])
+        _write_betas(panel, [corner for corners in drawn for corner in corners])
         panel.set(xlabel="rate, nats an image", ylabel="distortion, nats an image", title=TITLES.get(kind, kind))
         panel.locator_params(nbins=5)  # runs that lie close have long numbers
         panel.spines[["top", "right"]].set_visible(False)
@@ -79,30 +99,34 @@ class _Corner:
     color: str
 
 
-def _draw_curve(panel: Axes, name: str, runs: Sequence[Mapping[str, Any]], color: str) -> list[_Corner]:
-    """The runs of a curve, their means over seeds, and the hull of these; its corners, where they have one β."""
+def _draw_curve(panel: Axes, name: str, runs: Sequence[Point], color: str) -> list[_Corner]:
+    """Draw the runs of a curve, their means over seeds, and the hull of the means.
+
+    Returns:
+        The corners of the hull; none where runs of different β are averaged because they lie on no curve.
+    """
     seeds: dict[float | None, list[tuple[float, float]]] = {}
     for run in runs:
-        seeds.setdefault(run["beta"] if run.get("curve") else None, []).append((run["rate"], run["distortion"]))
+        seeds.setdefault(run.beta if run.curve else None, []).append((run.rate, run.distortion))
     rates, distortions = np.transpose([np.mean(group, axis=0) for group in seeds.values()])
     hull = lower_hull(rates, distortions)
     panel.plot(rates[hull], distortions[hull], color=color, linewidth=1)
-    panel.scatter([run["rate"] for run in runs], [run["distortion"] for run in runs], s=6, color=color, alpha=0.5, lw=0)
+    panel.scatter([run.rate for run in runs], [run.distortion for run in runs], s=6, color=color, alpha=0.5, lw=0)
     panel.scatter(rates, distortions, s=22, color=color, lw=0, label=name, zorder=3)
     betas = list(seeds)
-    found = [(corner, betas[corner]) for corner in hull]
-    return [_Corner((rates[corner], distortions[corner]), beta, color) for corner, beta in found if beta is not None]
+    corners = [(corner, betas[corner]) for corner in hull]
+    return [_Corner((rates[corner], distortions[corner]), beta, color) for corner, beta in corners if beta is not None]
 
 
-def _say_betas(panel: Axes, corners: Sequence[_Corner]) -> None:
-    """Write β beside the corners, but for those that lie too near to another."""
+def _write_betas(panel: Axes, corners: Sequence[_Corner]) -> None:
+    """Write β beside the corners, but not where another β stands too near."""
     room = np.array([0.1 * np.ptp(panel.get_xlim()), 0.06 * np.ptp(panel.get_ylim())])
-    said: list[tuple[float, float]] = []
+    labelled: list[tuple[float, float]] = []
     for corner in corners:
-        if all((np.abs(np.subtract(corner.place, other)) > room).any() for other in said):
+        if all((np.abs(np.subtract(corner.place, other)) > room).any() for other in labelled):
             text = f"β {corner.beta:g}"
             panel.annotate(text, corner.place, (4, 3), textcoords="offset points", fontsize=7, color=corner.color)
-            said.append(corner.place)
+            labelled.append(corner.place)
 
 
 def side_by_side(sweeps: Mapping[str, Traversal]) -> Figure:

@@ -1,0 +1,59 @@
+"""The numbers of a run on its held-out data, taken once and kept in its folder as evaluation.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ..evaluation import evaluate
+from ..evaluation.probe import probe_accuracy
+from ..files import write_json
+from ..runs.config import weighs_rate
+from ..runs.run import Run, load_run
+from ..scoring import score, score_columns
+from .rows import RunRow
+
+__all__ = ["measured", "measured_anew"]
+
+
+def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) -> RunRow:
+    """The row of a run, from its folder if it was measured before, with the same particles and metrics."""
+    assert run.path is not None
+    path = run.path / "evaluation.json"
+    if path.is_file():
+        row = RunRow.from_stored(json.loads(path.read_text(encoding="utf-8")))
+        asked = (run.step, particles, str(run.path), {*score_columns(metrics)})
+        if row is not None and (row.step, row.particles, row.run, {*row.scores}) == asked:
+            return replace(row, label=label)
+    row = _measure(run, label, particles, metrics)
+    write_json(path, row.as_stored())
+    return row
+
+
+def measured_anew(path: Path, particles: int, metrics: Sequence[str] = ()) -> RunRow:
+    """The row of a finished run, labelled by its folder's name.
+
+    Raises:
+        FileNotFoundError: There is no run, or no checkpoint.
+        ValueError: It cannot be loaded.
+    """
+    return _measure(load_run(path), path.name, particles, metrics)
+
+
+def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> RunRow:
+    data = run.dataset()
+    evaluation = asdict(evaluate(run.model, data.images[data.held_out], particles=particles))
+    if not weighs_rate(run.config):
+        evaluation["beta"] = None
+    return RunRow(
+        label=label,
+        seed=run.config["seed"],
+        run=str(run.path),
+        step=run.step,
+        seconds=run.history[-1]["seconds"] if run.history else None,
+        **evaluation,
+        probe_accuracy=probe_accuracy(run.model, data),
+        scores=score([run], metrics, repeats=1)[0].scores if metrics else {},
+    )

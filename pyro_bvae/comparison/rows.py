@@ -1,0 +1,75 @@
+"""A row of a comparison: what one run was, and its numbers on held-out data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ..scoring import METRICS, score_columns
+
+__all__ = ["RunRow"]
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run. Columns from ``elbo`` to ``images`` are those of `evaluation.Evaluation`, from which they are taken.
+
+    Attributes:
+        label: The settings that vary, with their values; or the folder's name.
+        seed: The seed of the fit.
+        run: The run's folder.
+        step: Training steps taken.
+        seconds: Seconds of training; None where the run has no history.
+        beta: The β of the training; None where the objective does not weigh the rate with it.
+        probe_accuracy: Held-out accuracy of a linear classifier of the labels; None for data without labels.
+        scores: The metrics asked for, by column.
+        curve: The rate–distortion curve that the run lies on, filled in by `on_curves`; None where there is none.
+        slope: The slope dD/dR of the curve at this β, likewise.
+    """
+
+    label: str
+    seed: int
+    run: str
+    step: int
+    seconds: float | None
+    elbo: float
+    distortion: float
+    rate: float
+    kl_per_latent: list[float] | None
+    active_units: int | None
+    iw_bound: float | None
+    particles: int
+    nats: str
+    bits_per_dim: float | None
+    mse: float
+    psnr: float | None
+    ssim: float | None
+    coverage_50: float | None
+    coverage_90: float | None
+    beta: float | None
+    beta_norm: float
+    images: int
+    probe_accuracy: float | None
+    scores: Mapping[str, float | None]
+    curve: str | None = None
+    slope: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All by name, as in comparison.json and comparison.csv: a column a score, in the place of ``scores``."""
+        columns: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            columns |= value if name == "scores" else {name: value}
+        return columns
+
+    def as_stored(self) -> dict[str, Any]:
+        """What an evaluation.json holds: all that does not depend on the other runs of a comparison."""
+        return {name: value for name, value in self.as_dict().items() if name not in ("curve", "slope")}
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> RunRow | None:
+        """The row from an evaluation.json; None where another version wrote other columns."""
+        scores = {name: value for name, value in stored.items() if name in score_columns(METRICS)}
+        rest = {name: value for name, value in stored.items() if name not in scores}
+        expected = {field.name for field in fields(cls)} - {"scores", "curve", "slope"}
+        return cls(**rest, scores=scores) if rest.keys() == expected else None

@@ -1,0 +1,125 @@
+"""Means and standard deviations over seeds, and how far the slopes of rate–distortion curves are from −β."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median, stdev
+from typing import Any, NamedTuple
+
+from .rows import RunRow
+
+__all__ = ["LEAST_RATE", "MEASURES", "LabelSummary", "MeanDeviation", "departure", "summarise"]
+
+MEASURES = (
+    "elbo",
+    "iw_bound",
+    "distortion",
+    "rate",
+    "bits_per_dim",
+    "mse",
+    "psnr",
+    "ssim",
+    "probe_accuracy",
+    "active_units",
+    "coverage_50",
+    "coverage_90",
+    "beta",
+    "seconds",
+)
+LEAST_RATE = 1.0  # nats, at and below which a model is near collapse and its slope says little
+
+
+class MeanDeviation(NamedTuple):
+    """The mean over seeds, and the standard deviation; that of a single seed is None."""
+
+    mean: float
+    deviation: float | None
+
+
+@dataclass(frozen=True)
+class LabelSummary:
+    """The runs of a label.
+
+    Attributes:
+        label: Its name.
+        nats: The kind of nats, see `evaluation.Evaluation`.
+        seeds: Number of runs.
+        curve: The rate–distortion curve that they lie on, and ``slope`` the curve's slope there; see `RunRow`.
+        measures: Each of `MEASURES`; None where a run has none.
+        scores: Each score that the runs hold, likewise.
+    """
+
+    label: str
+    nats: str
+    seeds: int
+    curve: str | None
+    slope: float | None
+    measures: Mapping[str, MeanDeviation | None]
+    scores: Mapping[str, MeanDeviation | None]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All by name, as in comparison.json: measures and scores stand beside the rest."""
+        row = {name: getattr(self, name) for name in ("label", "nats", "seeds", "curve", "slope")}
+        return {**row, **self.measures, **self.scores}
+
+
+def summarise(rows: Sequence[RunRow]) -> list[LabelSummary]:
+    """A summary of each label over its seeds, in the order of the labels."""
+    labels: dict[str, list[RunRow]] = {}
+    for row in rows:
+        labels.setdefault(row.label, []).append(row)
+    return [_summary(label, group) for label, group in labels.items()]
+
+
+def _summary(label: str, rows: Sequence[RunRow]) -> LabelSummary:
+    first = rows[0]
+    return LabelSummary(
+        label=label,
+        nats=first.nats,
+        seeds=len(rows),
+        curve=first.curve,
+        slope=first.slope,
+        measures={name: _mean_deviation([getattr(row, name) for row in rows]) for name in MEASURES},
+        scores={name: _mean_deviation([row.scores[name] for row in rows]) for name in first.scores},
+    )
+
+
+def _mean_deviation(values: Sequence[float | None]) -> MeanDeviation | None:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    return MeanDeviation(mean(known), stdev(known) if len(known) > 1 else None)
+
+
+def departure(summaries: Sequence[LabelSummary]) -> float | None:
+    """The median of |slope + β|/β over the points with a rate above 1 nat and neighbours on both sides.
+
+    It is 0 at the optimum, but for what central differences make of the spacing of the βs.
+
+    Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
+
+    Args:
+        summaries: Of `summarise`.
+
+    Returns:
+        The median; None where no such point has a slope.
+    """
+    curves: dict[str | None, list[LabelSummary]] = {}
+    for summary in summaries:
+        if summary.slope is not None:
+            curves.setdefault(summary.curve, []).append(summary)
+    departures = []
+    for points in curves.values():
+        betas = [_mean(point, "beta") for point in points]
+        for point, beta in zip(points, betas, strict=True):
+            is_inner = min(betas) < beta < max(betas)
+            if is_inner and _mean(point, "rate") > LEAST_RATE and point.slope is not None:
+                departures.append(abs(point.slope + beta) / beta)
+    return median(departures) if departures else None
+
+
+def _mean(summary: LabelSummary, name: str) -> float:
+    value = summary.measures[name]
+    assert value is not None, f"a run on a curve has no {name}"
+    return value.mean
