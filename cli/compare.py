@@ -166,10 +166,9 @@ def _run(todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[st
 
 def _draw(rows: Sequence[RunRow], out: Path) -> None:
     from pyro_bvae.comparison import report
-    from pyro_bvae.plots import save_figure
+    from pyro_bvae.plots import save_figures
 
-    for name, figure in report.figures(rows).items():
-        save_figure(figure, out / f"{name}.png")
+    save_figures(report.figures(rows), out)
 
 
 def _print(summaries: Sequence[LabelSummary], target: float | None, out: Path) -> None:

@@ -95,15 +95,11 @@ def command(
 
 
 def _draw(run: Run) -> list[Path]:
-    from pyro_bvae.plots import save_figure
+    from pyro_bvae.plots import save_figures
     from pyro_bvae.scoring import report
 
     assert run.path is not None
-    files = []
-    for name, figure in report.figures(run).items():
-        files.append(run.path / "figures" / f"{name}.png")
-        save_figure(figure, files[-1])
-    return files
+    return save_figures(report.figures(run), run.path / "figures")
 
 
 def _print(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed]) -> None:

@@ -189,10 +189,7 @@ def draw_figures(run: Run, folder: Path, sweep: Traversal | None = None) -> list
         figures["samples"] = plots.samples(sample(vae, 100)[1])
     else:
         figures |= _of_vectors(vae, held_out)
-    files = [folder / f"{name}.png" for name in figures]
-    for file, figure in zip(files, figures.values(), strict=True):
-        plots.save_figure(figure, file)
-    return files
+    return plots.save_figures(figures, folder)
 
 
 def _of_vectors(vae: BetaVAE, held_out: Tensor) -> dict[str, Figure]:

@@ -19,7 +19,7 @@ from .rows import RunRow
 __all__ = ["on_curves"]
 
 # settings in which the runs of one curve may differ
-FREE = {"beta", "beta_schedule", "match_rate", *REPEATS} - {"precision"}
+VARY_ON_A_CURVE = {"beta", "beta_schedule", "match_rate", *REPEATS} - {"precision"}
 
 
 def on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
@@ -58,7 +58,7 @@ def _settings_between(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     names: list[str] = []
     for name in SETTINGS:
         before, after = (_combinations(configs, some) for some in (names, [*names, name]))
-        if name not in FREE and after > before:
+        if name not in VARY_ON_A_CURVE and after > before:
             names.append(name)
     return names
 

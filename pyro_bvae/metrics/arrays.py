@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-__all__ = ["Split", "as_classes", "as_codes", "checked", "gap", "split", "stopped_early", "varying"]
+__all__ = ["Split", "as_classes", "as_codes", "check_rows", "checked", "gap", "split", "stopped_early", "varying"]
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -62,6 +62,16 @@ def as_classes(factors: ArrayLike | Tensor) -> np.ndarray:
     return classes
 
 
+def check_rows(z: np.ndarray, classes: np.ndarray) -> None:
+    """Make sure that codes and factors are of equally many data.
+
+    Raises:
+        ValueError: They are not.
+    """
+    if len(z) != len(classes):
+        raise ValueError(f"codes and factors must have as many rows, got {len(z)} and {len(classes)}")
+
+
 def varying(classes: np.ndarray) -> np.ndarray:
     """Which factors take more than one value, ``(F,)``."""
     return classes.max(0) > 0
@@ -82,8 +92,7 @@ def checked(
         ValueError: They do not fit each other, or there are too few of either.
     """
     z, classes = as_codes(codes), as_classes(factors)
-    if len(z) != len(classes):
-        raise ValueError(f"codes and factors must have as many rows, got {len(z)} and {len(classes)}")
+    check_rows(z, classes)
     if z.shape[1] < least_latents:
         raise ValueError(f"this score is defined from {least_latents} latents on, got codes of shape {z.shape}")
     classes = classes[:, varying(classes)]

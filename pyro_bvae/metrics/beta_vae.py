@@ -25,7 +25,7 @@ from .softmax import Softmax
 
 __all__ = ["PROTOCOLS", "Protocol", "beta_vae_score"]
 
-AT_ONCE = 5_000  # pairs that are encoded at once
+PAIRS_AT_ONCE = 5_000  # that are encoded together
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _points(
     sampler = FactorSampler(source.factors)
     labels = random.integers(len(asked), size=points)
     features = []
-    for some in np.array_split(labels, -(-points * pairs // AT_ONCE)):
+    for some in np.array_split(labels, -(-points * pairs // PAIRS_AT_ONCE)):
         first = sampler.uniform((len(some), pairs), random)
         second = sampler.sharing(first, asked[some][:, None], random)
         z = source.codes(np.stack([first, second]).ravel()).reshape(2, len(some), pairs, -1)

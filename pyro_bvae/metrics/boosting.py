@@ -18,7 +18,7 @@ __all__ = ["BOOSTERS"]
 
 Boosted = tuple[ClassifierMixin, np.ndarray]
 LEARNING_RATE = 0.1
-TINY = 1e-9
+LEAST_SHARE = 1e-9  # that keeps a ratio of Newton steps, or of their denominators, finite
 
 
 def _exact(z: np.ndarray, column: np.ndarray, seed: int) -> Boosted:
@@ -54,9 +54,9 @@ def _falls(nodes: np.ndarray) -> np.ndarray:
     left, right = nodes["left"][inner].astype(int), nodes["right"][inner].astype(int)
     counts = nodes["count"].astype(float)
     apart = step[left] - step[right]
-    apart = np.where(np.abs(apart) > TINY, apart, np.inf)
+    apart = np.where(np.abs(apart) > LEAST_SHARE, apart, np.inf)
     mass = nodes["gain"][inner] / apart**2  # H_l H_r/H
-    share = np.clip((step[inner] - step[right]) / apart, TINY, 1 - TINY)  # H_l/H
+    share = np.clip((step[inner] - step[right]) / apart, LEAST_SHARE, 1 - LEAST_SHARE)  # H_l/H
     below, above = mass / (1 - share), mass / share  # H_l, H_r
     whole = {node: both for node, both in zip(inner.tolist(), below + above, strict=True) if both > 0}
     below[0], above[0] = _masses(whole.get(left[0]), whole.get(right[0]), mass[0], counts[left[0]] / counts[0])
@@ -71,8 +71,8 @@ def _masses(below: float | None, above: float | None, mass: float, share: float)
         return mass / (1 - share), mass / share
     if below is None:
         assert above is not None
-        return mass * above / max(above - mass, TINY * above), above
-    return below, mass * below / max(below - mass, TINY * below) if above is None else above
+        return mass * above / max(above - mass, LEAST_SHARE * above), above
+    return below, mass * below / max(below - mass, LEAST_SHARE * below) if above is None else above
 
 
 BOOSTERS: dict[str, Callable[[np.ndarray, np.ndarray, int], Boosted]] = {"exact": _exact, "histogram": _histogram}

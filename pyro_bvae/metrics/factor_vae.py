@@ -19,7 +19,7 @@ from .sampling import Encoder, FactorSampler, Source
 __all__ = ["factor_vae_score"]
 
 LEAST_DEVIATION = 0.05  # of a latent that may be voted for
-AT_ONCE = 20_000
+DATA_AT_ONCE = 20_000  # that are encoded together
 
 
 def factor_vae_score(
@@ -71,7 +71,7 @@ def factor_vae_score(
     held = random.integers(len(asked), size=points + test_points)
     least = np.concatenate([
         (_variances(source, sampler, asked[some], batch, random) / np.where(active, overall, 1))[:, active].argmin(1)
-        for some in np.array_split(held, -(-len(held) * batch // AT_ONCE))
+        for some in np.array_split(held, -(-len(held) * batch // DATA_AT_ONCE))
     ])  # fmt: skip
     votes = np.zeros((len(overall), len(asked)), np.int64)
     np.add.at(votes, (least[:points], held[:points]), 1)

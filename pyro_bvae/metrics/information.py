@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import mutual_info_score
 from torch import Tensor
 
-from .arrays import as_classes, as_codes
+from .arrays import as_classes, as_codes, check_rows
 
 __all__ = ["BINS", "entropies", "information_of", "mutual_information"]
 
@@ -37,8 +37,7 @@ def mutual_information(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, b
     [[0.693]]
     """
     z, classes = as_codes(codes), as_classes(factors)
-    if len(z) != len(classes):
-        raise ValueError(f"codes and factors must have as many rows, got {len(z)} and {len(classes)}")
+    check_rows(z, classes)
     return information_of(z, classes, bins)
 
 

@@ -14,7 +14,7 @@ from .information import BINS, information_of
 
 __all__ = ["modularity", "modularity_of"]
 
-NOTHING = 1e-12  # nats, below which rounding is all there is
+LEAST_INFORMATION = 1e-12  # nats; what is less comes from rounding
 
 
 def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: int = BINS) -> float:
@@ -55,5 +55,5 @@ def modularity_of(information: np.ndarray) -> float:
     """
     squares = information**2
     largest = squares.max(1)
-    rest = (squares.sum(1) - largest) / (np.maximum(largest, NOTHING**2) * (information.shape[1] - 1))
-    return float(np.mean(np.where(information.max(1) > NOTHING, 1 - rest, 0.0)))
+    rest = (squares.sum(1) - largest) / (np.maximum(largest, LEAST_INFORMATION**2) * (information.shape[1] - 1))
+    return float(np.mean(np.where(information.max(1) > LEAST_INFORMATION, 1 - rest, 0.0)))

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..datasets import Dataset
-from .arrays import as_classes, as_codes, varying
+from .arrays import as_classes, as_codes, check_rows, varying
 
 __all__ = ["Encoder", "FactorSampler", "Source", "columns_of", "factors_of"]
 
@@ -84,8 +84,7 @@ class Source:
         self.factors = as_classes(factors_of(dataset))
         if not callable(encode):
             codes = as_codes(encode)
-            if len(codes) != len(self.factors):
-                raise ValueError(f"codes and factors must have as many rows, got {len(codes)} and {len(self.factors)}")
+            check_rows(codes, self.factors)
             self.codes: Callable[[np.ndarray], np.ndarray] = lambda index: codes[index]
         elif not isinstance(dataset, Dataset):
             raise TypeError(

@@ -6,6 +6,8 @@ import numpy as np
 
 __all__ = ["Softmax"]
 
+FIRST_SQUARES = 1e-10  # that Adagrad's sum of squared gradients starts from, so that it never divides by 0
+
 
 class Softmax:
     """p(c | x) ∝ exp(w_c·x + b_c), from Adagrad steps on the mean cross-entropy of batches.
@@ -29,7 +31,7 @@ class Softmax:
         x, targets = _with_one(x), np.eye(self.classes)[y]
         batches = np.random.default_rng(self.seed).integers(len(x), size=(self.steps, self.batch_size))
         self.weights = np.zeros((x.shape[1], self.classes))
-        squares = np.full_like(self.weights, 1e-10)
+        squares = np.full_like(self.weights, FIRST_SQUARES)
         for batch in batches:
             logits = x[batch] @ self.weights
             shares = np.exp(logits - logits.max(1, keepdims=True))

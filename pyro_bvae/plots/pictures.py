@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from torch.nn.functional import pad
 
 from ..files import atomic_write
 
-__all__ = ["PICTURE_INCHES", "make_panels", "save_figure", "show", "tile", "whole_rows"]
+__all__ = ["PICTURE_INCHES", "make_panels", "save_figure", "save_figures", "show", "tile", "whole_rows"]
 
 PICTURE_INCHES = 0.5  # width of a picture on the figure
 
@@ -42,6 +42,18 @@ def save_figure(figure: Figure, file: Path) -> None:
     """Write a figure atomically, in the format that the file's ending names."""
     with atomic_write(file) as partial:
         figure.savefig(partial)
+
+
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write figures atomically into a folder, each as the PNG of its name.
+
+    Returns:
+        The files.
+    """
+    files = [folder / f"{name}.png" for name in figures]
+    for file, figure in zip(files, figures.values(), strict=True):
+        save_figure(figure, file)
+    return files
 
 
 def whole_rows(images: Tensor, columns: int) -> Tensor:

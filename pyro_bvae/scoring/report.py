@@ -22,8 +22,9 @@ from ..metrics import PROTOCOLS, dci, mutual_information
 from ..metrics.arrays import as_classes, varying
 from ..metrics.information import entropies
 from ..metrics.sampling import columns_of
+from ..plots.labels import is_active
 from ..runs.run import Run
-from ..terms import ACTIVE_ABOVE, mean_terms
+from ..terms import mean_terms
 from ..traversal import base, traverse
 from .registry import METRICS
 from .rows import ScoreRow
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ProtocolUsed", "content", "figures", "followed", "protocols", "save"]
 
-NO_COLUMNS = ("kl_per_latent", "missing")  # of a csv
-SHOWN = 15_000  # data that figures are drawn from
-FOLLOWS = 0.1  # share of a factor's entropy above which a latent is said to follow it
+NOT_IN_CSV = ("kl_per_latent", "missing")
+MOST_DRAWN = 15_000  # data that figures are drawn from
+FOLLOWS_ABOVE = 0.1  # share of a factor's entropy above which a latent follows it
+LEAST_ENTROPY = 1e-12  # nats, so that a constant factor divides by no 0
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def save(stem: Path, rows: Sequence[ScoreRow], data: Dataset) -> list[Path]:
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "csv")]
     write_json(files[0], content(rows, data))
     lines = [row.as_dict() for row in rows]
-    write_csv(files[1], lines, [name for name in lines[0] if name not in NO_COLUMNS])
+    write_csv(files[1], lines, [name for name in lines[0] if name not in NOT_IN_CSV])
     return files
 
 
@@ -109,12 +111,12 @@ def figures(run: Run) -> dict[str, Figure]:
         rows name the factor they follow; importances where two latents and two factors vary, the last for images alone.
     """
     data = run.dataset()
-    index = np.sort(np.random.default_rng(0).permutation(len(data))[:SHOWN])
+    index = np.sort(np.random.default_rng(0).permutation(len(data))[:MOST_DRAWN])
     factors = as_classes(data.factors[index])  # type: ignore[index]  # they are there
     codes = encode(run.model, data.images[index]).loc.numpy()
     held_out = data.images[data.held_out]
     kl = mean_terms(run.model, held_out, batch_size=100).kl_per_latent
-    shares = mutual_information(codes, factors) / np.maximum(entropies(factors), 1e-12)
+    shares = mutual_information(codes, factors) / np.maximum(entropies(factors), LEAST_ENTROPY)
     names = _names(data)
     drawn = {"information": plots.heat_map(shares, names, "mutual information, share of the factor's entropy", kl)}
     if run.model.latent_dim > 1 and varying(factors).sum() > 1:
@@ -132,14 +134,13 @@ def followed(shares: np.ndarray, names: Sequence[str]) -> list[str]:
     >>> followed(np.array([[0.5, 0.2], [0.0, 0.05]]), ["x", "y"])
     ['x', '']
     """
-    return [names[row.argmax()] if row.max() > FOLLOWS else "" for row in shares]
+    return [names[row.argmax()] if row.max() > FOLLOWS_ABOVE else "" for row in shares]
 
 
 def _traversal(run: Run, held_out: Tensor, kl: list[float] | None, notes: Sequence[str]) -> Figure:
     sweep = traverse(run.model, base(run.model, held_out), kl=kl)
-    active = [kl is None or kl[latent] > ACTIVE_ABOVE for latent in sweep.latents]
-    said = [notes[latent] if is_active else "" for latent, is_active in zip(sweep.latents, active, strict=True)]
-    return plots.traversal(sweep, notes=said)
+    notes = [notes[latent] if is_active(sweep, row) else "" for row, latent in enumerate(sweep.latents)]
+    return plots.traversal(sweep, notes=notes)
 
 
 def _names(data: Dataset) -> list[str]:

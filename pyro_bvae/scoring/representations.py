@@ -30,12 +30,12 @@ from ..runs.run import Run
 from ..settings.names import BASELINES, check
 from ..terms import mean_terms
 
-__all__ = ["SEEDED", "Representation", "baseline", "encoded", "of_run"]
+__all__ = ["SEEDED", "Representation", "baseline", "encoded", "of_run", "silent"]
 
 SEEDED = ("pca", "ica", "untrained")  # baselines that differ from seed to seed
-AT_ONCE = 10_000
-FITTED_TO = 10_000  # images that components are fitted to
-NO_VARIANCE = 1e-6  # of the first component's deviation
+DATA_AT_ONCE = 10_000  # that are encoded together
+MOST_FITTED = 10_000  # images that components are fitted to
+LEAST_DEVIATION = 1e-6  # along a component that is kept, as a share of that along the first
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,26 +114,30 @@ def encoded(vae: BetaVAE, images: Tensor, name: str, progress: Progress | None =
     return _in_blocks(lambda block: encode(vae, block).loc.numpy(), images, name, progress)
 
 
+def silent(what: str, done: int, total: int) -> None:
+    """The progress of what nobody waits for."""
+
+
 def _in_blocks(
     encoder: Callable[[Tensor], np.ndarray], images: Tensor, what: str, progress: Progress | None
 ) -> np.ndarray:
+    report = progress or silent
     blocks: list[np.ndarray] = []
-    tell = progress or (lambda what, done, total: None)  # noqa: ARG005
-    for number, block in enumerate(images.split(AT_ONCE)):
-        tell(f"{what}: encoding {len(images):,}", number * AT_ONCE, len(images))
+    for number, block in enumerate(images.split(DATA_AT_ONCE)):
+        report(f"{what}: encoding {len(images):,}", number * DATA_AT_ONCE, len(images))
         blocks.append(encoder(block))
-    tell(f"{what}: encoding {len(images):,}", len(images), len(images))
+    report(f"{what}: encoding {len(images):,}", len(images), len(images))
     return np.concatenate(blocks)
 
 
 def _components(name: str, data: Dataset, latents: int, seed: int) -> Callable[[Tensor], np.ndarray]:
     """A projection on principal components along which data vary, or on the independent ones among them."""
-    some = np.random.default_rng(seed).permutation(len(data))[:FITTED_TO]
+    some = np.random.default_rng(seed).permutation(len(data))[:MOST_FITTED]
     x = _flat(data.images[torch.from_numpy(np.sort(some))])
     if not np.ptp(x, axis=0).any():
         raise ValueError(f"{data.name} does not vary, and has no components")
     principal = PCA(min(latents, *x.shape), svd_solver="randomized", random_state=seed).fit(x)
-    kept = principal.singular_values_ > NO_VARIANCE * principal.singular_values_[0]
+    kept = principal.singular_values_ > LEAST_DEVIATION * principal.singular_values_[0]
 
     def project(images: Tensor) -> np.ndarray:
         components: np.ndarray = principal.transform(_flat(images))[:, kept]

@@ -16,7 +16,7 @@ from ..settings.names import BASELINES, check
 from .draws import Draws, Sample, draws_of
 from .registry import METRICS, Metric, Scores, score_columns
 from .repetitions import labels_of, sharing
-from .representations import SEEDED, Representation, baseline, of_run
+from .representations import SEEDED, Representation, baseline, of_run, silent
 from .requirements import applicable
 from .rows import ScoreRow
 
@@ -69,13 +69,13 @@ def score(
     draws = None if any(METRICS[name].draws_by_factor for name in chosen) else draws_of(whole, repeats)
     data = whole if draws is None else draws.part_of(whole)
     seeds = list(dict.fromkeys(run.config["seed"] for run in runs))
-    found = [
+    representations = [
         baseline(name, data, runs[0], seed, progress, whole)
         for name in baselines
         for seed in (seeds if name in SEEDED else seeds[:1])
     ]
-    found += [of_run(run, label, data, progress) for run, label in labels_of(sharing(runs))]
-    return score_representations(found, data, chosen, repeats=repeats, progress=progress, draws=draws)
+    representations += [of_run(run, label, data, progress) for run, label in labels_of(sharing(runs))]
+    return score_representations(representations, data, chosen, repeats=repeats, progress=progress, draws=draws)
 
 
 def score_representations(
@@ -100,7 +100,7 @@ def score_representations(
     Returns:
         A row for each representation and repeat.
     """
-    tell = progress or (lambda what, done, total: None)  # noqa: ARG005
+    report = progress or silent
     compared = {
         (name, repeat): _compare(METRICS[name], [Sample(one, data, repeat, draws) for one in representations])
         for name in chosen
@@ -112,12 +112,12 @@ def score_representations(
         for repeat in range(repeats):
             sample, outcomes = Sample(one, data, repeat, draws), {}
             for name in chosen:
-                tell(f"{one.name}: {name}", done, total)
+                report(f"{one.name}: {name}", done, total)
                 together = compared.get((name, repeat))
                 outcomes[name] = _take(METRICS[name], sample) if together is None else together[place]
                 done += 1
             rows.append(_row(sample, outcomes))
-    tell("scored", total, total)
+    report("scored", total, total)
     return rows
 
 
