@@ -26,12 +26,12 @@ BUDGET = ["--steps", "6", "--image-size", "16", "--hidden", "20", "--latent-dim"
 
 
 def test_choices_are_the_product_of_settings_and_seeds(tmp_path: Path) -> None:
-    found = choices_of(GRID, [0, 5], tmp_path)
-    assert len(found) == 8
-    assert len({choice.folder for choice in found}) == 8
-    assert found[0].label == "bernoulli, beta 1"
-    assert found[0].folder == tmp_path / "bernoulli-beta1-seed0"
-    assert found[-1].settings == {"likelihood": "gaussian", "beta": 4.0, "hidden": (16, 8), "lr": 1e-3, "seed": 5}
+    choices = choices_of(GRID, [0, 5], tmp_path)
+    assert len(choices) == 8
+    assert len({choice.folder for choice in choices}) == 8
+    assert choices[0].label == "bernoulli, beta 1"
+    assert choices[0].folder == tmp_path / "bernoulli-beta1-seed0"
+    assert choices[-1].settings == {"likelihood": "gaussian", "beta": 4.0, "hidden": (16, 8), "lr": 1e-3, "seed": 5}
 
 
 def test_a_comparison_of_one_choice_is_named_by_its_likelihood(tmp_path: Path) -> None:
@@ -180,15 +180,15 @@ def test_finished_runs_are_compared_too(cli: Cli, here: Path) -> None:
 def test_a_sweep_over_beta_prints_the_slope_beside_each(cli: Cli, here: Path) -> None:
     betas = [option for beta in (1, 2, 4) for option in ("--beta", beta)]
     arguments = ["compare", *BUDGET, *betas, "--out", "c"]
-    found = json.loads(cli(*arguments, "--json").stdout)
-    slopes = [line["slope"] for line in found["summary"]]
+    printed = json.loads(cli(*arguments, "--json").stdout)
+    slopes = [line["slope"] for line in printed["summary"]]
     assert all(isinstance(slope, float) for slope in slopes)
     head, *lines = cli(*arguments).stdout.splitlines()
     assert head.endswith("slope dD/dR")
     assert [line.split()[-1] for line in lines[:3]] == [f"{slope:.3f}" for slope in slopes]
     stored = json.loads(Path("c/comparison.json").read_text())
     assert [line["slope"] for line in stored["summary"]] == slopes
-    assert stored["departure"] == found["departure"]
+    assert stored["departure"] == printed["departure"]
     again = cli("compare", *(f"c/beta{beta}-seed0" for beta in (1, 2, 4)), "--out", "d", "--json")
     assert [line["slope"] for line in json.loads(again.stdout)["summary"]] == pytest.approx(slopes)
 

@@ -111,7 +111,7 @@ def test_udr_is_the_median_over_partners() -> None:
     z = random.normal(size=(500, 3))
     runs = [z, z[:, ::-1], z @ np.linalg.qr(random.normal(size=(3, 3)))[0], random.normal(size=(500, 2))]
     pairs = [[metrics.udr([one, other])[0] for other in runs if other is not one] for one in runs]
-    assert metrics.udr(runs) == pytest.approx([np.median(found) for found in pairs])
+    assert metrics.udr(runs) == pytest.approx([np.median(of_run) for of_run in pairs])
     assert np.std(pairs[0]) > 0.2
 
 
@@ -163,13 +163,13 @@ def test_the_boosters_agree_on_dsprites_grid(code: Callable[[np.ndarray], np.nda
 def test_importances_are_falls_in_squared_residual() -> None:
     factors = SMALL[np.random.default_rng(0).integers(len(SMALL), size=500)]
     z, column = mixed(factors), factors[:, 2]
-    trees, found = BOOSTERS["histogram"](z, column, 0)
+    trees, importances = BOOSTERS["histogram"](z, column, 0)
     shares = [np.full((500, 5), np.bincount(column) / 500), *map(softmax_of, trees.staged_decision_function(z))]
     falls = np.zeros(z.shape[1])
     for share, round_ in zip(shares, trees._predictors, strict=False):
         for c, tree in enumerate(round_):
             falls += fall(tree.nodes, 0, z, (column == c) - share[:, c])
-    np.testing.assert_allclose(found, falls / falls.sum(), atol=0.005)
+    np.testing.assert_allclose(importances, falls / falls.sum(), atol=0.005)
 
 
 def softmax_of(logits: np.ndarray) -> np.ndarray:
@@ -179,13 +179,13 @@ def softmax_of(logits: np.ndarray) -> np.ndarray:
 
 def fall(nodes: np.ndarray, at: int, z: np.ndarray, residual: np.ndarray) -> np.ndarray:
     """Σ (r − r̄)² of a node less that of its children, added to the latent it is split on, over a tree."""
-    found = np.zeros(z.shape[1])
+    falls = np.zeros(z.shape[1])
     node = nodes[at]
     if node["is_leaf"]:
-        return found
+        return falls
     is_left = z[:, node["feature_idx"]] <= node["num_threshold"]
     parts = residual[is_left], residual[~is_left]
-    found[node["feature_idx"]] = residual.var() * len(residual) - sum(part.var() * len(part) for part in parts)
+    falls[node["feature_idx"]] = residual.var() * len(residual) - sum(part.var() * len(part) for part in parts)
     for child, inside in ((node["left"], is_left), (node["right"], ~is_left)):
-        found += fall(nodes, int(child), z[inside], residual[inside])
-    return found
+        falls += fall(nodes, int(child), z[inside], residual[inside])
+    return falls

@@ -60,9 +60,9 @@ def test_factors_score_the_ceiling_of_dsprites_grid(name: str, ceiling: float) -
 
 def test_factors_score_the_ceilings_of_dci_on_dsprites_grid() -> None:
     factors = drawn(6000)
-    found = metrics.dci(factors, factors)
-    assert (found.disentanglement, found.completeness, found.informativeness) == pytest.approx((1, 1, 1), abs=0.005)
-    np.testing.assert_allclose(found.importances, np.eye(5), atol=1e-3)
+    scores = metrics.dci(factors, factors)
+    assert (scores.disentanglement, scores.completeness, scores.informativeness) == pytest.approx((1, 1, 1), abs=0.005)
+    np.testing.assert_allclose(scores.importances, np.eye(5), atol=1e-3)
 
 
 def test_mig_of_the_whole_grid_is_what_20_bins_allow() -> None:
@@ -84,19 +84,19 @@ def test_shuffled_codes_score_at_chance(name: str, chance: float, spread: float)
 
 def test_shuffled_codes_have_no_dci() -> None:
     factors = SMALL[np.random.default_rng(0).integers(len(SMALL), size=3000)]
-    found = metrics.dci(np.random.default_rng(1).normal(size=(3000, 6)), factors)
-    assert found.disentanglement < 0.05
-    assert found.completeness < 0.1
-    assert found.informativeness == pytest.approx(np.mean([1 / 3, 1 / 4, 1 / 5, 1 / 6]), abs=0.03)
+    scores = metrics.dci(np.random.default_rng(1).normal(size=(3000, 6)), factors)
+    assert scores.disentanglement < 0.05
+    assert scores.completeness < 0.1
+    assert scores.informativeness == pytest.approx(np.mean([1 / 3, 1 / 4, 1 / 5, 1 / 6]), abs=0.03)
 
 
 def test_a_rotated_code_is_informative_and_entangled() -> None:
     factors = drawn(6000)
     z = rotated(factors)
     assert metrics.explicitness(z, factors) > 0.97
-    found = metrics.dci(z, factors)
-    assert found.informativeness > 3 * np.mean([1 / 3, 1 / 6, 1 / 40, 1 / 32, 1 / 32])  # three times chance
-    assert found.disentanglement < 0.1
+    scores = metrics.dci(z, factors)
+    assert scores.informativeness > 3 * np.mean([1 / 3, 1 / 6, 1 / 40, 1 / 32, 1 / 32])  # three times chance
+    assert scores.disentanglement < 0.1
     for name, most in {"mig": 0.05, "sap": 0.05, "irs": 0.5, "factor-vae": 0.7}.items():
         assert SCORES[name](z, factors) < most, name
 
@@ -139,9 +139,9 @@ def test_a_factor_with_a_single_value_is_left_out(name: str) -> None:
 def test_importances_are_beside_their_factors() -> None:
     z = mixed(SMALL)
     more = np.column_stack([SMALL[:, :1], np.full(len(z), 7), SMALL[:, 1:]])
-    found = metrics.dci(z, more).importances
-    np.testing.assert_array_equal(found[:, 1], 0)
-    np.testing.assert_array_equal(np.delete(found, 1, axis=1), metrics.dci(z, SMALL).importances)
+    importances = metrics.dci(z, more).importances
+    np.testing.assert_array_equal(importances[:, 1], 0)
+    np.testing.assert_array_equal(np.delete(importances, 1, axis=1), metrics.dci(z, SMALL).importances)
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -194,8 +194,8 @@ def test_too_few_points_to_split_are_refused() -> None:
 )  # fmt: skip
 def test_the_seed_decides_what_is_drawn(score: Callable[..., float]) -> None:
     z = mixed(SMALL)
-    found = [getattr(value, "informativeness", value) for value in (score(z, SMALL, seed=seed) for seed in (3, 3, 4))]
-    assert found[0] == found[1] != found[2]
+    scores = [getattr(value, "informativeness", value) for value in (score(z, SMALL, seed=seed) for seed in (3, 3, 4))]
+    assert scores[0] == scores[1] != scores[2]
 
 
 def test_scores_take_tensors_lists_and_functions() -> None:

@@ -1,4 +1,4 @@
-"""Runs and baselines are scored on the same draws, and what cannot be taken is told."""
+"""Runs and baselines are scored on the same draws, and a score that cannot be taken gives its reason."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_data_without_factors_have_the_scores_that_need_none(digits_run: Run) ->
 def test_only_a_part_is_encoded_where_only_a_part_is_drawn(monkeypatch: pytest.MonkeyPatch, runs: list[Run]) -> None:
     monkeypatch.setattr(draws, "MOST_POINTS", 20)
     steps: list[tuple[str, int, int]] = []
-    scoring.score(runs[:1], ["mig"], repeats=1, progress=lambda *told: steps.append(told))
+    scoring.score(runs[:1], ["mig"], repeats=1, progress=lambda *step: steps.append(step))
     assert (f"{runs[0].path}: encoding 20", 20, 20) in steps
     assert steps[-2:] == [(f"{runs[0].path}: mig", 0, 1), ("scored", 1, 1)]
 
@@ -144,7 +144,7 @@ def test_the_probe_is_fitted_once_a_run(digits_run: Run, monkeypatch: pytest.Mon
     assert line.scores["total-correlation"].repeats is not None
 
 
-def test_udr_that_cannot_be_taken_is_told(runs: list[Run]) -> None:
+def test_udr_that_cannot_be_taken_gives_its_reason(runs: list[Run]) -> None:
     data = runs[0].dataset()
     codes = encode(runs[0].model, data.images).loc.numpy()
     both = [Representation("a", f"a{seed}", seed, codes, [seed and inf, 1.0, 1.0], runs[seed]) for seed in (0, 1)]
@@ -172,8 +172,8 @@ def test_by_default_all_scores_that_can_be_taken_are(
     assert cli("fit", *options, "--out", tmp_path / "run").exit_code == 0
     result = cli("score", tmp_path / "run", "--repeats", 1)
     assert result.exit_code == 0, result.stderr
-    said = {line.split()[2] for line in result.stdout.splitlines() if line.startswith("not taken: ")}
-    assert said == lost | {"udr", "probe"}
+    not_taken = {line.split()[2] for line in result.stdout.splitlines() if line.startswith("not taken: ")}
+    assert not_taken == lost | {"udr", "probe"}
     (row,) = json.loads((tmp_path / "run" / "scores.json").read_text())["scores"]
     taken = {name for name in names.METRICS if score_columns([name])[0] in row}
     assert taken == {*names.METRICS} - lost - {"udr", "probe"}
@@ -182,15 +182,15 @@ def test_by_default_all_scores_that_can_be_taken_are(
         assert (refused.exit_code, f"{name} needs" in refused.stderr) == (1, True)
 
 
-def test_a_score_that_fails_is_told_and_the_others_are_kept(cli: Cli, here: Path, rectangles: Path) -> None:
+def test_a_score_that_fails_gives_its_reason_and_the_others_are_kept(cli: Cli, here: Path, rectangles: Path) -> None:
     with np.load(rectangles) as arrays:
         rare = np.arange(len(arrays["images"])) == 7  # in one of the two parts alone
         np.savez("a.npz", images=arrays["images"], factors=np.column_stack([rare, arrays["factors"][:, 2]]).astype(int))
     cli("fit", "--dataset", "npz:a.npz", "--steps", 2, "--out", "run")
     result = cli("score", "run", "--metric", "explicitness", "--metric", "mig", "--repeats", 3, "--no-figures")
     assert result.exit_code == 0, result.stderr
-    (said,) = (line for line in result.stdout.splitlines() if line.startswith("  explicitness"))
-    assert "points hold" in said
+    (explicitness,) = (line for line in result.stdout.splitlines() if line.startswith("  explicitness"))
+    assert "points hold" in explicitness
     (mig,) = (line for line in result.stdout.splitlines() if line.startswith("  mig"))
     assert 0 <= float(mig.split()[1]) <= 1
     assert cli("score", "run", "--metric", "explicitness", "--repeats", 3, "--no-figures").exit_code == 1

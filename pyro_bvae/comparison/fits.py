@@ -29,7 +29,7 @@ __all__ = ["plain", "run_all"]
 
 
 def plain(experiment: Mapping[str, Any]) -> dict[str, Any]:
-    """An experiment as json gives it back, so that it compares equal."""
+    """An experiment as it is read back from its json, so that it equals a stored one."""
     restored: dict[str, Any] = json.loads(json.dumps(experiment, default=str))
     return restored
 
@@ -50,7 +50,7 @@ def run_all(
         particles: Draws for the importance-weighted bound.
         jobs: How many at a time.
         metrics: Scores to take, names in `names.METRICS`.
-        callbacks: Look on at the fits, where there is one at a time.
+        callbacks: Passed to each fit, where there is one at a time.
 
     Yields:
         Each choice when it is done, with its row, or the error that ended it.

@@ -1,11 +1,11 @@
 """A comparison as files and figures, in a folder that grows with it.
 
-    comparison.json   the experiment, every run's numbers, means and standard deviations over seeds, and how far the
+    comparison.json   the experiment, a row for each run, means and standard deviations over seeds, and how far the
                       slopes of rate–distortion curves are from −β
-    comparison.csv    one row a run
+    comparison.csv    the same rows
 
-Nats of different kinds (densities, masses, and the cross-entropy of grey pixels, which is neither) are never ranked
-against each other; bits a dimension, errors and probe accuracies compare throughout.
+Nats of different kinds (densities, masses, and the cross-entropy of grey pixels, which is neither) cannot be compared
+with each other; bits per dimension, errors and probe accuracies can.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ __all__ = ["content", "figures", "save", "start"]
 
 
 def start(out: Path, experiment: Mapping[str, Any]) -> None:
-    """Make the comparison folder, or make sure that it is one of the same experiment, or of a part of it.
+    """Make the folder of a comparison, or make sure that it holds the same experiment or a part of it.
 
-    More seeds, or more values of a setting that had several, are a larger experiment with the same labels.
+    An experiment may grow by seeds, and by values of a setting that had several: the labels stay as they are.
 
     Raises:
         FileExistsError: The folder holds another experiment, or other files.
@@ -56,7 +56,7 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
 
 
 def _holds(values: Sequence[Any], stored: Sequence[Any] | None, name: str) -> bool:
-    """Whether the values of a setting are those of a stored experiment, or more that leave its labels as they are."""
+    """Whether a setting has the values of the stored experiment, or more that leave the labels as they are."""
     may_grow = stored is not None and (name in ("seeds", "runs") or len(stored) > 1)
     return values == stored or (may_grow and all(value in values for value in stored or ()))
 

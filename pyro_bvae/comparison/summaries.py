@@ -27,7 +27,7 @@ MEASURES = (
     "beta",
     "seconds",
 )
-LEAST_RATE = 1.0  # nats, at and below which a model is near collapse and its slope says little
+LEAST_RATE = 1.0  # nats; at and below it a model is near collapse, and its slope says little
 
 
 class MeanDeviation(NamedTuple):
@@ -95,7 +95,7 @@ def _mean_deviation(values: Sequence[float | None]) -> MeanDeviation | None:
 def departure(summaries: Sequence[LabelSummary]) -> float | None:
     """The median of |slope + β|/β over the points with a rate above 1 nat and neighbours on both sides.
 
-    It is 0 at the optimum, but for what central differences make of the spacing of the βs.
+    At the optimum it is 0, up to the error of central differences on so few βs.
 
     Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 

@@ -1,16 +1,16 @@
-"""Disentanglement as numbers: codes N×K and ground-truth factors N×F to a score, one metric a file.
+"""Scores of disentanglement: from codes N×K and ground-truth factors N×F to a number, one metric a file.
 
-| metric | asks | needs |
+| metric | question | takes |
 |---|---|---|
-| `beta_vae_score` | which factor do pairs share? (two protocols) | to draw data by factor |
-| `factor_vae_score` | which latent rests when a factor does? | to draw data by factor |
-| `mig`, `sap` | is each factor in one latent alone? by information, by accuracy | arrays |
-| `modularity` | does each latent know one factor alone? | arrays |
-| `dci` | both, and how much is known, by boosted trees | arrays |
-| `explicitness` | how much is known, linearly? | arrays |
-| `irs` | does a latent rest while all other factors change? | arrays, or to draw data |
-| `udr` | do other seeds find the same latents? | several runs, no factors |
-| `total_correlation`, `active_units_variance` | are latents independent, are they used? | codes alone |
+| `beta_vae_score` | can a linear classifier say which factor pairs share? (two protocols) | codes or an encoder |
+| `factor_vae_score` | does the latent that varies least say which factor is held fixed? | codes or an encoder |
+| `mig`, `sap` | is each factor encoded in one latent only? by information, by accuracy | codes |
+| `modularity` | does each latent encode one factor only? | codes |
+| `dci` | both, and how well do boosted trees predict the factors? | codes |
+| `explicitness` | how well does a linear classifier predict the factors? | codes |
+| `irs` | does a latent stay the same while all factors but one change? | codes or an encoder |
+| `udr` | do runs of other seeds learn the same latents? | codes of several runs, no factors |
+| `total_correlation`, `active_units_variance` | are latents independent? are they used? | codes, no factors |
 
 >>> import numpy as np
 >>> factors = np.stack(np.meshgrid(range(3), range(4), indexing="ij"), axis=-1).reshape(-1, 2)

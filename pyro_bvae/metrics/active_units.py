@@ -1,6 +1,7 @@
-"""Latents that say anything about the data at all.
+"""Active latents, counted by the variance of their posterior means.
 
-The package counts a latent as active when its mean KL exceeds 0.01 nats (`terms`); this is the field's older count.
+This is the field's older count. Everywhere else this package calls a latent active when its mean KL exceeds 0.01 nats
+(`terms.ACTIVE_ABOVE`).
 """
 
 from __future__ import annotations
@@ -34,5 +35,5 @@ def active_units_variance(codes: ArrayLike | Tensor, threshold: float = 0.01) ->
     >>> active_units_variance([[0.0, 1.0], [0.0, 3.0]]).tolist()
     [False, True]
     """
-    found: np.ndarray = as_codes(codes).var(0, ddof=1) > threshold
-    return found
+    is_active: np.ndarray = as_codes(codes).var(0, ddof=1) > threshold
+    return is_active

@@ -1,7 +1,7 @@
-"""What every metric asks of its arrays: codes N×K, factors N×F, checked on the way in.
+"""The arrays that metrics take, codes N×K and factors N×F: checked, split, compared.
 
-A factor with a single value says nothing about a code, so that it is left out of every score. Data are split at random
-into a part that classifiers are fitted to and a part that they are scored on.
+A factor with a single value says nothing about a code, and is left out of every score. For metrics that fit
+classifiers, data are split at random into training and test points.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ def varying(classes: np.ndarray) -> np.ndarray:
 def checked(
     codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, least_latents: int = 1, least_factors: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Codes, and the classes of those factors that vary.
+    """Codes, and the classes of the factors that take more than one value.
 
     Args:
         codes: ``(N, K)``.
         factors: ``(N, F)``.
-        least_latents: How many latents the score is defined from.
-        least_factors: How many factors that vary it is defined from.
+        least_latents: Least number of latents for which the score is defined.
+        least_factors: Least number of factors with more than one value for which it is defined.
 
     Raises:
         ValueError: They do not fit each other, or there are too few of either.
@@ -102,10 +102,10 @@ def checked(
 
 
 def split(classes: np.ndarray, train_fraction: float, seed: int) -> Split:
-    """Indices to fit to and to score on, drawn from ``seed``.
+    """Indices of training and test points, drawn from ``seed``.
 
     Raises:
-        ValueError: The fraction is not between 0 and 1, a part is empty, or a factor has a single value in the first.
+        ValueError: There are no training or no test points, or a factor has a single value among the training points.
     """
     size = len(classes)
     training = round(size * train_fraction)
@@ -119,14 +119,14 @@ def split(classes: np.ndarray, train_fraction: float, seed: int) -> Split:
 
 
 def gap(scores: np.ndarray) -> np.ndarray:
-    """The largest less the second largest of each column of scores ``(K, F)``, ``(F,)``."""
+    """The difference between the largest and the second largest of each column of scores ``(K, F)``: ``(F,)``."""
     second, first = np.sort(scores, axis=0)[-2:]
     return first - second
 
 
 @contextmanager
 def stopped_early() -> Iterator[None]:
-    """Let scikit-learn's linear classifiers stop where the published protocols stop them, converged or not."""
+    """Silence scikit-learn's convergence warnings: published protocols stop after its default number of steps."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
@@ -135,5 +135,5 @@ def stopped_early() -> Iterator[None]:
 def _as_array(values: ArrayLike | Tensor) -> np.ndarray:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
-        values = values.float() if values.dtype == torch.bfloat16 else values  # which numpy does not know
+        values = values.float() if values.dtype == torch.bfloat16 else values  # numpy has no bfloat16
     return np.asarray(values)

@@ -30,11 +30,11 @@ PAIRS_AT_ONCE = 5_000  # that are encoded together
 
 @dataclass(frozen=True)
 class Protocol:
-    """One of the ways in which the score is taken; they do not compare.
+    """A way of taking the score. Scores taken by two protocols cannot be compared.
 
     Attributes:
-        classifier: What is fitted, for people.
-        leaves_out: Names of factors that are not asked for.
+        classifier: The classifier, in words.
+        leaves_out: Names of the factors that are never the shared one.
         pairs: Pairs a point, L.
         points: Points that the classifier is fitted to.
         test_points: Points that it is scored on.
@@ -75,19 +75,19 @@ def beta_vae_score(
 ) -> float:
     """The β-VAE metric, in one of the two protocols in use.
 
-    "paper" is Higgins et al.'s own: every factor but the shape (four on dSprites), a linear softmax classifier, Adagrad
-    at 0.01. For how long they fit it we do not know; here it is 10,000 steps of 10 points, ten passes. With 1,000 the
-    score depends on the scale of a code: one β-VAE of dSprites has 0.85 to 0.99, its codes multiplied by 0.3, 1 or 3,
-    and with 10,000 it has 0.97 to 0.99.
+    "paper" is Higgins et al.'s own: every factor but the shape (four on dSprites), and a linear softmax classifier
+    fitted by Adagrad at 0.01. The paper does not say for how long; here it is 10,000 steps of 10 points, ten passes.
+    After 1,000 steps the score depends on the scale of a code: for the codes of one β-VAE of dSprites, multiplied by
+    0.3, 1 or 3, it is 0.85 to 0.99, and after 10,000 steps 0.97 to 0.99.
 
-    "sklearn" is Locatello et al.'s: all factors (five), scikit-learn's `LogisticRegression`, fitted further. The score
-    depends strongly on the number of factors and of pairs as well: say which you took.
+    "sklearn" is Locatello et al.'s: all factors (five), and scikit-learn's `LogisticRegression`, fitted for longer. The
+    score depends strongly on the number of factors and of pairs as well: report both with it.
 
     Range: 0 to 1; chance is 1/F; the ceiling, codes equal to the factors, is 1. A code with F − 1 good latents may
-    score 1 as well: the missing factor is told by exclusion.
+    score 1 as well, since the classifier infers the last factor from the absence of all others.
 
-    Degenerate cases: a factor with a single value is never asked for; a constant latent is a feature of zeros; where
-    factors have no names the paper's protocol cannot tell which is the shape, and wants ``factors``.
+    Degenerate cases: a factor with a single value is never the shared one; a constant latent is a feature of zeros;
+    where factors have no names, nothing says which is the shape, and the paper's protocol needs ``factors``.
 
     Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl; Locatello et al.,
     https://arxiv.org/abs/1811.12359
@@ -96,8 +96,8 @@ def beta_vae_score(
         encode: A function from data ``(B, *shape)`` to codes ``(B, K)``, or codes of all data ``(N, K)``.
         dataset: Data with factors, or the factors ``(N, F)`` where codes are given.
         protocol: A key of `PROTOCOLS`.
-        factors: Columns of the factors to ask for, in place of the protocol's.
-        pairs: In place of the protocol's, and so are ``points`` and ``test_points``.
+        factors: Columns of the factors that pairs share, in place of the protocol's.
+        pairs: Pairs a point; this, ``points`` and ``test_points`` are the protocol's by default.
         points: Points that the classifier is fitted to.
         test_points: Points that it is scored on.
         seed: Seed of all draws.
@@ -106,40 +106,40 @@ def beta_vae_score(
         Test accuracy.
 
     Raises:
-        ValueError: Fewer than two factors that vary, one that is asked for twice or does not vary, numbers below 1, an
+        ValueError: Fewer than two factors that vary, a column that is given twice or does not vary, numbers below 1, an
             unknown protocol, or arrays that do not fit.
     """
     settings = PROTOCOLS[check("protocol", protocol, PROTOCOLS)]
     source = Source(encode, dataset)
-    asked = source.columns(settings.leaves_out) if factors is None else np.asarray(factors)
-    if len(np.unique(asked)) < len(asked) or not np.isin(asked, source.columns()).all():
-        raise ValueError(f"factors must be different columns that vary, of {source.columns()}, got {asked}")
-    usual = {"pairs": pairs, "points": points, "test_points": test_points}
-    numbers = [getattr(settings, name) if number is None else number for name, number in usual.items()]
-    if len(asked) < 2 or min(numbers) < 1:
+    columns = source.columns(settings.leaves_out) if factors is None else np.asarray(factors)
+    if len(np.unique(columns)) < len(columns) or not np.isin(columns, source.columns()).all():
+        raise ValueError(f"factors must be different columns that vary, of {source.columns()}, got {columns}")
+    given = {"pairs": pairs, "points": points, "test_points": test_points}
+    numbers = [getattr(settings, name) if number is None else number for name, number in given.items()]
+    if len(columns) < 2 or min(numbers) < 1:
         raise ValueError(
-            f"this score needs 2 factors that vary and a pair and point at least, got {asked.tolist()} and {numbers}"
+            f"this score needs 2 factors that vary and a pair and point at least, got {columns.tolist()} and {numbers}"
         )
     random = np.random.default_rng(seed)
-    x, y = _points(source, asked, numbers[0], numbers[1] + numbers[2], random)
+    x, y = _points(source, columns, numbers[0], numbers[1] + numbers[2], random)
     train = numbers[1]
     if len(np.unique(y[:train])) < 2:
         raise ValueError(f"{train} points ask for a single factor: give more points")
     with stopped_early():
-        classifier = settings.fit(x[:train], y[:train], len(asked), seed)
+        classifier = settings.fit(x[:train], y[:train], len(columns), seed)
     return float(classifier.score(x[train:], y[train:]))
 
 
 def _points(
-    source: Source, asked: np.ndarray, pairs: int, points: int, random: np.random.Generator
+    source: Source, columns: np.ndarray, pairs: int, points: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features ``(points, K)`` and the place of each point's factor among those asked for."""
+    """Features ``(points, K)``, and for each point the index into ``columns`` of the factor that its pairs share."""
     sampler = FactorSampler(source.factors)
-    labels = random.integers(len(asked), size=points)
+    labels = random.integers(len(columns), size=points)
     features = []
     for some in np.array_split(labels, -(-points * pairs // PAIRS_AT_ONCE)):
         first = sampler.uniform((len(some), pairs), random)
-        second = sampler.sharing(first, asked[some][:, None], random)
+        second = sampler.sharing(first, columns[some][:, None], random)
         z = source.codes(np.stack([first, second]).ravel()).reshape(2, len(some), pairs, -1)
         features.append(np.abs(z[0] - z[1]).mean(1))  # (some, K)
     return np.concatenate(features), labels

@@ -1,4 +1,4 @@
-"""Boosted trees that tell a class from a code, and how much they use each latent.
+"""Boosted trees that predict a class from a code, and the importance of each latent in them.
 
 The importance of a latent is the fall in squared residual at all splits on it, Σ (G_l²/n_l + G_r²/n_r − G²/n) with G
 the sum of residuals 1[class] − p(class) of the n data in a node, as a share of that of all latents.
@@ -28,14 +28,14 @@ def _exact(z: np.ndarray, column: np.ndarray, seed: int) -> Boosted:
 
 
 def _histogram(z: np.ndarray, column: np.ndarray, seed: int) -> Boosted:
-    """The same on at most 255 bins a latent, with Newton's gain to choose the splits."""
+    """100 rounds of trees of depth 3 on at most 255 bins a latent, splits chosen by Newton's gain."""
     trees = HistGradientBoostingClassifier(
         learning_rate=LEARNING_RATE, max_iter=100, max_depth=3, max_leaf_nodes=8, min_samples_leaf=1,
         early_stopping=False, random_state=seed,
     ).fit(z, column)  # fmt: skip
     importances = np.zeros(z.shape[1])
     for tree in (tree for trees_of_round in trees._predictors for tree in trees_of_round):
-        splits = tree.nodes[tree.nodes["is_leaf"] == 0]  # scikit-learn has no public way to them
+        splits = tree.nodes[tree.nodes["is_leaf"] == 0]  # scikit-learn has no public access to the nodes
         if len(splits):
             np.add.at(importances, splits["feature_idx"], _falls(tree.nodes))
     total = importances.sum()
@@ -43,11 +43,12 @@ def _histogram(z: np.ndarray, column: np.ndarray, seed: int) -> Boosted:
 
 
 def _falls(nodes: np.ndarray) -> np.ndarray:
-    """The fall in squared residual at each split of one tree, from what its nodes keep.
+    """The fall in squared residual at each split of one tree, worked out from what scikit-learn stores in its nodes.
 
-    A node keeps its Newton step v = G/H, its number of data n and, if it is split, the gain G_l²/H_l + G_r²/H_r − G²/H,
-    which is H_l H_r/H · (v_l − v_r)²; and H_l/H is (v − v_r)/(v_l − v_r). The root keeps no step, and takes H_l and H_r
-    from the children that are split.
+    G is the sum of residuals in a node and H that of p(1 − p). A node stores its Newton step v = G/H, its number of
+    data n and, if it is split, the gain G_l²/H_l + G_r²/H_r − G²/H. The gain is H_l H_r/H · (v_l − v_r)², and H_l/H is
+    (v − v_r)/(v_l − v_r), from which H_l, H_r, G_l and G_r follow. The root stores no step: its H_l and H_r come from
+    those of its children that are split.
     """
     step = nodes["value"] / np.where(nodes["is_leaf"] == 1, LEARNING_RATE, 1)
     inner = np.flatnonzero(nodes["is_leaf"] == 0)
@@ -62,11 +63,18 @@ def _falls(nodes: np.ndarray) -> np.ndarray:
     below[0], above[0] = _masses(whole.get(left[0]), whole.get(right[0]), mass[0], counts[left[0]] / counts[0])
     one, other = step[left] * below, step[right] * above  # G_l, G_r
     falls = one**2 / counts[left] + other**2 / counts[right] - (one + other) ** 2 / counts[inner]
-    return np.clip(falls, 0, nodes["gain"][inner] / 4)  # H is at most n/4; beyond is rounding, where all is known
+    return np.clip(falls, 0, nodes["gain"][inner] / 4)  # as H is at most n/4; more is rounding, where p is 0 or 1
 
 
 def _masses(below: float | None, above: float | None, mass: float, share: float) -> tuple[float, float]:
-    """H_l and H_r of the root, from those that its children know, H_l H_r/H, and the left one's share of the data."""
+    """H_l and H_r of the root.
+
+    Args:
+        below: H_l, where the left child is split.
+        above: H_r, where the right child is split.
+        mass: H_l H_r/H.
+        share: The left child's share of the data, in place of H_l/H where no child is split.
+    """
     if below is None and above is None:
         return mass / (1 - share), mass / share
     if below is None:

@@ -1,6 +1,6 @@
-"""Disentanglement, completeness, informativeness, from how much boosted trees use each latent to tell each factor.
+"""Disentanglement, completeness, informativeness, from the importance of each latent in predicting each factor.
 
-With importances R (K×F), rows and columns read as distributions:
+With the importances R (K×F) of latents in boosted trees, rows and columns read as distributions:
 
     disentanglement  Σ_k ρ_k (1 − H(R_k· / ΣR_k·) / log F),   ρ the rows' shares of ΣR
     completeness     Σ_f τ_f (1 − H(R_·f / ΣR_·f) / log K),   τ the columns' shares
@@ -43,17 +43,18 @@ def dci(
     train_fraction: float = 2 / 3,
     booster: str = "histogram",
 ) -> DCI:
-    """DCI as Locatello et al. compute it: 100 rounds of trees of depth 3 a factor, 10,000 and 5,000 points.
+    """DCI as Locatello et al. compute it: 100 rounds of trees of depth 3 a factor.
 
-    Their booster is ``GradientBoostingClassifier()``, here ``booster="exact"``: minutes at that size. "histogram" grows
-    such trees on 255 bins a latent, and weighs latents in the same way, fifty times as fast; a test holds that the
-    scores of the two differ by less than 0.04.
+    The trees are fitted to 10,000 points and scored on 5,000. Locatello et al.'s own booster, scikit-learn's
+    ``GradientBoostingClassifier()``, is here ``booster="exact"``; it takes minutes at that size. "histogram" grows such
+    trees on 255 bins a latent, with the same definition of importance, and is fifty times as fast; a test holds that
+    the scores of the two differ by less than 0.04.
 
     Range: 0 to 1 each. Ceilings with codes equal to the factors: 1 of each, and on dSprites' grid about 0.99, 0.99
     and 1. Codes without information: about 0, 0, and the share of the largest class.
 
-    Degenerate cases: a latent that is never used, a constant one say, weighs nothing; a factor with a single value is
-    left out, its column of importances 0.
+    Degenerate cases: a latent that no tree uses, a constant one for example, has the weight ρ = 0; a factor with a
+    single value is left out, and its column of importances is 0.
 
     Source: Eastwood and Williams, https://openreview.net/forum?id=By-7dz-AZ; protocol:
     https://arxiv.org/abs/1811.12359
@@ -84,7 +85,7 @@ def dci(
 
 
 def disentanglement(importances: np.ndarray) -> float:
-    """Whether each latent serves one factor: rows of importances ``(K, F)``, F at least 2; 0 if none is used.
+    """How far each latent predicts one factor only, from importances ``(K, F)``, F at least 2; 0 if all are 0.
 
     >>> disentanglement(np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
     1.0
@@ -101,5 +102,5 @@ def disentanglement(importances: np.ndarray) -> float:
 
 
 def completeness(importances: np.ndarray) -> float:
-    """Whether each factor is served by one latent: columns of importances ``(K, F)``, K at least 2; 0 if none is."""
+    """How far one latent only predicts each factor, from importances ``(K, F)``, K at least 2; 0 if all are 0."""
     return disentanglement(importances.T)

@@ -1,4 +1,4 @@
-"""Explicitness: can a linear classifier read each factor off the whole code?
+"""Explicitness: how well does a linear classifier predict each factor from the whole code?
 
 mean over f, and over the classes c of v_f, of the area under the ROC curve of p(v_f = c | z) against the rest
 """
@@ -19,15 +19,16 @@ __all__ = ["explicitness"]
 def explicitness(
     codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, seed: int = 0, train_fraction: float = 2 / 3
 ) -> float:
-    """Explicitness of Ridgeway and Mozer: ``LogisticRegression()`` on standardised codes, 10,000 and 5,000 points.
+    """Explicitness of Ridgeway and Mozer: ``LogisticRegression()`` on standardised codes.
 
-    It says how much is known, not how it is arranged: rotating a code whose latents have one scale changes nothing.
+    It is fitted to 10,000 points and scored on 5,000. It measures how much a code says about the factors, not which
+    latents say it: a rotation of a code whose latents have equal scales leaves it as it is.
 
     Range: 0 to 1, and 0.5 at chance. Ceiling with codes equal to the factors: 1 for two values a factor, and about 0.98
-    on dSprites' grid, where the classes of a factor are many and neighbours alike.
+    on dSprites' grid, where a factor has many classes and neighbouring ones are alike.
 
-    Degenerate cases: a constant latent is left at 0; classes that one of the two parts lacks are left out, and so is a
-    factor with a single value.
+    Degenerate cases: a constant latent is 0 after standardising; classes that are missing among training or test points
+    are left out, and so is a factor with a single value.
 
     Source: Ridgeway and Mozer, https://arxiv.org/abs/1802.05312; protocol: https://arxiv.org/abs/1811.12359
 
@@ -51,6 +52,7 @@ def explicitness(
 
 
 def _area(z: np.ndarray, column: np.ndarray, parts: Split) -> float:
+    """The mean over the classes of one factor of the area under the ROC curve."""
     train, test = parts
     with stopped_early():
         classifier = LogisticRegression().fit(z[train], column[train])

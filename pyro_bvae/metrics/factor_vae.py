@@ -1,8 +1,8 @@
-"""FactorVAE's metric: which latent varies least when one factor is held, and does it say which factor?
+"""FactorVAE's metric: does the latent that varies least while one factor is held fixed say which factor that is?
 
 A vote: draw a factor f; draw 64 data that share a value of f; take the latent with the least variance over them,
-relative to its variance over all data. Each latent stands for the factor it is voted for most, and the score is the
-share of new votes that are right.
+relative to its variance over all data. Each latent stands for the factor with which it was taken most often. The score
+is the share of further votes in which the latent stands for the factor that was held fixed.
 
 Source: Kim and Mnih, Disentangling by factorising, https://arxiv.org/abs/1802.05983
 """
@@ -18,7 +18,7 @@ from .sampling import Encoder, FactorSampler, Source
 
 __all__ = ["factor_vae_score"]
 
-LEAST_DEVIATION = 0.05  # of a latent that may be voted for
+LEAST_DEVIATION = 0.05  # standard deviation over all data of a latent that a vote may take
 DATA_AT_ONCE = 20_000  # that are encoded together
 
 
@@ -32,13 +32,12 @@ def factor_vae_score(
     variance_points: int = 10_000,
     seed: int = 0,
 ) -> float:
-    """The FactorVAE metric, with Locatello et al.'s numbers.
+    """The FactorVAE metric, with Locatello et al.'s numbers of votes and data.
 
-    Range: 0 to 1; the ceiling, codes equal to the factors, is 1. Votes of codes without information are right about
-    once in F.
+    Range: 0 to 1; the ceiling, codes equal to the factors, is 1. Codes without information score about 1/F.
 
-    Degenerate cases: latents with a standard deviation below 0.05 are never voted for, and without any other the score
-    is 0; a factor with a single value is never held.
+    Degenerate cases: no vote takes a latent with a standard deviation below 0.05, and where there is no other the score
+    is 0; a factor with a single value is never held fixed.
 
     Source: Kim and Mnih, https://arxiv.org/abs/1802.05983; protocol: https://arxiv.org/abs/1811.12359
 
@@ -58,22 +57,24 @@ def factor_vae_score(
         ValueError: Fewer than two factors that vary, numbers that are too small, or arrays that do not fit.
     """
     source = Source(encode, dataset)
-    asked = source.columns()
-    if len(asked) < 2 or min(batch, variance_points) < 2 or min(points, test_points) < 1:
-        raise ValueError(f"this score needs 2 factors that vary, 2 data a vote and a vote at least, got {len(asked)}, "
-                         f"{batch} and {points} + {test_points}")  # fmt: skip
+    columns = source.columns()
+    if len(columns) < 2 or min(batch, variance_points) < 2 or min(points, test_points) < 1:
+        raise ValueError(
+            "this score needs 2 factors that vary, 2 data a vote and a vote at least, "
+            f"got {len(columns)}, {batch} and {points} + {test_points}"
+        )
     random = np.random.default_rng(seed)
     sampler = FactorSampler(source.factors)
     overall = source.codes(sampler.uniform((variance_points,), random)).var(0, ddof=1, dtype=np.float64)
     active = np.sqrt(overall) >= LEAST_DEVIATION
     if not active.any():
         return 0.0
-    held = random.integers(len(asked), size=points + test_points)
+    held = random.integers(len(columns), size=points + test_points)
     least = np.concatenate([
-        (_variances(source, sampler, asked[some], batch, random) / np.where(active, overall, 1))[:, active].argmin(1)
+        (_variances(source, sampler, columns[some], batch, random) / np.where(active, overall, 1))[:, active].argmin(1)
         for some in np.array_split(held, -(-len(held) * batch // DATA_AT_ONCE))
     ])  # fmt: skip
-    votes = np.zeros((len(overall), len(asked)), np.int64)
+    votes = np.zeros((len(overall), len(columns)), np.int64)
     np.add.at(votes, (least[:points], held[:points]), 1)
     return float((votes.argmax(1)[least[points:]] == held[points:]).mean())
 
@@ -81,7 +82,7 @@ def factor_vae_score(
 def _variances(
     source: Source, sampler: FactorSampler, held: np.ndarray, batch: int, random: np.random.Generator
 ) -> np.ndarray:
-    """The variance of each latent over data that share one factor, ``(len(held), K)``."""
+    """The variance of each latent over data that share a value of one factor, ``(len(held), K)``."""
     first = sampler.uniform((len(held), 1), random)
     index = sampler.sharing(np.repeat(first, batch, axis=1), held[:, None], random)
     z = source.codes(index.ravel()).reshape(len(held), batch, -1)

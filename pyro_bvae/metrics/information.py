@@ -42,17 +42,17 @@ def mutual_information(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, b
 
 
 def information_of(z: np.ndarray, classes: np.ndarray, bins: int) -> np.ndarray:
-    """The same of arrays that are checked, in nats, ``(K, F)``."""
+    """Mutual information, nats, ``(K, F)``, of arrays that have been checked."""
     if bins < 2:
         raise ValueError(f"bins must be at least 2, got {bins}")
-    found = np.zeros((z.shape[1], classes.shape[1]))
+    information = np.zeros((z.shape[1], classes.shape[1]))
     sizes = classes.max(0).astype(int) + 1
     for k in range(z.shape[1]):
         binned = _binned(z[:, k], bins)
         for f, size in enumerate(sizes):
             table = np.bincount(binned * size + classes[:, f], minlength=bins * size).reshape(bins, size)
-            found[k, f] = max(0.0, mutual_info_score(None, None, contingency=table))
-    return found
+            information[k, f] = max(0.0, mutual_info_score(None, None, contingency=table))
+    return information
 
 
 def entropies(classes: np.ndarray) -> np.ndarray:

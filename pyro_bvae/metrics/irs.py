@@ -27,13 +27,15 @@ def irs(
 ) -> float:
     """The interventional robustness score of Suter et al., of 10,000 points and with the quantile 0.99.
 
-    Range: at most 1, and in odd codes below 0, for deviations within a value are from that value's own mean. Ceiling
-    with codes equal to the factors: 1, at any number of values. Codes without information score near 0 only if their
-    largest deviations are common: about 0.01 for uniform ones, 0.4 for normal ones. A latent that
-    serves two factors may score, and one that all others copy does no harm.
+    Range: at most 1. It may be below 0, since deviations at one value of a factor are taken from the mean at that
+    value, and the largest deviation from the mean of all points. Ceiling with codes equal to the factors: 1, at any
+    number of values. Codes without information score near 0 only where large deviations are common: about 0.01 if they
+    are uniform, 0.4 if they are normal. A latent that depends on two factors may score high, and copies of a latent do
+    not lower the score.
 
-    Degenerate cases: constant latents are left out, and without any other the score is 0; a factor with a single value
-    is left out; a value that a single datum has counts as a deviation of 0, so that few points flatter.
+    Degenerate cases: constant latents are left out, and where there is no other the score is 0; a factor with a single
+    value is left out; a value of a factor that only one point has counts as a deviation of 0, so that the score is too
+    high where points are few.
 
     Source: Suter et al., Robustly disentangled causal mechanisms, https://arxiv.org/abs/1811.00007; protocol:
     https://arxiv.org/abs/1811.12359
@@ -41,8 +43,8 @@ def irs(
     Args:
         encode: A function from data ``(B, *shape)`` to codes ``(B, K)``, or codes of all data ``(N, K)``.
         dataset: Data with factors, or the factors ``(N, F)`` where codes are given.
-        quantile: The share of deviations that counts; 1 takes the largest, as the paper does.
-        points: How many data are drawn; all are taken where there are no more.
+        quantile: Of the deviations at each value of a factor; 1 takes the largest, as the paper does.
+        points: How many data are drawn; all are taken where there are fewer.
         seed: Seed of the draws.
 
     Returns:
@@ -69,6 +71,6 @@ def irs(
 
 
 def _deviations(z: np.ndarray, column: np.ndarray, quantile: float) -> np.ndarray:
-    """The mean over values of a factor of the quantile of deviations from the value's mean, ``(K,)``."""
+    """The quantile of the deviations from the mean at each value of a factor, averaged over its values: ``(K,)``."""
     groups = (z[column == value] for value in np.unique(column))
     return np.mean([np.quantile(np.abs(group - group.mean(0)), quantile, axis=0) for group in groups], axis=0)

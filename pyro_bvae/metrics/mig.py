@@ -1,8 +1,8 @@
-"""Mutual information gap: is each factor in one latent alone?
+"""Mutual information gap: is each factor encoded in one latent only?
 
     MIG = mean over f of (I(z_first; v_f) − I(z_second; v_f)) / H(v_f)
 
-with first and second the latents that know most about factor f.
+where first and second are the latents with the most information about factor f.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["mig"]
 def mig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: int = BINS) -> float:
     """Mutual information gap of Chen et al., as Locatello et al. compute it: binned means of q(z | x), 10,000 points.
 
-    Chen et al.'s own takes draws of z, the full aggregate posterior and four factors: the two do not compare.
+    Chen et al.'s own takes draws of z, the full aggregate posterior and four factors: the two cannot be compared.
 
     Range: 0 to 1. Ceiling with codes equal to the factors: 1 up to 20 values a factor; 0.896 on dSprites' grid, where
-    20 bins cannot tell 32 or 40 values apart. Codes without information: near 0, rising as points get few.
+    20 bins do not separate 32 or 40 values. Codes without information: near 0, and higher where points are few.
 
     Degenerate cases: a constant latent has no information; a factor with a single value is left out.
 

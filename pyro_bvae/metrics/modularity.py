@@ -1,4 +1,4 @@
-"""Modularity: does each latent know about one factor alone?
+"""Modularity: does each latent encode one factor only?
 
 mean over k of 1 − (Σ_f m_kf² − max_f m_kf²) / (max_f m_kf² (F − 1)),   m_kf = I(z_k; v_f)
 """
@@ -21,8 +21,8 @@ def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: 
     """Modularity of Ridgeway and Mozer, on means of q(z | x) cut into 20 bins, 10,000 points.
 
     Range: 0 to 1. Ceiling with codes equal to independent factors: 1, and above 0.99 on dSprites' grid. Codes without
-    information score what the noise in their estimates does, which is not 0 where factors differ in their number of
-    values: 0.66 on dSprites' grid. Read it beside a score of how much is known.
+    information do not score 0: their information is estimated with noise, and more of it for factors of more values. On
+    dSprites' grid they score 0.66. Read modularity beside a metric of how much information there is, such as `mig`.
 
     Degenerate cases: a latent without any information counts as 0; a factor with a single value is left out.
 

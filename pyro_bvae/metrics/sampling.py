@@ -1,8 +1,8 @@
-"""Data that share a factor: what the metrics of β-VAE and FactorVAE draw.
+"""Draws of data that share the value of a factor, for the metrics of β-VAE and FactorVAE.
 
-On a full grid of factors, a datum drawn among those with the same value of factor f has all its other factors drawn
-independently and uniformly, which is what their protocols ask for. On any other data, a part of a grid say, it is drawn
-from what there is.
+Where the data are a full grid of factors, a datum drawn among those with the same value of factor f has all its other
+factors drawn independently and uniformly, as the protocols of both metrics ask for. Other data, a part of a grid for
+example, are drawn uniformly among those that have that value.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Encoder = Callable[[Tensor], "ArrayLike | Tensor"]
 
 
 class FactorSampler:
-    """Draws indices of data by their factors, a million a second.
+    """Draws indices of data by their factors.
 
     Args:
         factors: Classes ``(N, F)``, of a full grid, a part of one, or any data.
@@ -36,7 +36,7 @@ class FactorSampler:
     def __init__(self, factors: ArrayLike | Tensor) -> None:
         classes = as_classes(factors)
         self.classes = np.ascontiguousarray(classes.T)  # (F, N)
-        narrow = np.int16 if classes.max() < 2**15 else np.int32  # which numpy sorts in linear time
+        narrow = np.int16 if classes.max() < 2**15 else np.int32  # numpy sorts int16 in linear time
         self._order = np.stack([row.astype(narrow).argsort(kind="stable") for row in self.classes])
         self._counts = np.stack([np.bincount(row, minlength=int(classes.max()) + 1) for row in self.classes])
         self._starts = self._counts.cumsum(1) - self._counts
@@ -45,15 +45,15 @@ class FactorSampler:
         return self.classes.shape[1]
 
     def uniform(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-        """Indices of any data."""
+        """Indices drawn among all data."""
         return random.integers(len(self), size=shape)
 
     def sharing(self, index: np.ndarray, factor: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """For each datum another one, or the same, that has the same value of a factor.
+        """For each datum a draw among all data with the same value of a factor, itself included.
 
         Args:
-            index: Data.
-            factor: Columns of the factors, of a shape that broadcasts with the index's.
+            index: Indices of the data.
+            factor: The column of the factor for each of them, of a shape that broadcasts with the indices'.
             random: Where draws come from.
 
         Returns:
@@ -62,16 +62,16 @@ class FactorSampler:
         index, factor = np.broadcast_arrays(index, factor)
         value = self.classes[factor, index]
         place = (random.random(index.shape) * self._counts[factor, value]).astype(np.int64)
-        found: np.ndarray = self._order[factor, self._starts[factor, value] + place]
-        return found
+        drawn: np.ndarray = self._order[factor, self._starts[factor, value] + place]
+        return drawn
 
 
 class Source:
-    """Where a metric that samples takes its codes and factors from.
+    """The codes and factors of a data set, for metrics that draw data by factor.
 
     Args:
         encode: A function from data ``(B, *shape)``, as the data set stores them, to codes ``(B, K)``; or codes of all
-            data ``(N, K)``, which is faster where most of them are drawn.
+            data ``(N, K)``, which is faster where most data are drawn.
         dataset: The data, with factors; or the factors alone ``(N, F)``, where codes are given.
 
     Raises:
@@ -94,15 +94,15 @@ class Source:
             self.codes = lambda index: as_codes(encode(dataset.images[torch.from_numpy(index)]))
 
     def columns(self, without: Sequence[str] = ()) -> np.ndarray:
-        """The factors to ask for; see `columns_of`."""
+        """Columns of the factors that vary, but for those of some names; see `columns_of`."""
         return columns_of(self.factors, self.names, without)
 
 
 def columns_of(classes: np.ndarray, names: Sequence[str], without: Sequence[str] = ()) -> np.ndarray:
-    """The columns of the factors that vary, but for those of some names.
+    """The columns of the factors that take more than one value, but for the factors named in ``without``.
 
     Raises:
-        ValueError: Some are to be left out, and the factors have no names.
+        ValueError: Factors are to be left out by name, and these have no names.
     """
     if without and not names:
         raise ValueError(f"{' and '.join(without)} is left out, and these factors have no names: say which to ask for")

@@ -20,8 +20,8 @@ def sap(
 ) -> float:
     """SAP of Kumar et al., with support vector machines on single latents, 10,000 training and 5,000 test points.
 
-    The machines are ``LinearSVC(C=0.01, class_weight="balanced")``. They are regularised, so that the score depends on
-    the scale of a latent.
+    The support vector machines are ``LinearSVC(C=0.01, class_weight="balanced")``. They are regularised, so that the
+    score depends on the scale of a latent.
 
     Range: 0 to 1. Ceiling with codes equal to the factors: 1 for two values a factor, and 0.23 on dSprites' grid: a
     linear classifier of one number cannot split 32 ordered classes. Codes without information: near 0.

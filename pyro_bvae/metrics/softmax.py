@@ -1,4 +1,4 @@
-"""A linear softmax classifier, trained by Adagrad on small batches as the β-VAE paper's own is, for a fixed budget."""
+"""A linear softmax classifier, fitted by a fixed number of Adagrad steps on small batches, as in the β-VAE paper."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FIRST_SQUARES = 1e-10  # that Adagrad's sum of squared gradients starts from, so
 
 
 class Softmax:
-    """p(c | x) ∝ exp(w_c·x + b_c), from Adagrad steps on the mean cross-entropy of batches.
+    """p(c | x) ∝ exp(w_c·x + b_c), fitted by Adagrad to the mean cross-entropy of batches.
 
     Args:
         classes: Number of classes, C.
@@ -27,7 +27,7 @@ class Softmax:
         self.weights = np.zeros((0, classes))
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> Softmax:
-        """Train on points ``(N, K)`` with classes ``(N,)``."""
+        """Fit to points ``(N, K)`` with classes ``(N,)``."""
         x, targets = _with_one(x), np.eye(self.classes)[y]
         batches = np.random.default_rng(self.seed).integers(len(x), size=(self.steps, self.batch_size))
         self.weights = np.zeros((x.shape[1], self.classes))
@@ -42,7 +42,7 @@ class Softmax:
         return self
 
     def score(self, x: np.ndarray, y: np.ndarray) -> float:
-        """The share of points whose likeliest class is theirs."""
+        """The share of points whose most probable class is their own."""
         return float(((_with_one(x) @ self.weights).argmax(1) == y).mean())
 
 

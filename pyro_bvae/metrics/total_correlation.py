@@ -1,4 +1,4 @@
-"""Total correlation of a Gaussian with the codes' covariance: are latents independent, as far as a Gaussian can say?
+"""Total correlation of a Gaussian with the codes' covariance: how far are the latents from uncorrelated?
 
 TC = ½ (Σ_k log Σ_kk − log det Σ) = −½ log det(correlations)
 """
@@ -15,12 +15,12 @@ __all__ = ["total_correlation"]
 
 
 def total_correlation(codes: ArrayLike | Tensor) -> float:
-    """KL from a fitted Gaussian to the product of its marginals, nats. It needs no factors.
+    """KL from a Gaussian fitted to the codes to the product of its marginals, nats. It needs no factors.
 
     Range: 0, for uncorrelated latents, to infinity, for latents that are linear functions of each other. K latents and
     N points without any correlation give about K(K − 1)/4N.
 
-    Degenerate cases: constant latents are left out; of fewer than two others it is 0.
+    Degenerate cases: constant latents are left out; with fewer than two others the score is 0.
 
     Source: Locatello et al., Challenging common assumptions, https://arxiv.org/abs/1811.12359; total correlation:
     Watanabe, https://doi.org/10.1147/rd.41.0066

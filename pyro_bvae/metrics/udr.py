@@ -1,10 +1,10 @@
-"""Unsupervised disentanglement ranking: do runs of other seeds find the same latents?
+"""Unsupervised disentanglement ranking: do runs of other seeds learn the same latents?
 
 For runs a and b and the strengths r (K_a×K_b) with which standardised latents of one predict those of the other,
 
     UDR_ab = ½ [mean over columns of max r²/Σr + mean over rows of max r²/Σr]
 
-over active latents, and a run's score is the median over its partners.
+over active latents. The score of a run is the median of UDR_ab over all other runs b.
 
 Source: Duan et al., Unsupervised model selection for variational disentangled representation learning,
 https://arxiv.org/abs/1905.12614
@@ -36,11 +36,12 @@ def udr(
 ) -> list[float]:
     """UDR of each of several runs, from their codes of the same 1,000 data. It needs no factors.
 
-    Range: 0 to 1; runs that are copies up to order and sign of their latents score about 0.9 by "lasso", whose
-    penalty shrinks a strength of 1 to 0.9, and near 1 by "spearman", which pays for chance correlations instead.
+    Range: 0 to 1. Runs that are copies of each other, up to the order and sign of their latents, score about 0.9 by
+    "lasso", whose penalty shrinks a strength of 1 to 0.9. By "spearman" they score near 1, lowered by the chance
+    correlations of other latents.
 
-    Degenerate cases: latents with a mean KL of at most 0.01 nats are left out, and constant ones; a run or partner
-    without any other scores 0.
+    Degenerate cases: latents with a mean KL of at most 0.01 nats are left out, and constant ones; UDR_ab is 0 where one
+    of the two runs has no other latents.
 
     Source: Duan et al., https://arxiv.org/abs/1905.12614
 
@@ -75,6 +76,7 @@ def udr(
 
 
 def _agreement(strengths: Callable[..., np.ndarray], one: np.ndarray, other: np.ndarray, seed: int) -> float:
+    """UDR_ab of two runs; 0 where one of them has no latents left."""
     if not one.shape[1] or not other.shape[1]:
         return 0.0
     r = strengths(one, other, seed)
@@ -92,8 +94,8 @@ def _standardised(array: np.ndarray) -> np.ndarray:
 
 
 def _lasso(one: np.ndarray, other: np.ndarray, seed: int) -> np.ndarray:
-    found = Lasso(alpha=0.1, random_state=seed).fit(one, other)
-    return np.abs(np.atleast_2d(found.coef_)).T
+    lasso = Lasso(alpha=0.1, random_state=seed).fit(one, other)
+    return np.abs(np.atleast_2d(lasso.coef_)).T
 
 
 def _spearman(one: np.ndarray, other: np.ndarray, seed: int) -> np.ndarray:  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""What several runs show side by side."""
+"""Figures of several runs side by side."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Point:
 
 
 def gallery(originals: Tensor, rows: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
-    """One row a choice: reconstructions of the originals above it all, then samples.
+    """Originals on top, and below them for each choice a row with its reconstructions of these and its samples.
 
     Args:
         originals: Images ``(N, C, H, W)``.

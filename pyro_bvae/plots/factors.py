@@ -1,4 +1,4 @@
-"""What latents know about ground-truth factors: heat maps, and responses of the mean code to each factor."""
+"""How latents depend on ground-truth factors: heat maps, and responses of the mean code to each factor."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from .labels import FADED_GREY
 
 __all__ = ["heat_map", "responses"]
 
+WHITE_ABOVE = 0.6  # share of a table's largest number above which a number is white on its dark cell
+
 
 def heat_map(table: np.ndarray, names: Sequence[str], title: str, kl: Sequence[float] | None = None) -> Figure:
-    """A table of latents by factors, one cell each, with its number.
+    """A table of latents by factors as a heat map, each cell with its number.
 
     Args:
         table: ``(K, F)``, from 0 to 1.
@@ -28,7 +30,7 @@ def heat_map(table: np.ndarray, names: Sequence[str], title: str, kl: Sequence[f
     panel = figure.subplots()
     picture = panel.imshow(table, cmap="Blues", vmin=0, vmax=max(1e-12, table.max()), aspect="auto")
     for (latent, factor), value in np.ndenumerate(table):
-        colour = "white" if value > 0.6 * table.max() else "black"
+        colour = "white" if value > WHITE_ABOVE * table.max() else "black"
         panel.text(factor, latent, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
     panel.set_xticks(range(factors), names, fontsize=8)
     panel.set_yticks(range(latents), [f"z{latent}" for latent in range(latents)], fontsize=8)
@@ -45,9 +47,9 @@ def responses(
 ) -> Figure:
     """The mean code against each factor: one row a latent, one column a factor, a band of one standard deviation.
 
-    A latent that follows one factor is a slope in that column and flat in all others; a wide band is all that the other
-    factors do to it. Where two factors are a position, "posX" and "posY" say, or "x" and "y", a first column shows the
-    mean code over both, as both papers do.
+    A latent that follows one factor has a slope in that column and is flat in all others; the width of the band is the
+    effect of the other factors. Where two factors are a position, called "posX" and "posY" or "x" and "y", a first
+    column maps the mean code over both, as both papers do.
 
     Args:
         codes: Posterior means ``(N, K)``.
@@ -65,17 +67,17 @@ def responses(
     grid = figure.subplots(len(latents), len(widths), squeeze=False, sharex="col", width_ratios=widths)
     for row, latent in enumerate(latents):
         grid[row, 0].set_ylabel(f"z{latent}" if kl is None else f"z{latent}  {kl[latent]:.2f}", fontsize=7)
-    said = "mean code ± one deviation; KL in nats on the left"
+    caption = "mean code ± one deviation; KL in nats on the left"
     if position is not None:
         most = _draw_maps(grid[:, 0], codes[:, latents], factors[:, position])
         grid[0, 0].set_title(", ".join(names[factor] for factor in position), fontsize=8)
-        said += f"; maps from −{most:.1f}, blue, to {most:.1f}, red"
+        caption += f"; maps from −{most:.1f}, blue, to {most:.1f}, red"
     colours = [FADED_GREY if _is_inactive(kl, latent) else "C0" for latent in latents]
     for panels, name, column in zip(grid.T[-len(names) :], names, factors.T, strict=True):
         _draw_lines(panels, codes[:, latents], column, colours)
         panels[0].set_title(name, fontsize=8)
     _share_y(grid[:, -len(names) :])
-    figure.supxlabel(f"value of the factor ({said})", fontsize=7)
+    figure.supxlabel(f"value of the factor ({caption})", fontsize=7)
     return figure
 
 
@@ -86,7 +88,11 @@ def _position(names: Sequence[str]) -> list[int] | None:
 
 
 def _draw_maps(panels: np.ndarray, codes: np.ndarray, position: np.ndarray) -> float:
-    """The mean code of each latent at each position, y down; returns the value of the strongest red."""
+    """Draw the mean code of each latent at each position, x to the right and y down.
+
+    Returns:
+        The value of the strongest red.
+    """
     columns, rows = position.max(0) + 1
     place = position[:, 1] * columns + position[:, 0]
     counts = np.bincount(place, minlength=rows * columns)
@@ -100,7 +106,7 @@ def _draw_maps(panels: np.ndarray, codes: np.ndarray, position: np.ndarray) -> f
 
 
 def _draw_lines(panels: np.ndarray, codes: np.ndarray, column: np.ndarray, colours: Sequence[str]) -> None:
-    """The mean code of each latent at each value of one factor, in a band of one deviation."""
+    """Draw the mean code of each latent at each value of one factor, in a band of one standard deviation."""
     values, means, deviations = _moments(codes, column)
     for panel, colour, mean, deviation in zip(panels, colours, means.T, deviations.T, strict=True):
         panel.fill_between(values, mean - deviation, mean + deviation, color=colour, alpha=0.25, linewidth=0)

@@ -47,7 +47,7 @@ class ProtocolUsed:
 
     Attributes:
         protocol: A key of `metrics.PROTOCOLS`.
-        factors: Names of the factors that were asked for.
+        factors: Names of the factors that pairs share.
         pairs: Pairs a point.
         points: Points that the classifier was fitted to.
         test_points: Points that it was scored on.
@@ -71,9 +71,9 @@ def protocols(data: Dataset, columns: Container[str]) -> dict[str, ProtocolUsed]
     for column, key in ((name, metric.protocol) for name, metric in METRICS.items()):
         if key is not None and column in columns:
             protocol = PROTOCOLS[key]
-            asked = [names[factor] for factor in columns_of(classes, names, protocol.leaves_out)]
+            shared = [names[factor] for factor in columns_of(classes, names, protocol.leaves_out)]
             used[column] = ProtocolUsed(
-                key, asked, protocol.pairs, protocol.points, protocol.test_points, protocol.classifier
+                key, shared, protocol.pairs, protocol.points, protocol.test_points, protocol.classifier
             )
     return used
 
@@ -101,14 +101,15 @@ def save(stem: Path, rows: Sequence[ScoreRow], data: Dataset) -> list[Path]:
 
 
 def figures(run: Run) -> dict[str, Figure]:
-    """Which latent follows which factor: ``information``, ``importances``, ``responses``, ``factor_traversal``.
+    """Which latent follows which factor.
 
     Args:
         run: Fitted to data with factors.
 
     Returns:
-        Mutual information and DCI's importances as heat maps, the mean code against each factor, and a traversal whose
-        rows name the factor they follow; importances where two latents and two factors vary, the last for images alone.
+        ``information``, a heat map of mutual information; ``importances``, a heat map of DCI's importances, where there
+        are two latents and two factors that vary; ``responses``, the mean code against each factor; and for images
+        ``factor_traversal``, a traversal whose rows name the factor that the latent follows.
     """
     data = run.dataset()
     index = np.sort(np.random.default_rng(0).permutation(len(data))[:MOST_DRAWN])
@@ -129,7 +130,14 @@ def figures(run: Run) -> dict[str, Figure]:
 
 
 def followed(shares: np.ndarray, names: Sequence[str]) -> list[str]:
-    """The factor that each latent knows most of, from shares of the factors' entropies ``(K, F)``; "" below a tenth.
+    """The factor that each latent has most information about; "" where that is at most a tenth of its entropy.
+
+    Args:
+        shares: Mutual information as a share of the factor's entropy, ``(K, F)``.
+        names: The factors, F of them.
+
+    Returns:
+        K names.
 
     >>> followed(np.array([[0.5, 0.2], [0.0, 0.05]]), ["x", "y"])
     ['x', '']

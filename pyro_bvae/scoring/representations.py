@@ -1,6 +1,6 @@
-"""What is scored: the codes of a fitted encoder, or of a baseline that anything should beat.
+"""The codes that are scored: those of a fitted encoder, or of a baseline to compare it with.
 
-    ground-truth   the factors themselves: what a metric's protocol allows at best
+    ground-truth   the factors themselves, which score the highest that a metric's protocol allows
     pixels         the data, flattened
     pca, ica       as many principal or independent components as the model has latents
     untrained      the model's encoder before its first step
@@ -40,15 +40,15 @@ LEAST_DEVIATION = 1e-6  # along a component that is kept, as a share of that alo
 
 @dataclass(frozen=True, eq=False)
 class Representation:
-    """Codes under a name.
+    """Codes of a data set, and where they come from.
 
     Attributes:
-        label: What it is a repetition of: a baseline's name, or a run's settings; its repetitions share it.
+        label: The baseline's name, or a label that runs with the same settings share.
         name: The run's folder, or the label.
         seed: The seed of its fit; None where nothing is drawn.
-        codes: Of all data ``(N, K)``, or a function that makes them.
+        codes: Codes of all data ``(N, K)``, or an encoder that makes them.
         kl: Mean KL of each latent on held-out data, nats; None where it is not defined.
-        run: The run, if it is one.
+        run: The run; None for a baseline.
     """
 
     label: str
@@ -60,7 +60,7 @@ class Representation:
 
     @cached_property
     def probe(self) -> float | None:
-        """Held-out accuracy of a linear classifier of the data's labels; None where it is no run."""
+        """Held-out accuracy of a linear classifier of the run's labels; None for a baseline."""
         return None if self.run is None else probe_accuracy(self.run.model, self.run.dataset())
 
 
@@ -69,9 +69,9 @@ def of_run(run: Run, label: str, data: Dataset, progress: Progress | None = None
 
     Args:
         run: With its model on the device to be used.
-        label: What repetitions of the run share.
-        data: The data to encode, all of them or a part of the run's own.
-        progress: Told of the images encoded.
+        label: The label that runs with the same settings share.
+        data: The data to encode, all that the run was fitted to or a part of them.
+        progress: Called as images are encoded.
     """
     own, name = run.dataset(), str(run.path or label)
     codes = encoded(run.model, data.images, name, progress)
@@ -87,10 +87,10 @@ def baseline(
     Args:
         name: One of `names.BASELINES`.
         data: The data to encode.
-        run: Whose number of latents, and whose untrained encoder, are taken.
-        seed: Of what is drawn: images to fit to, components, weights.
-        progress: Told of the images encoded.
-        whole: What components are fitted to, where that is more than ``data``.
+        run: The run to compare with: components are as many as its latents, and the untrained encoder is its own.
+        seed: Seed of what is drawn: the images that components are fitted to, the components, the weights.
+        progress: Called as images are encoded.
+        whole: The whole data set, where ``data`` are a part of it; components are fitted to it.
 
     Raises:
         ValueError: An unknown name, no factors for the ground truth, or a run with classes of your own.
@@ -110,12 +110,12 @@ def baseline(
 
 
 def encoded(vae: BetaVAE, images: Tensor, name: str, progress: Progress | None = None) -> np.ndarray:
-    """Posterior means of all images, ``(N, K)``; ``progress`` is told that ``name`` is encoded."""
+    """Posterior means of all images, ``(N, K)``; ``progress`` is called with ``name`` as they are encoded."""
     return _in_blocks(lambda block: encode(vae, block).loc.numpy(), images, name, progress)
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """The progress of what nobody waits for."""
+    """Report no progress."""
 
 
 def _in_blocks(
@@ -131,7 +131,7 @@ def _in_blocks(
 
 
 def _components(name: str, data: Dataset, latents: int, seed: int) -> Callable[[Tensor], np.ndarray]:
-    """A projection on principal components along which data vary, or on the independent ones among them."""
+    """A projection on the principal components along which data vary, or on independent components of these."""
     some = np.random.default_rng(seed).permutation(len(data))[:MOST_FITTED]
     x = _flat(data.images[torch.from_numpy(np.sort(some))])
     if not np.ptp(x, axis=0).any():

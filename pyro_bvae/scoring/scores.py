@@ -46,9 +46,9 @@ def score(
     Args:
         runs: Fitted to the same data, at least one; repetitions share a label, see `labels_of`.
         chosen: Names in `METRICS`; by default all that the data allow.
-        repeats: How often everything is drawn anew.
-        baselines: Names in `names.BASELINES`, each scored with the seeds of the runs where it draws anything.
-        progress: Told of images encoded and of scores taken.
+        repeats: How often points, pairs and splits are drawn anew.
+        baselines: Names in `names.BASELINES`; those that draw anything are scored under each seed of the runs.
+        progress: Called as images are encoded and scores taken.
 
     Returns:
         A row for each representation and repeat.
@@ -87,14 +87,14 @@ def score_representations(
     progress: Progress | None = None,
     draws: Draws | None = None,
 ) -> list[ScoreRow]:
-    """Score codes that are there already; see `score`.
+    """Score codes that have been made already; see `score`.
 
     Args:
         representations: The codes, of all ``data``.
         data: What was encoded.
         chosen: Names in `METRICS`.
-        repeats: How often everything is drawn anew.
-        progress: Told of the scores taken.
+        repeats: How often points, pairs and splits are drawn anew.
+        progress: Called as scores are taken.
         draws: What all repeats draw, where ``data`` are only that; None where ``data`` are the whole data set.
 
     Returns:

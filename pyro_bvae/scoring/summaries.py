@@ -1,8 +1,8 @@
-"""What the scores of runs and repeats come to: means, and how far runs and repeats differ.
+"""Means of scores over runs and repeats, and how far these differ.
 
 A repeat is another draw of points, pairs and splits on the same codes; a run is another seed of the fit. The interval
-is Student's, of the mean over runs, at 95%: mean ± t · deviation/√runs. It knows nothing of the range of a score, and
-may leave it where runs are few: then it says that they are too few.
+is Student's, of the mean over runs, at 95%: mean ± t · deviation/√runs. It takes no account of the range of a score,
+and may reach beyond it where runs are few.
 """
 
 from __future__ import annotations
