@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,8 @@ from .progress import Counter, LoadingBar
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
-    from pyro_bvae.scoring import ScoreSummary
+    from pyro_bvae.datasets import Dataset
+    from pyro_bvae.scoring import ScoreRow, ScoreSummary
     from pyro_bvae.scoring.report import ProtocolUsed
 
 __all__ = ["command"]
@@ -62,7 +63,6 @@ def command(
     """
     from pyro_bvae import scoring
     from pyro_bvae.scoring import report
-    from pyro_bvae.scoring.repetitions import sharing
 
     opened = [open_run(path, device, None) for path in runs]
     data = opened[0].dataset(LoadingBar())
@@ -71,35 +71,46 @@ def command(
     with closing(Counter()) as counter:
         rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
     files = report.save(stem, rows, data)
-    summaries, protocols = scoring.summarise(rows), report.protocols(data, rows[0].scores)
     latents = max(run.model.latent_dim for run in opened)
     not_taken = {} if metrics else scoring.lacking(data, len(opened), latents)
     if not as_json:
-        for summary in summaries:
-            _print(summary, protocols)
-        for name, needed in not_taken.items():
-            click.echo(f"not taken: {name} needs {needed}")
+        _print_all(rows, data, not_taken)
     if figures and data.factors is not None:
-        with closing(Counter()) as counter:
-            for number, run in enumerate(sharing(opened)):
-                counter(f"{run.path}: figures", number, len(opened))
-                files += _draw(run)
+        files += _draw(opened)
     if as_json:
         content = report.content(rows, data)
         first = {"summary": content["summary"], "protocols": content["protocols"], "not_taken": not_taken}
         echo_json({**first, "scores": content["scores"], "files": [str(file) for file in files]})
     else:
         click.echo("\n".join(map(str, files)))
-    if all(score is None for summary in summaries for score in summary.scores.values()):
+    if all(score is None for summary in scoring.summarise(rows) for score in summary.scores.values()):
         ctx.exit(1)
 
 
-def _draw(run: Run) -> list[Path]:
+def _draw(runs: Sequence[Run]) -> list[Path]:
+    """Draw the figures of each run into its folder."""
     from pyro_bvae.plots import save_figures
     from pyro_bvae.scoring import report
+    from pyro_bvae.scoring.repetitions import sharing
 
-    assert run.path is not None
-    return save_figures(report.figures(run), run.path / "figures")
+    files = []
+    with closing(Counter()) as counter:
+        for number, run in enumerate(sharing(runs)):
+            assert run.path is not None
+            counter(f"{run.path}: figures", number, len(runs))
+            files += save_figures(report.figures(run), run.path / "figures")
+    return files
+
+
+def _print_all(rows: Sequence[ScoreRow], data: Dataset, not_taken: Mapping[str, str]) -> None:
+    """A table a label, and what the metrics need that were not taken."""
+    from pyro_bvae.scoring import report, summarise
+
+    protocols = report.protocols(data, rows[0].scores)
+    for summary in summarise(rows):
+        _print(summary, protocols)
+    for name, needed in not_taken.items():
+        click.echo(f"not taken: {name} needs {needed}")
 
 
 def _print(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed]) -> None:

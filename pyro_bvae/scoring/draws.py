@@ -64,7 +64,7 @@ class Sample:
 
     Attributes:
         representation: The codes.
-        data: What was encoded.
+        data: What was encoded; without labels where it is a part of the data set.
         seed: The number of the repeat, and the seed of all its draws.
         draws: What all repeats draw, where ``data`` are only that; None where ``data`` are the whole data set.
     """

@@ -37,7 +37,7 @@ class Metric:
         columns: Names of the columns; by default the one column has the metric's name.
         least_latents: Number of latents that it needs.
         least_factors: Number of factors that it needs, each of more than one value; 0 if it needs no factors.
-        needs_labels: Whether it needs labels.
+        needs_labels: Whether it needs labels. They are those of `Representation.run`; a sample's data have none.
         fits_each_latent: Whether it fits something to each latent, which takes too long for codes as wide as pixels.
         draws_by_factor: Whether it draws data that share a factor, so that all data have to be encoded.
         repeats_differ: Whether its score depends on what a repeat draws.
@@ -64,7 +64,7 @@ class Metric:
 
     @property
     def leaves_out(self) -> tuple[str, ...]:
-        """Names of the factors that it does not ask for."""
+        """Names of the factors that the protocol leaves out."""
         return () if self.protocol is None else metrics.PROTOCOLS[self.protocol].leaves_out
 
 
