@@ -19,7 +19,7 @@ from .arrays import as_classes, as_codes, check_rows, varying
 
 __all__ = ["Encoder", "FactorSampler", "Source", "columns_of", "factors_of"]
 
-Encoder = Callable[[Tensor], "ArrayLike | Tensor"]
+Encoder = Callable[[Tensor], ArrayLike | Tensor]
 
 
 class FactorSampler:
