@@ -10,7 +10,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 
 from .model import BetaVAE
-from .terms import at_rest, batches
+from .terms import batches, evaluation_mode
 
 __all__ = ["Codes", "encode", "posterior", "posterior_mean", "prior", "prior_mean"]
 
@@ -42,7 +42,7 @@ def prior(vae: BetaVAE) -> TorchDistribution:
 
 def prior_mean(vae: BetaVAE) -> Tensor:
     """The mean of p(z), ``(K,)``, on the CPU."""
-    with at_rest(vae, seed=0):
+    with evaluation_mode(vae, seed=0):
         return _moments(prior(vae))[0].reshape(-1).cpu()
 
 
@@ -58,7 +58,7 @@ def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 100) -> Codes:
         Posterior means and standard deviations, K latents of N data.
     """
     loc, scale = [], []
-    with at_rest(vae, seed=0):
+    with evaluation_mode(vae, seed=0):
         for _, x in batches(vae, data, batch_size):
             mean, stddev = _moments(posterior(vae, x))
             loc.append(mean.cpu())

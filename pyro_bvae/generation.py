@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .codes import posterior_mean
 from .model import BetaVAE
-from .terms import at_rest, batches
+from .terms import batches, evaluation_mode
 
 __all__ = ["image_means", "images_of", "reconstruct", "sample"]
 
@@ -31,7 +31,7 @@ def images_of(vae: BetaVAE, z: Tensor, *, draw: bool = False, seed: int = 0, bat
         Images ``(..., *shape)``, on the CPU.
     """
     rows = z.reshape(-1, z.shape[-1])
-    with at_rest(vae, seed):
+    with evaluation_mode(vae, seed):
         images = [_decode(vae, batch.to(vae.beta.device), draw).cpu() for batch in rows.split(batch_size)]
     return torch.cat(images).unflatten(0, z.shape[:-1])
 
@@ -52,7 +52,7 @@ def sample(
         Latents ``(size, K)`` and images ``(size, *shape)``, on the CPU.
     """
     latents, images = [], []
-    with at_rest(vae, seed):
+    with evaluation_mode(vae, seed):
         for start in range(0, size, batch_size):
             trace = poutine.trace(vae.model).get_trace(None, min(batch_size, size - start))
             latents.append(trace.nodes["z"]["value"].cpu())
@@ -76,7 +76,7 @@ def reconstruct(
         Latents ``(N, K)`` and reconstructions ``(N, *shape)``, on the CPU.
     """
     latents, images = [], []
-    with at_rest(vae, seed):
+    with evaluation_mode(vae, seed):
         for _, x in batches(vae, data, batch_size):
             z = vae.guide(x) if draw else posterior_mean(vae, x)
             latents.append(z.cpu())

@@ -29,9 +29,9 @@ __all__ = [
     "ACTIVE_ABOVE",
     "MeanTerms",
     "Terms",
-    "at_rest",
     "batches",
     "count_active",
+    "evaluation_mode",
     "factorises",
     "mean_terms",
     "per_value",
@@ -159,7 +159,7 @@ def mean_terms(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int 
         Means in nats an image.
     """
     distortion, rate, kl = 0.0, 0.0, None
-    with at_rest(vae, seed):
+    with evaluation_mode(vae, seed):
         for _, x in batches(vae, data, batch_size):
             batch_terms = terms(vae, x)
             distortion += batch_terms.distortion.double().sum().item()
@@ -183,7 +183,7 @@ def batches(vae: BetaVAE, data: Tensor, batch_size: int) -> Iterator[tuple[Tenso
 
 
 @contextmanager
-def at_rest(vae: BetaVAE, seed: int) -> Iterator[None]:
+def evaluation_mode(vae: BetaVAE, seed: int) -> Iterator[None]:
     """Evaluate a model: no gradients, evaluation mode, draws from ``seed``; everything is put back at the end."""
     modes = {module: module.training for module in vae.modules()}
     with own_generator(seed, vae.beta.device), torch.no_grad():

@@ -24,7 +24,7 @@ from ..codes import posterior_mean
 from ..generation import image_means
 from ..likelihoods.grey_levels import central_interval, log_bin_mass
 from ..model import BetaVAE
-from ..terms import at_rest, batches, mean_terms, per_value, traces
+from ..terms import batches, evaluation_mode, mean_terms, per_value, traces
 from .similarity import psnr, ssim
 
 __all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
@@ -92,7 +92,7 @@ def evaluate(vae: BetaVAE, data: Tensor, *, particles: int = 0, batch_size: int 
     """
     means = mean_terms(vae, data, batch_size=batch_size, seed=seed)
     sums: dict[str, float | None] = {}
-    with at_rest(vae, seed):
+    with evaluation_mode(vae, seed):
         for original, x in batches(vae, data, batch_size):
             for name, value in (_of_means(vae, original, x) | _of_draws(vae, x)).items():
                 before = sums.get(name, 0.0)
@@ -136,7 +136,7 @@ def iw_bound(vae: BetaVAE, data: Tensor, particles: int, *, batch_size: int = 10
         E log (1/S) Σ_s p(x, z_s)/q(z_s | x).
     """
     total = 0.0
-    with at_rest(vae, seed):
+    with evaluation_mode(vae, seed):
         for _, x in batches(vae, data, batch_size):
             log_sum = x.new_full((len(x),), -torch.inf, dtype=torch.float64)
             for _ in range(particles):

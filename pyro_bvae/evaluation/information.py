@@ -30,7 +30,7 @@ from torch.distributions import Normal
 
 from ..codes import posterior, prior
 from ..model import BetaVAE
-from ..terms import at_rest, batches, factorises, per_value
+from ..terms import batches, evaluation_mode, factorises, per_value
 
 __all__ = ["Information", "decompose_rate"]
 
@@ -87,9 +87,9 @@ def decompose_rate(
     if images is not None and images < len(data):
         chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:images]
         data = data[chosen.sort().values.to(data.device)]
-    with at_rest(vae, seed):
+    with evaluation_mode(vae, seed):
         q = _posteriors(vae, data, batch_size)
-    with at_rest(vae, seed):  # anew: the guide has drawn as well, more or less often with the batch size
+    with evaluation_mode(vae, seed):  # anew: the guide has drawn as well, more or less often with the batch size
         z = q.sample()
         p = prior(vae)
         joint, marginals = _log_aggregate(z, q)

@@ -31,7 +31,7 @@ from ..likelihoods.continuous_bernoulli import ContinuousBernoulli
 from ..model import BetaVAE
 from ..runs.config import weighs_rate
 from ..runs.run import Run
-from ..terms import at_rest, batches, per_value
+from ..terms import batches, evaluation_mode, per_value
 
 __all__ = ["largest_paying_beta"]
 
@@ -77,7 +77,7 @@ def _principal_direction(rows: Tensor) -> Tensor:
 
 def _scaled_residuals(vae: BetaVAE, data: Tensor) -> Tensor | None:
     """F^(−½) (x − m) at the posterior's mean, ``(N, M)``; None where the family has more parameters a value."""
-    with at_rest(vae, seed=0):
+    with evaluation_mode(vae, seed=0):
         _, x = next(batches(vae, data, len(data)))
         model = poutine.trace(poutine.condition(vae.model, {"z": posterior_mean(vae, x)})).get_trace(x)
         p = per_value(model.nodes["x"]["fn"])

@@ -15,7 +15,7 @@ from ..datasets import Dataset
 from ..likelihoods import LIKELIHOODS
 from ..model import BetaVAE
 from ..objectives import Regularised
-from ..terms import at_rest
+from ..terms import evaluation_mode
 
 __all__ = ["check_data", "check_programs"]
 
@@ -73,7 +73,7 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False
             "the objective's own coefficients"
         )
     model, guide = poutine.trace(vae.model), poutine.trace(vae.guide)
-    with at_rest(vae, seed=0), validation_enabled(), torch.enable_grad():
+    with evaluation_mode(vae, seed=0), validation_enabled(), torch.enable_grad():
         where = vae.prior().sample().device
         if where != x.device:
             raise ValueError(f"the prior draws on {where}, the data are on {x.device}: register_buffer its tensors")
