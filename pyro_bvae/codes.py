@@ -1,4 +1,4 @@
-"""Data sets as codes: the mean and standard deviation of q(z | x) for each datum."""
+"""The codes of a data set: the mean and standard deviation of q(z | x) for each datum."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 100) -> Codes:
 
 
 def _moments(distribution: TorchDistribution) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, estimated from draws where the distribution does not know them."""
+    """Mean and standard deviation, estimated from draws where the distribution has no closed form."""
     try:
         return distribution.mean, distribution.stddev
     except NotImplementedError:

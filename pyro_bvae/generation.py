@@ -1,7 +1,7 @@
-"""Images from the model program: of given latents, of the prior, of encoded data.
+"""Images from the model program: of given latents, of draws from the prior, of encoded data.
 
-A latent is given by conditioning the program, ``poutine.condition(model, {"z": z})``, and the image is what the program
-has at its site "x": the mean of p(x | z), or a draw from it.
+The program is conditioned on the latents, ``poutine.condition(model, {"z": z})``. Its site "x" then has the
+distribution p(x | z), and the image is the mean of that, or a draw from it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def images_of(vae: BetaVAE, z: Tensor, *, draw: bool = False, seed: int = 0, bat
         z: Latents ``(..., K)``.
         draw: Whether to draw from p(x | z) in place of taking its mean.
         seed: Seed of the draws.
-        batch_size: How many are made at once.
+        batch_size: How many images are made at once.
 
     Returns:
         Images ``(..., *shape)``, on the CPU.
@@ -46,7 +46,7 @@ def sample(
         size: How many.
         draw: Whether to draw from p(x | z) too, in place of taking its mean.
         seed: Seed of the draws.
-        batch_size: How many are made at once.
+        batch_size: How many images are made at once.
 
     Returns:
         Latents ``(size, K)`` and images ``(size, *shape)``, on the CPU.
@@ -70,7 +70,7 @@ def reconstruct(
         data: Images or vectors ``(N, *shape)``, uint8 or float, on any device.
         draw: Whether to draw z from q(z | x) and x from p(x | z); otherwise both are means.
         seed: Seed of the draws.
-        batch_size: How many are made at once.
+        batch_size: How many images are made at once.
 
     Returns:
         Latents ``(N, K)`` and reconstructions ``(N, *shape)``, on the CPU.

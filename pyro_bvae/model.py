@@ -84,8 +84,8 @@ class BetaVAE(nn.Module):
         TypeError: The prior is no module or function.
 
     Attributes:
-        settings: What the constructor was given, as plain data.
-        custom: The class names of the parts that were given as objects, which ``settings`` cannot rebuild.
+        settings: The constructor's arguments as plain data.
+        custom: The class names of the parts that were given as objects, which cannot be rebuilt from ``settings``.
 
     Source: Higgins et al., β-VAE, https://openreview.net/forum?id=Sy2fzU9gl
 
@@ -138,7 +138,7 @@ class BetaVAE(nn.Module):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Give a copy a name of its own: two models of one name in Pyro's parameter store would train only one."""
+        """Give a copy a new name, since of two models with one name in Pyro's parameter store only one is trained."""
         super().__setstate__(state)
         self.name = f"beta_vae_{next(_instances)}"
 
@@ -190,7 +190,7 @@ class BetaVAE(nn.Module):
         return self.likelihood(parameters.reshape(*z.shape[:-1], *parameters.shape[1:]))
 
     def prepare(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """What the programs are to see of data ``(B, *shape)``: the data, unless the likelihood quantises them."""
+        """The data ``(B, *shape)`` as the programs see them: unchanged, unless the likelihood quantises them."""
         prepare = getattr(self.likelihood, "prepare", None)
         return x if prepare is None else prepare(x, generator)
 
@@ -227,8 +227,8 @@ class BetaVAE(nn.Module):
     def weighted(self) -> Iterator[None]:
         """Weigh the log-probability of the latent site by β, 0 included.
 
-        `poutine.scale` refuses 0, so at 0 a mask takes its place; both are always there, so that a warm-up from 0 does
-        not change the program. (Above 0 the derivative of the loss in β is the KL; the mask makes it 0 at 0 itself.)
+        `poutine.scale` refuses 0, so at 0 a mask replaces it. Both are there at any β, so that the structure of the
+        program stays the same in a warm-up from 0. The derivative of the loss in β is the KL above 0, and 0 at 0.
         """
         positive = self.beta > 0
         with poutine.mask(mask=positive), poutine.scale(scale=torch.where(positive, self.beta, 1.0)):

@@ -151,10 +151,10 @@ class Network:
     """An encoder and a decoder, and the widths of their dense layers by default.
 
     Attributes:
-        encoder: From shape, K and widths to the module.
-        decoder: From K, shape, widths and activation to the module.
-        hidden: The encoder's widths.
-        mirrored: From the encoder's widths to the decoder's.
+        encoder: A function that makes the encoder from shape, K and widths.
+        decoder: A function that makes the decoder from K, shape, widths and activation.
+        hidden: The encoder's default widths.
+        mirrored: A function from the encoder's widths to the decoder's default ones.
     """
 
     encoder: Callable[[Sequence[int], int, Sequence[int]], nn.Module]
@@ -165,7 +165,7 @@ class Network:
     def sized(
         self, hidden: Sequence[int] | None, decoder_hidden: Sequence[int] | None, decoder_activation: str
     ) -> SizedNetwork:
-        """The network with these widths; None for its own, and for the encoder's mirrored.
+        """The network with these widths. For None the encoder has the default ones, and the decoder the encoder's.
 
         Raises:
             ValueError: A width is below 1.
@@ -177,7 +177,7 @@ class Network:
 
 @dataclass(frozen=True)
 class SizedNetwork:
-    """A network whose widths are chosen, for data and latents of any number."""
+    """A network with its widths, which makes encoders and decoders for data of any shape."""
 
     network: Network
     hidden: tuple[int, ...]

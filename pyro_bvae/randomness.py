@@ -1,6 +1,7 @@
-"""A generator of one's own: pyro draws from torch's global generators, which belong to the caller.
+"""Draw from a seed without changing the caller's random numbers.
 
-Only the generators of the CPU and of the device in use are seeded, and both are put back.
+Pyro draws from torch's global generators, which belong to the caller. Those of the CPU and of the device in use are
+seeded, and their states are restored at the end.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ __all__ = ["generator_state", "own_generator", "set_generator_state"]
 
 @contextmanager
 def own_generator(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from generators seeded with ``seed``; those of the caller go on afterwards as if nothing had been drawn."""
+    """Seed the global generators with ``seed``, and restore their states at the end."""
     before = generator_state(device)
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
@@ -31,7 +32,7 @@ def own_generator(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def generator_state(device: torch.device) -> dict[str, Tensor]:
-    """The states of the generators of the CPU and, under its type, of a device that has its own; on the CPU."""
+    """The states of the CPU's generator and, under the device's type, of the device's own; tensors on the CPU."""
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -41,7 +42,7 @@ def generator_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def set_generator_state(state: dict[str, Tensor], device: torch.device) -> None:
-    """Put back what `generator_state` gave; a state of another type of device is left out."""
+    """Restore the states that `generator_state` returned; that of another type of device is ignored."""
     torch.set_rng_state(state["cpu"].cpu())
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)

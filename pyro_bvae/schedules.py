@@ -84,7 +84,7 @@ class Cosine(Ramp):
 
 @dataclass(frozen=True)
 class Cyclic:
-    """A line from ``start`` to ``value`` over the first part of each cycle, and ``value`` for the rest of it.
+    """In each cycle a line from ``start`` to ``value``, and then ``value`` for the rest of the cycle.
 
     Source: Fu et al., Cyclical annealing schedule, https://arxiv.org/abs/1903.10145
 
@@ -92,7 +92,7 @@ class Cyclic:
         value: The value reached in each cycle.
         steps: How many steps a cycle takes.
         start: The value at the start of each cycle.
-        rise: The part of a cycle that the line takes, in (0, 1].
+        rise: The share of a cycle that the line takes, in (0, 1].
 
     Raises:
         ValueError: A cycle is shorter than a step, or ``rise`` out of range.

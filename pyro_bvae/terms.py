@@ -1,4 +1,4 @@
-"""The two terms of the loss, read from the programs' sites, always at β 1.
+"""The two terms of the loss, distortion and rate, at β 1 whatever the β of the programs.
 
     distortion  D = −E_q(z|x) log p(x | z)
     rate        R = KL(q(z | x) ‖ p(z)) = Σ_k KL_k   where prior and guide factorise over the latents
@@ -106,13 +106,13 @@ def traces(
 
 
 def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
-    """The terms of a model trace and the guide trace it replays, averaged over vectorised particles.
+    """The terms of a model trace and the guide trace that it replays, averaged over vectorised particles.
 
-    Only the sites' distributions and values are read: a trace's own ``log_prob`` contains β.
+    They are computed from the distributions and values of the sites, since a trace's own ``log_prob`` contains β.
 
     Args:
-        model: With the sites "z" and "x", the batch last among its batch dimensions.
-        guide: With the site "z".
+        model: A trace with the sites "z" and "x", whose last batch dimension is the batch.
+        guide: A trace with the site "z".
 
     Returns:
         Distortion, rate and KL of each latent, in nats.
@@ -129,7 +129,7 @@ def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
 
 
 def row_of_traces(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> Tensor:
-    """One row of sums over a batch, to be added up over steps: loss, distortion, rate and the KL of each latent.
+    """Loss, distortion, rate and KL of each latent, summed over a batch; rows are added up over steps.
 
     Args:
         loss: In nats an image, a scalar.
@@ -147,7 +147,7 @@ def row_of_traces(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> T
 
 
 def mean_terms(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int = 0) -> MeanTerms:
-    """The terms of a data set: means over all its images, one draw of z each, the same draws at every call.
+    """The terms of a data set: means over all images, with one draw of z each, the same at every call.
 
     Args:
         vae: The programs; its device is used.
@@ -171,9 +171,10 @@ def mean_terms(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int 
 
 
 def batches(vae: BetaVAE, data: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of a data set on the model's device: as floats, and as the programs are to see them.
+    """Batches of a data set on the model's device: the data as floats, and as the programs see them.
 
-    Where the likelihood quantises data by draws, as `BinarizedBernoulli` does, the draws are the same at every call.
+    The two differ where the likelihood quantises data. If it does so by draws, as `BinarizedBernoulli` does, the draws
+    are the same at every call.
     """
     device = vae.beta.device
     generator = torch.Generator(device).manual_seed(0)
@@ -184,7 +185,7 @@ def batches(vae: BetaVAE, data: Tensor, batch_size: int) -> Iterator[tuple[Tenso
 
 @contextmanager
 def evaluation_mode(vae: BetaVAE, seed: int) -> Iterator[None]:
-    """Evaluate a model: no gradients, evaluation mode, draws from ``seed``; everything is put back at the end."""
+    """Evaluate a model: no gradients, evaluation mode, draws from ``seed``. All three are restored at the end."""
     modes = {module: module.training for module in vae.modules()}
     with own_generator(seed, vae.beta.device), torch.no_grad():
         vae.eval()

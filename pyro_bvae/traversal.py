@@ -1,8 +1,8 @@
 """Sweep one latent, keep the others, and look.
 
-For a base code z, a latent k and values v_1 ... v_V, the codes of a row are z with z_k replaced by each value, and
-their images are what the model program makes of them when it is conditioned on the code. A latent that changes one
-thing in the picture, and leaves the rest alone, is what disentanglement means.
+For a base code z, a latent k and values v_1 ... v_V, the codes of a row are z with z_k replaced by each value. Their
+images come from the model program, conditioned on the code. In a disentangled code each latent changes one thing in the
+picture and leaves the rest alone.
 
 Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, figures 1 to 4
 """
@@ -27,7 +27,7 @@ __all__ = ["Base", "Traversal", "base", "sweep", "traverse"]
 
 @dataclass(frozen=True)
 class Base:
-    """Where traversals start: codes ``(N, K)``, and the data ``(N, *shape)`` they encode, if they encode any."""
+    """The codes that traversals start from, ``(N, K)``, and the data ``(N, *shape)`` that they encode, if any."""
 
     codes: Tensor
     originals: Tensor | None
@@ -43,7 +43,7 @@ class Traversal:
         latents: The latent of each row, ``(L,)``.
         values: The value of each column, ``(V,)``.
         kl: Mean KL in nats of the latent of each row, ``(L,)``; None where it is not known.
-        base: The codes the sweep started from, and what they encode.
+        base: The codes that the sweep started from, and the data that they encode.
         reconstructions: The images of the base codes, ``(N, *shape)``.
     """
 
@@ -62,8 +62,8 @@ def base(vae: BetaVAE, data: Tensor, kind: str = "image", *, image: int = 0, cou
     Args:
         vae: The programs.
         data: Images or vectors to choose from ``(N, *shape)``, uint8 or float.
-        kind: "image", the posterior means of data ``image`` ... ``image + count − 1``; "random-image", of ``count``
-            drawn ones; "prior", the prior's mean; "random-z", ``count`` draws from the prior.
+        kind: "image", the posterior means of the data ``image`` ... ``image + count − 1``; "random-image", those of
+            ``count`` data chosen at random; "prior", the prior's mean; "random-z", ``count`` draws from the prior.
         image: Index into ``data``.
         count: How many.
         seed: Seed of the draws.
@@ -132,7 +132,7 @@ def traverse(
         low: The first value, in prior standard deviations of a standard normal prior.
         high: The last value, included.
         columns: How many values.
-        kl: Mean KL of every latent, K values in nats, to sort the rows by and to print.
+        kl: Mean KL of every latent, K values in nats, by which the rows are sorted and which stand beside them.
         draw: Whether to draw from p(x | z) in place of taking its mean.
         seed: Seed of those draws.
 

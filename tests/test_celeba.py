@@ -55,8 +55,8 @@ def test_a_zip_gives_the_same_as_the_folder(made_data: Path, tmp_path: Path) -> 
         shutil.copy(home / name, tmp_path)
     expected = datasets.load("celeba", made_data)
     for path in (tmp_path / "img_align_celeba.zip", tmp_path):
-        found = datasets.load(f"celeba:{path}", tmp_path)
-        assert found.fingerprint == expected.fingerprint
+        data = datasets.load(f"celeba:{path}", tmp_path)
+        assert data.fingerprint == expected.fingerprint
 
 
 def test_a_few_images_of_one_part_are_split_all_the_same(tmp_path: Path) -> None:

@@ -192,8 +192,8 @@ def test_sixteen_bit_pictures_are_scaled_and_not_clipped(tmp_path: Path) -> None
     for number in range(2):
         ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
         Image.fromarray(ramp).save(tmp_path / f"{number}.png")
-    found = load(f"folder:{tmp_path}").images[0, 0].flatten().int()
-    assert (found - torch.arange(256)).abs().max() <= 1
+    grey = load(f"folder:{tmp_path}").images[0, 0].flatten().int()
+    assert (grey - torch.arange(256)).abs().max() <= 1
 
 
 def test_a_folder_of_mixed_modes_is_brought_to_one(tmp_path: Path) -> None:

@@ -109,25 +109,27 @@ FAILING: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", FAILING)
 def test_a_fit_that_fails_is_told_why_in_one_line(name: str, small: Dataset) -> None:
     settings, said = FAILING[name]
-    found = str(diagnose(fitted(small, **settings)))
-    assert len(found) <= 160
-    assert "\n" not in found
-    assert re.match(said, found), found
+    diagnosis = str(diagnose(fitted(small, **settings)))
+    assert len(diagnosis) <= 160
+    assert "\n" not in diagnosis
+    assert re.match(said, diagnosis), diagnosis
 
 
 def test_two_latents_at_a_small_beta_are_too_few(digits: Dataset) -> None:
-    found = str(diagnose(fitted(digits, hidden=(400,), latent_dim=2, beta=0.1, steps=130)))
-    assert re.match(r"full code: 2 of 2 latents are active, and one more would carry about [23]\.\d nats; raise", found)
+    diagnosis = str(diagnose(fitted(digits, hidden=(400,), latent_dim=2, beta=0.1, steps=130)))
+    assert re.match(
+        r"full code: 2 of 2 latents are active, and one more would carry about [23]\.\d nats; raise", diagnosis
+    )
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian-learned", "gaussian-heteroscedastic"])
 def test_a_scale_that_fits_forty_images_alone_diverges(likelihood: str, small: Dataset) -> None:
     few = Dataset("few", small.images, train=small.train[:40], held_out=small.held_out)
     run = fitted(few, likelihood=likelihood, hidden=(400,), steps=700, eval_every=25)
-    found = diagnose(run)
-    assert found.name == "diverging scale"
+    diagnosis = diagnose(run)
+    assert diagnosis.name == "diverging scale"
     best = max(run.history, key=lambda record: record["held_out_elbo"])["step"]  # β is 1
-    assert f"(--steps {best}), or take gaussian with a fixed --scale" in found.remedy
+    assert f"(--steps {best}), or take gaussian with a fixed --scale" in diagnosis.remedy
 
 
 def test_a_scale_at_its_floor_is_found() -> None:
@@ -185,7 +187,7 @@ def test_fit_says_it_last_and_json_holds_it(cli: Cli, here: Path) -> None:
     said = cli(*options, "--beta", 400)
     assert said.stdout.splitlines()[-1].startswith("posterior collapse: no latent pays above β ")
     assert "look at" in cli(*options).stdout.splitlines()[-1]
-    found = json.loads(cli(*options, "--beta", 400, "--json").stdout)["diagnosis"]
-    assert str(Diagnosis(**found)) == said.stdout.splitlines()[-1]
-    assert asdict(Diagnosis(**found)) == found
+    stored = json.loads(cli(*options, "--beta", 400, "--json").stdout)["diagnosis"]
+    assert str(Diagnosis(**stored)) == said.stdout.splitlines()[-1]
+    assert asdict(Diagnosis(**stored)) == stored
     assert json.loads(cli(*options, "--json").stdout)["diagnosis"] is None

@@ -85,6 +85,6 @@ def test_the_published_file_is_read_in_blocks(tmp_path: Path) -> None:
 
 def test_another_file_is_refused_with_both_checksums(tmp_path: Path) -> None:
     write_published(tmp_path / "d.npz", 5)
-    found = md5_of(tmp_path / "d.npz")
-    with pytest.raises(ValueError, match=f"its md5 is {found}, expected 7da33b31b13a06f4b04a70402ce90c2e"):
+    md5 = md5_of(tmp_path / "d.npz")
+    with pytest.raises(ValueError, match=f"its md5 is {md5}, expected 7da33b31b13a06f4b04a70402ce90c2e"):
         datasets.load(f"dsprites:{tmp_path / 'd.npz'}")

@@ -70,8 +70,8 @@ def test_a_linear_model_is_probabilistic_pca_with_the_noise_that_beta_implies(be
     fit(vae, data, steps=1500, batch_size=500, optimizer="adam", lr=1e-2)
     fit(vae, data, steps=500, batch_size=2000, optimizer="adam", lr=1e-3, seed=1)
     means = [mean_terms(vae, x, seed=seed) for seed in range(20)]
-    found = sum(mean.distortion + beta * mean.rate for mean in means) / len(means)
-    assert found == pytest.approx(loss, abs=0.03)
+    mean_loss = sum(mean.distortion + beta * mean.rate for mean in means) / len(means)
+    assert mean_loss == pytest.approx(loss, abs=0.03)
     drawn = torch.cov(sample(vae, 100_000, draw=True)[1].T).double()
     assert torch.allclose(drawn, signal + variance * torch.eye(dim), atol=0.05)
 

@@ -61,10 +61,10 @@ def test_symmetric_bins_agree_with_scipy_wherever_scipy_can_see(ours, theirs, lo
     frozen = theirs(loc, scale)
     right = low > loc
     mass = np.where(right, frozen.sf(low) - frozen.sf(high), frozen.cdf(high) - frozen.cdf(low))
-    found = log_bin_mass(ours(*torch.tensor([loc, scale], dtype=torch.float64)), LEVELS).numpy()
-    assert np.isfinite(found).all()
+    log_masses = log_bin_mass(ours(*torch.tensor([loc, scale], dtype=torch.float64)), LEVELS).numpy()
+    assert np.isfinite(log_masses).all()
     seen = mass > 1e-290
-    np.testing.assert_allclose(found[seen], np.log(mass[seen]), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(log_masses[seen], np.log(mass[seen]), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", BINNED)

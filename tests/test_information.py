@@ -38,50 +38,50 @@ def test_a_linear_gaussian_encoder_has_the_terms_of_gaussians() -> None:
     weight = torch.tensor([[1.0, 0.5, 0.0], [0.8, -0.2, 0.6]])
     covariance = weight @ weight.T + 0.25 * torch.eye(2)
     variances = covariance.diagonal()
-    found = decompose_rate(encoded(weight, 0.5), torch.randn(6000, 3))
-    assert found.mutual_information == pytest.approx(0.5 * torch.logdet(covariance / 0.25).item(), abs=0.06)
+    terms = decompose_rate(encoded(weight, 0.5), torch.randn(6000, 3))
+    assert terms.mutual_information == pytest.approx(0.5 * torch.logdet(covariance / 0.25).item(), abs=0.06)
     correlation = 0.5 * (variances.log().sum() - torch.logdet(covariance)).item()
-    assert found.total_correlation == pytest.approx(correlation, abs=0.04)
+    assert terms.total_correlation == pytest.approx(correlation, abs=0.04)
     by_latent = (0.5 * (variances - 1 - variances.log())).tolist()
-    assert found.dimension_wise_kl_per_latent == pytest.approx(by_latent, abs=0.04)
-    assert found.images == 6000
+    assert terms.dimension_wise_kl_per_latent == pytest.approx(by_latent, abs=0.04)
+    assert terms.images == 6000
 
 
 def test_two_far_clusters_are_one_bit() -> None:
     x = torch.tensor([-1.0, 1.0])[torch.arange(500) % 2, None]
     vae = encoded(torch.tensor([[20.0], [0.0]]), 1.0)
-    found = decompose_rate(vae, x)
-    assert found.mutual_information == pytest.approx(log(2), abs=1e-5)
-    assert found.total_correlation == pytest.approx(0, abs=1e-5)
-    assert found.dimension_wise_kl == pytest.approx(200 - log(2), rel=0.01)
+    terms = decompose_rate(vae, x)
+    assert terms.mutual_information == pytest.approx(log(2), abs=1e-5)
+    assert terms.total_correlation == pytest.approx(0, abs=1e-5)
+    assert terms.dimension_wise_kl == pytest.approx(200 - log(2), rel=0.01)
 
 
 def test_a_code_that_repeats_itself_has_a_total_correlation() -> None:
     x = torch.tensor([-1.0, 1.0])[torch.arange(500) % 2, None]
-    found = decompose_rate(encoded(torch.tensor([[20.0], [20.0]]), 1.0), x)
-    assert found.mutual_information == pytest.approx(log(2), abs=1e-5)
-    assert found.total_correlation == pytest.approx(log(2), abs=1e-5)
+    terms = decompose_rate(encoded(torch.tensor([[20.0], [20.0]]), 1.0), x)
+    assert terms.mutual_information == pytest.approx(log(2), abs=1e-5)
+    assert terms.total_correlation == pytest.approx(log(2), abs=1e-5)
 
 
 def test_the_rate_is_the_sum_of_the_three(digits: Dataset) -> None:
     vae = BetaVAE(digits.shape, 10, beta=3.0)
-    found = decompose_rate(vae, digits.images, images=700)
-    parts = found.mutual_information + found.total_correlation + found.dimension_wise_kl
-    assert parts == pytest.approx(found.rate, abs=1e-4)
-    assert sum(found.dimension_wise_kl_per_latent) == pytest.approx(found.dimension_wise_kl, abs=1e-4)
+    terms = decompose_rate(vae, digits.images, images=700)
+    parts = terms.mutual_information + terms.total_correlation + terms.dimension_wise_kl
+    assert parts == pytest.approx(terms.rate, abs=1e-4)
+    assert sum(terms.dimension_wise_kl_per_latent) == pytest.approx(terms.dimension_wise_kl, abs=1e-4)
     assert decompose_rate(vae, digits.images).rate == pytest.approx(mean_terms(vae, digits.images).rate, abs=0.05)
 
 
 def test_a_code_that_tells_all_data_apart_reaches_the_logarithm_of_their_number() -> None:
     x = torch.arange(300.0)[:, None]
-    found = decompose_rate(encoded(torch.tensor([[50.0]]), 1.0), x)
-    assert found.mutual_information == pytest.approx(log(300), abs=1e-4)
-    assert found.most == log(300)
+    terms = decompose_rate(encoded(torch.tensor([[50.0]]), 1.0), x)
+    assert terms.mutual_information == pytest.approx(log(300), abs=1e-4)
+    assert terms.most == log(300)
 
 
 def test_a_collapsed_code_holds_nothing() -> None:
-    found = decompose_rate(encoded(torch.zeros(2, 3), 1.0), torch.randn(300, 3))
-    for term in (found.mutual_information, found.total_correlation, found.dimension_wise_kl):
+    terms = decompose_rate(encoded(torch.zeros(2, 3), 1.0), torch.randn(300, 3))
+    for term in (terms.mutual_information, terms.total_correlation, terms.dimension_wise_kl):
         assert term == pytest.approx(0, abs=1e-5)
 
 
@@ -97,10 +97,10 @@ def test_chunks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, vecto
 
 def test_the_terms_do_not_depend_on_beta_and_draw_the_same_data_again(vectors: Dataset) -> None:
     vae = encoded(torch.randn(3, 5), 0.3)
-    found = decompose_rate(vae, vectors.images, images=40)
+    terms = decompose_rate(vae, vectors.images, images=40)
     vae.beta = 0.0
-    assert decompose_rate(vae, vectors.images, images=40) == found
-    assert found.images == 40
+    assert decompose_rate(vae, vectors.images, images=40) == terms
+    assert terms.images == 40
 
 
 def least(slope: float, scale: float, deviation: float = 1.0, noise: float = 0.5) -> float:

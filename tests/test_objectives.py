@@ -75,8 +75,8 @@ def test_an_objective_at_its_neutral_setting_is_the_elbo(name: str, vae: BetaVAE
     vae.beta = 1.0
     expected = loss_of(TraceMeanField_ELBO(), vae, x)
     torch.testing.assert_close(loss, expected)
-    for found, right in zip(gradients, torch.autograd.grad(expected, list(vae.parameters())), strict=True):
-        torch.testing.assert_close(found, right, rtol=1e-4, atol=1e-4)
+    for gradient, right in zip(gradients, torch.autograd.grad(expected, list(vae.parameters())), strict=True):
+        torch.testing.assert_close(gradient, right, rtol=1e-4, atol=1e-4)
 
 
 def test_all_objectives_have_a_neutral_setting_here() -> None:
@@ -111,8 +111,8 @@ def test_the_gradients_in_the_weights_of_the_tcvae_are_its_terms() -> None:
     for estimator in ("stratified", "weighted"):
         expected = [term.item() for term in aggregate_terms(given, 50, estimator)]
         objective = TotalCorrelation(50, 3.0, alpha=2.0, gamma=0.5, estimator=estimator)
-        found = [gradient_in(name, objective, given) for name in ("alpha", "beta", "gamma")]
-        assert found == pytest.approx(expected, rel=1e-5)
+        gradients = [gradient_in(name, objective, given) for name in ("alpha", "beta", "gamma")]
+        assert gradients == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_gradients_in_gamma_and_capacity_are_the_excess_and_its_sign() -> None:
@@ -196,9 +196,9 @@ def test_a_recorded_step_moves_the_parameters_as_an_eager_one(name: str, vae: Be
 def test_free_bits_cost_a_latent_no_less_than_themselves(vae: BetaVAE, x: Tensor) -> None:
     vae.beta = 1.0
     pyro.set_rng_seed(3)
-    found = terms(vae, x)
-    middle = found.kl.mean(0).median().item()
-    expected = found.distortion.sum() + len(x) * found.kl.mean(0).clamp(min=middle).sum()
+    batch_terms = terms(vae, x)
+    middle = batch_terms.kl.mean(0).median().item()
+    expected = batch_terms.distortion.sum() + len(x) * batch_terms.kl.mean(0).clamp(min=middle).sum()
     torch.testing.assert_close(loss_of(Beta(free_bits=middle), vae, x), expected)
     with pytest.raises(ValueError, match="at least 0, got -1"):
         Beta(free_bits=-1)

@@ -23,10 +23,10 @@ def gaussian(beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("curve", [exponential, gaussian])
 def test_slopes_of_an_optimal_curve_are_minus_beta(curve) -> None:
     beta = np.geomspace(0.01, 1.9, 400) * (1 + 0.001 * np.random.default_rng(0).random(400))
-    found = slopes(beta, *curve(beta))
-    np.testing.assert_allclose(found[1:-1], -beta[1:-1], rtol=1e-3)
-    assert beta[0] < -found[0] < beta[1]
-    assert beta[-2] < -found[-1] < beta[-1]
+    slope = slopes(beta, *curve(beta))
+    np.testing.assert_allclose(slope[1:-1], -beta[1:-1], rtol=1e-3)
+    assert beta[0] < -slope[0] < beta[1]
+    assert beta[-2] < -slope[-1] < beta[-1]
 
 
 @pytest.mark.parametrize("factor", [1.1, 2.0, 4.0])
@@ -39,8 +39,8 @@ def test_wide_steps_in_beta_overstate_the_slope_by_as_much_as_is_said(factor: fl
 def test_slopes_follow_the_order_of_the_points() -> None:
     beta = np.array([0.5, 1.0, 3.0, 4.0, 9.0])
     order = np.random.default_rng(0).permutation(5)
-    found = slopes(beta[order], *exponential(beta[order]))
-    np.testing.assert_array_equal(found, slopes(beta, *exponential(beta))[order])
+    slope = slopes(beta[order], *exponential(beta[order]))
+    np.testing.assert_array_equal(slope, slopes(beta, *exponential(beta))[order])
 
 
 def test_two_points_have_the_slope_between_them_and_fewer_have_none() -> None:

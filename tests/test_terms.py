@@ -26,18 +26,18 @@ class Laplace(nn.Module):
 
 def test_kl_per_latent_is_the_closed_form(vae: BetaVAE, x: Tensor) -> None:
     q = vae.encode(x)
-    found = terms(vae, x)
+    batch_terms = terms(vae, x)
     expected = 0.5 * (q.mean.square() + q.variance - 1 - q.variance.log())
-    torch.testing.assert_close(found.kl, expected)
-    torch.testing.assert_close(found.rate, expected.sum(-1))
+    torch.testing.assert_close(batch_terms.kl, expected)
+    torch.testing.assert_close(batch_terms.rate, expected.sum(-1))
 
 
 def test_distortion_plus_rate_is_the_loss_at_beta_one(vae: BetaVAE, x: Tensor) -> None:
     vae.beta = 1.0
     loss = TraceMeanField_ELBO(num_particles=2000, vectorize_particles=True, max_plate_nesting=1)
     expected = loss.loss(vae.model, vae.guide, x) / len(x)
-    found = [mean_terms(vae, x, seed=seed).elbo for seed in range(200)]
-    assert -sum(found) / 200 == pytest.approx(expected, rel=2e-3)
+    elbos = [mean_terms(vae, x, seed=seed).elbo for seed in range(200)]
+    assert -sum(elbos) / 200 == pytest.approx(expected, rel=2e-3)
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 250.0])

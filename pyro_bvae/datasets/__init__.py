@@ -1,6 +1,7 @@
 """Data sets: images in [0, 1] or vectors, with labels or ground-truth factors where they exist.
 
-`load` finds a data set by name: one of `SOURCES`, or ``kind:path`` for files of your own. Data in memory need no name:
+`load` loads a data set by its name: one of `SOURCES`, or ``kind:path`` for files of your own. Data in memory become a
+data set like this:
 
 >>> data = Dataset("mine", torch.rand(100, 1, 28, 28))
 >>> len(data.train), len(data.held_out)

@@ -1,4 +1,4 @@
-"""Files by name, whether they lie in a folder, a tar or a zip. Nothing is ever unpacked to disk."""
+"""Read files by name from a folder, a tar or a zip. Nothing is unpacked to disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Archive:
         path: Where it is.
         names: Its files, sorted, as paths inside it.
         read: From a name to the bytes of the file; may be called from several threads.
-        signature: Changes when a file is added, removed or written again.
+        signature: A text that changes when a file is added, removed or written again.
     """
 
     path: Path
@@ -74,7 +74,7 @@ def _archive(path: Path, names: list[str], read: Callable[[str], bytes]) -> Arch
     lock = Lock()
 
     def read_alone(name: str) -> bytes:
-        with lock:  # one file position for all
+        with lock:  # all threads share one file position
             return read(name)
 
     facts = path.stat()
@@ -92,7 +92,7 @@ def _bytes(path: Path, open_member: Callable[[Member], IO[bytes] | None], member
 
 @contextmanager
 def _plainly(path: Path) -> Iterator[None]:
-    """Say of a damaged archive that it is one."""
+    """Turn the errors of a damaged archive into a ValueError that says so."""
     try:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:

@@ -43,8 +43,8 @@ def load(
     """The faces, with the published split, and their attributes as labels ``(N, 40)`` of 0 and 1.
 
     Args:
-        path: A zip or folder of the images, or the folder that holds it; None for torchvision's place under ``root``.
-        root: Where the download and the decoded images are kept.
+        path: A zip or folder of the images, or the folder that holds it; None for ``root``/celeba, torchvision's place.
+        root: Folder of the download and of the decoded images.
         how: What is done to each picture.
         subsample: How many, chosen at random once and for all; by default all.
         progress: Called with the number of images decoded.
@@ -105,7 +105,7 @@ def _beside(where: Path, name: str) -> Path | None:
 
 
 def _partition(where: Path, names: Sequence[str]) -> dict[str, int]:
-    """The part of each image: 0 training, 1 validation, 2 test."""
+    """The part of the split that each image belongs to: 0 training, 1 validation, 2 test."""
     file = _beside(where, PARTITION)
     if file is None:
         return {name: _published_part(name) for name in names}

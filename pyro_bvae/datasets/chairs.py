@@ -40,14 +40,14 @@ def load(
     """All chairs, with the factors model, elevation and azimuth.
 
     Args:
-        path: A tar, zip or folder of one's own; None to download the tar to ``root``.
-        root: Where the download and the decoded images are kept.
+        path: A tar, zip or folder of your own; None to download the tar to ``root``.
+        root: Folder of the download and of the decoded images.
         how: What is done to each picture.
         subsample: How many, chosen at random once and for all; by default all.
         progress: Called with the number of bytes downloaded, then of images decoded.
 
     Raises:
-        ValueError: A damaged archive or picture, no chairs, or a name that does not tell the view.
+        ValueError: A damaged archive or picture, no chairs, or a file name without the view.
         OSError: The files cannot be read, written or downloaded.
     """
     if path is None:

@@ -1,4 +1,4 @@
-"""Whether a file is the one that was published."""
+"""Check that a file is the one that was published."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["check_md5", "md5_of"]
 
 
 def md5_of(path: Path) -> str:
-    """The MD5 of a file's bytes: a checksum, no protection against anyone."""
+    """The MD5 of a file's bytes: a checksum against damage, not against an attacker."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def check_md5(path: Path, expected: str) -> None:
-    """Make sure that a file has a checksum.
+    """Make sure that a file has the expected MD5.
 
     Raises:
         ValueError: It has another one.

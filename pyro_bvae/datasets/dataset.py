@@ -1,4 +1,4 @@
-"""What every data set is: a tensor of images or vectors, split in two, checked on the way in."""
+"""The class of all data sets: a tensor of images or vectors with a split, checked when it is made."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Dataset:
     """Images or vectors with a fixed split into training and held-out data.
 
     Args:
-        name: What `load` was called with, or any name for data of your own.
+        name: The name that `load` was called with, or any name for data of your own.
         images: ``(N, C, H, W)``, uint8 in 0 ... 255 or float in [0, 1]; or vectors ``(N, D)``, float, in any unit.
         labels: Classes ``(N,)``, integers; or attributes ``(N, A)``, each a class.
         label_names: The names of the attributes, A of them.
         factors: Ground-truth factors of variation ``(N, F)``, integer classes from 0 on.
         factor_names: Their names, F of them.
         factor_sizes: How many values each can take, F of them; by default those that occur.
-        covariance: Of the joint Gaussian around 0 that vectors were drawn from, ``(D, D)``, where it is known.
+        covariance: If vectors were drawn from a joint Gaussian around 0 that is known, its covariance ``(D, D)``.
         train: Indices of the training data; by default the nine tenths that a seeded shuffle leaves.
-        held_out: Indices of the held-out data, at most 10,000 by default. The split belongs to the data: no run's seed
-            moves it.
-        source: Where the data come from, for people.
-        options: The settings of `load` that made it, stored in a run to load it again.
-        digest: SHA-256 of the images where their source knows it, which saves reading them all.
+        held_out: Indices of the held-out data, at most 10,000 by default. The split belongs to the data and does not
+            depend on the seed of a run.
+        source: Where the data come from, in words.
+        options: The options that `load` was called with; a run stores them to load the data again.
+        digest: SHA-256 of the images, if the source knows it. The images are then not read to check or to hash them.
 
     Raises:
         ValueError: Wrong shape, fewer than two data, pixels out of range, values that are not finite, or labels,
@@ -60,7 +60,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         _check_shape(self.name, self.images)
-        if self.digest is None:  # whoever knows the digest has made the images, and there may be gigabytes of them
+        if self.digest is None:  # with a digest the source has made the images, and there may be gigabytes of them
             _check_values(self.name, self.images)
         if self.images.is_floating_point():
             object.__setattr__(self, "images", self.images.to(torch.get_default_dtype()))
@@ -102,7 +102,7 @@ class Dataset:
 
     @property
     def size_in_bytes(self) -> int:
-        """What all images take in memory, as they are stored."""
+        """The size of all images in memory."""
         return prod(self.images.shape) * self.images.element_size()
 
 
@@ -130,7 +130,7 @@ def seeded_split(size: int) -> tuple[Tensor, Tensor]:
 
 
 def random_subset(size: int, count: int) -> Tensor:
-    """Indices of ``count`` of ``size`` data, drawn at random once and for all, sorted; all if there are fewer."""
+    """Sorted indices of ``count`` of ``size`` data, random but the same at every call; all if there are fewer."""
     order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED))
     return order[:count].sort().values
 

@@ -27,10 +27,11 @@ class Preparation:
     """What is done to each picture.
 
     Attributes:
-        crop: Cut out first: the side of a square at the centre, or left, top, right and bottom; None or 0 for all.
-        image_size: Side of the square it is then scaled to (bicubic, antialiased), cropped at the centre to a square
-            where it is none; None leaves its size.
-        grey: One channel, or three.
+        crop: The part that is cut out first, in pixels: the side of a square at the centre, or left, top, right and
+            bottom; None or 0 for the whole picture.
+        image_size: Side of the square that the picture is then scaled to (bicubic, antialiased), after cropping a
+            picture that is not square at its centre. None leaves its size.
+        grey: Whether there is one channel in place of three.
     """
 
     crop: Sequence[int] | None
@@ -39,7 +40,7 @@ class Preparation:
 
     @property
     def key(self) -> dict[str, Any]:
-        """What decides the result, as plain data."""
+        """Everything that the result depends on besides the picture, as plain data."""
         return {**asdict(self), "resize": "bicubic"}
 
 
@@ -94,7 +95,7 @@ def decode_all(archive: Archive, names: Sequence[str], how: Preparation) -> Iter
 
 
 def are_grey(archive: Archive, names: Sequence[str]) -> bool:
-    """Whether all pictures are grey, from their headers alone."""
+    """Whether all pictures are grey; only their headers are decoded."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return all(pool.map(partial(_is_grey, archive), names))
 
@@ -123,7 +124,7 @@ def _cropped(picture: Image.Image, name: str, crop: Sequence[int] | None) -> Ima
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """The picture in mode L or RGB. Pillow clips 16 bits to 8 where one would scale them."""
+    """The picture in mode L or RGB; pixels of 16 bits are scaled, where Pillow would clip them."""
     if picture.mode == "F":
         raise ValueError("a picture of floats has no known range; save it as 8 or 16 bits, or as an npy")
     if picture.mode.startswith("I"):

@@ -17,9 +17,9 @@ def load(image_size: int = 28) -> Dataset:
     """The digits as uint8 images of one channel.
 
     Args:
-        image_size: Side in pixels; 8 is their own.
+        image_size: Side in pixels; the originals have 8.
     """
-    from sklearn.datasets import load_digits  # a second to import, and only needed here
+    from sklearn.datasets import load_digits  # here, since its import takes a second
 
     bunch = load_digits()
     grey = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16  # (N, 1, 8, 8)

@@ -1,4 +1,4 @@
-"""Large files from the network: with progress, resumed where they stopped, checked before they get their name."""
+"""Download large files: with progress, resumed after an interruption, and checked before they get their final name."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ TIMEOUT_SECONDS = 60  # without a byte
 def download(
     url: str, path: Path, *, md5: str | None = None, advisory: bool = False, progress: Progress | None = None
 ) -> None:
-    """Download a file, going on with what an earlier try left in ``path``.part.
+    """Download a file, or the rest of it if an earlier try left a part in ``path``.part.
 
     Args:
         url: Where it is.
-        path: Where it goes, once it is complete.
-        md5: What it must have.
-        advisory: Whether another md5 is only warned of.
-        progress: Told of the bytes.
+        path: Where the complete file goes.
+        md5: Its expected MD5.
+        advisory: Whether another MD5 only gives a warning.
+        progress: Called with the number of bytes.
 
     Raises:
-        OSError: The network or the disk failed, which keeps what has arrived; or the md5 is wrong, which does not.
+        OSError: The network or the disk failed, and what has arrived is kept; or the MD5 is wrong, and it is deleted.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")

@@ -2,12 +2,12 @@
 
     shape 3 × scale 6 × orientation 40 × position x 32 × position y 32, position y fastest
 
-A sprite is a polygon, turned, scaled and moved, its corners rounded to 1/256 of a pixel; a pixel is white where its
-centre is inside. The images equal the published ones wherever these were compared (442 of them, without one wrong
-pixel), and have 2 white pixels more than the published mean implies, of 128 million.
+A sprite is a polygon that is rotated, scaled and moved, with its corners rounded to 1/256 of a pixel. A pixel is white
+if its centre lies inside. The 442 images that were compared with the published ones are equal to the last pixel. All
+images together have 2 white pixels more, of 128 million, than the published mean implies.
 
-Inside is told by parity: each edge that crosses the centre line of a row of pixels flips all pixels to the right of the
-crossing. A row of 64 pixels is one integer of 64 bits, and a flip is an exclusive or.
+Which pixels lie inside follows from the even-odd rule: each edge that crosses the centre line of a row of pixels flips
+all pixels to the right of the crossing. A row of 64 pixels is one integer of 64 bits, and a flip is an exclusive or.
 
 Source: Matthey et al., https://github.com/google-deepmind/dsprites-dataset (the geometry was recovered from its images)
 """
@@ -45,10 +45,10 @@ def load(
 
     Args:
         path: The published npz; None to draw the images.
-        root: Where they are kept, 3.0 GB; a subsample is drawn in memory.
-        subsample: How many images, drawn at random once and for all; by default all.
-        md5: What the npz must have.
-        progress: Told of the images made.
+        root: Folder that the images are written to, 3.0 GB; a subsample is drawn in memory.
+        subsample: How many images, chosen at random once and for all; by default all.
+        md5: The expected MD5 of the npz.
+        progress: Called with the number of images made.
 
     Returns:
         uint8 images of 0 and 255, ``(N, 1, 64, 64)``, with integer factors ``(N, 5)``.
@@ -141,7 +141,7 @@ def _images(rows: np.ndarray) -> np.ndarray:
 
 
 def _drawn(index: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """The images, or those of an index that rises, in blocks of one shape, scale and orientation."""
+    """The images, or those of a sorted index, in blocks of one shape, scale and orientation."""
     for number, factors in enumerate(product(range(3), range(6), range(40))):
         if index is None:
             yield _images(_sprite(*factors))

@@ -25,7 +25,7 @@ def load(
 
     Args:
         path: The folder.
-        root: Where the decoded images are kept if there are many.
+        root: Folder of the decoded images, if they are too large for memory.
         how: What is done to each image. Without an ``image_size`` all must have the same size. Images that are all grey
             have one channel in any case.
         subsample: How many, chosen at random once and for all; by default all.

@@ -1,7 +1,7 @@
 """Images that are prepared once and then read from a memory-mapped file, shared by all runs that use them.
 
-A file of N·C·H·W bytes, and beside it a json that says what they are: what they were made from, their shape, and their
-SHA-256. The json is written last, and a file that does not fit it is written anew.
+A file holds the N·C·H·W bytes, and a json beside it what they were made from, their shape, and their SHA-256. The json
+is written last, and if the file does not fit it, both are written anew.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..files import atomic_write
 
 __all__ = ["Progress", "mapped"]
 
-# told of anything that takes long: what it is, how much is done, how much there is
+# called while something takes long: what it is, how much of it is done, how much there is
 Progress = Callable[[str, int, int], None]
 ABANDONED_AFTER_SECONDS = 120  # without a write: whoever was writing the file is gone
 
@@ -35,13 +35,14 @@ def mapped(
     make: Callable[[], tuple[Sequence[int], Iterable[np.ndarray]]],
     progress: Progress | None = None,
 ) -> tuple[Tensor, str]:
-    """Images from a file, made first where it is missing, truncated, or made from something else.
+    """Images from a file, which is written first if it is missing, truncated, or made from something else.
 
     Args:
         path: The file; its json lies beside it.
-        key: What decides the content, as plain data: where the images come from and what is done to them.
-        make: Returns the shape ``(N, C, H, W)`` and the images, uint8, in blocks along N; called only where need be.
-        progress: Told of the images written.
+        key: Everything that the content depends on, as plain data: the origin of the images, and what is done to them.
+        make: Returns the shape ``(N, C, H, W)`` and the images, uint8, in blocks along N. It is called only to write
+            the file.
+        progress: Called with the number of images written.
 
     Returns:
         The images, uint8 and mapped from the file, and the SHA-256 of their bytes.
@@ -61,7 +62,7 @@ def mapped(
 
 
 def _facts(path: Path) -> dict[str, Any] | None:
-    """What the json says, if it and the file are there and it is one of ours."""
+    """The content of the json; None if it or the file is missing, or it is not one of ours."""
     try:
         facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -71,7 +72,7 @@ def _facts(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray], progress: Progress | None) -> str:
-    """Write plainly, not through a map: where the disk is full, a map kills the process and a write says so."""
+    """Write the images, but not through a memory map, which on a full disk kills the process without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".json").unlink(missing_ok=True)
     path.unlink(missing_ok=True)
@@ -97,7 +98,7 @@ def _write(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray], progr
 
 
 def _check_free(partial: Path) -> None:
-    """Leave a file that another process is writing alone, and take away one that a killed process left."""
+    """Refuse to write while another process does, and delete what a killed process left."""
     if partial.exists():
         if time.time() - partial.stat().st_mtime < ABANDONED_AFTER_SECONDS:
             raise OSError(f"another process is writing {partial}: wait for it, or delete that file if there is none")

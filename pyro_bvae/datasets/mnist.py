@@ -1,4 +1,4 @@
-"""MNIST and the data sets made in its image, by torchvision: 60,000 training and 10,000 test images of 28×28.
+"""MNIST and two data sets of its format, by torchvision: 60,000 training and 10,000 test images of 28×28.
 
 Source: LeCun et al., http://yann.lecun.com/exdb/mnist/; Xiao et al., https://arxiv.org/abs/1708.07747;
 Clanuwat et al., https://arxiv.org/abs/1812.01718
@@ -26,7 +26,7 @@ def load(name: str, root: Path) -> Dataset:
         OSError: The files are damaged, or cannot be downloaded, or torchvision does not work.
     """
     try:
-        from torchvision import datasets  # here alone, so that a broken torchvision costs only these data sets
+        from torchvision import datasets  # here, so that only these data sets need a working torchvision
     except (ImportError, RuntimeError) as error:
         raise OSError(f"{name} needs a working torchvision ({_one_line(error)}); {OFFLINE_HINT}") from error
 

@@ -1,4 +1,4 @@
-"""Collections of picture files as images, decoded once: small ones into memory, large ones into a mapped file."""
+"""Collections of picture files, decoded once: small ones into memory, large ones into a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def load_pictures(
     in_memory_below: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Tensor, str | None]:
-    """The pictures of those names.
+    """The pictures of some files.
 
     Args:
-        archive: Where they are.
-        names: Which, at least one.
-        how: What is done to each.
-        kept: The folder of mapped files.
-        in_memory_below: Bytes below which they are simply held in memory.
-        progress: Told of the pictures decoded.
+        archive: Where the files are.
+        names: Their names, at least one.
+        how: What is done to each picture.
+        kept: The folder of memory-mapped files.
+        in_memory_below: Size in bytes below which the pictures are held in memory and not written to a file.
+        progress: Called with the number of pictures decoded.
 
     Returns:
-        uint8 images ``(N, C, H, W)``, and their SHA-256 where they are mapped.
+        uint8 images ``(N, C, H, W)``, and their SHA-256 if they are memory-mapped.
 
     Raises:
         ValueError: A picture is damaged, or they differ in size and ``how`` does not bring them to one.

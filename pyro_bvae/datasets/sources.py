@@ -19,17 +19,17 @@ __all__ = ["SOURCES", "Source", "available", "cache_folder", "canonical", "load"
 
 @dataclass(frozen=True)
 class Source:
-    """How to load one data set and what to say of it without loading it.
+    """How to load one data set, and what is known of it without loading it.
 
     Attributes:
-        load: From the path after the name (or None), the data root, and the options, to a `Dataset`.
+        load: A function of the path after the name (or None), the data root, and the options, that returns a `Dataset`.
         size: Number of images, or "any".
-        shape: Shape of one, or "any".
-        origin: Where it comes from.
-        on_disk: From the data root to whether loading needs no network.
+        shape: Shape of an image, or "any".
+        origin: Where the data come from.
+        on_disk: A function of the data root that says whether loading needs no network.
         path: Whether the name is followed by ``:PATH``: "none", "optional" or "required".
-        options: Which of `load`'s options mean something here, with their defaults.
-        reports: Whether ``load`` takes a ``progress``, since it may take long.
+        options: The options of `load` that it has, with their defaults.
+        reports: Whether its ``load`` takes a ``progress``, since loading may take long.
     """
 
     load: Callable[..., Dataset]
@@ -42,7 +42,7 @@ class Source:
     reports: bool = False
 
     def spelled(self, name: str) -> str:
-        """The name with what may follow it."""
+        """The name as it is typed, with its path."""
         return name + {"none": "", "optional": "[:PATH]", "required": ":PATH"}[self.path]
 
 
@@ -147,26 +147,26 @@ def load(
     points: int | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Load a data set by its name. Each source takes some of the options, and has defaults of its own.
+    """Load a data set by its name. Each data set has some of the options, with its own defaults.
 
     Args:
         name: A key of `SOURCES`, followed by ``:PATH`` where the data are files of your own.
-        root: Where downloads and prepared images lie or go; by default the user's cache folder.
-        image_size: Side in pixels to which images are brought.
-        grey: Turn colour images to grey.
-        crop: What is cut out of each picture before it is scaled: the side of a square at its centre, or left, top,
-            right and bottom, in pixels; a side of 0 leaves the picture whole.
+        root: Folder of downloads and prepared images; by default the user's cache folder.
+        image_size: Side in pixels that images are scaled to.
+        grey: Whether colour images are turned to grey.
+        crop: The part of each picture that is cut out before it is scaled, in pixels: the side of a square at its
+            centre, or left, top, right and bottom; a side of 0 leaves the picture whole.
         subsample: How many of the images, chosen at random once and for all.
         dim: Length of the vectors of ``gaussian``, D.
-        rank: Rank of their signal.
-        points: How many of them.
+        rank: Rank of the signal of ``gaussian``.
+        points: How many vectors of ``gaussian``.
         progress: Called with what is being done, how much of it is done, and how much there is.
 
     Returns:
         The images or vectors with their split.
 
     Raises:
-        ValueError: An unknown name, an option that the source does not have or that is out of range, or bad data.
+        ValueError: An unknown name, an option that the data set does not have or that is out of range, or bad data.
         OSError: Files that cannot be read, written or downloaded.
 
     >>> load("digits").images.shape
@@ -195,13 +195,13 @@ def load(
 
 
 def canonical(name: str) -> str:
-    """The name with its path, where it has one, made absolute: what a run stores, so that it loads from anywhere."""
+    """The name with its path made absolute. A run stores it so, to load its data from any folder."""
     kind, _, path = name.partition(":")
     return f"{kind}:{_absolute(path)}" if path else name
 
 
 def available(root: str | os.PathLike[str] | None = None) -> list[Mapping[str, Any]]:
-    """What `load` knows: name, size, shape, source and on_disk (None where the user gives a path) of each."""
+    """The name, size, shape, source and on_disk of each data set; on_disk is None where the user gives a path."""
     where = _absolute(root or cache_folder())
     return [
         {

@@ -1,4 +1,4 @@
-"""Vectors in text files, one a line: blanks (txt) or commas (csv) between the numbers; a csv may have a header."""
+"""Vectors in text files, one a line, with blanks (txt) or commas (csv) between the numbers; a csv may have a header."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def load_txt(path: Path) -> Dataset:
     """The vectors of a text file with blanks between the numbers; lines may begin with # for comments.
 
     Raises:
-        ValueError: A line has other than the first one's count of numbers, or something else than numbers.
+        ValueError: A line holds something that is no number, or more or fewer numbers than the first line.
         OSError: The file cannot be read.
     """
     return _load("txt", path, None, 0)
 
 
 def load_csv(path: Path) -> Dataset:
-    """The vectors of a text file with commas between the numbers; a first line that is no numbers is a header.
+    """The vectors of a text file with commas between the numbers; a first line with words is a header.
 
     Raises:
-        ValueError: A line has other than the first one's count of numbers, or something else than numbers.
+        ValueError: A line holds something that is no number, or more or fewer numbers than the first line.
         OSError: The file cannot be read.
     """
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -47,7 +47,7 @@ def _load(kind: str, path: Path, delimiter: str | None, skip: int) -> Dataset:
 
 
 def _what_is_wrong(path: Path, delimiter: str | None, skip: int) -> str | None:
-    """The first line that does not fit, which numpy does not name."""
+    """What is wrong with the first bad line, since numpy does not say which it is."""
     count = None
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         content = line.partition("#")[0].strip()

@@ -1,10 +1,11 @@
 """What went wrong in a fit, if anything did, and what to do about it.
 
-Each check looks at the held-out terms of the history and returns a `Diagnosis` or None. `diagnose` returns the first:
+Each of six checks looks at the run's history and returns a `Diagnosis` or None. `diagnose` returns the first one that
+is not None, in the order
 
-    missed rate, collapse, narrow scale, rising loss, idle β, full code
+    missed rate, posterior collapse, narrow scale, rising loss, idle β, full code.
 
-Two of them, collapse and full code, ask whether one more latent would lower the loss: see `paying_beta`.
+The checks for collapse and for a full code also ask up to which β one more latent would lower the loss: `paying_beta`.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ FAMILIES_WITH_A_SCALE = ("gaussian-learned", "gaussian-optimal", "gaussian-heter
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a run suffers from.
+    """One problem of a run.
 
     Attributes:
-        name: Of the condition.
-        finding: What was seen, with its numbers.
-        remedy: What to do.
+        name: The name of the problem.
+        finding: What was observed, with its numbers.
+        remedy: What to do about it.
 
     >>> str(Diagnosis("posterior collapse", "no latent is active", "lower --beta"))
     'posterior collapse: no latent is active; lower --beta'
@@ -53,15 +54,17 @@ class Diagnosis:
 
 
 def diagnose(run: Run) -> Diagnosis | None:
-    """The most serious of what a run suffers from, or None.
+    """The most serious problem of a run, or None.
 
-    In this order: a rate out of reach, or not reached; posterior collapse; a diverging scale or overfitting; a β that
-    does not act; and a code that is full, which is a remark more than a complaint. The data are looked at for collapse
-    and for a full code alone, and not where they are no longer to be had. Says nothing of what it does not know: parts
-    of one's own, posteriors or priors that do not factorise, a run without history.
+    The problems, most serious first: a rate out of reach, or not reached; posterior collapse; a diverging scale or
+    overfitting; a β that has no effect; a code in which all latents are used, which is a remark more than a problem.
+
+    Only collapse and the full code need the data; where these can no longer be loaded, the diagnosis is less precise.
+    A check is skipped where it has no answer: for parts of your own, for posteriors or priors that do not factorise,
+    and for a run without history.
 
     Args:
-        run: As `fit` returns it, or `load_run`.
+        run: A run as `fit` or `load_run` returns it.
     """
     if not run.history:
         return None
@@ -70,19 +73,19 @@ def diagnose(run: Run) -> Diagnosis | None:
 
 
 def _beta(run: Run) -> float:
-    """The β that counts: that of the end, or the one to which a schedule leads."""
-    moves = run.config.get("beta_schedule") is not None
-    return float(run.config["beta"] if moves else run.history[-1]["beta"])
+    """The β at the end of the run, or the one that its schedule leads to."""
+    has_schedule = run.config.get("beta_schedule") is not None
+    return float(run.config["beta"] if has_schedule else run.history[-1]["beta"])
 
 
 def _kl(run: Run) -> list[float]:
-    """Held-out KL of each latent, nats; the rate where it has no parts."""
+    """Held-out KL of each latent, nats; the rate alone where prior or posterior does not factorise."""
     last = run.history[-1]
     return last["held_out_kl_per_latent"] or [last["held_out_rate"]]
 
 
 def _missed_rate(run: Run) -> Diagnosis | None:
-    """A controller has moved β to an end of its range, or the rate of training is more than a tenth from its target."""
+    """A controller has moved β to an end of its range, or the training rate is more than a tenth off its target."""
     last, asked = run.history[-1], run.config.get("match_rate")
     beta = last["beta"]
     if (run.config.get("objective") or "").startswith("controlled"):
@@ -103,7 +106,7 @@ def _missed_rate(run: Run) -> Diagnosis | None:
 
 
 def _collapse(run: Run) -> Diagnosis | None:
-    """No latent has a KL above 0.01 nats; and why, where the law of this module's docstring tells."""
+    """No latent has a KL above 0.01 nats; with the reason, where the largest paying β is known."""
     if max(_kl(run)) > ACTIVE_ABOVE:
         return None
     beta, most = _beta(run), largest_paying_beta(run)
@@ -123,9 +126,9 @@ def _collapse(run: Run) -> Diagnosis | None:
 
 
 def _narrow_scale(run: Run) -> Diagnosis | None:
-    """One learned scale for all values is below a grey level, and near its floor of half of one.
+    """The one learned scale of all values is below a grey level, near its floor of half a grey level.
 
-    The density, which nothing else bounds, has nothing left to gain from better pictures then.
+    The scale alone has then made the density as large as it can be, and better pictures gain nothing more.
     """
     likelihood = run.model.likelihood
     if not isinstance(likelihood, GaussianLearned | GaussianOptimal | LaplaceLearned):
@@ -139,12 +142,12 @@ def _narrow_scale(run: Run) -> Diagnosis | None:
 
 
 def _rising(run: Run) -> Diagnosis | None:
-    """The held-out loss D + βR, at the last β, lies more than 0.1 nats a value and a nat of rate above its least.
+    """The held-out loss D + βR, at the last β, has risen above its minimum by more than 0.1 nats a value plus β nats.
 
-    Under other objectives it is the distortion of families with a scale, and nothing is said of the others.
+    A Gaussian of scale s loses ½ (u − 1 − log u) nats a value, u = (error/s)², which is 0.1 for s = ¾ of the error. The
+    ELBO, at β 1, is no measure of this: it may fall while the loss of another β does.
 
-    A Gaussian of scale s loses ½ (u − 1 − log u) nats a value, u = (error/s)²: 0.1 at s = ¾ of the error. (The ELBO, at
-    β 1, may fall for as long as another β is served.)
+    Where the objective is not the β-VAE's, only the distortion is looked at, and only for families with a scale.
     """
     beta = _beta(run) if weighs_rate(run.config) else 0.0
     if not beta and run.config["likelihood"] not in FAMILIES_WITH_A_SCALE:
@@ -162,15 +165,15 @@ def _rising(run: Run) -> Diagnosis | None:
 
 
 def _idle_beta(run: Run) -> Diagnosis | None:
-    """Each active latent has a KL above log 100 nats: its posterior is a hundredth as wide as its prior, or less.
+    """Each active latent has a KL above log 100 nats: its posterior is at most a hundredth as wide as its prior.
 
-    For a posterior whose aggregate is the prior, KL = −log s. The best linear code of a Gaussian shrinks by 1 − s², so
-    that hardly anything that is decoded would change if β went to 0. Nothing is said where β is 0, matches a rate, or
-    is no part of the objective.
+    If the aggregate posterior is the prior, a posterior of width s has a KL of −log s. The best linear code of a
+    Gaussian is shrunk by the factor 1 − s², so that setting β to 0 would change hardly anything. The check is skipped
+    where β is 0, is moved to match a rate, or is not part of the objective.
     """
     beta, active = _beta(run), [kl for kl in _kl(run) if kl > ACTIVE_ABOVE]
-    meant = beta == 0 or run.config.get("match_rate") is not None or not weighs_rate(run.config)
-    if meant or run.history[-1]["held_out_kl_per_latent"] is None or min(active, default=0.0) < IDLE_ABOVE_NATS:
+    is_intended = beta == 0 or run.config.get("match_rate") is not None or not weighs_rate(run.config)
+    if is_intended or run.history[-1]["held_out_kl_per_latent"] is None or min(active, default=0.0) < IDLE_ABOVE_NATS:
         return None
     finding = f"each active latent has {min(active):.2g} nats or more, so β {beta:g} holds none to the prior"
     has_scale = run.config["likelihood"] in ("gaussian", "laplace")
@@ -178,7 +181,7 @@ def _idle_beta(run: Run) -> Diagnosis | None:
 
 
 def _full_code(run: Run) -> Diagnosis | None:
-    """Every latent is active, and one more would pay a hundredfold: λ > 100 β, or ½ log 100 = 2.3 nats."""
+    """Every latent is active, and one more would carry more than ½ log 100 = 2.3 nats: λ > 100 β."""
     beta = _beta(run)
     if run.history[-1]["held_out_kl_per_latent"] is None or min(_kl(run)) <= ACTIVE_ABOVE or beta == 0:
         return None

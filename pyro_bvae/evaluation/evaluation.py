@@ -1,11 +1,11 @@
-"""What a model is worth on data it has not seen, always at β 1, whatever β it was trained with.
+"""How good a model is on data that it has not seen, at β 1, whatever β it was trained with.
 
     ELBO       −(distortion + rate) ≤ log p(x)
     iw_bound   E log (1/S) Σ_s p(x, z_s)/q(z_s | x) ≤ log p(x), rising with S
-    H − D      ≤ I_rep, what the representation holds of the data, where their entropy H is known
+    H − D      ≤ I_rep, the information that the code holds of data with known entropy H
 
-Nats of two families compare only if both are densities, or both masses of the same levels. `bits_per_dim` compares
-whatever describes 256 grey levels: the distortion is then that of the level's bin.
+Two families can be compared in nats only if both are densities, or both are masses of the same levels. In bits per
+dimension all families of 256 grey levels can be compared: the distortion is then that of the level's bin.
 
 Source: Burda et al., Importance weighted autoencoders, https://arxiv.org/abs/1509.00519; Alemi et al., Fixing a broken
 ELBO, https://arxiv.org/abs/1711.00464
@@ -41,17 +41,17 @@ class Evaluation:
         distortion: −E_q log p(x | z).
         rate: KL(q(z | x) ‖ p(z)).
         kl_per_latent: The rate's K parts; None where prior or guide does not factorise.
-        active_units: Latents with a mean KL above 0.01 nats; None likewise.
-        iw_bound: The importance-weighted bound; None where no particles were asked for.
-        particles: How many.
-        nats: What the nats are of: "density", "mass of 256 levels", "mass of 2 levels", or "no probability" for the
-            cross-entropy of grey pixels, which compares with nothing.
+        active_units: How many latents have a mean KL above 0.01 nats; None where prior or guide does not factorise.
+        iw_bound: The importance-weighted bound; None for 0 particles.
+        particles: Draws an image for that bound.
+        nats: The kind of log-probability: "density", "mass of 256 levels", "mass of 2 levels", or "no probability" for
+            the cross-entropy of grey pixels, which cannot be compared with any other family.
         bits_per_dim: (E_q[−log P(bins | z)] + rate)/(M log 2); None for vectors and families without bins.
         mse: Squared error of the reconstruction mean, per pixel or feature, in the data's units squared.
         psnr: −10 log₁₀ MSE, decibels; None for vectors.
         ssim: Structural similarity of the reconstruction mean; None for vectors.
-        coverage_50: Share of values within the central 50% of p(x | z), z drawn from the guide; 0.5 is calibrated, more
-            is too wide. None for families without quantiles.
+        coverage_50: Share of values within the central 50% of p(x | z), with z drawn from the guide. At 0.5 the
+            likelihood is calibrated, above it is too wide. None for families without quantiles.
         coverage_90: The same for 90%.
         beta: The β of the training.
         beta_norm: β·K/M.
@@ -78,12 +78,12 @@ class Evaluation:
 
 
 def evaluate(vae: BetaVAE, data: Tensor, *, particles: int = 0, batch_size: int = 1000, seed: int = 0) -> Evaluation:
-    """Evaluate a model on data, held-out ones as a rule: ``dataset.images[dataset.held_out]``.
+    """Evaluate a model on data, usually the held-out ones, ``dataset.images[dataset.held_out]``.
 
     Args:
         vae: The programs; its device is used.
         data: Images or vectors ``(N, *shape)``, uint8 or float.
-        particles: Draws an image for the importance-weighted bound; 0 leaves it out.
+        particles: Draws an image for the importance-weighted bound; without any, the bound is not taken.
         batch_size: How many are evaluated at once.
         seed: Seed of the draws of z.
 
@@ -146,18 +146,19 @@ def iw_bound(vae: BetaVAE, data: Tensor, particles: int, *, batch_size: int = 10
 
 
 def least_information(result: Evaluation, log_likelihood: float | None) -> float | None:
-    """H − D ≤ I_rep: what the representation holds of the data at least, nats; below 0, it says nothing.
+    """H − D, a lower bound on I_rep, the information that the code holds of the data, in nats.
 
-    The entropy H is taken as −E log p(x) over the same data as D, so that what is peculiar to them cancels.
+    A negative bound says nothing. The entropy H is estimated by −E log p(x) over the same data as D, so that errors of
+    the sample cancel.
 
     Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 
     Args:
-        result: With the distortion D.
-        log_likelihood: Mean of the true log p(x) over the same data, nats, where it is known.
+        result: The evaluation, which has the distortion D.
+        log_likelihood: Mean of the true log p(x) over the same data, nats; None where it is not known.
 
     Returns:
-        The bound; None where H is not known, or the distortion is of no density.
+        The bound; None where H is not known or the likelihood is no density.
     """
     if log_likelihood is None or result.nats != "density":
         return None
@@ -172,14 +173,14 @@ def _log_weight(vae: BetaVAE, x: Tensor) -> Tensor:
 
 
 def _of_means(vae: BetaVAE, original: Tensor, x: Tensor) -> dict[str, Tensor | None]:
-    """What is read off the mean of p(x | z) at the posterior's mean, one number an image."""
+    """Squared error and similarity of the reconstruction, the mean of p(x | z) at the posterior's mean, ``(B,)``."""
     mean = image_means(vae, posterior_mean(vae, x))
     squares = (mean - original).square().flatten(1).mean(1)
     return {"squares": squares, "ssim": ssim(mean, original) if original.dim() == 4 else None}
 
 
 def _of_draws(vae: BetaVAE, x: Tensor) -> dict[str, Tensor | None]:
-    """What is read off p(x | z) at a draw of z, one number an image."""
+    """Negative log mass of the bins, and coverage, under p(x | z) at a draw of z, ``(B,)``; None where undefined."""
     model, _ = traces(vae.model, vae.guide, x)
     p = per_value(model.nodes["x"]["fn"])
     log_mass = log_bin_mass(p, x) if x.dim() == 4 else None
@@ -198,6 +199,7 @@ def _coverage(p: Distribution, x: Tensor, share: float) -> Tensor | None:
 
 
 def _nats(vae: BetaVAE, data: Tensor) -> str:
+    """What the likelihood's log-probabilities of these data are, a density or a mass."""
     nats = getattr(vae.likelihood, "nats", None)
     if nats is None:
         return "density"

@@ -1,19 +1,20 @@
-"""What the code of a data set holds, exactly for that set: the rate taken apart over the aggregate posterior.
+"""The information in the code of a data set: its rate, split exactly into three terms.
 
     R = I(x; z) + TC + Σ_k KL(q(z_k) ‖ p(z_k)),    q(z) = (1/N) Σ_n q(z | x_n)
 
     I(x; z) = E log q(z | x)/q(z)      TC = E log q(z)/Π_k q(z_k)      KL_k = E log q(z_k)/p(z_k)
 
-over all N data, each with one draw of z; the three add up to the rate of those draws to the last digits. Densities are
-sums over all N·N pairs, in chunks of bounded memory, on the model's device.
+The means are over all N data, with one draw of z each, and the three terms add up to the rate of those draws up to
+rounding. The aggregate posterior q(z) is a sum over the data, so all N·N pairs are evaluated, on the model's device, in
+chunks that fit into memory.
 
-In the information view I(x; z) is I_rep, what the representation holds of the data, and
+Alemi et al. call I(x; z) I_rep, the information that the representation holds of the data. It has two bounds,
 
-    H − D ≤ I_rep ≤ R
+    H − D ≤ I_rep ≤ R,
 
-with H the entropy of the data, where it is known, and D the distortion. Both bounds are of the data's joint with the
-guide. What draws from the model hold of z, I_gen, equals I_rep where the two joints are equal; elsewhere H − D is no
-bound of it.
+where H is the entropy of the data, if it is known, and D the distortion. Both hold for the joint distribution of data
+and guide. The information I_gen of the model's own joint equals I_rep if the two joints are equal; otherwise H − D does
+not bound it.
 
 Source: Hoffman and Johnson, ELBO surgery, http://approximateinference.org/accepted/HoffmanJohnson2016.pdf;
 Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
@@ -42,15 +43,15 @@ ROWS_AT_ONCE = 256  # draws of z whose densities are taken together
 class Information:
     """Means over the draws of all data, in nats an image.
 
-    The bias: q(z) is that of these N data, so that I(x; z) is at most log N, whatever all the data there might be would
-    give. Where it comes near, more data would raise it, and the other two would fall together as much.
+    The estimates have a bias: q(z) is that of these N data, so that I(x; z) cannot exceed log N. If it is close to
+    log N, more data would raise it, and lower the sum of the other two terms by the same amount.
 
     Attributes:
         mutual_information: I(x; z).
         total_correlation: TC.
         dimension_wise_kl: Σ_k KL(q(z_k) ‖ p(z_k)).
-        dimension_wise_kl_per_latent: Its K parts; None where the prior does not factorise.
-        rate: E log q(z | x)/p(z) at the same draws, the sum of the three.
+        dimension_wise_kl_per_latent: The K terms of that sum; None where the prior does not factorise.
+        rate: E log q(z | x)/p(z) at the same draws, the sum of the three terms.
         most: log N.
         images: N.
     """
@@ -67,12 +68,12 @@ class Information:
 def decompose_rate(
     vae: BetaVAE, data: Tensor, *, images: int | None = 10_000, batch_size: int = 1000, seed: int = 0
 ) -> Information:
-    """The exact information terms of a data set, from the guide's normal distributions.
+    """Split the rate of a data set into mutual information, total correlation and dimension-wise KL.
 
     Args:
         vae: The programs; its device is used.
         data: Images or vectors ``(N, *shape)``, uint8 or float.
-        images: How many of them to take, drawn without replacement; None or more than there are takes all.
+        images: How many of them to use, drawn without replacement; None uses all.
         batch_size: How many are encoded at once.
         seed: Seed of the draws of data and z.
 
@@ -139,6 +140,6 @@ def _log_aggregate(z: Tensor, q: Normal) -> tuple[Tensor, Tensor]:
 
 
 def _mean(one: Tensor, other: Tensor) -> float:
-    """The mean of a difference of logarithms, summed up in float64 where there is one."""
+    """The mean of a difference of logarithms, in float64; on the CPU where the device has none."""
     difference = one - other
     return float((difference.cpu() if difference.device.type == "mps" else difference).double().mean())

@@ -1,4 +1,4 @@
-"""What a simple classifier can read off the codes."""
+"""How well a linear classifier predicts the labels from the codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ MOST_TRAINING_IMAGES = 10_000
 
 
 def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
-    """Held-out accuracy of a linear softmax classifier of the labels on posterior means; of attributes, their mean.
+    """Held-out accuracy of a linear softmax classifier of the labels, given posterior means.
+
+    Where the labels are attributes, each has a classifier of its own, and the accuracy is their mean.
 
     Args:
         vae: The programs.

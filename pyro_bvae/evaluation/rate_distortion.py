@@ -1,9 +1,8 @@
-"""What a sweep over β traces: the curve of distortion D against rate R, nats an image.
+"""The curve of distortion D against rate R that models at different β lie on, in nats an image.
 
-    min D + β R    at the optimum    dD/dR = −β
-
-The best D at each R falls and is convex, since two models can be mixed, a share of the data going through each. A point
-above the lower convex hull of others is therefore not the best at its rate.
+A model that minimises D + β R lies where the curve has the slope dD/dR = −β. The least D at each R falls with R and is
+convex, since two models can be mixed by sending a share of the data through each. A point above the lower convex hull
+of other points is therefore not the best at its rate.
 
 Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 """
@@ -19,9 +18,9 @@ __all__ = ["lower_hull", "slopes"]
 def slopes(betas: ArrayLike, rates: ArrayLike, distortions: ArrayLike) -> np.ndarray:
     """The local slope dD/dR = (dD/d log β)/(dR/d log β), which at the optimum is −β.
 
-    Each derivative is a central difference in log β on the grid as it is, and a difference to the one neighbour at the
-    ends, where the slope of an optimal curve lies between −β of the two. On D = exp(−R), neighbours a factor f away
-    make inner slopes sinh(log f)/log f times too steep: 1.08 for a factor of 2, 1.35 for 4.
+    Each derivative is a central difference in log β. At the two ends it is a difference to the one neighbour, and the
+    slope of an optimal curve then lies between −β of the two. If D = exp(−R) and β grows by a factor f from point to
+    point, inner slopes are too steep by sinh(log f)/log f: 1.08 for a factor of 2, 1.35 for 4.
 
     Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 
@@ -31,7 +30,7 @@ def slopes(betas: ArrayLike, rates: ArrayLike, distortions: ArrayLike) -> np.nda
         distortions: D, nats, ``(P,)``.
 
     Returns:
-        The slopes ``(P,)``, in the order of the points; nan where the rate stands still, and for fewer than two points.
+        The slopes ``(P,)``, in the order of the points; nan where the rate does not change, and for a single point.
 
     Raises:
         ValueError: Shapes differ, or a β is not positive or given twice.
@@ -51,9 +50,10 @@ def slopes(betas: ArrayLike, rates: ArrayLike, distortions: ArrayLike) -> np.nda
 
 
 def lower_hull(rates: ArrayLike, distortions: ArrayLike) -> np.ndarray:
-    """The corners of the achievable frontier: of the lower convex hull, as far as distortion falls.
+    """The corners of the achievable frontier, which is the lower convex hull as far as distortion falls.
 
-    Between two corners lie mixtures of them; beyond the last one, more rate buys nothing.
+    Points between two corners are reached by mixing the two models. Beyond the last corner, more rate does not lower
+    the distortion.
 
     Source: Andrew, Another efficient algorithm for convex hulls in two dimensions,
     https://doi.org/10.1016/0020-0190(79)90072-3

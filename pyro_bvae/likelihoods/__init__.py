@@ -1,8 +1,8 @@
-"""What a pixel is thought to be: p(x | z) given the decoder's output.
+"""Likelihoods p(x | z): the distribution of a datum, given the decoder's output.
 
 A likelihood is an `nn.Module` whose ``forward(parameters)`` returns a Pyro distribution over one datum, with values in
-the data's own units and all constants in its log-probability. Decoders give unconstrained parameters; the likelihood
-owns the link: the sigmoid for the mean of an image, whose pixels lie in [0, 1], and the identity for a vector.
+the data's own units and all constants in its log-probability. A decoder's output is unconstrained, and the likelihood
+applies the link: for the mean of an image, whose pixels lie in [0, 1], the sigmoid, and for a vector the identity.
 
 To add a family, write one class and one entry of `LIKELIHOODS`. Any module of this form can also be passed to
 `BetaVAE` without being registered. A distribution that torch does not have inherits from `PixelDistribution`, so that

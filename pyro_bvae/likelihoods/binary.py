@@ -1,4 +1,4 @@
-"""Pixels as probabilities: three readings of the cross-entropy."""
+"""Three likelihoods with one logit a pixel: the cross-entropy, and two proper distributions that are close to it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LOGIT_BOUND = 60.0  # of a continuous Bernoulli's logit
 class Bernoulli(Likelihood):
     """Cross-entropy with the pixel taken as a probability: log p = x log m + (1 − x) log(1 − m), m = sigmoid(output).
 
-    A mass on {0, 1}. On grey pixels, where the field uses it all the same, it is no density (it integrates to less
-    than one), so its nats compare with those of no other family.
+    It is a mass on {0, 1}. The field also uses it on grey pixels, where it is no density, since it integrates to less
+    than one. Its nats can then be compared with those of no other family.
 
     Source: Kingma and Welling, Auto-encoding variational Bayes, https://arxiv.org/abs/1312.6114
     """
@@ -31,14 +31,14 @@ class Bernoulli(Likelihood):
         return dist.Bernoulli(logits=parameters, validate_args=False).to_event(len(self.shape))
 
     def nats(self, is_binary: bool) -> str:
-        """A mass on black and white; on grey pixels no probability at all."""
+        """A mass on black and white pixels; no probability on grey ones."""
         return "mass of 2 levels" if is_binary else "no probability"
 
 
 class BinarizedBernoulli(Likelihood):
-    """The honest Bernoulli: a grey pixel is the probability that a black-and-white one is drawn as white.
+    """Bernoulli on binarised pixels: a grey pixel is taken as the probability of drawing a white one.
 
-    The draws are made once a batch, before guide and model see the data.
+    The pixels are drawn once a batch, before guide and model see the data.
 
     Source: Salakhutdinov and Murray, On the quantitative analysis of deep belief networks,
     https://dl.acm.org/doi/10.1145/1390156.1390266
@@ -52,7 +52,7 @@ class BinarizedBernoulli(Likelihood):
         return dist.Bernoulli(logits=parameters).to_event(len(self.shape))
 
     def nats(self, is_binary: bool) -> str:  # noqa: ARG002
-        """A mass on black and white, which is what it sees."""
+        """A mass on black and white pixels."""
         return "mass of 2 levels"
 
     def prepare(self, x: Tensor, generator: Generator | None = None) -> Tensor:
@@ -63,8 +63,8 @@ class BinarizedBernoulli(Likelihood):
 class ContinuousBernoulliLikelihood(Likelihood):
     """The density on [0, 1] that is proportional to the Bernoulli's mass.
 
-    Its logit is o/(1 + |o|/60) for an output o, bounded by ±60. On pixels that are always black the density at 0, which
-    is about |logit|, would otherwise grow for as long as one trains.
+    Its logit is o/(1 + |o|/60) for an output o, and so bounded by ±60. Without a bound, the density of pixels that are
+    always black, about |logit| at 0, would grow throughout training.
 
     Source: Loaiza-Ganem and Cunningham, The continuous Bernoulli, https://arxiv.org/abs/1907.06845
     """

@@ -44,7 +44,7 @@ class ContinuousBernoulli(PixelDistribution):
         super().__init__(logits.shape, validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> ContinuousBernoulli:
-        """The same distribution over a larger batch, as torch's distributions do it."""
+        """The same distribution over a larger batch."""
         new = self._get_checked_instance(ContinuousBernoulli, _instance)
         new.logits = self.logits.expand(batch_shape)
         super(ContinuousBernoulli, new).__init__(new.logits.shape, validate_args=False)

@@ -1,4 +1,4 @@
-"""Masses on the 256 grey levels v/255: a byte taken literally. Other values are rounded to the nearest level."""
+"""Masses on the 256 grey levels v/255 of a byte. Other values are rounded to the nearest level."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WARN_ABOVE_OUTPUTS = 5_000_000
 
 
 class _OfLevels(PixelDistribution):
-    """A mass on the levels themselves, of which each is its own bin."""
+    """A mass on the levels, so that the mass of a level's bin is that of the level."""
 
     support = constraints.unit_interval
 
@@ -50,11 +50,11 @@ class LogisticLevels(_OfLevels):
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> LogisticLevels:
-        """The same over a larger batch."""
+        """The same distribution over a larger batch."""
         return LogisticLevels(self.loc.expand(batch_shape), self.scale.expand(batch_shape), validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log mass in nats, by σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), which cancels nowhere."""
+        """Log mass in nats, by σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), which loses no digits."""
         x = _nearest(value)
         above = logsigmoid((x + STEP / 2 - self.loc) / self.scale)
         below = logsigmoid((self.loc - x + STEP / 2) / self.scale)
@@ -68,7 +68,7 @@ class LogisticLevels(_OfLevels):
         return self.icdf(uniform)
 
     def icdf(self, value: Tensor) -> Tensor:
-        """The level at which the mass reaches a share ``value``."""
+        """The quantile of a share ``value``, rounded to the nearest level."""
         return _nearest(self.loc + self.scale * torch.logit(value))
 
     @property
@@ -82,7 +82,7 @@ class LogisticLevels(_OfLevels):
         return STEP**2 * self._sum_at_least(lambda level: 2 * level - 1) - self.mean.square()
 
     def _sum_at_least(self, weight: Callable[[int], float]) -> Tensor:
-        """Σ_v weight(v) P(V ≥ v), one level at a time so that memory stays that of one image."""
+        """Σ_v weight(v) P(V ≥ v), one level at a time, so that it takes the memory of one image."""
         total = torch.zeros_like(self.loc)
         for level in range(1, LEVELS):
             total += weight(level) * torch.sigmoid((self.loc - (level - 0.5) * STEP) / self.scale)
@@ -103,7 +103,7 @@ class Levels(_OfLevels):
         super().__init__(logits.shape[:-1], validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Levels:
-        """The same over a larger batch."""
+        """The same distribution over a larger batch."""
         return Levels(self.logits.expand(*batch_shape, LEVELS), validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class Levels(_OfLevels):
         return torch.distributions.Categorical(logits=self.logits).sample(sample_shape) * STEP
 
     def icdf(self, value: Tensor) -> Tensor:
-        """The level at which the mass reaches a share ``value``."""
+        """The least level v for which P(V ≤ v) reaches a share ``value``."""
         reached = self.logits.softmax(-1).cumsum(-1) >= value.unsqueeze(-1) - 1e-6
         return reached.to(torch.uint8).argmax(-1) * STEP
 
@@ -146,7 +146,7 @@ class DiscretizedLogistic(Likelihood):
     support = constraints.unit_interval
 
     def forward(self, parameters: Tensor) -> TorchDistribution:
-        """Logistic levels around ½ + the first half of the parameters, the second half their log-scales."""
+        """Logistic levels: locations are ½ + the first half of the parameters, the second half gives the scales."""
         loc, log_scale = parts(parameters, self)
         scale = LEAST_LOGISTIC_SCALE + (log_scale - 2).clamp(max=4).exp()  # 0.14 to start with
         return LogisticLevels(0.5 + loc, scale).to_event(len(self.shape))
@@ -157,12 +157,12 @@ class DiscretizedLogistic(Likelihood):
 
 
 class Categorical(Likelihood):
-    """A mass for each of 256 levels, 256 logits a pixel: no idea of grey at all.
+    """A mass for each of 256 levels, by 256 logits a pixel, without any order of the levels.
 
     Source: van den Oord et al., Pixel recurrent neural networks, https://arxiv.org/abs/1601.06759
 
     Args:
-        shape: Shape of one datum. Above 5 million outputs an image a warning says what it will cost.
+        shape: Shape of one datum. Above 5 million outputs an image there is a warning.
     """
 
     outputs_per_value = LEVELS

@@ -1,4 +1,4 @@
-"""What every likelihood is: a module from decoder output to a distribution over one datum."""
+"""The base of all likelihoods: a module from decoder output to a distribution over one datum."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Likelihood(nn.Module, ABC):
         shape: Shape of one datum, ``(C, H, W)`` for images and ``(D,)`` for vectors.
 
     Attributes:
-        outputs_per_value: Unconstrained parameters a pixel or feature, P; the decoder has P times the channels.
-        support: The data it can describe, as a torch constraint.
-        has_bits_per_dim: Whether images have bits per dimension, so whether its distribution gives the probabilities of
-            grey levels: see `grey_levels`.
+        outputs_per_value: Unconstrained parameters for each pixel or feature, P; the decoder has P times the channels.
+        support: The values that a datum may have, as a torch constraint.
+        has_bits_per_dim: Whether its distribution gives the probabilities of grey levels, and so images bits per
+            dimension; see `grey_levels`.
     """
 
     outputs_per_value: int = 1
@@ -43,7 +43,7 @@ class Likelihood(nn.Module, ABC):
         """The distribution, batch shape ``(...)`` and event shape ``shape``, of parameters ``(..., P·C, H, W)``."""
 
     def nats(self, is_binary: bool) -> str:  # noqa: ARG002
-        """What its log-probabilities are of, which says what they compare with.
+        """The kind of its log-probabilities, a density or a mass; nats can be compared within one kind only.
 
         Args:
             is_binary: Whether the data are zeros and ones only.
@@ -51,7 +51,7 @@ class Likelihood(nn.Module, ABC):
         return "density"
 
     def prepare(self, x: Tensor, generator: Generator | None = None) -> Tensor:  # noqa: ARG002
-        """What the programs see of data ``x`` ``(B, *shape)``: the data themselves, unless a family quantises them."""
+        """The data ``(B, *shape)`` as the programs see them: unchanged, unless a family quantises them."""
         return x
 
 

@@ -1,4 +1,4 @@
-"""A normal whose variance is the mean squared error of what it is asked about."""
+"""A normal whose variance is the mean squared error of the values whose density is asked for."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["OptimalNormal"]
 class OptimalNormal(TorchDistribution):
     """−log p(x) = (x − m)²/2s² + log s + ½ log 2π with s² the mean of (x − m)² over all of x.
 
-    A profile likelihood rather than a density: in training alone.
+    This is a profile likelihood and no density, so it is used in training only.
 
     Args:
         loc: Mean m, any shape.
-        scale: Standard deviation of draws, for which there is no x to read it from.
-        least_variance: Floor of s².
-        note: Called with s² whenever a log-probability is taken with gradients, once a training step.
+        scale: Standard deviation of draws, for which there is no x.
+        least_variance: Lower bound of s².
+        note: Called with s² whenever a log-probability is taken with gradients, which is once a training step.
     """
 
     arg_constraints: ClassVar = {"loc": constraints.real}
@@ -34,11 +34,11 @@ class OptimalNormal(TorchDistribution):
         super().__init__(loc.shape, validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> OptimalNormal:
-        """The same over a larger batch."""
+        """The same distribution over a larger batch."""
         return OptimalNormal(self.loc.expand(batch_shape), self.scale, self.least_variance, self.note)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log density in nats of values, under the variance that suits all of them best."""
+        """Log density in nats, with the variance that maximises that of all values together."""
         squares = (value - self.loc).square()
         variance = squares.mean().clamp(min=self.least_variance)
         if torch.is_grad_enabled():

@@ -1,7 +1,7 @@
-"""The beta density, for pixels that are exactly 0 or 1 too.
+"""The beta density, stretched so that pixels may be exactly 0 or 1.
 
-A beta has no density, or an infinite one, at 0 and 1. It sees y = (255x + ½)/256 in place of x, the middle of the bin
-of the grey level in 256 bins, and x has the density
+At 0 and 1 the density of a beta is zero or infinite. So not x but y = (255x + ½)/256 has the beta distribution: the
+middle of the pixel's bin if [0, 1] is cut into 256 bins. Then x has the density
 
     p(x) = Beta(y) · 255/256    on  [−½/255, 1 + ½/255].
 
@@ -49,7 +49,7 @@ class StretchedBeta(PixelDistribution):
         super().__init__(self.a.shape, validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> StretchedBeta:
-        """The same over a larger batch."""
+        """The same distribution over a larger batch."""
         return StretchedBeta(self.a.expand(batch_shape), self.b.expand(batch_shape), validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class Beta(Likelihood):
     support = constraints.unit_interval
 
     def forward(self, parameters: Tensor) -> TorchDistribution:
-        """Stretched betas, the halves of the parameters their concentrations."""
+        """Stretched betas; each half of the parameters gives one of the two concentrations."""
         above = (softplus(part).clamp(max=GREATEST_CONCENTRATION) for part in parts(parameters, self))
         a, b = (LEAST_CONCENTRATION + part for part in above)
         return StretchedBeta(a, b).to_event(len(self.shape))

@@ -1,6 +1,6 @@
-"""A mean and a spread around it: normal and Laplace densities, with the spread fixed, learned or predicted.
+"""Normal and Laplace densities around a mean, with a scale that is fixed, learned, or predicted for each value.
 
-The mean is link(output): the sigmoid for pixels, the identity for features of a vector.
+The mean is link(output): the sigmoid for pixels, the identity for the features of a vector.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Fixed(Likelihood):
 class Learned(Likelihood):
     """A symmetric density around link(output) with one scale for all values, learned with the networks.
 
-    The scale is 1/510 + exp(log_scale), so that constant pixels cannot drive it to 0.
+    The scale is 1/510 + exp(log_scale), so that it cannot go to 0 where pixels are constant.
 
     Args:
         shape: Shape of one datum.
@@ -82,7 +82,8 @@ class Learned(Likelihood):
 class Gaussian(Fixed):
     """Normal with one fixed standard deviation s: −log p = (x − m)²/2s² + log s + ½ log 2π a value.
 
-    At s = 1 the loss is half the *sum* of squared errors, at s² = ½ the plain sum. β means nothing without s.
+    At s = 1 the loss is half the *sum* of squared errors, at s² = ½ the plain sum. Where
+    its minimum lies depends on β s² alone.
     """
 
     density = dist.Normal
@@ -109,8 +110,8 @@ class LaplaceLearned(Learned):
 class GaussianOptimal(Likelihood):
     """σ-VAE: normal whose variance is, in training, the mean squared error of the batch itself.
 
-    That is the variance that minimises the loss, so none is learned. Evaluation, traversal and sampling use a buffer,
-    the moving average of the training batches' values (over about the last hundred).
+    This variance minimises the loss, so that none has to be learned. Evaluation, traversal and sampling use a moving
+    average over about the last hundred training batches, which is a buffer.
 
     Source: Rybkin et al., Simple and effective VAE training with calibrated decoders, https://arxiv.org/abs/2006.13202
 
@@ -142,7 +143,7 @@ class GaussianOptimal(Likelihood):
         return OptimalNormal(mean, self.scale, LEAST_SCALE**2, self._note).to_event(len(self.shape))
 
     def _note(self, variance: Tensor) -> None:
-        """Follow the variance of a batch."""
+        """Update the moving average with the variance of a batch."""
         self.variance.copy_(torch.where(self.variance.isnan(), variance, self.variance.lerp(variance, 0.01)))
 
 
@@ -166,7 +167,7 @@ class GaussianHeteroscedastic(Likelihood):
         self.mean_link = link(mean_link, shape)
 
     def forward(self, parameters: Tensor) -> dist.TorchDistribution:
-        """Independent normals, the first half of the parameters their means and the second their log-scales."""
+        """Independent normals: the first half of the parameters gives the means, the second the scales."""
         mean, log_scale = parts(parameters, self)
         scale = LEAST_SCALE + log_scale.clamp(max=log(100)).exp()
         return dist.Normal(LINKS[self.mean_link](mean), scale).to_event(len(self.shape))

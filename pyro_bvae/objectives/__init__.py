@@ -1,4 +1,4 @@
-"""What is minimised: the β-VAE's own objective and those of its successors, each a Pyro ELBO.
+"""Objectives, what a fit minimises: that of the β-VAE and those of its successors, each a Pyro ELBO.
 
 >>> from pyro.infer import SVI
 >>> from pyro.optim import Adam

@@ -12,15 +12,16 @@ __all__ = ["Beta"]
 
 
 class Beta(Regularised):
-    """D + β R, with the β of the programs, ``vae.beta``, or its own: Pyro's `TraceMeanField_ELBO`, with free bits.
+    """D + β R, which is Pyro's `TraceMeanField_ELBO`, with free bits.
 
     Neutral at β = 1 and free bits 0.
 
     Source: Higgins et al., β-VAE, https://openreview.net/forum?id=Sy2fzU9gl
 
     Args:
-        beta: β, in place of the programs', which is then ignored.
-        free_bits: Nats a latent that cost no less than themselves, so that they are free.
+        beta: β; by default that of the programs, ``vae.beta``, which is otherwise ignored.
+        free_bits: λ of the rate, in nats a latent: one whose mean KL is below λ costs λ, however small its KL is. See
+            `Regularised.mean_rate`.
         num_particles: Draws of z a step.
     """
 

@@ -1,4 +1,4 @@
-"""A rate that is led to a capacity."""
+"""An objective that pulls the rate towards a capacity, which may grow during training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RATES = ("mean", "image")
 
 
 class Capacity(Regularised):
-    """D + γ |R − C|, where the capacity C rises by step: ``objective.set(capacity=schedule(step))``.
+    """D + γ |R − C|, where a schedule usually raises the capacity C: ``objective.set(capacity=schedule(step))``.
 
     Neutral at γ = 1 and C = 0, since R is not negative.
 
@@ -52,15 +52,16 @@ class Capacity(Regularised):
 
 
 def suggest_capacity(kl_per_latent: Sequence[float] | None, steps: int) -> LinearWarmup:
-    """The capacity that a run at low β needs: a line from 0 to the KL of its active latents, up to a whole nat.
+    """A schedule of the capacity, from the KL of a run at low β.
 
-    The line takes a third of the run's steps, as the paper's 100,000 of 300,000.
+    The capacity rises in a line from 0 to the KL of all active latents, rounded up to a whole nat. The line takes a
+    third of the run's steps, like the paper's 100,000 of 300,000.
 
     Source: Burgess et al., Understanding disentangling in β-VAE, https://arxiv.org/abs/1804.03599
 
     Args:
-        kl_per_latent: Mean KL of each latent on held-out data, nats, of a run at β ≤ 1; a higher β leaves too little.
-        steps: Training steps of the run.
+        kl_per_latent: Mean KL of each latent on held-out data, nats, of a run at β ≤ 1; at a higher β it is too small.
+        steps: Training steps of the run that is to use the schedule.
 
     Raises:
         ValueError: No latent is active, or their KL is not defined.

@@ -1,4 +1,4 @@
-"""A rate that is held at a set point."""
+"""The β-VAE's objective with a controller that holds the rate at a target by moving β."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Number = TypeVar("Number", float, Tensor)
 
 @dataclass(frozen=True)
 class RateController:
-    """Hold the rate at a set point by moving β: after each step, log β ← log β + gain · (R/target − 1).
+    """Hold the rate at a target by moving β: after each step, log β ← log β + gain · (R/target − 1).
 
-    R is the rate of the step's batch; its excess is cut to [−1, 1], so that β moves by at most a factor exp(gain) a
-    step. All the state there is is β itself, which every checkpoint holds.
+    R is the rate of the step's batch. The relative error R/target − 1 is clipped to [−1, 1], so that β changes by at
+    most a factor exp(gain) a step. The controller's only state is β itself, which every checkpoint holds.
 
     Source: an integral controller, as in Shao et al., ControlVAE, https://arxiv.org/abs/2004.05988
 
@@ -66,9 +66,9 @@ def _clamp(value: float, least: float, greatest: float) -> float:
 
 
 class Controlled(Regularised):
-    """D + β R, where after each step a `RateController` moves β so that the rate comes to its target.
+    """D + β R, where after each step a `RateController` moves β so that the rate approaches its target.
 
-    Its β is its own, a buffer, and so part of its state; the programs' β is ignored. Neutral at β = 1 and gain 0.
+    This β is a buffer of the objective, part of its state; the programs' β is ignored. Neutral at β = 1 and gain 0.
 
     Source: Shao et al., ControlVAE, https://arxiv.org/abs/2004.05988
 
@@ -76,7 +76,8 @@ class Controlled(Regularised):
         target: The rate to hold, in nats an image.
         gain: How fast β moves.
         beta: Where β starts.
-        free_bits: Of R, in nats a latent; the controller looks at the rate itself.
+        free_bits: λ of the rate in the loss, in nats a latent; see `Regularised.mean_rate`. The controller holds the
+            rate without free bits.
         num_particles: Draws of z a step.
 
     Raises:

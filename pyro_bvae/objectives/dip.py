@@ -1,4 +1,4 @@
-"""A code whose covariance over the data is led to the identity: the DIP-VAE, in two forms.
+"""The DIP-VAE, in two forms: the covariance C of the code over the data is pulled towards the identity.
 
     regulariser = R + λ_od Σ_{i≠j} C_ij² + λ_d Σ_i (C_ii − 1)²
 
@@ -37,7 +37,7 @@ class _Dip(Regularised):
 
     @abstractmethod
     def covariance(self, sites: Sites) -> Tensor:
-        """What is led to the identity, ``(K, K)``."""
+        """The covariance that is pulled towards the identity, ``(K, K)``."""
 
     def regulariser(self, sites: Sites) -> Tensor:
         """R and the penalty."""
@@ -57,7 +57,7 @@ class DipI(_Dip):
     Args:
         off_diagonal: λ_od.
         diagonal: λ_d; 10 λ_od in the paper.
-        free_bits: Of R, in nats a latent.
+        free_bits: λ of the rate, in nats a latent; see `Regularised.mean_rate`.
         num_particles: Draws of z a step.
     """
 
@@ -76,7 +76,7 @@ class DipII(_Dip):
     Args:
         off_diagonal: λ_od.
         diagonal: λ_d; λ_od in the paper.
-        free_bits: Of R, in nats a latent.
+        free_bits: λ of the rate, in nats a latent; see `Regularised.mean_rate`.
         num_particles: Draws of z a step.
     """
 

@@ -1,4 +1,4 @@
-"""A total correlation that a discriminator estimates."""
+"""The FactorVAE: a penalty on the total correlation, which a discriminator estimates."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["Factor", "permuted"]
 class Factor(Regularised):
     """The FactorVAE: D + R + γ TC, with TC = E_q(z) log q(z)/Π_k q(z_k) ≈ mean T(z).
 
-    The discriminator's output T is the log-odds that z comes from q(z) and not from the product of its marginals, of
-    which draws are made by permuting each latent over a batch. Each batch is used in halves: T is averaged over the
-    first, which is also what the discriminator sees of q(z), and the second is permuted for it. D and R are of both
-    halves. Neutral at γ = 0.
+    The discriminator's output T(z) is the log-odds that z comes from q(z) and not from the product of its marginals.
+    Draws from that product are made by permuting each latent over a batch. Each batch is split in halves. The first
+    gives the mean of T in the loss, and the discriminator's draws from q(z). The second, permuted, gives its draws from
+    the product. D and R are means over both halves. Neutral at γ = 0.
 
     The discriminator and its own Adam, which `update` steps, are in the state dict.
 
@@ -33,7 +33,7 @@ class Factor(Regularised):
         width: Of the discriminator's hidden layers.
         layers: How many of them.
         lr: Learning rate of the discriminator.
-        free_bits: Of R, in nats a latent.
+        free_bits: λ of the rate, in nats a latent; see `Regularised.mean_rate`.
         num_particles: Draws of z a step.
     """
 
@@ -90,11 +90,11 @@ class Factor(Regularised):
         self.optimizer.step()
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The discriminator's optimiser, plain data and tensors."""
+        """The state of the discriminator's optimiser, plain data and tensors."""
         return self.optimizer.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on with it."""
+        """Restore the state of the discriminator's optimiser."""
         self.optimizer.load_state_dict(state)
 
 

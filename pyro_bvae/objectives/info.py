@@ -1,4 +1,4 @@
-"""A rate traded for a distance between the aggregate posterior and the prior."""
+"""The InfoVAE: the rate is replaced, in part, by a distance between the aggregate posterior and the prior."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Info(Regularised):
     Args:
         alpha: α; 1 leaves no rate, which is the MMD-VAE.
         scale: λ.
-        free_bits: Of R, in nats a latent.
+        free_bits: λ of the rate, in nats a latent; see `Regularised.mean_rate`.
         num_particles: Draws of z a step.
     """
 

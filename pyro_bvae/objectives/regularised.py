@@ -1,10 +1,10 @@
-"""What the objectives have in common: a distortion, and a regulariser of the code that each writes for itself.
+"""The base of all objectives: a distortion, plus a regulariser of the code that each objective defines.
 
     loss = Σ_x D(x) + B · regulariser,    D(x) = −E_q(z|x) log p(x | z)
 
-summed over a batch of B images, as Pyro's ELBOs are; the regulariser is in nats an image. All terms are read from the
-sites' distributions and values, never from their ``log_prob``, so that the weight β that the programs put on the latent
-site is ignored, by every objective but `Beta`, which takes it from there.
+summed over a batch of B images, as Pyro's ELBOs are; the regulariser is in nats an image. All terms are computed from
+the distributions and values of the sites, not from the traces' own ``log_prob``, which contains the programs' β. So
+every objective ignores the programs' β, except `Beta`, which reads it from the guide's latent site.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ __all__ = ["NUMBER", "WEIGHT", "WHOLE_NUMBER", "WORD", "Option", "PerImage", "Re
 
 @dataclass(frozen=True)
 class Sites:
-    """What a step has drawn: the posterior q and the prior p with batch shape ``(B,)``, and a draw z ``(B, K)``.
+    """The terms of a batch, and the distributions and the draw of its latents.
 
     Attributes:
         distortion: −log p(x | z), ``(B,)``, in nats.
         rate: KL(q ‖ p), ``(B,)``, in nats.
         kl: The rate's parts, ``(B, K)``; None where q or p does not factorise.
-        q: The posterior.
-        p: The prior.
-        z: The draw.
+        q: The posterior, batch shape ``(B,)``.
+        p: The prior, batch shape ``(B,)``.
+        z: A draw from the posterior, ``(B, K)``.
         beta: The weight that the guide puts on its latent site.
     """
 
@@ -53,7 +53,7 @@ class Sites:
 
 @dataclass(frozen=True)
 class Option:
-    """What may be said of one argument of an objective, in a specification such as ``tc:beta=6,estimator=weighted``.
+    """The values that an argument of an objective may have in a specification, such as ``tc:beta=6``.
 
     Attributes:
         kind: "number", of at least 0; "whole number", of at least 1; or "word".
@@ -120,7 +120,7 @@ class Regularised(ELBO, nn.Module):
 
     @abstractmethod
     def regulariser(self, sites: Sites) -> Tensor:
-        """What is added to the distortion, in nats an image, a scalar."""
+        """The term that is added to the distortion: a scalar, in nats an image."""
 
     def update_inputs(self, sites: Sites) -> tuple[Tensor, ...]:  # noqa: ARG002
         """The tensors of a step that `update` is called with."""
@@ -131,11 +131,11 @@ class Regularised(ELBO, nn.Module):
 
     @property
     def coefficients(self) -> dict[str, float]:
-        """What the coefficients are now."""
+        """The current values of the coefficients."""
         return {name: float(str(np.float32(value.item()))) for name, value in self.named_buffers(recurse=False)}
 
     def set(self, **coefficients: float) -> None:
-        """Move coefficients in place, as a schedule does.
+        """Change coefficients in place, as a schedule does.
 
         Raises:
             ValueError: There is no such coefficient, or the number is not finite.
@@ -161,7 +161,7 @@ class Regularised(ELBO, nn.Module):
     def differentiable_loss(
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kw: Any
     ) -> Tensor:
-        """The loss of a batch, a scalar; nothing is changed."""
+        """The loss of a batch, a scalar. Neither parameters nor the objective's state change."""
         return self._loss_and_sites(model, guide, args, kw)[0]
 
     def loss(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kw: Any) -> float:
@@ -170,7 +170,7 @@ class Regularised(ELBO, nn.Module):
             return float(self.differentiable_loss(model, guide, *args, **kw))
 
     def loss_and_grads(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kw: Any) -> float:
-        """The loss of a batch as a number, after adding its gradients to the parameters and `update`."""
+        """The loss of a batch as a number; adds its gradients to those of the parameters and calls `update`."""
         loss, sites = self._loss_and_sites(model, guide, args, kw)
         if loss.requires_grad:
             loss.backward()
@@ -191,7 +191,7 @@ class Regularised(ELBO, nn.Module):
 
 
 class PerImage(nn.Module):
-    """A Pyro ELBO, which sums over a batch, as a mean over its images."""
+    """The mean over the images of a batch of a Pyro ELBO, which is itself a sum over them."""
 
     def __init__(self, elbo: ELBO) -> None:
         super().__init__()
@@ -203,7 +203,7 @@ class PerImage(nn.Module):
 
 
 def read(model: poutine.Trace, guide: poutine.Trace) -> Sites:
-    """The sites of a model trace and the guide trace that it replays, without vectorised particles."""
+    """The sites of a model trace and of the guide trace that it replays; vectorised particles are not supported."""
     terms, z = terms_of_traces(model, guide), guide.nodes["z"]
     mask = 1.0 if z["mask"] is None else z["mask"]
     beta = z["scale"] * mask

@@ -1,16 +1,17 @@
-"""A rate taken apart into information, total correlation and dimension-wise KL, each with a weight of its own.
+"""The β-TCVAE: the rate is split into information, total correlation and dimension-wise KL, each with its own weight.
 
     R = I(x; z) + TC + Σ_k KL(q(z_k) ‖ p(z_k)),    q(z) = (1/N) Σ_n q(z | x_n)
 
-The aggregate posterior q(z) of N data is estimated from a batch of B, of which the i-th has drawn z_i:
+The aggregate posterior q(z) of N data is estimated from a batch of B data, where z_i is drawn from q(z | x_i):
 
     minibatch-weighted   q̂(z_i) = 1/(N B) Σ_j q(z_i | x_j)
     stratified           q̂(z_i) = (1/N) q(z_i | x_i) + (N − 1)/(N (B − 1)) Σ_{j≠i} q(z_i | x_j)
 
-The stratified one is unbiased, its logarithm too low (Jensen); on all data at once it is exact. The weighted one is too
-low, at B = N by log N and in each latent's marginal too, so that its TC is then (K − 1) log N and its information log N
-too high; its gradients are those of uniform weights. A weight belongs to a datum: once in the joint, after the sum over
-latents, and once in each marginal.
+The stratified estimate of q(z) is unbiased, that of log q(z) too low (Jensen). If the batch is all data, it is exact.
+The minibatch-weighted estimate is too low: at B = N by log N, in the joint density and in the marginal of each latent.
+Its information is then log N too high and its total correlation (K − 1) log N, with the gradients of uniform weights.
+
+Each x_j has one weight. It counts once in the joint density, after the sum over the latents, and once in each marginal.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class TotalCorrelation(Regularised):
         alpha: Weight of the information.
         gamma: Weight of the dimension-wise KL.
         estimator: "stratified" or "weighted".
-        free_bits: Of R, in nats a latent.
+        free_bits: λ of the rate, in nats a latent; see `Regularised.mean_rate`.
         num_particles: Draws of z a step.
 
     Raises:

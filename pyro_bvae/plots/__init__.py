@@ -1,8 +1,8 @@
-"""Tensors to matplotlib figures.
+"""Matplotlib figures of runs, comparisons and factors, from tensors and arrays.
 
-Pixels are shown as they are: grey between 0 and 1, or RGB. Vectors, which are no pictures, are drawn as curves and
-scatters. Figures are made without pyplot, so that no global state is touched and nothing pops up: save them with
-`save_figure` or ``figure.savefig``, or name them at the end of a notebook cell.
+Pixels from 0 to 1 are drawn without scaling, in grey or RGB. Vectors, which are no pictures, are drawn as curves and
+scatters. Figures are made without pyplot, so that no global state changes and no window opens: save them with
+`save_figure` or ``figure.savefig``, or end a notebook cell with them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What stands beside the row of a latent: its name and its KL, grey and marked where it is inactive."""
+"""Labels for the rows of latents: name and KL, in grey and with the word "inactive" for an inactive latent."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ def label(sweep: Traversal, row: int, separator: str) -> str:
 
 
 def is_active(sweep: Traversal, row: int) -> bool:
-    """Whether the latent of a row is active, or its KL not known."""
+    """Whether the latent of a row is active; also true if its KL is not known."""
     return sweep.kl is None or sweep.kl[row] > ACTIVE_ABOVE
 
 
 def label_latents(panel: Axes, sweep: Traversal, notes: Sequence[str] = ()) -> None:
-    """Write the labels beside the rows of a panel, each with its note."""
+    """Write the labels beside the rows of a panel, each after its note."""
     rows = range(len(sweep.latents))
-    said = [
-        f"{note}  {label(sweep, row, '  ')}".strip() for row, note in zip(rows, notes or [""] * len(rows), strict=True)
-    ]
-    panel.set_yticks(rows, said)
+    notes = notes or [""] * len(rows)
+    labels = [f"{note}  {label(sweep, row, '  ')}".strip() for row, note in zip(rows, notes, strict=True)]
+    panel.set_yticks(rows, labels)
     for row, text in zip(rows, panel.get_yticklabels(), strict=True):
         text.set_color("black" if is_active(sweep, row) else FADED_GREY)
     if sweep.kl is not None:

@@ -57,7 +57,7 @@ def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
 
 
 def whole_rows(images: Tensor, columns: int) -> Tensor:
-    """The pictures, with white ones behind them that fill the last row."""
+    """The pictures, followed by as many white ones as fill the last row."""
     missing = -len(images) % columns
     return torch.cat([images, images.new_ones(missing, *images.shape[1:])])
 

@@ -1,4 +1,4 @@
-"""What one run shows: traversals, reconstructions, samples, curves."""
+"""Figures of one run: traversals, reconstructions, samples and curves."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ __all__ = ["animation", "curves", "film", "reconstructions", "samples", "travers
 
 
 def traversal(sweep: Traversal, notes: Sequence[str] = ()) -> Figure:
-    """One row a latent with its KL in nats, one column a value, original and reconstruction in front; one block a base.
+    """One row a latent, one column a value, after the original and its reconstruction; one block a base code.
 
-    Latents with a KL of at most 0.01 nats are inactive: grey, and marked so.
+    Beside each row stands the KL of its latent in nats. Latents with a KL of at most 0.01 nats are grey and marked as
+    inactive. Vectors, which are no pictures, have one panel a latent: the mean of each feature against its value.
 
     Args:
-        sweep: What to show; for vectors, the mean of each feature against the latent's value around the first base.
-        notes: What to write beside the label of each row, the factor that its latent follows say.
+        sweep: The traversal to draw.
+        notes: A note for the label of each row, for example the factor that its latent follows.
     """
     if sweep.images.dim() == 4:
         return vectors.vector_traversal(sweep)
@@ -49,10 +50,10 @@ def traversal(sweep: Traversal, notes: Sequence[str] = ()) -> Figure:
 
 
 def animation(sweep: Traversal) -> FuncAnimation:
-    """The same sweep in time: one column a latent, one row a base, all values forth and back.
+    """A traversal as an animation over the values and back: one column a latent, one row a base code.
 
     Args:
-        sweep: What to show. Save the result with ``.save("sweep.gif", writer="pillow")``.
+        sweep: The traversal to draw. Save the result with ``.save("sweep.gif", writer="pillow")``.
 
     Raises:
         ValueError: The data are vectors, which have no picture.
@@ -75,7 +76,7 @@ def animation(sweep: Traversal) -> FuncAnimation:
 
 
 def film(frames: Sequence[Path], file: Path) -> None:
-    """A GIF of pictures that were drawn one after another; the last one stays for two seconds."""
+    """Write picture files as one GIF, in their order; the last one stays for two seconds."""
     pictures = []
     for frame in frames:
         with Image.open(frame) as opened:
@@ -114,7 +115,7 @@ def samples(images: Tensor, data: Tensor | None = None, columns: int = 10) -> Fi
 
     Args:
         images: Draws ``(N, *shape)``.
-        data: Vectors to draw behind them, in grey.
+        data: For vectors, data to draw behind the draws, in grey.
         columns: Pictures a row.
     """
     if images.dim() == 2:

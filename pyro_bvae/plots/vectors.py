@@ -1,4 +1,4 @@
-"""Vectors, which are no pictures: curves, scatters and covariances of their features."""
+"""Figures of vectors: curves, scatters and covariances of their features."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def vector_traversal(sweep: Traversal) -> Figure:
 
 
 def pairs(sets: Mapping[str, Tensor]) -> Figure:
-    """Each of the first features against each other, and their histograms on the diagonal.
+    """Scatters of each pair of the first five features, with their histograms on the diagonal.
 
     Args:
         sets: For each label vectors ``(N, D)``; the first set is drawn grey, behind the others.
@@ -65,7 +65,7 @@ def pairs(sets: Mapping[str, Tensor]) -> Figure:
 
 
 def covariances(sets: Mapping[str, Tensor]) -> Figure:
-    """The covariance of the features of each set, on one scale, and how far each is at most from the first.
+    """The covariance of the features of each set, on one scale, with its largest difference from that of the first.
 
     Args:
         sets: For each label vectors ``(N, D)``.
@@ -84,7 +84,7 @@ def covariances(sets: Mapping[str, Tensor]) -> Figure:
 
 
 def latents(codes: Codes) -> Figure:
-    """The two latents whose means vary most against each other, with the standard deviations of a few posteriors."""
+    """A scatter of the two latents whose posterior means vary most; a few posteriors have their standard deviations."""
     order = codes.loc.var(0).argsort(descending=True)[:2].tolist()
     first, second = order[0], order[-1]
     points, few = codes.loc[:MOST_POINTS], slice(0, 20)
