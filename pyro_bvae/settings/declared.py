@@ -145,8 +145,9 @@ def check_values(settings: Any) -> None:
 
 
 def documented(declared: type[Given]) -> type[Given]:
-    """Write the options of a dataclass into its docstring, after what it says already."""
+    """Write the options of a dataclass into its docstring, and plain types into its constructor's signature."""
     lines = _lines(options_of(declared).values())
+    declared.__init__.__annotations__ = {**get_type_hints(declared), "return": None}
     declared.__doc__ = "\n".join([inspect.cleandoc(declared.__doc__ or ""), "", "Attributes:", *lines])
     return declared
 
