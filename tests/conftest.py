@@ -73,8 +73,18 @@ def vae() -> BetaVAE:
 
 @pytest.fixture
 def cli() -> Cli:
-    """Run the command line; the result has stdout, stderr and exit_code."""
-    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+    """Run the command line; the result has stdout, stderr and exit_code.
+
+    Drawing takes most of the time of a short fit: where a test looks at no picture, none is drawn. One that looks says
+    --figures, or asks for pictures in another way.
+    """
+
+    def run(*arguments: object) -> Result:
+        words = [str(argument) for argument in arguments]
+        draws = words[:1] in (["fit"], ["compare"]) and not any("figures" in word for word in words)
+        return CliRunner().invoke(main, [*words, *(["--no-figures"] if draws else [])])
+
+    return run
 
 
 @pytest.fixture

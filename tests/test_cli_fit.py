@@ -14,7 +14,7 @@ from pyro_bvae.datasets import Dataset
 
 
 def test_fit_says_what_it_does_and_leaves_a_run_with_figures(cli: Cli, here: Path) -> None:
-    result = cli("fit", "--beta", 6, "--steps", 20, "--latent-dim", 4)
+    result = cli("fit", "--beta", 6, "--steps", 20, "--latent-dim", 4, "--figures")
     assert result.exit_code == 0, result.stderr
     assert "digits: 1,618 training and 179 held-out images of 1×28×28" in result.stdout.splitlines()[0]
     assert "β 6 (β_norm = βK/M = 0.0306)" in result.stdout

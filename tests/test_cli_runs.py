@@ -125,7 +125,7 @@ def test_info_and_datasets_print_one_object_or_a_table(cli: Cli, digits_run: Run
 
 
 def test_generated_and_reconstructed_vectors_are_written_as_csv(cli: Cli, here: Path) -> None:
-    typed = ["--recipe", "gaussian", "--points", 2000, "--steps", 5, "--out", "run"]
+    typed = ["--recipe", "gaussian", "--points", 2000, "--steps", 5, "--figures", "--out", "run"]
     assert cli("fit", *typed).exit_code == 0
     assert cli("sample", "run", "--count", 300, "--out", "generated.csv").exit_code == 0
     assert cli("reconstruct", "run", "--sample", "--count", 150, "--out", "again.csv").exit_code == 0

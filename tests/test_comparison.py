@@ -133,7 +133,8 @@ def test_every_setting_of_fit_can_be_varied() -> None:
 
 
 def test_compare_fits_measures_draws_and_is_not_run_twice(cli: Cli, here: Path) -> None:
-    arguments = ["compare", *BUDGET, "--likelihood", "bernoulli", "--likelihood", "gaussian", "--seeds", "0,1"]
+    families = ["--likelihood", "bernoulli", "--likelihood", "gaussian"]
+    arguments = ["compare", *BUDGET, *families, "--seeds", "0,1", "--figures"]
     first = cli(*arguments, "--particles", 3, "--out", "c")
     assert first.exit_code == 0, first.stderr
     assert "bernoulli*" in first.stdout

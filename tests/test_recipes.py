@@ -39,7 +39,8 @@ def test_a_recipe_runs_end_to_end(name: str, cli: Cli, here: Path, made_data: Pa
     settings = RECIPES[name].settings
     small = SMALL.get(settings["dataset"], [])
     film = ["--figures-every", 10] if settings["figures_every"] else []
-    result = cli("fit", "--recipe", name, *small, *film, "--steps", 20, "--data-root", made_data, "--out", "run")
+    options = [*small, *film, "--figures", "--steps", 20, "--data-root", made_data, "--out", "run"]
+    result = cli("fit", "--recipe", name, *options)
     assert result.exit_code == 0, result.output
     config = json.loads(Path("run/config.json").read_text())
     assert config["recipe"] == name
