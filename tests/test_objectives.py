@@ -323,6 +323,12 @@ def test_an_objective_with_an_update_that_nobody_would_call_is_refused(vae: Beta
     assert Inherited.learns
 
 
+@pytest.mark.parametrize("old", ["learn", "lesson"])
+def test_a_method_of_an_older_name_is_refused(old: str) -> None:
+    with pytest.raises(TypeError, match=f"Old has a method {old}, which is called update.* now"):
+        type("Old", (Regularised,), {old: lambda self: None, "learns": True})
+
+
 @pytest.mark.parametrize("name", list(OBJECTIVES))
 def test_an_objective_learns_just_where_it_has_an_update(name: str) -> None:
     assert OBJECTIVES[name].learns == (OBJECTIVES[name].update is not Regularised.update)
