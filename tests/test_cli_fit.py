@@ -19,6 +19,7 @@ def test_fit_says_what_it_does_and_leaves_a_run_with_figures(cli: Cli, here: Pat
     assert "digits: 1,618 training and 179 held-out images of 1×28×28" in result.stdout.splitlines()[0]
     assert "β 6 (β_norm = βK/M = 0.0306)" in result.stdout
     assert "held out, nats an image at β 1: ELBO" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("look at runs/digits-beta6-seed0/figures/traversal.png, or sweep")
     run = load_run("runs/digits-beta6-seed0")
     assert (run.step, run.config["beta"], run.config["latent_dim"]) == (20, 6.0, 4)
     figures = {path.name for path in (run.path / "figures").iterdir()}

@@ -186,7 +186,7 @@ def test_fit_says_it_last_and_json_holds_it(cli: Cli, here: Path) -> None:
     options = ["fit", "--image-size", 8, "--hidden", 20, "--steps", 100, "--overwrite", "--out", "a"]
     said = cli(*options, "--beta", 400)
     assert said.stdout.splitlines()[-1].startswith("posterior collapse: no latent pays above β ")
-    assert "look at" in cli(*options).stdout.splitlines()[-1]
+    assert cli(*options).stdout.splitlines()[-1] == "sweep: pyro-bvae traverse a"
     stored = json.loads(cli(*options, "--beta", 400, "--json").stdout)["diagnosis"]
     assert str(Diagnosis(**stored)) == said.stdout.splitlines()[-1]
     assert asdict(Diagnosis(**stored)) == stored

@@ -61,8 +61,8 @@ def commands(page: str) -> list[list[str]]:
 def shortened(page: str, arguments: list[str]) -> list[str]:
     """A fit of a few steps, one seed, few dSprites; a score of one repeat; no figures but those that a page names."""
     command, *options = arguments
-    is_drawn = (command == "fit" and named_figures(page)) or {"--figures-every", "--no-figures"} & {*options}
-    undrawn = [] if is_drawn else ["--no-figures"]
+    is_drawn = (command == "fit" and named_figures(page)) or "--figures-every" in options
+    undrawn = ["--figures" if is_drawn else "--no-figures"]
     if command == "score":
         return [*arguments, *undrawn, *([] if "--repeats" in options else ["--repeats", "1"])]
     if command not in ("fit", "compare") or options[0].startswith("runs/"):

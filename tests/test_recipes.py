@@ -38,7 +38,7 @@ def test_every_setting_is_written_out(name: str) -> None:
 def test_a_recipe_runs_end_to_end(name: str, cli: Cli, here: Path, made_data: Path) -> None:
     settings = RECIPES[name].settings
     small = SMALL.get(settings["dataset"], [])
-    film = ["--figures-every", 10] if settings["figures_every"] else []
+    film = ["--figures-every", 20] if settings["figures_every"] else []
     options = [*small, *film, "--figures", "--steps", 20, "--data-root", made_data, "--out", "run"]
     result = cli("fit", "--recipe", name, *options)
     assert result.exit_code == 0, result.output

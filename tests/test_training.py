@@ -148,7 +148,7 @@ def test_warm_up_of_the_learning_rate_ends_at_the_learning_rate(images: Dataset)
 def test_every_likelihood_learns_with_every_network(likelihood: str, network: str) -> None:
     ramp = torch.linspace(0, 1, 16).expand(40, 1, 16, 16)
     data = Dataset("ramps", (ramp * torch.linspace(0.2, 1, 40)[:, None, None, None]).contiguous())
-    vae = BetaVAE(data.shape, 2, network=network, likelihood=likelihood)
+    vae = BetaVAE(data.shape, 2, network=network, hidden=(32,), likelihood=likelihood)
     history = fit(vae, data, steps=60, eval_every=10, lr=3e-3).history
     assert history[-1]["loss"] < history[0]["loss"]
 
