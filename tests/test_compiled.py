@@ -12,6 +12,7 @@ from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceMeanField_ELBO
 from pyro.infer.autoguide import AutoNormal
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from pyro_bvae import BetaVAE
 from pyro_bvae.compiled.step import CompiledStep, inductor
@@ -149,6 +150,14 @@ def test_a_frozen_parameter_stays_and_is_read_at_each_step(x: Tensor) -> None:
     vae.decoder.layers[-2].bias.zero_()
     second, (rate,) = step(x)
     assert (second - 4 * rate.sum()).item() == pytest.approx(256 * 7 * torch.tensor(2.0).log().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_the_leaves_of_the_inputs_are_those_of_pytree(optimizer: str, x: Tensor) -> None:
+    gradient_step = step_of(small(), optimizer).gradient_step
+    gradient_step.prepare((x,))
+    inputs = gradient_step.inputs((x, x[:1]))
+    assert [id(leaf) for leaf in inputs.leaves()] == [id(leaf) for leaf in tree_leaves(inputs)]
 
 
 class Branching(BetaVAE):

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from .recording import undisturbed
 from .step import CompiledStep
@@ -74,7 +73,7 @@ class ReplayedStep:
                 loss, *report = graph(gradient_step.inputs(data))
                 self.after(loss, tuple(report), len(data[0]))
 
-        changed = [*tree_leaves(gradient_step.inputs(())), *self.kept]
+        changed = [*gradient_step.inputs(()).leaves(), *self.kept]
         return capture(body, changed, gradient_step.device), inputs
 
     def _copy_buffers(self) -> None:

@@ -52,6 +52,11 @@ class Inputs(NamedTuple):
     number: Tensor
     data: tuple[Tensor, ...]
 
+    def leaves(self) -> list[Tensor]:
+        """What pytree's `tree_leaves` gives, in a tenth of the time."""
+        slots = [tensor for of_one in self.slots for tensor in of_one]
+        return [*self.weights, *slots, *self.fixed, self.lr, self.number, *self.data]
+
 
 class GradientStep:
     """One step of an optimiser on the loss of a model and a guide.

@@ -45,7 +45,7 @@ import pyro
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..settings.names import PRECISIONS, check
 from .gradient_step import GradientStep, Inputs, Objective, Report
@@ -175,7 +175,7 @@ class CompiledStep:
                 self.was_compiled = True
             except Exception as error:  # there is no compiler, or it fails in some way
                 self._fall_back(f"the step cannot be compiled: {_first_line(error)}")
-        self._graphs[key] = lambda inputs: graph(*tree_leaves(inputs))
+        self._graphs[key] = lambda inputs: graph(*inputs.leaves())
 
     def _routed(self, inputs: Inputs) -> tuple[Tensor, ...]:
         with Products(self.precision):
