@@ -172,7 +172,7 @@ def test_fewer_points_than_classes_are_scored(name: str) -> None:
 def test_fewer_points_than_classes_are_refused_where_no_class_can_be_told() -> None:
     factors = np.column_stack([np.arange(6) % 2, np.arange(6)])
     z = np.random.default_rng(0).normal(size=(6, 3))
-    with pytest.raises(ValueError, match="2 test points hold no class to be told from the rest"):
+    with pytest.raises(ValueError, match="2 test points hold a single class of a factor"):
         metrics.explicitness(z, factors)
 
 

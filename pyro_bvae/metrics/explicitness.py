@@ -60,5 +60,5 @@ def _area(z: np.ndarray, column: np.ndarray, parts: Split) -> float:
     truth = column[test, None] == classifier.classes_
     known = [c for c in range(truth.shape[1]) if 0 < truth[:, c].sum() < len(test)]
     if not known:
-        raise ValueError(f"{len(test)} test points hold no class to be told from the rest: give more points")
+        raise ValueError(f"{len(test)} test points hold a single class of a factor: give more points")
     return float(np.mean([roc_auc_score(truth[:, c], shares[:, c]) for c in known]))

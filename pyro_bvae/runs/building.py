@@ -17,7 +17,7 @@ __all__ = ["build", "build_model", "load_data"]
 
 
 def load_data(settings: Mapping[str, Any], progress: Progress | None = None) -> Dataset:
-    """The data set that the settings `options.DATA` describe; ``progress`` is told of what takes long."""
+    """The data set that the settings `options.DATA` describe; ``progress`` is called while they load."""
     options = {name: settings[name] for name in DATA_OPTIONS if settings.get(name) is not None}
     return datasets.load(settings["dataset"], settings["data_root"], **options, progress=progress)
 
@@ -38,7 +38,7 @@ def build(settings: Mapping[str, Any], progress: Progress | None = None) -> tupl
 
     Args:
         settings: At least the names in `options.DATA` and `options.MODEL`, ``beta`` and ``seed``.
-        progress: Told of what takes long in loading the data.
+        progress: Called while the data load.
 
     Returns:
         The data, and a model with fresh weights.

@@ -44,7 +44,7 @@ class Run:
         """The data the model was fitted to.
 
         Args:
-            progress: Told of what takes long in loading them.
+            progress: Called while they load.
 
         Raises:
             ValueError: The data were in memory, or are no longer those of the run.

@@ -94,24 +94,25 @@ def _check_parts(vae: BetaVAE, x: Tensor) -> None:
         _check_shape("the likelihood", vae.decode(vae.prior().sample((len(x),))), len(x), vae.shape)
 
 
-def _check_encoder(found: Any, shape: tuple[int, int]) -> None:
+def _check_encoder(returned: Any, shape: tuple[int, int]) -> None:
     """A pair of tensors that broadcast to ``shape``: a log-variance may be shared."""
     try:
-        loc, log_variance = found
+        loc, log_variance = returned
         fits = torch.broadcast_shapes(loc.shape, log_variance.shape) == shape
     except (TypeError, ValueError, AttributeError, RuntimeError):  # no pair, no tensors, or they do not broadcast
         fits = False
     if not fits:
-        said = f"a tensor {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__} of others"
+        is_tensor = isinstance(returned, Tensor)
+        said = f"a tensor {tuple(returned.shape)}" if is_tensor else f"a {type(returned).__name__} of others"
         raise ValueError(f"the encoder must return mean and log-variance, each {shape}, got {said}")
 
 
 def _check_shape(what: str, p: torch.distributions.Distribution, size: int, event: tuple[int, ...]) -> None:
-    batch, found = tuple(p.batch_shape), tuple(p.event_shape)
-    if found == event and batch in ((), (1,), (size,)):  # what a plate takes
+    batch, shape = tuple(p.batch_shape), tuple(p.event_shape)
+    if shape == event and batch in ((), (1,), (size,)):  # what a plate takes
         return
     hint = f"; .to_event({len(event)}) makes an event of the values of a datum" if len(batch) > 1 else ""
-    raise ValueError(f"{what} must have batch shape ({size},) and event shape {event}, got {batch} and {found}{hint}")
+    raise ValueError(f"{what} must have batch shape ({size},) and event shape {event}, got {batch} and {shape}{hint}")
 
 
 def _check_sites(model: poutine.Trace, guide: poutine.Trace) -> None:
