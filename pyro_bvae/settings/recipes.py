@@ -56,14 +56,14 @@ RECIPES: dict[str, Recipe] = {
         source="the β-VAE lab: 784-400-10 on MNIST",
         shows="width, slant and thickness of the stroke in latents of their own; 8 of 10 latents active",
         fails="Bernoulli on grey pixels is no density; most latents mix shape with the digit's identity",
-        takes="2 minutes",
+        takes="2 to 5 minutes",
         settings=_settings(dataset="mnist", epochs=100, **LAB),
     ),
     "fashion": Recipe(
         source="the lab's bonus: the same on another data set, FashionMNIST",
         shows="expected, not run in full here: kind of garment, length of the sleeves, brightness",
         fails="expected: fine texture is lost at β 6",
-        takes="2 minutes",
+        takes="2 to 5 minutes",
         settings=_settings(dataset="fashion-mnist", epochs=100, **LAB),
     ),
     "paper-dsprites": Recipe(
