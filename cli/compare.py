@@ -189,7 +189,8 @@ def _print(summaries: Sequence[LabelSummary], target: float | None, out: Path) -
         )
     seeds = max((summary.seeds for summary in summaries), default=1)
     what = "means ± standard deviations over seeds" if seeds > 1 else "one seed each"
-    click.echo(f"{what}, held out; more in {out / 'comparison.csv'}, and in the PNGs beside it if any were drawn")
+    pictures = " and the PNGs beside it" if any(out.glob("*.png")) else ""
+    click.echo(f"{what}, held out; more in {out / 'comparison.csv'}{pictures}")
 
 
 def _print_table(summaries: Sequence[LabelSummary]) -> None:

@@ -63,6 +63,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
     from pyro_bvae.runs.config import SettingsError
     from pyro_bvae.training import Interrupted
 
+    figures = [figures_of(options)] if options["figures"] else []
     try:
         run = pyro_bvae.fit(
             vae,
@@ -71,7 +72,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
             out=out,
             resume=options["resume"],
             overwrite=options["overwrite"],
-            callbacks=[announcement(options["as_json"]), Progress(), *figures_of(options)],
+            callbacks=[announcement(options["as_json"]), Progress(), *figures],
             notes={"command": shlex.join(["pyro-bvae", *sys.argv[1:]]), **{name: options[name] for name in NOTES}},
         )
     except SettingsError as error:

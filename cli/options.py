@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
 import pyro_bvae
 from pyro_bvae.files import as_json
 from pyro_bvae.settings import names
-from pyro_bvae.settings.declared import Among, Option, Range, Written
+from pyro_bvae.settings.declared import OneOf, Option, Parsed, Range
 from pyro_bvae.settings.options import OPTIONS
 from pyro_bvae.settings.parsing import specified
 
@@ -29,6 +29,7 @@ __all__ = [
     "fit_options",
     "json_option",
     "open_run",
+    "option_words",
     "run_argument",
     "seed_option",
 ]
@@ -104,19 +105,21 @@ class Numbers(click.ParamType[tuple[int, ...]]):
 
 
 class Text(click.ParamType[Any]):
-    """A text with a grammar of its own; a whole number stands for itself.
+    """A text with a grammar of its own.
 
     Args:
         name: Of the option.
         read: Reads the text, or raises ValueError.
+        takes_numbers: Whether a text may also be a whole number, which is passed on as one.
     """
 
-    def __init__(self, name: str, read: Callable[[Any], Any]) -> None:
-        self.name, self.read = name, read
+    def __init__(self, name: str, read: Callable[[Any], Any], takes_numbers: bool = False) -> None:
+        self.name, self.read, self.takes_numbers = name, read, takes_numbers
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Make sure that it can be read."""
-        value = int(value) if isinstance(value, str) and value.lstrip("-").isdecimal() else value
+        if self.takes_numbers and isinstance(value, str) and value.removeprefix("-").isdecimal():
+            value = int(value)
         try:
             self.read(value)
         except ValueError as error:
@@ -170,6 +173,7 @@ TYPES: dict[str, Any] = {
     "match_rate": Rate(),
     "objective": Objective(),
     "device": Name("device", DEVICES),
+    "seed": click.IntRange(min=0, max=2**63 - 1),
     "traverse_range": (float, float),
 }
 
@@ -184,16 +188,21 @@ def fit_options(*, repeatable: bool = False, without: Collection[str] = ()) -> C
 
     def decorate(command: Command) -> Command:
         for option in reversed([option for name, option in OPTIONS.items() if name not in without]):
-            command = click.option(*_arguments(option), **_attributes(option, repeatable))(command)
+            command = click.option(option_words(option.name), option.name, **_attributes(option, repeatable))(command)
         return command
 
     return decorate
 
 
-def _arguments(option: Option) -> list[str]:
-    dashed = option.name.replace("_", "-")
-    usual = f"--{dashed}/--no-{dashed}" if option.kind is bool else f"--{dashed}"
-    return [SPELLED.get(option.name, usual), option.name]
+def option_words(name: str) -> str:
+    """How an option is typed; a flag both ways, with a slash between.
+
+    >>> option_words("match_rate"), option_words("figures")
+    ('--match', '--figures/--no-figures')
+    """
+    dashed = name.replace("_", "-")
+    is_flag = name in OPTIONS and OPTIONS[name].kind is bool
+    return SPELLED.get(name, f"--{dashed}/--no-{dashed}" if is_flag else f"--{dashed}")
 
 
 def _attributes(option: Option, repeatable: bool) -> dict[str, Any]:
@@ -201,7 +210,7 @@ def _attributes(option: Option, repeatable: bool) -> dict[str, Any]:
         return {"default": option.default, "help": option.text, "show_default": option.default is True}
     kind, limits = TYPES.get(option.name), option.limits
     attributes: dict[str, Any] = {"type": kind or _type_of(option), "help": option.text}
-    form = METAVARS.get(option.name, limits.form if isinstance(limits, Written) else None)
+    form = METAVARS.get(option.name, limits.form if isinstance(limits, Parsed) else None)
     if form is not None:
         attributes["metavar"] = form
     if repeatable:
@@ -211,10 +220,10 @@ def _attributes(option: Option, repeatable: bool) -> dict[str, Any]:
 
 def _type_of(option: Option) -> Any:
     limits = option.limits
-    if isinstance(limits, Among):
+    if isinstance(limits, OneOf):
         return Name(limits.kind, limits.names)
-    if isinstance(limits, Written):
-        return Text(option.name, limits.read)
+    if isinstance(limits, Parsed):
+        return Text(option.name, limits.read, takes_numbers=int in get_args(option.kind))
     if isinstance(limits, Range):
         least = limits.above if limits.least is None else limits.least
         of_kind: Any = click.IntRange if option.kind is int else click.FloatRange

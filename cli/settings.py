@@ -14,7 +14,7 @@ from pyro_bvae.settings.recipes import RECIPES
 
 __all__ = ["filled", "is_typed", "settle", "stored"]
 
-# what is not taken from a config when another one of these is typed
+# settings of a config that lapse when the one they belong to is typed
 BELONGS_TO = dict.fromkeys(("data_root", *DATA_OPTIONS), "dataset")
 BELONGS_TO |= dict.fromkeys(("hidden", "decoder_hidden", "decoder_activation"), "network")
 BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), "likelihood")
@@ -29,6 +29,8 @@ def settle(ctx: click.Context) -> dict[str, Any]:
         raise click.UsageError("say which run to go on with: --resume --out DIR", ctx)
     if is_typed(ctx, "beta") and options["beta_norm"] is not None:
         raise click.UsageError("--beta and --beta-norm set the same number: give one", ctx)
+    if is_typed(ctx, "figures_every") and not options["figures"]:
+        raise click.UsageError("--figures-every draws during training: leave --no-figures out", ctx)
     if options["epochs"] is not None and options["steps"] is not None:
         raise click.UsageError("--epochs and --steps set the same length: give one", ctx)
     given = stored(options)

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["spelled"]
+from pyro_bvae.settings.options import OPTIONS
 
-NAMES = {"match_rate": "--match"}
+from .options import option_words
+
+__all__ = ["spelled"]
 
 
 def spelled(settings: Mapping[str, Any]) -> list[str]:
-    """The words of a command line, in the order of the settings; what is None is left out.
+    """The words of a command line, in the order of the settings; None, and a flag at its default, are left out.
 
-    >>> spelled({"beta": 4.0, "hidden": [256, 256], "grey": True, "scale": None})
-    ['--beta', '4', '--hidden', '256,256', '--grey']
+    >>> spelled({"beta": 4.0, "hidden": [256, 256], "grey": True, "scale": None, "compile": False})
+    ['--beta', '4', '--hidden', '256,256', '--grey', '--no-compile']
     """
     words: list[str] = []
     for name, value in settings.items():
-        option = NAMES.get(name, "--" + name.replace("_", "-"))
-        if name == "grey":
-            words += ["--grey"] if value else []
+        option, *off = option_words(name).split("/")
+        if name in OPTIONS and OPTIONS[name].kind is bool:
+            words += [] if value in (None, OPTIONS[name].default) else [option if value else off[0]]
         elif name == "traverse_range":
             words += [option, *(f"{end:g}" for end in value)]
         elif value is not None:

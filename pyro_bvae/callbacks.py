@@ -18,9 +18,10 @@ from . import plots
 from .codes import encode
 from .generation import reconstruct, sample
 from .model import BetaVAE
+from .plots import save_figure
 from .runs.run import Run
 from .settings.names import BASES, check
-from .settings.options import FIGURES
+from .settings.options import DEFAULTS
 from .terms import count_active, mean_terms
 from .training import Callback, Training
 from .traversal import Traversal, base, traverse
@@ -28,7 +29,7 @@ from .traversal import Traversal, base, traverse
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Figures", "Progress", "draw_figures", "figures_of"]
+__all__ = ["Figures", "Progress", "draw_figures", "figures_of", "save_figure"]
 
 DATA_FOR_KL = 1000  # held-out data from which the KL beside a traversal during training is taken
 LONGEST_SILENCE = 60.0  # seconds, after which a line is written where there is no terminal
@@ -160,10 +161,13 @@ class Figures(Callback):
         return traverse(vae, start, latents=latents, low=self.ends[0], high=self.ends[1], columns=self.columns, kl=kl)
 
 
-def figures_of(settings: Mapping[str, Any]) -> list[Callback]:
-    """The callbacks that the settings `options.FIGURES` describe: one, or none."""
-    figures, every, kind, ends, columns, count = (settings[name] for name in FIGURES)
-    return [Figures(every, kind, ends, columns, count)] if figures else []
+def figures_of(settings: Mapping[str, Any]) -> Figures:
+    """The callback that the settings `options.FIGURES` describe; an older run does not have all of them."""
+    every, kind, ends, columns, count = (
+        settings.get(name, DEFAULTS[name])
+        for name in ("figures_every", "traverse_base", "traverse_range", "traverse_columns", "traverse_count")
+    )
+    return Figures(every, kind, ends, columns, count)
 
 
 def draw_figures(run: Run, folder: Path, sweep: Traversal | None = None) -> list[Path]:

@@ -207,9 +207,9 @@ class ReplayOnTheCpu(Callback):
     """What `fit` does on a GPU with its compiled step, direct calls in place of a CUDA graph."""
 
     def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
-        assert isinstance(training.steps, DirectSteps)
-        training.replay(training.steps.step)
-        assert isinstance(training.steps, ReplayedSteps) == (
+        assert isinstance(training.taker, DirectSteps)
+        training.replay(training.taker.gradient_step)
+        assert isinstance(training.taker, ReplayedSteps) == (
             training.objective is None or training.objective.supports_cuda_graph
         )
 

@@ -239,3 +239,13 @@ def test_another_elbo_is_stored_and_must_be_the_same(images: Dataset, tmp_path: 
     fit(new_vae(), images, steps=2, out=tmp_path, elbo=Trace_ELBO(num_particles=3))
     with pytest.raises(SettingsError, match="elbo is 'Trace_ELBO.num_particles=3.' in the run"):
         fit(new_vae(), images, steps=4, out=tmp_path, resume=True)
+
+
+def test_a_refused_resume_leaves_the_model_as_it_was(images: Dataset, tmp_path: Path) -> None:
+    vae = new_vae()
+    fit(vae, images, steps=3, match_rate=2.0, out=tmp_path)
+    moved = vae.beta_value
+    assert moved != 4.0
+    with pytest.raises(SettingsError, match="lr is"):
+        fit(vae, images, steps=6, match_rate=2.0, lr=0.5, out=tmp_path, resume=True)
+    assert vae.beta_value == moved

@@ -18,7 +18,7 @@ from pyro_bvae_cli.options import fit_options
 
 import pyro_bvae
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.settings.declared import Among, Range, Written, check_values, documented, options_of, takes
+from pyro_bvae.settings.declared import OneOf, Parsed, Range, check_values, documented, options_of, takes
 from pyro_bvae.settings.options import DEFAULTS, OPTIONS, SETTINGS, TRAINING
 from pyro_bvae.training import FitArguments
 
@@ -93,8 +93,8 @@ class Odd:
     """Options of kinds that fit does not have."""
 
     share: Annotated[float | None, "A share.", Range(least=0, most=1)] = None
-    side: Annotated[str, "A side.", Among("side", ("left", "right"))] = "left"
-    pairs: Annotated[str, "Pairs.", Written(lambda text: dict([text.split("=")]), "A=B")] = "a=b"
+    side: Annotated[str, "A side.", OneOf("side", ("left", "right"))] = "left"
+    pairs: Annotated[str, "Pairs.", Parsed(lambda text: dict([text.split("=")]), "A=B")] = "a=b"
     number: Annotated[int, "A number.", Range(above=2)] = 3
     silent: int = 7  # no option: it has no text
 
@@ -121,7 +121,7 @@ def test_odd_options_are_checked_shown_and_passed_on() -> None:
         ({"share": float("nan")}, "share must be at least 0 and at most 1, got nan"),
         ({"side": "lift"}, "unknown side 'lift': did you mean 'left'"),
         ({"pairs": "a"}, "dictionary update sequence"),
-        ({"number": 2}, "number must be a positive number, got 2"),
+        ({"number": 2}, "number must be greater than 2, got 2"),
     ):
         with pytest.raises(ValueError, match=message):
             odd(1, 2, **wrong)

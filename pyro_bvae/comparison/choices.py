@@ -27,7 +27,7 @@ def choices_of(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Pat
     """The product of all settings and seeds.
 
     Args:
-        grid: For each name in `names.SETTINGS` but the seed, its values, at least one.
+        grid: For each name in `options.SETTINGS` but the seed, its values, at least one.
         seeds: The seeds under which each combination is fitted.
         out: The comparison's folder.
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from math import isfinite
 from statistics import mean
 from typing import Any
 
 from ..evaluation.rate_distortion import slopes
-from ..runs.config import weighs_rate
+from ..runs.config import weighs_rate, with_defaults
 from ..runs.folder import RunFolder
 from ..settings.options import REPEATS, SETTINGS
-from ..settings.training import TrainingSettings
 from .choices import label_of
 from .rows import RunRow
 
@@ -35,8 +34,7 @@ def on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
         means over seeds. The curve is None for a run whose β moved to match a rate, or which minimised something other
         than D + βR. The slope is None also where a curve has fewer than three β above 0, or where its rate is constant.
     """
-    defaults = asdict(TrainingSettings())  # an older run does not have all names
-    configs = [defaults | RunFolder(row.run).read_config() for row in rows]
+    configs = [with_defaults(RunFolder(row.run).read_config()) for row in rows]
     names = _settings_between(configs)
     placed = [
         replace(row, curve=label_of(config, names) if _has_curve(row, config) else None)

@@ -85,13 +85,14 @@ def _fit_and_measure(
     data, vae = build(choice.settings)
     settings = {name: choice.settings[name] for name in TRAINING}
     notes = {name: choice.settings[name] for name in FIGURES}
+    figures = [figures_of(choice.settings)] if choice.settings["figures"] else []
     fit(
         vae,
         data,
         **settings,
         out=folder.path,
         resume=folder.is_run,
-        callbacks=[*figures_of(choice.settings), *callbacks],
+        callbacks=[*figures, *callbacks],
         notes=notes,
     )
     return measured(load_run(folder.path), choice.label, particles, metrics)

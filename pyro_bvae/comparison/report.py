@@ -21,7 +21,7 @@ from .. import plots
 from ..files import write_csv, write_json
 from ..generation import reconstruct, sample
 from ..runs.run import Run, load_run
-from ..settings.options import DEFAULTS, FIGURES
+from ..settings.options import DEFAULTS
 from ..traversal import Traversal, base, traverse
 from .rows import RunRow
 from .summaries import departure, summarise
@@ -43,10 +43,9 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
     path = out / "comparison.json"
     if path.is_file():
         stored = json.loads(path.read_text(encoding="utf-8")).get("experiment", {})
-        defaults = {name: [value] for name, value in DEFAULTS.items()}  # for names of a later day
+        defaults = {name: [value] for name, value in DEFAULTS.items()}  # an older comparison lacks newer settings
         stored = {name: stored.get(name, defaults.get(name)) for name in experiment}
-        compared = [name for name in experiment if name not in FIGURES]
-        differ = [name for name in compared if not _holds(experiment[name], stored[name], name)]
+        differ = [name for name, values in experiment.items() if not _holds(values, stored[name], name)]
         if differ:
             raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another --out")
     elif out.is_dir() and any(out.iterdir()):
@@ -57,6 +56,8 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
 
 def _holds(values: Sequence[Any], stored: Sequence[Any] | None, name: str) -> bool:
     """Whether a setting has the values of the stored experiment, or more that leave the labels as they are."""
+    if name == "figures" and len(values) == 1:  # what is drawn changes no number
+        return True
     may_grow = stored is not None and (name in ("seeds", "runs") or len(stored) > 1)
     return values == stored or (may_grow and all(value in values for value in stored or ()))
 

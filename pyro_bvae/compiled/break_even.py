@@ -18,7 +18,6 @@ import torch
 
 from ..files import atomic_write
 from ..settings.names import AS_ASKED
-from ..settings.options import MODEL
 
 __all__ = ["FEWEST_STEPS", "decide", "expected_seconds", "note_seconds"]
 
@@ -54,32 +53,24 @@ def decide(
     return pays, f"{what}, and compiling, about {seconds:.0f} s, saves {'half of it or more' if pays else 'too little'}"
 
 
-def expected_seconds(config: Mapping[str, Any]) -> float:
-    """How long compiling the step of a run will take: little if this machine has compiled it before."""
-    path = _record(config)
+def expected_seconds(compiled: Mapping[str, Any]) -> float:
+    """How long compiling a step will take: little if this machine has compiled it before.
+
+    Args:
+        compiled: What the graph of the step depends on, plain data.
+    """
+    path = _file_of(compiled)
     return min(SECONDS_AGAIN, float(path.read_text(encoding="utf-8"))) if path.is_file() else SECONDS_FIRST
 
 
-def note_seconds(config: Mapping[str, Any], seconds: float) -> None:
-    """Remember that the step of a run was compiled, and how long that took."""
-    with atomic_write(_record(config)) as partial:
+def note_seconds(compiled: Mapping[str, Any], seconds: float) -> None:
+    """Remember that a step was compiled, and how long that took."""
+    with atomic_write(_file_of(compiled)) as partial:
         partial.write_text(f"{seconds:.2f}", encoding="utf-8")
 
 
-def _record(config: Mapping[str, Any]) -> Path:
+def _file_of(compiled: Mapping[str, Any]) -> Path:
     from torch._inductor.runtime.cache_dir_utils import cache_dir
 
-    names = (
-        *MODEL,
-        "shape",
-        "custom",
-        "elbo",
-        "optimizer",
-        "batch_size",
-        "train_images",
-        "precision",
-        "ran_on",
-        "versions",
-    )
-    what = json.dumps([[config[name] for name in names], torch.get_num_threads()], sort_keys=True, default=str)
+    what = json.dumps([compiled, torch.get_num_threads()], sort_keys=True, default=str)
     return Path(cache_dir()) / "pyro_bvae" / f"{hashlib.sha256(what.encode()).hexdigest()}.txt"

@@ -1,6 +1,6 @@
 """A gradient step as a function of tensors alone, the same step that Pyro and `torch.optim` take between them.
 
-    loss(data; w, buffers),    g = ∂loss/∂w,    w, state ← update(w, g, state; learning rate, count)
+    loss(data; w, buffers),    g = ∂loss/∂w,    w, state ← update(w, g, state; learning rate, number of the step)
 
 Weights, optimiser state and buffers are changed in place, where the module and the optimiser keep them. A step whose
 loss is not finite leaves weights and state as they were.

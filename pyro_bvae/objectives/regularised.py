@@ -105,9 +105,9 @@ class Regularised(ELBO, nn.Module):
         super().__init_subclass__(**options)
         if cls.update is not Regularised.update and not cls.learns:
             raise TypeError(f"{cls.__name__} has an update of its own, which is called only if learns is True: set it")
-        for old, new in (("lesson", "update_inputs"), ("learn", "update")):
+        for old, new in (("lesson", "update_inputs"), ("learn", "update"), ("can_be_captured", "supports_cuda_graph")):
             if hasattr(cls, old):
-                raise TypeError(f"{cls.__name__} has a method {old}, which is called {new} now: rename it")
+                raise TypeError(f"{cls.__name__} has the older name {old}, which is {new} now: rename it")
 
     def __init__(
         self, coefficients: dict[str, float], *, free_bits: float = 0.0, num_particles: int = 1, **others: Any

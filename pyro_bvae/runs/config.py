@@ -16,7 +16,7 @@ from ..settings.options import COMPILATION, DATA_OPTIONS, DEFAULTS, FIGURES, LEN
 from ..settings.training import TrainingSettings
 from .folder import FORMAT
 
-__all__ = ["SettingsError", "check_same", "config_of", "weighs_rate"]
+__all__ = ["SettingsError", "check_same", "config_of", "weighs_rate", "with_defaults"]
 
 NOT_SETTINGS = {*LENGTH, *COMPILATION, *FIGURES}
 NOT_SETTINGS |= {"beta_norm", "covariance", "command", "recipe", "resumed", "ran_on", "versions"}
@@ -69,6 +69,11 @@ def _text_of(elbo: ELBO) -> str:
     return f"{type(elbo).__name__}({', '.join(f'{name}={value}' for name, value in settings.items())})"
 
 
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config, with the default of each training setting that is younger than the run."""
+    return {name: DEFAULTS[name] for name in TRAINING} | dict(config)
+
+
 def weighs_rate(config: Mapping[str, Any]) -> bool:
     """Whether a run minimised D + βR, with the β of the programs and nothing else."""
     return str(config["elbo"]).partition("(")[0] in ("TraceMeanField_ELBO", "Trace_ELBO")
@@ -84,11 +89,11 @@ def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: The message names what differs.
     """
-    usual = {name: DEFAULTS[name] for name in TRAINING}  # an older run does not have all names
+    known = with_defaults(stored)
     differ = [
         f"{name} is {stored.get(name)!r} in the run and {value!r} here"
         for name, value in config.items()
-        if name not in NOT_SETTINGS and stored.get(name, usual.get(name, value)) != value
+        if name not in NOT_SETTINGS and known.get(name, value) != value
     ]
     if differ:
         raise SettingsError(f"cannot resume with other settings: {'; '.join(differ)}")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
+from ..runs.config import with_defaults
 from ..runs.run import Run
 from ..settings.names import BASELINES
 from ..settings.options import REPEATS, SETTINGS
-from ..settings.training import TrainingSettings
 
 __all__ = ["labels_of", "sharing"]
 
 
 def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
-    """Each run with a label; runs whose settings differ only in `names.REPEATS` have the same label.
+    """Each run with a label; runs whose settings differ only in `options.REPEATS` have the same label.
 
     A setting that an older run does not have counts as its default. The label is the folder's name of the first of
     these runs, without its seed. It is the whole path where two labels would be equal, or a baseline has that name.
@@ -38,7 +38,7 @@ def sharing(runs: Sequence[Run]) -> list[Run]:
 
 def _fitted_settings(run: Run) -> list[Any]:
     """The values of all settings that change what is fitted by more than chance and rounding."""
-    settings = asdict(TrainingSettings()) | run.model.settings | run.config
+    settings = with_defaults(run.model.settings | run.config)
     return [settings.get(name) for name in (*SETTINGS, "elbo", "custom") if name not in REPEATS]
 
 

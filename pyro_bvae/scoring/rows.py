@@ -34,4 +34,5 @@ class ScoreRow:
     def as_dict(self) -> dict[str, Any]:
         """All by name, as in scores.json: the scores stand beside the rest."""
         row = asdict(self)
-        return row | row.pop("scores")
+        scores = row.pop("scores")
+        return row | scores

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, cast, get_ar
 
 from .names import check
 
-__all__ = ["Among", "Option", "Range", "Written", "check_values", "documented", "options_of", "takes"]
+__all__ = ["OneOf", "Option", "Parsed", "Range", "check_values", "documented", "options_of", "takes"]
 
 P = ParamSpec("P")
 First = TypeVar("First")
@@ -32,10 +32,10 @@ class Range:
     """Numbers of at least ``least``, or greater than ``above``, and of at most ``most``.
 
     Attributes:
-        least: The smallest number that will do.
-        above: A number that will not do, as none below it.
-        most: The largest number that will do.
-        wanted: What to call the numbers in an error; by default "at least LEAST" or "a positive number".
+        least: The smallest number allowed.
+        above: An exclusive lower bound.
+        most: The largest number allowed.
+        wanted: What to call the numbers in an error; by default their bounds.
     """
 
     least: float | None = None
@@ -52,13 +52,17 @@ class Range:
         is_high = (self.least is None or value >= self.least) and (self.above is None or value > self.above)
         is_low = self.most is None or value <= self.most
         if not (is_high and is_low and isfinite(value)):
-            usual = "a positive number" if self.least is None else f"at least {self.least:g}"
-            usual += "" if self.most is None else f" and at most {self.most:g}"
-            raise ValueError(f"{name} must be {self.wanted or usual}, got {value}")
+            raise ValueError(f"{name} must be {self.wanted or self._bounds()}, got {value}")
+
+    def _bounds(self) -> str:
+        if self.above == 0 and self.most is None:
+            return "a positive number"
+        bounds = {"at least": self.least, "greater than": self.above, "at most": self.most}
+        return " and ".join(f"{words} {bound}" for words, bound in bounds.items() if bound is not None)
 
 
 @dataclass(frozen=True)
-class Among:
+class OneOf:
     """One of a few names, each of which stands for a ``kind`` of thing."""
 
     kind: str
@@ -74,7 +78,7 @@ class Among:
 
 
 @dataclass(frozen=True)
-class Written:
+class Parsed:
     """A text with a grammar of its own.
 
     Attributes:
@@ -96,7 +100,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Option:
-    """A field of a dataclass of settings, read.
+    """One option, read from a field of a dataclass.
 
     Attributes:
         name: Of the field.
@@ -109,7 +113,7 @@ class Option:
     name: str
     kind: Any
     text: str
-    limits: Range | Among | Written | None
+    limits: Range | OneOf | Parsed | None
     default: Any
 
 
@@ -155,13 +159,13 @@ def documented(declared: type[Given]) -> type[Given]:
 def takes(
     arguments: Callable[P, Given],
 ) -> Callable[[Callable[[First, Second, Given], Result]], Callable[Concatenate[First, Second, P], Result]]:
-    """Let a function of two things and a dataclass be called with the dataclass's fields as keywords.
+    """Let ``function(first, second, given)`` be called with the fields of ``given``, a dataclass, as keywords.
 
     Signature and docstring of the new function show each field with type, default and text, at run time; type checkers
     and editors see the parameters of the dataclass.
 
     Args:
-        arguments: The dataclass, whose fields are all keywords with defaults.
+        arguments: The dataclass of ``given``; all its fields are keywords with defaults.
     """
     assert isinstance(arguments, type)
     types = get_type_hints(arguments)

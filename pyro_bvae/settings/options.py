@@ -1,11 +1,15 @@
-"""All settings of a fit, as a command line types them and a config.json keeps them: data, model, training, figures."""
+"""All settings of a fit, as a command line types them and a config.json keeps them: data, model, training, figures.
+
+Those of the training are checked wherever they come from; those of data, model and figures are declared here for the
+command line, and checked by what they are for.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from .declared import Among, Option, Range, documented, options_of
+from .declared import OneOf, Option, Range, documented, options_of
 from .names import ACTIVATIONS, BASES, LIKELIHOODS, MEAN_LINKS, NETWORKS
 from .training import COUNT, POSITIVE, TrainingSettings
 
@@ -23,7 +27,7 @@ __all__ = [
     "TRAINING",
 ]
 
-Widths = tuple[int, ...]
+WholeNumbers = tuple[int, ...]
 
 
 @documented
@@ -35,11 +39,11 @@ class DataSettings:
     data_root: Annotated[str | None, "Where downloads lie or go; by default the user's cache folder."] = None
     image_size: Annotated[int | None, "Side in pixels to which images are brought.", COUNT] = None
     grey: Annotated[bool, "Turn colour images to grey."] = False
-    crop: Annotated[Widths | None, "Cut this out of each picture first: SIDE, or L,T,R,B, or 0 for all."] = None
+    crop: Annotated[WholeNumbers | None, "Cut this out of each picture first: SIDE, or L,T,R,B, or 0 for all."] = None
     subsample: Annotated[int | None, "Take so many of the images, chosen at random once and for all.", COUNT] = None
-    dim: Annotated[int | None, "Length of the vectors of gaussian; by default 10.", COUNT] = None
-    rank: Annotated[int | None, "Rank of their signal; by default 2.", COUNT] = None
-    points: Annotated[int | None, "How many of them; by default 300000.", COUNT] = None
+    dim: Annotated[int | None, "Length of the vectors of the data set gaussian; by default 10.", COUNT] = None
+    rank: Annotated[int | None, "Rank of the signal in vectors of gaussian; by default 2.", COUNT] = None
+    points: Annotated[int | None, "How many vectors of gaussian; by default 300000.", COUNT] = None
 
 
 @documented
@@ -47,17 +51,21 @@ class DataSettings:
 class ModelSettings:
     """The two programs; see `BetaVAE`."""
 
-    network: Annotated[str, "Encoder and decoder.", Among("network", NETWORKS)] = "mlp"
-    hidden: Annotated[Widths | None, "Hidden widths, like 400 or 1200,1200 or none; by default the network's."] = None
-    decoder_hidden: Annotated[Widths | None, "The decoder's; by default those of the encoder, mirrored."] = None
-    decoder_activation: Annotated[str, "The decoder's.", Among("activation", ACTIVATIONS)] = "relu"
+    network: Annotated[str, "Encoder and decoder.", OneOf("network", NETWORKS)] = "mlp"
+    hidden: Annotated[
+        WholeNumbers | None, "Hidden widths, like 400 or 1200,1200 or none. By default the network's."
+    ] = None
+    decoder_hidden: Annotated[WholeNumbers | None, "The decoder's; by default those of the encoder, mirrored."] = None
+    decoder_activation: Annotated[
+        str, "Activation of the decoder's hidden layers.", OneOf("activation", ACTIVATIONS)
+    ] = "relu"
     latent_dim: Annotated[int, "Number of latents, K.", COUNT] = 10
-    likelihood: Annotated[str, "Family of p(x|z).", Among("likelihood", LIKELIHOODS)] = "bernoulli"
+    likelihood: Annotated[str, "Family of p(x|z).", OneOf("likelihood", LIKELIHOODS)] = "bernoulli"
     scale: Annotated[
         float | None, "Standard deviation of a gaussian or laplace (by default 1), or where a learned one starts.",
         POSITIVE,
     ] = None  # fmt: skip
-    mean_link: Annotated[str | None, "Link of a gaussian's mean.", Among("mean link", MEAN_LINKS)] = None
+    mean_link: Annotated[str | None, "Link of a gaussian's mean.", OneOf("mean link", MEAN_LINKS)] = None
     beta: Annotated[float, "Weight of the KL term.", Range(least=0)] = 1.0
 
 
@@ -66,12 +74,14 @@ class ModelSettings:
 class FigureSettings:
     """What is drawn of a fit; see `callbacks.Figures`."""
 
-    figures: Annotated[bool, "Draw what the model learnt, at the end."] = True
-    figures_every: Annotated[int | None, "Steps between two traversals; a film of them at the end.", COUNT] = None
-    traverse_base: Annotated[str, "Where traversals start.", Among("base", BASES)] = "image"
-    traverse_range: Annotated[tuple[float, float], "Their first and last value."] = (-2.0, 2.0)
-    traverse_columns: Annotated[int, "How many values.", COUNT] = 11
-    traverse_count: Annotated[int, "How many images or draws they start from.", COUNT] = 1
+    figures: Annotated[bool, "Draw figures, during training and at the end."] = True
+    figures_every: Annotated[
+        int | None, "Steps between two traversals drawn during training; a film of them at the end.", COUNT
+    ] = None
+    traverse_base: Annotated[str, "Where traversals start.", OneOf("base", BASES)] = "image"
+    traverse_range: Annotated[tuple[float, float], "First and last value of a traversal."] = (-2.0, 2.0)
+    traverse_columns: Annotated[int, "Values in a traversal.", COUNT] = 11
+    traverse_count: Annotated[int, "How many images or draws traversals start from.", COUNT] = 1
 
 
 OF_DATA, OF_MODEL, OF_TRAINING, OF_FIGURES = (
@@ -89,5 +99,5 @@ FIGURES = tuple(OF_FIGURES)
 
 LENGTH = ("epochs", "steps")  # what a resumed run may change
 COMPILATION = ("compile", "compile_because")  # and this too: the step is the same either way
-# what changes nothing that is fitted but by chance and rounding
+# settings in which repetitions of a fit may differ: they change results by chance and rounding alone
 REPEATS = ("data_root", "seed", "device", "compile", "precision", "eval_every", "checkpoint_every", "keep", *FIGURES)

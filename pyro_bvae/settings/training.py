@@ -8,16 +8,19 @@ from math import ceil
 from typing import Annotated
 
 from ..schedules import Schedule
-from .declared import Among, Range, Written, check_values, documented
-from .names import OPTIMIZERS, PRECISIONS
+from .declared import OneOf, Parsed, Range, check_values, documented
+from .names import OBJECTIVES, OPTIMIZERS, PRECISIONS
 from .parsing import scheduled, specified
 
 __all__ = ["TrainingSettings"]
 
 COUNT = Range(least=1)
 POSITIVE = Range(above=0)
-SEED = Range(least=0, most=2**63 - 1)
 EPOCHS = 100  # where neither epochs nor steps are given
+WHAT_IS_MINIMISED = (
+    f"What is minimised: {', '.join(OBJECTIVES)}; with coefficients, like tc:beta=6 or capacity:capacity=linear:25:20000. "
+    "Only beta uses the β of the programs; with any other, or with beta:beta=4, leave that β at 1."
+)
 
 
 def _beta_schedule(text: str) -> Schedule:
@@ -53,17 +56,16 @@ class TrainingSettings:
     ] = None
     objective: Annotated[
         str | None,
-        'What is minimised: a name with coefficients, like "tc:beta=6" or "capacity:capacity=linear:25:20000". All but '
-        '"beta", without a β of its own, ignore the programs\' β, which is then to be 1.',
-        Written(specified, "NAME[:COEFFICIENT=VALUE,...]"),
+        WHAT_IS_MINIMISED,
+        Parsed(specified, "NAME[:COEFFICIENT=VALUE,...]"),
     ] = "beta"
     beta_schedule: Annotated[
         str | None,
         "How β comes to where it is in the end, as a function of the steps before: linear, cosine or cyclic, like "
         '"linear:5000". By default it is there from the start.',
-        Written(_beta_schedule, "KIND:STEPS[:START]"),
+        Parsed(_beta_schedule, "KIND:STEPS[:START]"),
     ] = None
-    optimizer: Annotated[str, "What takes the steps.", Among("optimizer", OPTIMIZERS)] = "rmsprop"
+    optimizer: Annotated[str, "What takes the steps.", OneOf("optimizer", OPTIMIZERS)] = "rmsprop"
     lr: Annotated[float, "Learning rate.", POSITIVE] = 1e-3
     lr_warmup: Annotated[int, "Steps over which the learning rate rises in a line from 0.", Range(least=0)] = 0
     weight_decay: Annotated[
@@ -72,7 +74,9 @@ class TrainingSettings:
     batch_size: Annotated[int, "Images a step; cut to the training set where that is smaller.", COUNT] = 128
     epochs: Annotated[int | None, "Passes over the training images; by default 100.", COUNT] = None
     steps: Annotated[int | None, "Gradient steps, in place of epochs.", COUNT] = None
-    seed: Annotated[int, "Seed of the weights, the batches and the draws of z.", SEED] = 0
+    seed: Annotated[
+        int, "Seed of the batches and the draws of z; on the command line, of the weights too.", Range(least=0)
+    ] = 0
     device: Annotated[str, '"auto" (CUDA where there is one, otherwise the CPU), "cpu", "cuda" or "mps".'] = "auto"
     compile: Annotated[
         bool | None,
@@ -80,14 +84,14 @@ class TrainingSettings:
     ] = None
     precision: Annotated[
         str, 'Of matrix products: "fp32", or "bf16" for bfloat16 operands. All else stays float32.',
-        Among("precision", PRECISIONS),
+        OneOf("precision", PRECISIONS),
     ] = "fp32"  # fmt: skip
     eval_every: Annotated[
         int | None, "Steps between two lines of the history, each with a held-out score; by default an epoch.", COUNT
     ] = None
     checkpoint_every: Annotated[int | None, "Steps between two checkpoints; by default an epoch.", COUNT] = None
     keep: Annotated[
-        int | str, 'How many numbered checkpoints stay beside the latest, or "all".', Written(_keep, "N|all")
+        int | str, 'How many numbered checkpoints stay beside the latest, or "all".', Parsed(_keep, "N|all")
     ] = 0
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from ..runs import Run, RunFolder
 from ..runs.config import check_same, config_of
 from ..settings.declared import takes
 from ..settings.names import AS_ASKED
-from ..settings.options import COMPILATION, LENGTH
+from ..settings.options import COMPILATION, DEFAULTS, LENGTH, MODEL
 from ..settings.parsing import specified
 from .arguments import FitArguments
 from .checks import check_data, check_programs
@@ -57,28 +57,29 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
     stored = folder.read_config() if folder is not None and given.resume else None
     state = folder.load(device=device) if folder is not None and stored and folder.has_checkpoint else None
     with own_generator(given.seed, device), pyro.get_param_store().scope():
-        if stored and state and vae.beta_value == state["beta"]:  # the model of an earlier fit, left where it ended
-            vae.beta = stored["beta"]
         elbo = given.elbo or _elbo_of(given, len(dataset.train), vae.latent_dim)
         config = config_of(vae, dataset, given, elbo, device) | dict(given.notes or {})
-        training = Training(vae.to(device), dataset, given, elbo)
+        if stored and state and config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
+            config |= {name: stored[name] for name in ("beta", "beta_norm")}
+        training = Training(vae.to(device), dataset, given, elbo, beta=config["beta"])
         moves = given.match_rate is not None or given.beta_schedule is not None
         check_programs(vae, elbo, training.minibatches.batch(0), beta_moves=moves)
         run = Run(vae, config, [], 0, folder.path if folder else None, dataset)
         if folder is not None and stored is not None:
             _go_on(folder, run, training, stored, state)
+            state = None  # whose tensors take up the device's memory
         else:
             _choose_step(run, training)
             if folder is not None:
                 folder.start(config, given.overwrite)
         compiles = run.config.get("compile", False)
         if compiles or given.precision != "fp32":
-            step = training.compile(inductor if compiles else None)
+            compiled_step = training.compile(inductor if compiles else None)
             if compiles and device.type == "cuda":
-                training.replay(step)
+                training.replay(compiled_step)
         _run_to_end(training, run, folder, given)
-        if compiles and step.was_compiled:
-            note_seconds(run.config, step.seconds)
+        if compiles and compiled_step.was_compiled:
+            note_seconds(_graph_of(run.config), compiled_step.seconds)
     for callback in given.callbacks:
         callback.on_end(run)
     return run
@@ -135,7 +136,7 @@ def _add_line(training: Training, run: Run, folder: RunFolder | None, given: Fit
 def _choose_step(run: Run, training: Training) -> None:
     """Decide whether the steps to come are compiled, and write down why."""
     steps = training.total - training.step
-    seconds = expected_seconds(run.config)
+    seconds = expected_seconds(_graph_of(run.config))
     chosen = decide(run.config["compile"], steps, training.device, lambda: _seconds_of_a_step(training), seconds)
     run.config |= dict(zip(("compile", "compile_because"), chosen, strict=True))
 
@@ -143,13 +144,20 @@ def _choose_step(run: Run, training: Training) -> None:
 def _seconds_of_a_step(training: Training, repeats: int = 3) -> float:
     """How long the gradients of an eager step take, the best of a few; nothing is changed."""
     x = training.minibatches.batch(training.step)
-    step = training.compiled_step(None).gradient_step
+    gradient_step = training.gradient_step()  # which, other than an eager step, can be evaluated and not taken
     times = []
     for _ in range(repeats):
         start = perf_counter()
-        step.evaluate((x,))
+        gradient_step.evaluate((x,))
         times.append(perf_counter() - start)
     return min(times)
+
+
+def _graph_of(config: dict[str, Any]) -> dict[str, Any]:
+    """What the graph of a run's step depends on; an older run does not have all of it."""
+    names = ("shape", "custom", "elbo", "optimizer", "weight_decay", "batch_size", "train_images", "precision",
+             "ran_on", "versions")  # fmt: skip
+    return {name: config.get(name, DEFAULTS.get(name)) for name in (*MODEL, *names)}
 
 
 def _go_on(

@@ -59,17 +59,20 @@ class Minibatches:
 
     def batch(self, step: int) -> Tensor:
         """The data of a step, ``(B, *shape)``, as floats on the device."""
-        return self.at(self.place(step))
+        return self.data_of(self.source(step))
 
-    def place(self, step: int) -> Tensor:
-        """Where the data of a step are; or the data themselves, where the device does not hold them all."""
+    def source(self, step: int) -> Tensor:
+        """What `data_of` makes the data of a step from: their indices where the device holds all data, else themselves.
+
+        Of data themselves, it gives them as they are stored.
+        """
         return self.index(step) if self._pool is None else self._next(step)
 
-    def at(self, place: Tensor) -> Tensor:
-        """The data of what `place` gives, as floats on the device."""
+    def data_of(self, source: Tensor) -> Tensor:
+        """The data of what `source` gives, ``(B, *shape)``, as floats on the device."""
         if self._pool is None:
-            place = self.images.index_select(0, place)  # a tenth of the time of [...]
-        return pixels(place)
+            source = self.images.index_select(0, source)  # a tenth of the time of [...]
+        return pixels(source)
 
     def _next(self, step: int) -> Tensor:
         """The data of a step as they are stored, from the thread that reads ahead."""

@@ -15,6 +15,7 @@ import torch
 from pyro.infer import ELBO
 from torch import Tensor
 
+from ..compiled.gradient_step import GradientStep
 from ..compiled.recording import undisturbed
 from ..compiled.step import CompiledStep, Compiler
 from ..datasets import Dataset
@@ -44,8 +45,9 @@ class Training:
     Args:
         vae: The programs, on the device where they are to be trained.
         dataset: The data.
-        settings: Of the fit. A schedule of β leads to the β that the programs have now.
+        settings: Of the fit.
         elbo: What is minimised, a sum over the batch.
+        beta: Where a schedule of β leads to; by default to the β that the programs have now.
 
     Attributes:
         vae: The programs.
@@ -53,12 +55,14 @@ class Training:
         total: Steps to take.
         steps_per_epoch: Steps that see each training image once.
         eval_every: Steps between two lines of the history.
-        steps: Takes the steps: eagerly, until `compile` or `replay` puts another in its place.
+        taker: Takes the steps: eagerly, until `compile` or `replay` puts another in its place.
         tally: Sums of the terms since the last line of the history.
         seconds: That steps have taken.
     """
 
-    def __init__(self, vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO) -> None:
+    def __init__(
+        self, vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO, beta: float | None = None
+    ) -> None:
         self.vae, self.settings, self.device = vae, settings, vae.beta.device
         self.elbo = elbo.to(self.device) if isinstance(elbo, Regularised) else elbo
         self.objective = elbo if isinstance(elbo, Regularised) else None
@@ -68,10 +72,10 @@ class Training:
         self.total = settings.total(self.minibatches.size)
         self.eval_every = settings.eval_every or self.steps_per_epoch
         self.lr = LinearWarmup(settings.lr, settings.lr_warmup)
-        self.beta_schedule, self.schedules = settings.schedules(vae.beta_value)
+        self.beta_schedule, self.schedules = settings.schedules(vae.beta_value if beta is None else beta)
         self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
-        self.steps: DirectSteps | ReplayedSteps = DirectSteps(
+        self.taker: DirectSteps | ReplayedSteps = DirectSteps(
             self, EagerStep(vae, self.elbo, self.optimizer, report_of(elbo), settings.weight_decay)
         )
         self.tally = Tally(self.device)
@@ -86,13 +90,13 @@ class Training:
                 that is replayed, it is the next look at the results that raises it.
         """
         start = perf_counter()
-        self._move()
-        self.steps.take()
+        self._apply_schedules()
+        self.taker.take()
         self.step += 1
         self.seconds += perf_counter() - start
 
-    def _move(self) -> None:
-        """Bring what moves with the step to where it is for the next one."""
+    def _apply_schedules(self) -> None:
+        """Set learning rate, β and the objective's coefficients for the next step."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step + 1)
         if self.beta_schedule is not None:
@@ -105,34 +109,33 @@ class Training:
         if self.objective is not None and self.objective.learns:
             self.objective.update(*inputs)
 
-    def compiled_step(self, compiler: Compiler | None) -> CompiledStep:
-        """The step as one graph; ``compiler`` is that of `CompiledStep`."""
-        return CompiledStep(
-            self.vae.model,
-            self.vae.guide,
-            PerImage(self.elbo),
-            self.vae,
-            self.optimizer,
+    def gradient_step(self) -> GradientStep:
+        """The step as a function of tensors."""
+        return GradientStep(*self._programs(), report_of(self.elbo), self.settings.weight_decay)
+
+    def compile(self, compiler: Compiler | None) -> CompiledStep:
+        """Take all further steps as one graph each; ``compiler`` is that of `CompiledStep`."""
+        compiled_step = CompiledStep(
+            *self._programs(),
             report=report_of(self.elbo),
             weight_decay=self.settings.weight_decay,
             precision=self.settings.precision,
             compiler=compiler,
         )
+        self.taker = DirectSteps(self, compiled_step)
+        return compiled_step
 
-    def compile(self, compiler: Compiler | None) -> CompiledStep:
-        """Take all further steps as one graph each."""
-        step = self.compiled_step(compiler)
-        self.steps = DirectSteps(self, step)
-        return step
+    def _programs(self) -> tuple[Any, Any, PerImage, BetaVAE, torch.optim.Optimizer]:
+        return self.vae.model, self.vae.guide, PerImage(self.elbo), self.vae, self.optimizer
 
-    def replay(self, step: CompiledStep) -> None:
-        """Replay all further steps as CUDA graphs, if they can be recorded; on the CPU the same loop calls them."""
+    def replay(self, compiled_step: CompiledStep) -> None:
+        """Replay all further steps as CUDA graphs, if they can be recorded; a CPU calls the compiled steps instead."""
         with undisturbed(self.device):
             x = self.vae.prepare(self.minibatches.batch(self.step))
         can_be = self.objective is None or self.objective.supports_cuda_graph
-        if can_be and step.graph_for((x,)) is not None:
-            _, (row, *_) = step.gradient_step.evaluate((x,))
-            self.steps = ReplayedSteps(self, step, row)
+        if can_be and compiled_step.graph_for((x,)) is not None:
+            _, (row, *_) = compiled_step.gradient_step.evaluate((x,))
+            self.taker = ReplayedSteps(self, compiled_step, row)
 
     def settle(self) -> None:
         """Wait for the device, and look at what the steps since the last look gave.
@@ -141,7 +144,7 @@ class Training:
             FloatingPointError: The loss of one of them was NaN or infinite.
         """
         start = perf_counter()
-        self.steps.settle()
+        self.taker.settle()
         self.seconds += perf_counter() - start
 
     def means(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pyro.infer import ELBO
 from torch import Tensor
 
 from ..compiled.cuda_graph import ReplayedStep
+from ..compiled.gradient_step import Report
 from ..compiled.step import CompiledStep
 from ..compiled.updates import decay_weights
 from ..model import BetaVAE
@@ -30,10 +31,7 @@ from ..terms import row_of_traces
 if TYPE_CHECKING:
     from .state import Training
 
-__all__ = ["DirectSteps", "EagerStep", "ReplayedSteps", "Report", "Tally", "report_of"]
-
-# what a step returns beside its loss: a row of `terms.row_of_traces`, and what the objective's update is given
-Report = Callable[[Tensor, poutine.Trace, poutine.Trace], tuple[Tensor, ...]]
+__all__ = ["DirectSteps", "EagerStep", "ReplayedSteps", "Tally", "report_of"]
 
 
 class EagerStep:
@@ -131,11 +129,13 @@ class DirectSteps:
 
     Args:
         training: What a step changes.
-        step: Maps data to loss and report: an `EagerStep` or a `CompiledStep`.
+        gradient_step: Maps data to loss and report: an `EagerStep` or a `CompiledStep`.
     """
 
-    def __init__(self, training: Training, step: Callable[[Tensor], tuple[Tensor, tuple[Tensor, ...]]]) -> None:
-        self.training, self.step = training, step
+    def __init__(
+        self, training: Training, gradient_step: Callable[[Tensor], tuple[Tensor, tuple[Tensor, ...]]]
+    ) -> None:
+        self.training, self.gradient_step = training, gradient_step
 
     def take(self) -> None:
         """Take one step.
@@ -145,7 +145,7 @@ class DirectSteps:
         """
         training = self.training
         x = training.vae.prepare(training.minibatches.batch(training.step))
-        loss, (row, *update_inputs) = self.step(x)
+        loss, (row, *update_inputs) = self.gradient_step(x)
         if not isfinite(loss.item()):
             raise FloatingPointError(_what_is_not_finite(training.step + 1, *(row[:3] / len(x)).tolist()))
         training.tally.add(row, len(x))
@@ -172,16 +172,16 @@ class ReplayedSteps:
         self.number = torch.full_like(tally.sums[0], training.step)
         self.first_bad = torch.zeros_like(tally.sums[0]).repeat(4)  # number, loss, distortion and rate of that step
         kept = [tally.sums, self.number, self.first_bad]
-        self.step = ReplayedStep(compiled_step, self._data, self._keep, kept)
+        self.replayed_step = ReplayedStep(compiled_step, self._data, self._keep, kept)
 
     def take(self) -> None:
         """Take one step, without waiting for it."""
-        place = self.training.minibatches.place(self.training.step)
-        self.step(place)
-        self.training.tally.count += len(place)
+        source = self.training.minibatches.source(self.training.step)
+        self.replayed_step(source)
+        self.training.tally.count += len(source)
 
-    def _data(self, place: Tensor) -> tuple[Tensor]:
-        return (self.training.vae.prepare(self.training.minibatches.at(place)),)
+    def _data(self, source: Tensor) -> tuple[Tensor]:
+        return (self.training.vae.prepare(self.training.minibatches.data_of(source)),)
 
     def _keep(self, loss: Tensor, report: tuple[Tensor, ...], size: int) -> None:
         """Keep what is wanted of a step on the device; part of the graph."""

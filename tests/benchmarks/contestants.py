@@ -42,9 +42,9 @@ def ours(
     settings = TrainingSettings(batch_size=batch, precision=precision)
     training = Training(vae, data, settings, TraceMeanField_ELBO())
     if compiles:
-        step = training.compile(inductor)
+        compiled_step = training.compile(inductor)
     if compiles and device.type == "cuda":
-        training.replay(step)
+        training.replay(compiled_step)
 
     def take(steps: int) -> None:
         with pyro.validation_enabled(False), pyro.get_param_store().scope():
