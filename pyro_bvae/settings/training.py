@@ -18,8 +18,9 @@ COUNT = Range(least=1)
 POSITIVE = Range(above=0)
 EPOCHS = 100  # where neither epochs nor steps are given
 WHAT_IS_MINIMISED = (
-    f"What is minimised: {', '.join(OBJECTIVES)}; with coefficients, like tc:beta=6 or capacity:capacity=linear:25:20000. "
-    "Only beta uses the β of the programs; with any other, or with beta:beta=4, leave that β at 1."
+    f"What is minimised: {', '.join(OBJECTIVES)}; with coefficients, like tc:beta=6 or "
+    "capacity:capacity=linear:25:20000. Only beta uses the β of the programs; with any other, or with beta:beta=4, "
+    "leave that β at 1."
 )
 
 
