@@ -61,7 +61,8 @@ def commands(page: str) -> list[list[str]]:
 def shortened(page: str, arguments: list[str]) -> list[str]:
     """A fit of a few steps, one seed, few dSprites; a score of one repeat; no figures but those that a page names."""
     command, *options = arguments
-    is_drawn = (command == "fit" and named_figures(page)) or "--figures-every" in options
+    is_named = any(figure.startswith(f"{run_of(options)}/") for figure in named_figures(page))
+    is_drawn = (command == "fit" and is_named) or "--figures-every" in options
     undrawn = ["--figures" if is_drawn else "--no-figures"]
     if command == "score":
         return [*arguments, *undrawn, *([] if "--repeats" in options else ["--repeats", "1"])]
@@ -75,6 +76,11 @@ def shortened(page: str, arguments: list[str]) -> list[str]:
         skip = longer and not skip
     few = ["--subsample", "500"] if any("dsprites" in word for word in kept) else []
     return [*kept, *few, *undrawn, "--steps", "4" if "--resume" in kept else "2"]
+
+
+def run_of(options: list[str]) -> str:
+    """The run folder of a fit of digits whose β, and nothing else that names it, is given."""
+    return f"runs/digits-beta{options[1]}-seed0" if len(options) == 2 and options[0] == "--beta" else ""
 
 
 def named_figures(page: str) -> list[str]:

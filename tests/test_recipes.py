@@ -39,13 +39,14 @@ def test_a_recipe_runs_end_to_end(name: str, cli: Cli, here: Path, made_data: Pa
     settings = RECIPES[name].settings
     small = SMALL.get(settings["dataset"], [])
     film = ["--figures-every", 20] if settings["figures_every"] else []
-    options = [*small, *film, "--figures", "--steps", 20, "--data-root", made_data, "--out", "run"]
+    few = ["--traverse-count", 1]  # pictures take longer than the fit
+    options = [*small, *film, *few, "--figures", "--steps", 20, "--data-root", made_data, "--out", "run"]
     result = cli("fit", "--recipe", name, *options)
     assert result.exit_code == 0, result.output
     config = json.loads(Path("run/config.json").read_text())
     assert config["recipe"] == name
     for option, value in settings.items():
-        if option not in (*DATA, "epochs", "steps", "figures_every") and value is not None:
+        if option not in (*DATA, "epochs", "steps", "figures_every", "traverse_count") and value is not None:
             assert config[option] == value, option
     assert " ".join(spelled({"likelihood": settings["likelihood"]})) in result.output
     assert Path("run/figures/traversal.png").is_file()

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..files import atomic_write
+from ..files import write_json
 
 __all__ = ["Progress", "mapped"]
 
@@ -55,8 +55,7 @@ def mapped(
     if facts is None or facts["key"] != wanted or path.stat().st_size != prod(facts["shape"]):
         shape, blocks = make()
         facts = {"key": wanted, "shape": list(shape), "sha256": _write(path, shape, blocks, progress)}
-        with atomic_write(path.with_suffix(".json")) as partial:
-            partial.write_text(json.dumps(facts, indent=2), encoding="utf-8")
+        write_json(path.with_suffix(".json"), facts)
     flat = torch.from_file(str(path), shared=False, size=prod(facts["shape"]), dtype=torch.uint8)
     return flat.view(*facts["shape"]), str(facts["sha256"])
 
