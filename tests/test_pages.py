@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def commands(page: str) -> list[list[str]]:
 
 
 def shortened(page: str, arguments: list[str]) -> list[str]:
-    """A fit of a few steps, one seed, few dSprites; a score of one repeat; no figures but those that a page names."""
+    """A fit of a few steps, one seed, few data; a score of one repeat; no figures but those that a page names."""
     command, *options = arguments
     is_named = any(figure.startswith(f"{run_of(options)}/") for figure in named_figures(page))
     is_drawn = (command == "fit" and is_named) or "--figures-every" in options
@@ -75,6 +76,7 @@ def shortened(page: str, arguments: list[str]) -> list[str]:
             kept.append(word)
         skip = longer and not skip
     few = ["--subsample", "500"] if any("dsprites" in word for word in kept) else []
+    few += ["--points", "3000"] if ("--recipe", "gaussian") in pairwise(kept) else []
     return [*kept, *few, *undrawn, "--steps", "4" if "--resume" in kept else "2"]
 
 
