@@ -32,7 +32,11 @@ NOTES = ("recipe", *FIGURES)
     "--recipe", type=Name("recipe", tuple(RECIPES)), help="All settings of a published experiment; see recipes."
 )
 @fit_options()
-@click.option("--beta-norm", type=click.FloatRange(min=0), help="Set β as β·K/M: K latents, M values an image.")
+@click.option(
+    "--beta-norm",
+    type=click.FloatRange(min=0),
+    help="Set β through β_norm = βK/M, for K latents and M values per image.",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<dataset>-beta<β>-seed<seed>]"
 )
@@ -50,7 +54,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
     Examples:
         pyro-bvae fit --beta 6
         pyro-bvae fit --beta 6 --dataset mnist --data-root data
-        pyro-bvae fit --beta 4 --dataset folder:photos --image-size 64 --network conv
+        pyro-bvae fit --beta 4 --dataset folder:photos --image-size 64 --network conv --lr 1e-4
         pyro-bvae fit --recipe conv-dsprites --steps 50000 --lr 5e-4
         pyro-bvae fit --objective tc:beta=6 --dataset mnist --epochs 20
         pyro-bvae fit --resume --out runs/digits-beta6-seed0 --epochs 200

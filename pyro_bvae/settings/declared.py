@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from functools import wraps
 from math import isfinite
 from operator import index
@@ -136,12 +137,14 @@ def check_values(settings: Any) -> None:
 
     Raises:
         ValueError: A number is out of range, a name unknown, or a text cannot be read.
-        TypeError: A whole number is wanted.
+        TypeError: A number is wanted, or a whole one.
     """
     for name, option in options_of(type(settings)).items():
         value = getattr(settings, name)
         if value is None:
             continue
+        if option.kind in (int, float) and isinstance(value, str):
+            raise TypeError(f"{name} must be a number, got {value!r}")
         if option.kind is int:
             object.__setattr__(settings, name, index(value))  # frozen
         if option.limits is not None:
@@ -183,7 +186,11 @@ def takes(
             try:
                 bound = signature.bind(*args, **given).arguments
             except TypeError as error:
-                raise TypeError(f"{function.__name__}() {error}") from None
+                near = [
+                    get_close_matches(name, signature.parameters, n=1) for name in {*given} - {*signature.parameters}
+                ]
+                hint = "".join(f"; did you mean {name!r}?" for names in near for name in names)
+                raise TypeError(f"{function.__name__}() {error}{hint}") from None
             first, second = (bound.pop(thing.name) for thing in things)
             return function(first, second, arguments(**bound))
 

@@ -23,6 +23,7 @@ class FitArguments(TrainingSettings):
 
     Raises:
         ValueError: A setting is out of range, or arguments contradict each other.
+        TypeError: An argument is of another type.
     """
 
     elbo: Annotated[
@@ -44,6 +45,8 @@ class FitArguments(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if isinstance(self.elbo, str):
+            raise TypeError(f"elbo is an object, a Pyro ELBO, got {self.elbo!r}: a name goes to objective")
         if self.elbo is not None:
             if self.objective != "beta":
                 raise ValueError(f"give an objective or an elbo, not both: got {self.objective!r} and {self.elbo}")

@@ -163,7 +163,9 @@ class Training:
         held_out = mean_terms(self.vae, self.held_out)
         if not isfinite(held_out.elbo):
             what = f"distortion is {held_out.distortion} and rate {held_out.rate}"
-            raise FloatingPointError(f"on the held-out data {what} after step {self.step}; lower --lr")
+            raise FloatingPointError(
+                f"on the held-out data {what} after step {self.step}; lower --lr, or warm it up with --lr-warmup"
+            )
         record = {
             "step": self.step,
             "epoch": self.step / self.steps_per_epoch,
