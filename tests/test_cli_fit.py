@@ -128,6 +128,7 @@ def test_mnist_goes_through_fit(cli: Cli, made_mnist: Path, here: Path) -> None:
     assert load_run("runs/mnist-beta1-seed0").dataset().shape == (1, 28, 28)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (REAL_DATA / "MNIST").is_dir(), reason="the real MNIST is not on this machine")
 def test_two_epochs_of_real_mnist_learn_digits(cli: Cli, here: Path) -> None:
     result = cli("fit", "--dataset", "mnist", "--data-root", REAL_DATA, "--epochs", 2, "--json")

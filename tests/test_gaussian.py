@@ -40,7 +40,7 @@ def test_a_rank_above_the_dimension_is_refused() -> None:
         datasets.load("gaussian", dim=3, rank=4)
 
 
-@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("beta", [pytest.param(0.5, marks=pytest.mark.slow), 1.0, 2.0])
 def test_a_linear_model_is_probabilistic_pca_with_the_noise_that_beta_implies(beta: float) -> None:
     """The loss E_q[−log N(x; Wz, σ²I)] + β KL(q ‖ N(0, I)) of one x is least for q ∝ p(z) p(x|z)^(1/β), and is then
 
