@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from .waiting import wait_briefly
+
 __all__ = ["main"]
 
 MOST_CHARACTERS = 500
@@ -28,6 +30,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        wait_briefly()
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")  # a β must not end a run on an old terminal

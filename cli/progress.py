@@ -69,11 +69,15 @@ def announcement(as_json: bool) -> Callback:
         def on_start(self, run: Run, training: Training) -> None:
             precision = "" if run.config["precision"] == "fp32" else f", {run.config['precision']} products"
             how = "compiled" if run.config.get("compile") else "not compiled"
+            threads = run.config["threads"]
+            where = f", {threads} thread{'s' * (threads > 1)}" if training.device.type == "cpu" else ""
             if training.step:
                 has_all = training.step >= training.total
                 what = "has its steps: a larger --epochs or --steps goes on" if has_all else "goes on"
                 click.echo(f"at      step {training.step:,}, where the run {what}", err=as_json)
-            click.echo(f"steps   {how}{precision} ({run.config.get('compile_because', 'as it was')})", err=as_json)
+            click.echo(
+                f"steps   {how}{precision}{where} ({run.config.get('compile_because', 'as it was')})", err=as_json
+            )
 
     return Announcement()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import click
 
-from pyro_bvae.settings.names import AS_ASKED
+from pyro_bvae.settings.names import AS_ASKED, THREADS_OF_THE_USER
 from pyro_bvae.settings.options import DATA_OPTIONS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
 
@@ -35,6 +36,8 @@ def settle(ctx: click.Context) -> dict[str, Any]:
         raise click.UsageError("--epochs and --steps set the same length: give one", ctx)
     given = stored(options)
     options = filled(options, {name for name in SETTINGS if is_typed(ctx, name)}, given)
+    if not is_typed(ctx, "threads") and any(name in os.environ for name in THREADS_OF_THE_USER):
+        options["threads"] = None  # what the environment says comes before what another run had
     if options["likelihood"] == "custom" or given.get("custom"):
         raise click.UsageError(f"{given['custom']} are classes of your own: go on from Python, with fit(...)", ctx)
     if options["objective"] is None:

@@ -19,7 +19,7 @@ from .folder import FORMAT
 __all__ = ["SettingsError", "check_same", "config_of", "weighs_rate", "with_defaults"]
 
 NOT_SETTINGS = {*LENGTH, *COMPILATION, *FIGURES}
-NOT_SETTINGS |= {"beta_norm", "covariance", "command", "recipe", "resumed", "ran_on", "versions"}
+NOT_SETTINGS |= {"beta_norm", "threads", "covariance", "command", "recipe", "resumed", "ran_on", "versions"}
 
 
 class SettingsError(ValueError):

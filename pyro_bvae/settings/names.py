@@ -22,6 +22,7 @@ __all__ = [
     "OPTIMIZERS",
     "PRECISIONS",
     "SCHEDULES",
+    "THREADS_OF_THE_USER",
     "check",
 ]
 
@@ -77,6 +78,7 @@ NETWORKS = ("mlp", "conv")
 OBJECTIVES = ("beta", "capacity", "tc", "factor", "dip-i", "dip-ii", "info", "controlled")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 PRECISIONS = ("fp32", "bf16")
+THREADS_OF_THE_USER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # the environment's, which are never overruled
 AS_ASKED = "as asked"  # why a step is compiled or not, where it was not the fit that decided
 SCHEDULES = ("constant", "linear", "cyclic", "cosine")
 

@@ -100,4 +100,15 @@ FIGURES = tuple(OF_FIGURES)
 LENGTH = ("epochs", "steps")  # what a resumed run may change
 COMPILATION = ("compile", "compile_because")  # and this too: the step is the same either way
 # settings in which repetitions of a fit may differ: they change results by chance and rounding alone
-REPEATS = ("data_root", "seed", "device", "compile", "precision", "eval_every", "checkpoint_every", "keep", *FIGURES)
+REPEATS = (
+    "data_root",
+    "seed",
+    "device",
+    "threads",
+    "compile",
+    "precision",
+    "eval_every",
+    "checkpoint_every",
+    "keep",
+    *FIGURES,
+)

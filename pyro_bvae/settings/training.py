@@ -83,6 +83,10 @@ class TrainingSettings:
         bool | None,
         "Compile a step to one graph; by default where that pays for itself. A resumed run keeps to it.",
     ] = None
+    threads: Annotated[
+        int | None, "Of the CPU; by default as many as pay for a step of this size, and those that a resumed run had.",
+        COUNT,
+    ] = None  # fmt: skip
     precision: Annotated[
         str, 'Of matrix products: "fp32", or "bf16" for bfloat16 operands. All else stays float32.',
         OneOf("precision", PRECISIONS),

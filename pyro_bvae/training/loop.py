@@ -27,6 +27,7 @@ from .arguments import FitArguments
 from .checks import check_data, check_programs
 from .interrupts import Interrupted, deferred_interrupt
 from .state import Training, resolve_device
+from .threads import choose_threads, own_threads
 
 __all__ = ["fit"]
 
@@ -35,7 +36,8 @@ __all__ = ["fit"]
 def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D417
     """Fit the programs to the training images of a data set.
 
-    The global random generators are left as they were. The decision whether to compile, and its reason, are stored.
+    The global random generators, and the number of threads, are left as they were. The decision whether to compile,
+    and its reason, are stored.
 
     Args:
         vae: The model and guide; moved to the device, and fitted in place.
@@ -56,7 +58,7 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
     folder = None if given.out is None else RunFolder(given.out)
     stored = folder.read_config() if folder is not None and given.resume else None
     state = folder.load(device=device) if folder is not None and stored and folder.has_checkpoint else None
-    with own_generator(given.seed, device), pyro.get_param_store().scope():
+    with own_generator(given.seed, device), own_threads(), pyro.get_param_store().scope():
         elbo = given.elbo or _elbo_of(given, len(dataset.train), vae.latent_dim)
         config = config_of(vae, dataset, given, elbo, device) | dict(given.notes or {})
         if stored and state and config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
@@ -64,6 +66,7 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
         training = Training(vae.to(device), dataset, given, elbo, beta=config["beta"])
         moves = given.match_rate is not None or given.beta_schedule is not None
         check_programs(vae, elbo, training.minibatches.batch(0), beta_moves=moves)
+        config["threads"] = choose_threads(training, stored or {})
         run = Run(vae, config, [], 0, folder.path if folder else None, dataset)
         if folder is not None and stored is not None:
             _go_on(folder, run, training, stored, state)
@@ -178,7 +181,7 @@ def _go_on(
         run.config = stored
         return
     resumed = [*stored.get("resumed", []), run.config["command"]]
-    may_change = {name: run.config[name] for name in (*LENGTH, *COMPILATION) if name in run.config}
+    may_change = {name: run.config[name] for name in (*LENGTH, "threads", *COMPILATION) if name in run.config}
     run.config = stored | may_change | {"resumed": resumed}
     folder.write_config(run.config)
 
