@@ -1,0 +1,18 @@
+"""How files are written: whole or not at all, and by one process at a time."""
+
+from __future__ import annotations
+
+from .locks import HeldError, locked
+from .writing import as_json, atomic_write, make_folder, remove_abandoned, sync, write_csv, write_json
+
+__all__ = [
+    "HeldError",
+    "as_json",
+    "atomic_write",
+    "locked",
+    "make_folder",
+    "remove_abandoned",
+    "sync",
+    "write_csv",
+    "write_json",
+]
