@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import resource
+import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from conftest import new_vae, same_parameters, without_timings
 
-from pyro_bvae import BetaVAE, fit, load_run
+from pyro_bvae import BetaVAE, Callback, fit, load_run
 from pyro_bvae.datasets import Dataset
+from pyro_bvae.files import HeldError
 from pyro_bvae.runs.folder import FORMAT, KEYS, RunFolder
 from pyro_bvae.runs.run import Run
+from pyro_bvae.training import Training
 
 CONFIG = dict.fromkeys(KEYS) | {"format": FORMAT}
 
@@ -97,23 +104,28 @@ def test_overwriting_leaves_files_of_the_users_own(tmp_path: Path) -> None:
     assert {file for file in tmp_path.rglob("*") if file.is_file()} == {*own, tmp_path / "config.json"}
 
 
-def test_a_kill_while_overwriting_leaves_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    RunFolder(tmp_path).start(CONFIG)
-    (tmp_path / "history.jsonl").write_text("")
-    (tmp_path / "checkpoint.pt").write_text("")
-    for survivors in (1, 0):
-        monkeypatch.setattr(Path, "unlink", die_after(1 - survivors, Path.unlink))
-        with pytest.raises(KeyboardInterrupt):
-            RunFolder(tmp_path).start(CONFIG, overwrite=True)
-        monkeypatch.undo()
-        assert RunFolder(tmp_path).read_config() == CONFIG
-    RunFolder(tmp_path).start(CONFIG, overwrite=True)
+def prefixes(
+    prepare: Callable[[], object], act: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[int]:
+    """Kill what changes files before its first change, then before its second, and so on until it is through."""
+    for changes in count():
+        prepare()
+        left = iter(range(changes))
+        with monkeypatch.context() as patched:
+            for owner, name in ((os, "replace"), (os, "unlink"), (os, "open"), (Path, "unlink"), (Path, "write_text")):
+                patched.setattr(owner, name, killed_when_over(left, getattr(owner, name)))
+            try:
+                act()
+            except KeyboardInterrupt:
+                is_through = False
+            else:
+                is_through = True
+        yield changes
+        if is_through:
+            return
 
 
-def die_after(calls: int, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, killed when it is called once more than so often."""
-    left = iter(range(calls))
-
+def killed_when_over(left: Iterator[int], function: Callable[..., Any]) -> Callable[..., Any]:
     def dying(*arguments: Any, **options: Any) -> Any:
         if next(left, None) is None:
             raise KeyboardInterrupt
@@ -122,10 +134,124 @@ def die_after(calls: int, function: Callable[..., Any]) -> Callable[..., Any]:
     return dying
 
 
+def test_after_every_part_of_an_overwriting_the_folder_is_the_old_run_or_the_new_one(
+    digits_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = digits_run.config, digits_run.config | {"beta": 6.0, "seed": 1}
+    folder = RunFolder(tmp_path / "run")
+
+    def prepare() -> None:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        shutil.copytree(digits_run.path, folder.path)
+
+    def is_whole() -> bool:
+        """Whether the old run is there, rather than the new one before its first step; nothing else may be."""
+        if folder.read_config() == new:
+            assert (folder.has_checkpoint, folder.numbered_steps(), folder.read_history()) == (False, [], [])
+            with pytest.raises(FileNotFoundError, match="the run has no checkpoint yet"):
+                load_run(folder.path)
+            return False
+        assert folder.read_config() == old
+        assert (folder.load()["step"], folder.numbered_steps()) == (26, [13, 26])
+        assert folder.read_history() == digits_run.history
+        return True
+
+    seen = []
+    for _ in prefixes(prepare, lambda: folder.start(new, overwrite=True), monkeypatch):
+        seen.append(is_whole())
+        with folder.held():
+            assert is_whole() == seen[-1]  # the next one who writes has tidied up
+        assert not list(folder.path.rglob(".*"))
+        assert (folder.path / "checkpoint.pt").exists() == seen[-1]
+    assert seen == sorted(seen, reverse=True)  # there is no way back
+    assert (seen[0], seen[-1]) == (True, False)
+    assert len(seen) > 10
+
+
+class WritesAsWell(Callback):
+    """Tries to fit into the folder of the fit that it looks on."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def on_step(self, training: Training) -> None:  # noqa: ARG002
+        before = {file: file.read_bytes() for file in self.path.rglob("*.*") if file.is_file()}
+        with pytest.raises(
+            HeldError, match=rf"{self.path.name} is being written by process {os.getpid()} \(.*\): wait"
+        ):
+            fit(BetaVAE((1, 16, 16), 2), self.run.dataset(), **self.options)
+        assert {file: file.read_bytes() for file in self.path.rglob("*.*") if file.is_file()} == before
+
+    def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
+        self.run, self.path = run, run.path
+
+
+@pytest.mark.parametrize("how", [{}, {"overwrite": True}, {"resume": True}])
+def test_a_second_fit_into_a_folder_is_refused_and_changes_nothing(how, images: Dataset, tmp_path: Path) -> None:
+    options = {"steps": 3, "eval_every": 1, "checkpoint_every": 1, "keep": 2, "out": tmp_path / "run"}
+    run = fit(BetaVAE((1, 16, 16), 2), images, **options, callbacks=[WritesAsWell(**options, **how)])
+    assert [record["step"] for record in load_run(tmp_path / "run").history] == [1, 2, 3]
+    assert run.step == 3
+    fit(BetaVAE((1, 16, 16), 2), images, **options, overwrite=True)  # the folder is free again
+
+
+def test_what_a_killed_process_left_is_cleaned_at_the_next_start(images: Dataset, tmp_path: Path) -> None:
+    options = {"steps": 2, "checkpoint_every": 1, "keep": "all", "out": tmp_path}
+    fit(BetaVAE((1, 16, 16), 2), images, **options)
+    whole = set(tmp_path.rglob("*"))
+    (tmp_path / "figures").mkdir()
+    left = [".partial-1-aa.json", "checkpoints/.partial-1-bb.pt", "figures/.partial-1-cc.png", ".lock"]
+    left += ["config.partial.json", "history.partial.jsonl", "checkpoint.partial.pt"]  # of older versions
+    left += ["checkpoints/step-000000001.partial.pt", "figures/traversal-000000003.partial.png"]
+    for name in [*left, "notes.partial.txt"]:
+        (tmp_path / name).write_text("half")
+    assert RunFolder(tmp_path).numbered_steps() == [1, 2]
+    fit(BetaVAE((1, 16, 16), 2), images, **options, resume=True)
+    assert set(tmp_path.rglob("*")) - whole == {tmp_path / "figures", tmp_path / "notes.partial.txt"}
+
+
+def test_a_fit_that_is_refused_leaves_no_folder(images: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="is not a run"):
+        fit(BetaVAE((1, 16, 16), 2), images, steps=1, out=tmp_path / "runs" / "one", resume=True)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_missing_latest_checkpoint_is_replaced_by_the_last_numbered_one(images: Dataset, tmp_path: Path) -> None:
+    options = {"checkpoint_every": 2, "keep": "all", "eval_every": 1, "out": tmp_path}
+    fit(new_vae(), images, steps=5, **options)
+    (tmp_path / "checkpoint.pt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"is missing; --at STEP, .*takes that of another step: \[2, 4, 5\]"):
+        load_run(tmp_path)
+    with pytest.warns(UserWarning, match=r"checkpoint\.pt is missing: the run goes on from .* step 5"):
+        resumed = fit(new_vae(), images, steps=7, resume=True, **options)
+    whole = fit(new_vae(), images, steps=7, eval_every=1)
+    assert same_parameters(resumed.model, whole.model)
+    assert without_timings(resumed.history) == without_timings(whole.history)
+
+
 def test_a_config_that_lacks_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"format": FORMAT}))
     with pytest.raises(ValueError, match="is damaged: it lacks beta, can_be_loaded"):
         load_run(tmp_path)
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x1c", "\x0b", "\x0c", "\r"])
+def test_history_is_split_at_line_feeds_alone(mark: str, tmp_path: Path) -> None:
+    records = [{"step": step, "note": f"a{mark}b"} for step in (1, 2)]
+    lines = [json.dumps(record, ensure_ascii=False).replace(json.dumps(mark)[1:-1], mark) for record in records]
+    kept = [line for line in lines if ord(mark) >= 0x80]  # JSON itself wants the others escaped
+    (tmp_path / "history.jsonl").write_bytes("".join(f"{line}\n" for line in kept).encode())
+    assert RunFolder(tmp_path).read_history() == records[: len(kept)]
+    for record in records:
+        RunFolder(tmp_path).append(record)
+    assert RunFolder(tmp_path).read_history() == records[: len(kept)] + records
+
+
+@pytest.mark.parametrize("line", [b"1", b"[]", b"{}", b'{"step": null}', b"\xff", b"\0\0\0"])
+def test_a_line_that_is_no_record_is_named(line: bytes, tmp_path: Path) -> None:
+    (tmp_path / "history.jsonl").write_bytes(line + b'\n{"step": 2}\n')
+    with pytest.raises(ValueError, match=r"history\.jsonl is damaged at line 1"):
+        RunFolder(tmp_path).read_history()
 
 
 def test_a_last_line_cut_short_is_left_out(tmp_path: Path) -> None:
@@ -155,6 +281,39 @@ def test_a_checkpoint_that_tries_to_run_code_is_refused(write, digits_run: Run, 
     with pytest.raises(ValueError, match="checkpoint.pt is damaged or no checkpoint of this package"):
         load_run(tmp_path)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_flipped_bit_in_any_record_of_a_checkpoint_is_noticed(digits_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(digits_run.path, tmp_path / "run")
+    path, whole = tmp_path / "run" / "checkpoint.pt", (digits_run.path / "checkpoint.pt").read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        starts = {
+            record.filename: whole.index(archive.read(record), record.header_offset) for record in archive.infolist()
+        }
+    assert len(starts) > 20
+    for name, start in starts.items():
+        path.write_bytes(whole[:start] + bytes([whole[start] ^ 0x40]) + whole[start + 1 :])
+        message = rf"the checksum of its record {name} is wrong; --at STEP, .*: \[13, 26\]"
+        with pytest.raises(ValueError, match=message):
+            load_run(path.parent)
+    assert load_run(path.parent, at=26).step == 26
+
+
+def test_a_compressed_record_is_not_unpacked(digits_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(digits_run.path, tmp_path / "run")
+    with zipfile.ZipFile(tmp_path / "run" / "checkpoint.pt", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/99", bytes(10**7))
+    with pytest.raises(ValueError, match=r"damaged .*: its record archive/data/99 is compressed"):
+        load_run(tmp_path / "run")
+
+
+def test_a_record_that_is_listed_often_is_not_read(digits_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(digits_run.path, tmp_path / "run")
+    with zipfile.ZipFile(tmp_path / "run" / "checkpoint.pt", "a") as archive:
+        archive.writestr("more", b"")
+        archive.filelist += 5 * [max(archive.filelist, key=lambda record: record.file_size)]
+    with pytest.raises(ValueError, match=r"its records are said to hold [\d,]+ bytes, and the whole file has"):
+        load_run(tmp_path / "run")
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04 half a zip"])

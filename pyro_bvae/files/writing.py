@@ -18,7 +18,9 @@ from typing import Any
 
 from .locks import lock
 
-__all__ = ["as_json", "atomic_write", "make_folder", "remove_abandoned", "sync", "write_csv", "write_json"]
+__all__ = ["as_json", "atomic_write", "make_folder", "naming", "remove_abandoned", "sync", "write_csv", "write_json"]
+
+PARTIAL = ".partial-"  # begins the name of every partial file
 
 
 @contextmanager
@@ -35,7 +37,7 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
     Raises:
         OSError: It cannot be written; the error names ``path``.
     """
-    try:
+    with naming(path):
         make_folder(path.parent)
         with _partial(path) as partial:
             yield partial
@@ -44,10 +46,17 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
             os.replace(partial, path)
         if durable:
             sync(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the system while ``path`` is written name that file, and not its partial one or none."""
+    try:
+        yield
     except OSError as error:
         if error.errno is None:
             raise OSError(f"{path} was not written: {error}") from error
-        if error.filename is None or Path(str(error.filename)).parent == path.parent:
+        if error.filename is None or Path(str(error.filename)).name.startswith(PARTIAL):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
@@ -56,7 +65,7 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
 def _partial(path: Path) -> Iterator[Path]:
     """A new empty file beside ``path``, under a name of its own, and locked as a sign that somebody writes it."""
     while True:
-        partial = path.with_name(f".partial-{os.getpid()}-{token_hex(4)}{path.suffix}")
+        partial = path.with_name(f"{PARTIAL}{os.getpid()}-{token_hex(4)}{path.suffix}")
         descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         if os.name == "nt":  # which renames no open file, and deletes none
             os.close(descriptor)
@@ -67,9 +76,11 @@ def _partial(path: Path) -> Iterator[Path]:
     try:
         yield partial
     finally:
-        partial.unlink(missing_ok=True)
-        if os.name != "nt":
-            os.close(descriptor)
+        try:
+            partial.unlink(missing_ok=True)
+        finally:
+            if os.name != "nt":
+                os.close(descriptor)
 
 
 def _locks(descriptor: int) -> bool:
@@ -88,7 +99,7 @@ def remove_abandoned(folder: Path) -> list[Path]:
 
     Where the file system has no locks, nobody knows which these are, and they stay.
     """
-    abandoned = [file for file in folder.glob(".partial-*") if _is_abandoned(file)]
+    abandoned = [file for file in folder.glob(f"{PARTIAL}*") if _is_abandoned(file)]
     for file in abandoned:
         with suppress(OSError):  # another was faster, or this is Windows and the file is open
             file.unlink()

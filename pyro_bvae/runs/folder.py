@@ -7,25 +7,33 @@
     figures/
 
 A file is replaced by renaming a complete new one over it. A history line is written before the checkpoint of its step,
-so that what a kill leaves over is only ever too much history, which `cut_history` removes.
+so that what a kill leaves over is only ever too much history, which `cut_history` removes. A run that takes the place
+of another begins with its config under a name of its own: from then on the folder is the new run's, and whatever else
+lies there is of the old one and goes, now or, after a kill, when somebody next writes here.
+
+A fit holds the folder from its first to its last byte (`held`), and a second one is refused.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..files import atomic_write, write_json
+from ..files import locked, make_folder, remove_abandoned, sync, write_json
+from .checkpoints import FORMAT, listed, name_of, read_checkpoint, step_of, write_checkpoint
+from .history import append_line, read_lines, write_lines
 
 __all__ = ["FORMAT", "RunFolder"]
 
-FORMAT = "pyro-bvae run 1"
+LOCK = ".lock"
+SUCCESSOR = ".config.new.json"  # the config of a run that takes the place of another, until that is cleared away
 # what a run writes beside its config; a user's own files in the folder are not touched
 PICTURES = (
     "traversal",
@@ -41,7 +49,6 @@ WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
 # what every config.json says
 KEYS = {"format", "dataset", "can_be_loaded", "fingerprint", "custom", "beta", "shape", "likelihood", "command"}
-STATE = {"format", "step", "seconds", "beta", "model", "optimizer", "rng", "interval"}
 
 
 class RunFolder:
@@ -62,12 +69,41 @@ class RunFolder:
     @property
     def is_run(self) -> bool:
         """Whether there is a run here."""
-        return (self.path / "config.json").is_file()
+        return self._config.is_file()
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether the run got as far as its first checkpoint."""
-        return (self.path / "checkpoint.pt").is_file()
+        """Whether the run got as far as its first checkpoint, and still has it."""
+        return (self.path / "checkpoint.pt").is_file() and not self._is_half_overwritten
+
+    @property
+    def _is_half_overwritten(self) -> bool:
+        return (self.path / SUCCESSOR).is_file()
+
+    @property
+    def _config(self) -> Path:
+        return self.path / (SUCCESSOR if self._is_half_overwritten else "config.json")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the only one who writes a run here; what a killed process left half done is finished or removed first.
+
+        The folder is made, and goes again if nothing was written.
+
+        Raises:
+            HeldError: Another process writes here.
+            OSError: The folder cannot be made or written.
+        """
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        make_folder(self.path)
+        try:
+            with locked(self.path / LOCK, str(self.path)):
+                self._tidy()
+                yield
+        finally:
+            for folder in made:
+                with suppress(OSError):  # it holds something
+                    folder.rmdir()
 
     def start(self, config: dict[str, Any], overwrite: bool = False) -> None:
         """Make the folder and write its config.
@@ -84,11 +120,12 @@ class RunFolder:
             self.read_config()  # another program's config.json is not ours to overwrite
             if not overwrite:
                 raise FileExistsError(f"{self.path} holds a run: --resume it, --overwrite it, or name another --out")
-            self._clear()  # the old config stays until the new one replaces it: a kill in between can start again
+            write_json(self.path / SUCCESSOR, config)
+            self._clear()
         elif self._other_files():
             raise FileExistsError(f"{self.path} holds other files, like {self._other_files()[0]}: name another --out")
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.write_config(config)
+        else:
+            self.write_config(config)
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Write config.json."""
@@ -104,7 +141,7 @@ class RunFolder:
         if not self.is_run:
             raise FileNotFoundError(f"{self.path} is not a run: it has no config.json")
         try:
-            config = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+            config = json.loads(self._config.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{self.path / 'config.json'} is damaged: {error}") from error
         if not isinstance(config, dict) or config.get("format") != FORMAT:
@@ -117,8 +154,7 @@ class RunFolder:
 
     def append(self, record: dict[str, Any]) -> None:
         """Add one line to the history."""
-        with open(self.path / "history.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(record, allow_nan=False) + "\n")
+        append_line(self.path / "history.jsonl", record)
 
     def read_history(self) -> list[dict[str, Any]]:
         """The lines of the history; a last line that a kill cut short is left out.
@@ -126,16 +162,7 @@ class RunFolder:
         Raises:
             ValueError: An earlier line is damaged.
         """
-        path = self.path / "history.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        records = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                records.append(json.loads(line))
-            except ValueError as error:
-                if number < len(lines):
-                    raise ValueError(f"{path} is damaged at line {number}: {error}") from error
-        return records
+        return [] if self._is_half_overwritten else read_lines(self.path / "history.jsonl")
 
     def cut_history(self, step: int, every: int, finished: bool) -> list[dict[str, Any]]:
         """Keep what an uninterrupted run would hold at ``step``.
@@ -151,7 +178,7 @@ class RunFolder:
         last = step if finished else -1
         lines = [record for record in self.read_history() if record["step"] <= step]
         kept = [record for record in lines if record["step"] % every == 0 or record["step"] == last]
-        self._write("history.jsonl", "".join(json.dumps(record) + "\n" for record in kept).encode())
+        write_lines(self.path / "history.jsonl", kept)
         return kept
 
     def save(self, state: dict[str, Any], keep: int | None = 0) -> None:
@@ -161,13 +188,13 @@ class RunFolder:
             state: Plain data and tensors, with an entry ``step``.
             keep: How many numbered checkpoints stay; None for all.
         """
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        if keep != 0:
-            self._write(f"checkpoints/{_numbered(state['step'])}", buffer.getvalue())
-            for old in self._numbered_checkpoints()[: -keep if keep else 0]:
-                old.unlink()
-        self._write("checkpoint.pt", buffer.getvalue())
+        if (self.path / "history.jsonl").exists():
+            sync(self.path / "history.jsonl")  # the lines up to here are on the disk before the checkpoint is
+        latest, numbered = self.path / "checkpoint.pt", self.path / "checkpoints" / name_of(state["step"])
+        write_checkpoint(state, *([latest] if keep == 0 else [numbered, latest]))
+        if keep:
+            for step in self.numbered_steps()[:-keep]:
+                (self.path / "checkpoints" / name_of(step)).unlink()
 
     def load(self, at: int | None = None, device: torch.device | str = "cpu") -> dict[str, Any]:
         """The latest state, or that of the numbered checkpoint of a step. No code in the file is run.
@@ -178,50 +205,70 @@ class RunFolder:
 
         Raises:
             FileNotFoundError: There is no such checkpoint.
+            ValueError: The file is damaged or of another format. The message names the numbered checkpoints.
+        """
+        others = [step for step in self.numbered_steps() if step != at]
+        instead = f"; --at STEP, in Python at=STEP, takes that of another step: {listed(others)}" if others else ""
+        if at is None and not self.has_checkpoint:
+            missing = "is missing" if others else "does not exist: the run has no checkpoint yet"
+            raise FileNotFoundError(f"{self.path / 'checkpoint.pt'} {missing}{instead}")
+        path = self.path / ("checkpoint.pt" if at is None else f"checkpoints/{name_of(at)}")
+        if at is not None and at not in self.numbered_steps():
+            known = f"; there are {listed(others)}" if others else "; fit keeps them with --keep N or --keep all"
+            raise FileNotFoundError(f"{path} does not exist: no step {at}{known}")
+        try:
+            return read_checkpoint(path, device)
+        except ValueError as error:
+            raise ValueError(f"{error}{instead}") from error
+
+    def load_to_go_on(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+        """The state that a run goes on from: the latest, or with a warning the last numbered one where that is missing.
+
+        Returns:
+            The state; None if the run has no checkpoint of either kind, and starts again.
+
+        Raises:
             ValueError: The file is damaged or of another format.
         """
-        path = self.path / ("checkpoint.pt" if at is None else f"checkpoints/{_numbered(at)}")
-        if not path.is_file():
-            steps = self.numbered_steps()
-            known = f"; there are {steps}" if steps else "; fit keeps them with --keep N or --keep all"
-            raise FileNotFoundError(
-                f"{path} does not exist: " + ("the run has no checkpoint yet" if at is None else f"no step {at}{known}")
-            )
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                state = torch.load(path, map_location=device, weights_only=True)
-        except (OSError, MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:  # whatever the bytes of a damaged file make torch's reader raise
-            reason = "it holds objects other than plain data" if "weights_only" in str(error) else "it cannot be read"
-            raise ValueError(f"{path} is damaged or no checkpoint of this package: {reason}") from error
-        if not isinstance(state, dict) or state.get("format") != FORMAT:
-            raise ValueError(f"{path} is not a checkpoint of the format {FORMAT!r}")
-        if not state.keys() >= STATE:
-            raise ValueError(f"{path} is damaged: it lacks {', '.join(sorted(STATE - state.keys()))}")
-        return state
+        steps = self.numbered_steps()
+        if self.has_checkpoint or not steps:
+            return self.load(device=device) if self.has_checkpoint else None
+        missing = f"{self.path / 'checkpoint.pt'} is missing"
+        warnings.warn(f"{missing}: the run goes on from its numbered checkpoint of step {steps[-1]}", stacklevel=2)
+        return self.load(steps[-1], device)
 
     def numbered_steps(self) -> list[int]:
         """The steps that have a numbered checkpoint, rising."""
-        return [int(file.stem.split("-")[1]) for file in self._numbered_checkpoints()]
-
-    def _write(self, name: str, content: bytes) -> None:
-        with atomic_write(self.path / name) as partial:
-            partial.write_bytes(content)
+        folder = self.path / "checkpoints"
+        if self._is_half_overwritten or not folder.is_dir():
+            return []
+        return sorted(step for file in folder.iterdir() if (step := step_of(file.name)) is not None)
 
     def _other_files(self) -> list[str]:
-        """Names of the files here that are no run's; a run killed at its very start leaves a partial config."""
+        """Names of the files here that are no run's; a run killed at its very start leaves a lock or a partial file."""
         names = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
-        return sorted(names - {"config.partial.json"})
+        return sorted(name for name in names - {LOCK, "config.partial.json"} if not name.startswith(".partial-"))
+
+    def _tidy(self) -> None:
+        """Remove the partial files of dead processes, those of older versions too, and finish an overwriting."""
+        for folder in (self.path, self.path / "checkpoints", self.figures):
+            remove_abandoned(folder)
+        if self.is_run:
+            patterns = [Path(name) for name in ("config.json", *WRITTEN)]
+            self._remove(*[f"{pattern.with_suffix('')}.partial{pattern.suffix}" for pattern in patterns])
+        if self._is_half_overwritten:
+            self._clear()
 
     def _clear(self) -> None:
-        for pattern in WRITTEN:
+        """Remove what the run before has left, and let the config of the new one take its place."""
+        self._remove(*WRITTEN)
+        for folder in (self.path / "checkpoints", self.figures, self.path):
+            if folder.is_dir():
+                sync(folder)
+        os.replace(self.path / SUCCESSOR, self.path / "config.json")
+        sync(self.path)
+
+    def _remove(self, *patterns: str) -> None:
+        for pattern in patterns:
             for file in self.path.glob(pattern):
                 file.unlink()
-
-    def _numbered_checkpoints(self) -> list[Path]:
-        return sorted((self.path / "checkpoints").glob("step-[0-9]*.pt"))
-
-
-def _numbered(step: int) -> str:
-    return f"step-{step:09d}.pt"

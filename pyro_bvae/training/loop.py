@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import perf_counter
 from typing import Any
 
@@ -51,13 +51,22 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
             a resumed run has other settings, or the programs use ``pyro.param``.
         FloatingPointError: The loss became NaN or infinite; the last checkpoint stays.
         Interrupted: Ctrl-C, after the step was finished and saved.
-        OSError: The run folder cannot be written, or holds a run already.
+        OSError: The run folder cannot be written, holds a run already, or is being written by another process.
     """
     check_data(vae, dataset)
-    device = resolve_device(given.device)
     folder = None if given.out is None else RunFolder(given.out)
+    with nullcontext() if folder is None else folder.held():
+        run = _fitted(vae, dataset, given, folder)
+        for callback in given.callbacks:
+            callback.on_end(run)
+    return run
+
+
+def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFolder | None) -> Run:
+    """Fit, in a folder that nobody else writes to."""
+    device = resolve_device(given.device)
     stored = folder.read_config() if folder is not None and given.resume else None
-    state = folder.load(device=device) if folder is not None and stored and folder.has_checkpoint else None
+    state = folder.load_to_go_on(device) if folder is not None and stored else None
     with own_generator(given.seed, device), own_threads(), pyro.get_param_store().scope():
         elbo = given.elbo or _elbo_of(given, len(dataset.train), vae.latent_dim)
         config = config_of(vae, dataset, given, elbo, device) | dict(given.notes or {})
@@ -83,8 +92,6 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
         _run_to_end(training, run, folder, given)
         if compiles and compiled_step.was_compiled:
             note_seconds(_graph_of(run.config), compiled_step.seconds)
-    for callback in given.callbacks:
-        callback.on_end(run)
     return run
 
 

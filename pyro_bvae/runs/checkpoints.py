@@ -1,0 +1,92 @@
+"""A checkpoint is one file: plain data and tensors, in the zip that `torch.save` writes."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..files import atomic_write, check_stored
+
+__all__ = ["FORMAT", "listed", "name_of", "read_checkpoint", "step_of", "write_checkpoint"]
+
+FORMAT = "pyro-bvae run 1"
+STATE = {"format", "step", "seconds", "beta", "model", "optimizer", "rng", "interval"}
+MOST_LISTED = 8  # steps in a message
+
+
+def name_of(step: int) -> str:
+    """What the numbered checkpoint of a step is called.
+
+    >>> name_of(40), step_of(name_of(40)), step_of("step-000000040.partial.pt")
+    ('step-000000040.pt', 40, None)
+    """
+    return f"step-{step:09d}.pt"
+
+
+def step_of(name: str) -> int | None:
+    """The step of a numbered checkpoint; None if a file is called otherwise."""
+    match = re.fullmatch(r"step-([0-9]+)\.pt", name)
+    return int(match[1]) if match else None
+
+
+def listed(steps: Sequence[int]) -> str:
+    """Steps with commas between them, of many the first and the last.
+
+    >>> listed([2, 4, 6]), listed(range(0, 100, 10))
+    ('[2, 4, 6]', '[0, 10, ..., 80, 90]')
+    """
+    shown = [*steps] if len(steps) <= MOST_LISTED else [*steps[:2], "...", *steps[-2:]]
+    return f"[{', '.join(map(str, shown))}]"
+
+
+def write_checkpoint(state: dict[str, Any], *paths: Path) -> None:
+    """Write the same state to each path, in their order.
+
+    Raises:
+        OSError: One cannot be written; what stood there stays.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    for path in paths:
+        with atomic_write(path) as partial:
+            partial.write_bytes(buffer.getbuffer())
+
+
+def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a state. No code in the file is run, and the checksums of its records are compared.
+
+    Args:
+        path: The file.
+        device: Where its tensors go.
+
+    Raises:
+        ValueError: The file is damaged or of another format.
+        OSError: It cannot be read.
+    """
+    try:
+        check_stored(path)
+        with warnings.catch_warnings(action="ignore"):
+            state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever the bytes of a damaged file make torch's reader raise
+        if "allocate memory" in str(error):
+            raise
+        reason = "it cannot be read"
+        if isinstance(error, pickle.UnpicklingError) and "weights_only" in str(error):
+            reason = "it holds objects other than plain data"
+        elif isinstance(error, ValueError):
+            reason = str(error)
+        raise ValueError(f"{path} is damaged or no checkpoint of this package: {reason}") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a checkpoint of the format {FORMAT!r}")
+    if not state.keys() >= STATE:
+        raise ValueError(f"{path} is damaged: it lacks {', '.join(sorted(STATE - state.keys()))}")
+    return state

@@ -1,0 +1,54 @@
+"""The lines of a run's history: JSON objects, parted by line feeds and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..files import atomic_write, naming
+
+__all__ = ["append_line", "read_lines", "write_lines"]
+
+
+def append_line(path: Path, record: dict[str, Any]) -> None:
+    """Add a line.
+
+    Raises:
+        OSError: It cannot be written, and may be there in part.
+    """
+    with naming(path), open(path, "a", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def write_lines(path: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Replace the whole file."""
+    with atomic_write(path) as partial:
+        partial.write_bytes("".join(json.dumps(record) + "\n" for record in records).encode())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """All lines, none where there is no file; a last one that a kill cut short is left out.
+
+    Raises:
+        ValueError: An earlier line is damaged.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(_record(line))
+        except ValueError as error:
+            if number < len(lines):
+                raise ValueError(f"{path} is damaged at line {number}: {error}") from error
+    return records
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    record = json.loads(line)
+    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+        raise ValueError("it is no object with a step")
+    return record
