@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,16 +19,19 @@ class LoadingBar:
 
     def __init__(self) -> None:
         self._what: str | None = None
+        self._bar: Any = None
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Move the bar of ``what``."""
         from tqdm import tqdm
 
         if what != self._what:
+            if self._what is not None:
+                self._bar.close()
             self._what = what
             self._bar = tqdm(total=total, desc=what, unit_scale=True, file=sys.stderr, disable=not sys.stderr.isatty())
             if self._bar.disable:
-                sys.stderr.write(f"{what} ({total:,}) ...\n")
+                sys.stderr.write(f"{what} ({total:,}) ...\n" if total > 1 else f"{what} ...\n")
                 sys.stderr.flush()
         self._bar.update(done - self._bar.n)
         if done >= total:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from time import sleep
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from pyro_bvae.datasets.mapped import mapped
+from pyro_bvae.files import locked
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 1, 4, 5)).astype(np.uint8)
 
@@ -81,15 +87,70 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_half_written_file_is_left_to_its_writer_and_taken_over_from_a_dead_one(tmp_path: Path) -> None:
-    half = tmp_path / "a.u8.partial"
-    half.write_bytes(b"half")
-    with pytest.raises(OSError, match="another process is writing"):
-        mapped(tmp_path / "a.u8", {}, Maker())
-    os.utime(half, (0, 0))
+def test_of_several_that_want_one_file_one_writes_and_the_others_wait(tmp_path: Path) -> None:
+    """Threads, whose locks exclude each other like those of processes; each would write its own number."""
+
+    def blocks(number: int) -> Iterator[np.ndarray]:
+        for _ in range(10):
+            sleep(0.05)
+            yield np.full((1, 1, 2, 2), number, np.uint8)
+
+    def want(number: int) -> tuple[list[int], str]:
+        images, digest = mapped(tmp_path / "a.u8", {}, lambda: ((10, 1, 2, 2), blocks(number)))
+        return images.unique().tolist(), digest
+
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(want, range(4))
+    assert len(first[0]) == 1
+    assert others == [first] * 3
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.json", "a.u8"]
+
+
+def test_one_that_waits_says_for_whom(tmp_path: Path) -> None:
+    said: list[tuple[str, int, int]] = []
+    holding = ExitStack()
+
+    def progress(*what: Any) -> None:
+        said.append(what)
+        holding.close()
+
+    holding.enter_context(locked(tmp_path / "a.u8.lock", "it"))
+    mapped(tmp_path / "a.u8", {}, Maker(), progress)
+    assert re.fullmatch(rf"waiting for process {os.getpid()} \(.*\), who prepares a", said[0][0])
+    assert said[-1] == ("preparing a", 10, 10)
+
+
+def test_what_a_dead_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    for name in ("a.u8.partial", "a.u8.lock", ".partial-1-aa.u8"):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (2e9, 2e9))  # from a machine whose clock is years ahead
     images, _ = mapped(tmp_path / "a.u8", {}, Maker())
     assert torch.equal(images, torch.from_numpy(IMAGES))
-    assert not half.exists()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.json", "a.u8", "a.u8.partial"]
+
+
+def test_a_file_that_is_whole_is_read_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapped(tmp_path / "a.u8", {}, Maker())
+    monkeypatch.setattr("pyro_bvae.datasets.mapped.one_writer", None)
+    assert torch.equal(mapped(tmp_path / "a.u8", {}, Maker())[0], torch.from_numpy(IMAGES))
+
+
+def test_a_file_that_is_written_anew_while_it_is_read_is_not_taken_for_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapped(tmp_path / "a.u8", {"crop": 1}, Maker())
+    maker, from_file = Maker(), torch.from_file
+
+    def meanwhile(*arguments: Any, **options: Any) -> torch.Tensor:
+        monkeypatch.setattr(torch, "from_file", from_file)
+        mapped(tmp_path / "a.u8", {"crop": 2}, Maker())
+        return from_file(*arguments, **options)
+
+    monkeypatch.setattr(torch, "from_file", meanwhile)
+    mapped(tmp_path / "a.u8", {"crop": 1}, maker)
+    assert maker.calls == 1
 
 
 def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

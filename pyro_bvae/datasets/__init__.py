@@ -14,6 +14,7 @@ import torch  # noqa: F401  (the example above)
 
 from .dataset import Dataset, pixels
 from .gaussian import entropy, log_likelihood
+from .leftovers import remove_leftovers
 from .mapped import Progress
 from .sources import SOURCES, Source, available, cache_folder, canonical, load
 
@@ -29,4 +30,5 @@ __all__ = [
     "load",
     "log_likelihood",
     "pixels",
+    "remove_leftovers",
 ]

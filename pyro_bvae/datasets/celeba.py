@@ -23,6 +23,7 @@ from .dataset import Dataset, seeded_split, some_of
 from .decoding import Preparation
 from .mapped import Progress
 from .pictures import load_pictures
+from .waiting import one_writer
 
 __all__ = ["CROP", "is_on_disk", "load"]
 
@@ -90,7 +91,9 @@ def _on_disk_or_downloaded(root: Path) -> Path:
         try:
             from torchvision.datasets import CelebA
 
-            CelebA(str(root), download=True)
+            with one_writer(home, "downloads"):
+                if not is_on_disk(root):  # or else another process has got it in the meantime
+                    CelebA(str(root), download=True)
         except Exception as error:  # no torchvision, no gdown, no network, or the drive is over its quota
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise OSError(

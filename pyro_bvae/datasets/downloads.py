@@ -11,7 +11,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 from .checksums import md5_of
-from .mapped import Progress
+from .waiting import Progress, one_writer
 
 __all__ = ["download"]
 
@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 60  # without a byte
 def download(
     url: str, path: Path, *, md5: str | None = None, advisory: bool = False, progress: Progress | None = None
 ) -> None:
-    """Download a file, or the rest of it if an earlier try left a part in ``path``.part.
+    """Download a file, or the rest of it if an earlier try left a part in ``path``.part; one process at a time.
 
     Args:
         url: Where it is.
@@ -34,7 +34,12 @@ def download(
     Raises:
         OSError: The network or the disk failed, and what has arrived is kept; or the MD5 is wrong, and it is deleted.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with one_writer(path, "downloads", progress):
+        if not path.exists():  # or else another process has got it in the meantime
+            _download(url, path, md5, advisory, progress)
+
+
+def _download(url: str, path: Path, md5: str | None, advisory: bool, progress: Progress | None) -> None:
     partial = path.with_name(path.name + ".part")
     try:
         _fetch(url, partial, path.name, progress)
@@ -47,7 +52,7 @@ def download(
         if not advisory:
             partial.unlink()
             raise OSError(f"{said}: it was deleted, try again")
-        warnings.warn(f"{said}; that one comes from a single source, so the file is used", stacklevel=2)
+        warnings.warn(f"{said}; that one comes from a single source, so the file is used", stacklevel=4)
     os.replace(partial, path)
 
 

@@ -1,16 +1,15 @@
 """Images that are prepared once and then read from a memory-mapped file, shared by all runs that use them.
 
 A file holds the N·C·H·W bytes, and a json beside it what they were made from, their shape, and their SHA-256. The json
-is written last, and if the file does not fit it, both are written anew.
+is written last, and if the file does not fit it, both are written anew. One process writes, and others that want the
+file wait for it; who finds it whole reads it without a lock, also where nothing can be written.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -20,13 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..files import write_json
+from ..files import atomic_write, remove_abandoned, write_json
+from .waiting import Progress, one_writer
 
-__all__ = ["Progress", "mapped"]
-
-# called while something takes long: what it is, how much of it is done, how much there is
-Progress = Callable[[str, int, int], None]
-ABANDONED_AFTER_SECONDS = 120  # without a write: whoever was writing the file is gone
+__all__ = ["Progress", "facts_of", "mapped"]
 
 
 def mapped(
@@ -48,19 +44,36 @@ def mapped(
         The images, uint8 and mapped from the file, and the SHA-256 of their bytes.
 
     Raises:
-        OSError: The file cannot be written: no room, no permission, or another process is writing it.
+        OSError: The file cannot be written: no room, or no permission.
     """
-    facts = _facts(path)
     wanted = json.loads(json.dumps(key))
+    opened = _opened(path, wanted)
+    if opened is None:
+        with one_writer(path, "prepares", progress):
+            remove_abandoned(path.parent)
+            opened = _opened(path, wanted)  # another process may have written it in the meantime
+            if opened is None:
+                shape, blocks = make()
+                facts = {"key": wanted, "shape": list(shape), "sha256": _write(path, shape, blocks, progress)}
+                write_json(path.with_suffix(".json"), facts)
+                opened = _opened(path, wanted)
+    if opened is None:
+        raise OSError(f"{path} was changed while it was read: try again")
+    return opened
+
+
+def _opened(path: Path, wanted: Mapping[str, Any]) -> tuple[Tensor, str] | None:
+    """The images and their SHA-256; None where the file is missing, cut short, or made from something else."""
+    facts = facts_of(path)
     if facts is None or facts["key"] != wanted or path.stat().st_size != prod(facts["shape"]):
-        shape, blocks = make()
-        facts = {"key": wanted, "shape": list(shape), "sha256": _write(path, shape, blocks, progress)}
-        write_json(path.with_suffix(".json"), facts)
+        return None
     flat = torch.from_file(str(path), shared=False, size=prod(facts["shape"]), dtype=torch.uint8)
+    if facts_of(path) != facts:  # another process began to write another file in its place
+        return None
     return flat.view(*facts["shape"]), str(facts["sha256"])
 
 
-def _facts(path: Path) -> dict[str, Any] | None:
+def facts_of(path: Path) -> dict[str, Any] | None:
     """The content of the json; None if it or the file is missing, or it is not one of ours."""
     try:
         facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -72,15 +85,12 @@ def _facts(path: Path) -> dict[str, Any] | None:
 
 def _write(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray], progress: Progress | None) -> str:
     """Write the images, but not through a memory map, which on a full disk kills the process without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".json").unlink(missing_ok=True)
     path.unlink(missing_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    _check_free(partial)
     _check_room(path, prod(shape))
     digest, done = hashlib.sha256(), 0
-    try:
-        with open(partial, "xb") as file:
+    with atomic_write(path) as partial:
+        with open(partial, "wb") as file:
             for block in blocks:
                 content = np.ascontiguousarray(block, dtype=np.uint8)
                 file.write(content.data)
@@ -89,19 +99,8 @@ def _write(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray], progr
                 if progress is not None:
                     progress(f"preparing {path.stem}", done, shape[0])
         if partial.stat().st_size != prod(shape):
-            raise OSError(f"{path} came out with {done} images in place of {shape[0]}")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+            raise OSError(f"it came out with {done} images in place of {shape[0]}")
     return digest.hexdigest()
-
-
-def _check_free(partial: Path) -> None:
-    """Refuse to write while another process does, and delete what a killed process left."""
-    if partial.exists():
-        if time.time() - partial.stat().st_mtime < ABANDONED_AFTER_SECONDS:
-            raise OSError(f"another process is writing {partial}: wait for it, or delete that file if there is none")
-        partial.unlink()
 
 
 def _check_room(path: Path, size: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from .dataset import Dataset
+from .waiting import one_writer
 
 __all__ = ["is_on_disk", "load"]
 
@@ -33,7 +34,10 @@ def load(name: str, root: Path) -> Dataset:
     there = is_on_disk(name, root)
     dataset_class = getattr(datasets, TORCHVISION_NAMES[name])
     try:
-        train = dataset_class(str(root), train=True, download=not there)
+        if not there:
+            with one_writer(root / TORCHVISION_NAMES[name], "downloads"):
+                dataset_class(str(root), train=True, download=not is_on_disk(name, root))
+        train = dataset_class(str(root), train=True)
         test = dataset_class(str(root), train=False)
     except Exception as error:  # torchvision raises whatever its reader or the network happens to raise
         where = root / TORCHVISION_NAMES[name] / "raw"
