@@ -35,7 +35,9 @@ _library.define("product(Tensor a, Tensor b, Tensor? bias) -> Tensor")
 
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-    """``a @ b + bias`` by oneDNN, for float32 matrices of any strides on the CPU."""
+    """``a @ b + bias`` by oneDNN, for float32 matrices on the CPU that `is_dense`."""
+    if not (is_dense(a) and is_dense(b)):  # as a compiler may have laid them out
+        return torch.mm(a, b) if bias is None else torch.addmm(bias, a, b)
     return torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, "none", [], "")
 
 
@@ -129,13 +131,26 @@ def _product(lowers: bool) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda a, b: _mm(aten.mm.default, (a, b), lowers)
 
 
+def is_dense(matrix: Tensor) -> bool:
+    """Whether a matrix or its transpose lies in memory without gaps: no slice of a wider one, nothing expanded.
+
+    With any other operand, oneDNN falls back to a reference kernel that takes thousands of times as long.
+    """
+    return matrix.is_contiguous() or matrix.t().is_contiguous()
+
+
 def _pays(a: Tensor, b: Tensor) -> bool:
-    """Whether oneDNN is there, the product is large, and its left operand contiguous or small enough to copy."""
+    """Whether oneDNN is there and known to be fast: at large products of two matrices, none of them a vector.
+
+    The left operand has to be contiguous or small enough to copy, and the right one dense.
+    """
     here = a.device.type == "cpu" and platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
     return (
         here
         and prod((*a.shape, b.shape[1])) >= FEWEST_MULTIPLICATIONS
+        and min(*a.shape, b.shape[1]) > 1
         and (a.is_contiguous() or a.numel() <= MOST_COPIED)
+        and is_dense(b)
     )
 
 
