@@ -27,6 +27,8 @@ import pyro
 import pyro.distributions as dist
 import torch
 from pyro import poutine
+from pyro.distributions import constraints
+from pyro.params.param_store import param_with_module_name
 from torch import Tensor, nn
 
 from . import likelihoods
@@ -204,8 +206,8 @@ class BetaVAE(nn.Module):
         Returns:
             The data, or draws ``(size, *shape)``.
         """
-        pyro.module(self.name, self)
-        with pyro.plate("batch", size if x is None else len(x), dim=-1):
+        self.register()
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1):
             with self.weighted():
                 z = pyro.sample("z", self.prior())
             return pyro.sample("x", self.decode(z), obs=x)
@@ -219,9 +221,24 @@ class BetaVAE(nn.Module):
         Returns:
             Latents ``(B, K)``.
         """
-        pyro.module(self.name, self)
-        with pyro.plate("batch", len(x), dim=-1), self.weighted():
+        self.register()
+        with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
             return pyro.sample("z", self.encode(x))
+
+    def register(self) -> None:
+        """Make all parameters known to Pyro, as ``pyro.module(self.name, self)`` does, whatever their memory layout.
+
+        Pyro's parameter store makes contiguous copies of what is not contiguous, such as a transposed weight or a
+        kernel with its channels innermost; `pyro.infer.SVI` would then train the copies, and the model never.
+        """
+        store = pyro.get_param_store()
+        for name, parameter in self.named_parameters():
+            full_name = param_with_module_name(self.name, name)
+            if not parameter.requires_grad:
+                continue
+            if full_name not in store:
+                store.set_state({"params": {full_name: parameter}, "constraints": {full_name: constraints.real}})
+            pyro.param(full_name, parameter)
 
     @contextmanager
     def weighted(self) -> Iterator[None]:

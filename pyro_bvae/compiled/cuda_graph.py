@@ -65,7 +65,7 @@ class ReplayedStep:
         graph = self.compiled_step.graph_for(data)
         assert graph is not None
         if self._buffers is None:
-            self._buffers = [home[name] for home, name in gradient_step.homes]
+            self._buffers = [place.tensor for place in gradient_step.fixed]
 
         def body() -> None:
             data = self.data(*inputs)
@@ -79,10 +79,10 @@ class ReplayedStep:
     def _copy_buffers(self) -> None:
         """Copy buffers that were assigned anew, a β for example, to the memory that the graph reads."""
         assert self._buffers is not None
-        for (home, name), tensor in zip(self.compiled_step.gradient_step.homes, self._buffers, strict=True):
-            if home[name] is not tensor:
-                tensor.copy_(home[name], non_blocking=True)
-                home[name] = tensor
+        for place, tensor in zip(self.compiled_step.gradient_step.fixed, self._buffers, strict=True):
+            if place.tensor is not tensor:
+                tensor.copy_(place.tensor, non_blocking=True)
+                place.hold(tensor)
 
 
 def capture(body: Callable[[], None], changed: Sequence[Tensor], device: torch.device) -> Callable[[], Any]:

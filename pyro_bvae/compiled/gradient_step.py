@@ -8,7 +8,7 @@ loss is not finite leaves weights and state as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, NamedTuple, Protocol
 
@@ -16,12 +16,12 @@ import pyro
 import torch
 from pyro import poutine
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from .places import Place, aliases, copy_of, differentiated, places, put
 from .recording import undisturbed
 from .updates import decay, decay_weights, prepare_state, update_of
 
-__all__ = ["GradientStep", "Objective", "Report"]
+__all__ = ["GradientStep", "Objective", "Report", "UnrecordableError"]
 
 Report = Callable[[Tensor, poutine.Trace, poutine.Trace], tuple[Tensor, ...]]
 
@@ -31,6 +31,10 @@ class Objective(Protocol):
 
     def differentiable_loss(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> Tensor:
         """The loss of a batch, a scalar."""
+
+
+class UnrecordableError(ValueError):
+    """A graph of the step would not do what the step does."""
 
 
 class Inputs(NamedTuple):
@@ -71,12 +75,14 @@ class GradientStep:
         weight_decay: λ, at least 0, of `updates.decay_weights`.
 
     Attributes:
-        homes: For each buffer and each parameter that is not trained, the dictionary that holds it and its name there,
-            so that it can be read anew at each step. Known after `prepare`.
+        fixed: The places of the buffers and of the parameters that are not trained, which are read anew at each step.
+            Known after `prepare`.
 
     Raises:
         ValueError: The optimiser is none of `updates`.
     """
+
+    fixed: list[Place]
 
     def __init__(
         self,
@@ -91,6 +97,7 @@ class GradientStep:
         self.weight_decay = weight_decay
         self.programs = _Programs(model, guide, elbo, module, report)
         self.module = module
+        self._modules = list(module.modules())
         self.optimizer = optimizer
         self.update = update_of(optimizer)
         self.device = optimizer.param_groups[0]["params"][0].device
@@ -101,14 +108,41 @@ class GradientStep:
 
         Raises:
             ValueError: The programs use a ``pyro.param`` that is no parameter of the module.
+            UnrecordableError: The programs keep parameters where a graph does not reach them, parameters share memory,
+                or some have taken fewer steps than others.
         """
-        gradients, _ = self.evaluate(data)
-        places = self._places()
-        self._trained = [name for name, gradient in gradients.items() if gradient is not None]
-        self._weights = [places[name] for name in self._trained]
-        self._fixed = [name for name in places if name not in self._trained]
-        self.homes = [_home(self.programs, name) for name in self._fixed]
+        loss, _, leaves = self._loss(data)
+        known = {id(place.tensor): place.name for place in self._places()}
+        for variable in differentiated(loss):
+            if id(variable) in known:
+                raise UnrecordableError(_kept_elsewhere(known[id(variable)]))
+        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        trained = {name for name, gradient in zip(leaves, gradients, strict=True) if gradient is not None}
+        self._trained = [place for place in self._places() if place.name in trained]
+        self.fixed = [place for place in self._places() if place.name not in trained]
+        shared = aliases(self._trained, self.fixed)
+        if shared is not None:
+            raise UnrecordableError(f"{shared[0]} and {shared[1]} share memory")
+        self._weights = [place.tensor for place in self._trained]
         prepare_state(self.optimizer, self._weights)
+        if len({self.optimizer.state[weight]["step"].item() for weight in self._weights if self.update.corrects}) > 1:
+            raise UnrecordableError("some parameters were frozen at times, and have taken fewer steps than others")
+
+    def structure(self) -> tuple[bool, ...]:
+        """What decides on the operations of a step besides its data: what is trained, and the mode of each module."""
+        parameters = self.optimizer.param_groups[0]["params"]
+        return (*[each.requires_grad for each in parameters], *[each.training for each in self._modules])
+
+    def check_constants(self, constants: Sequence[Tensor]) -> None:
+        """Make sure that what a graph took for constants are none of the parameters and buffers.
+
+        Raises:
+            UnrecordableError: One is.
+        """
+        known = {place.tensor.untyped_storage().data_ptr(): place.name for place in self._places()}
+        for constant in constants:
+            if constant.numel() and constant.untyped_storage().data_ptr() in known:
+                raise UnrecordableError(_kept_elsewhere(known[constant.untyped_storage().data_ptr()]))
 
     def evaluate(self, data: Sequence[Tensor]) -> tuple[dict[str, Tensor | None], tuple[Tensor, ...]]:
         """The gradients of the optimiser's parameters, and the report; nothing is changed.
@@ -116,16 +150,21 @@ class GradientStep:
         Raises:
             ValueError: The programs use a ``pyro.param`` that is no parameter of the module.
         """
-        places = self._places()
+        loss, report, leaves = self._loss(data)
+        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        return dict(zip(leaves, gradients, strict=True)), report
+
+    def _loss(self, data: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
+        """Loss and report on copies of all parameters and buffers, and the copies of those that may be trained."""
+        where = self._places()
         group = {id(parameter) for parameter in self.optimizer.param_groups[0]["params"]}
-        trained = [name for name, tensor in places.items() if id(tensor) in group and tensor.requires_grad]
-        copies = {name: tensor.detach().clone() for name, tensor in places.items()}
-        leaves = [copies[name].requires_grad_() for name in trained]
-        with undisturbed(self.device), torch.enable_grad():
-            loss, report = functional_call(self.programs, copies, tuple(data))
-            _check_store(copies.values())
-            gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
-        return dict(zip(trained, gradients, strict=True)), report
+        trained = [place for place in where if id(place.tensor) in group and place.tensor.requires_grad]
+        copies = {place.name: copy_of(place.tensor) for place in where}
+        leaves = {place.name: copies[place.name].requires_grad_() for place in trained}
+        with undisturbed(self.device), torch.enable_grad(), put(where, list(copies.values())):
+            loss, report = self.programs(*data)
+            _check_store(self.programs)
+        return loss, report, leaves
 
     def begin(self) -> None:
         """Count a step and read the learning rate, as an optimiser does when it takes one."""
@@ -141,7 +180,7 @@ class GradientStep:
         return Inputs(
             weights=[weight.detach() for weight in self._weights],
             slots=[tuple(state[slot] for slot in self.update.slots) for state in states],
-            fixed=[home[name].detach() for home, name in self.homes],
+            fixed=[place.tensor.detach() for place in self.fixed],
             lr=self._lr,
             number=self._number,
             data=tuple(data),
@@ -150,10 +189,10 @@ class GradientStep:
     def function(self, inputs: Inputs) -> tuple[Tensor, ...]:
         """The step as a function of tensors, which gives the loss and the report."""
         leaves = [weight.detach().requires_grad_() for weight in inputs.weights]
-        names = dict(zip((*self._trained, *self._fixed), (*leaves, *inputs.fixed), strict=True))
-        with torch.enable_grad():
-            loss, report = functional_call(self.programs, names, inputs.data)
+        with torch.enable_grad(), put([*self._trained, *self.fixed], [*leaves, *inputs.fixed]):
+            loss, report = self.programs(*inputs.data)
             gradients = torch.autograd.grad(loss, leaves)
+            self._keep_assigned(inputs.fixed)
         options, is_finite = self.optimizer.param_groups[0], loss.detach().isfinite()
         with torch.no_grad():
             for weight, gradient, slots in zip(inputs.weights, gradients, inputs.slots, strict=True):
@@ -173,8 +212,18 @@ class GradientStep:
             self.optimizer.step()
         return loss.detach(), tuple(tensor.detach() for tensor in report)
 
-    def _places(self) -> dict[str, Tensor]:
-        return {**dict(self.programs.named_parameters()), **dict(self.programs.named_buffers())}
+    def _keep_assigned(self, before: Sequence[Tensor]) -> None:
+        """Write what the programs have assigned to a buffer into the tensor that it had before."""
+        for place, old in zip(self.fixed, before, strict=True):
+            new = place.tensor
+            if new is old:
+                continue
+            if (new.shape, new.dtype) != (old.shape, old.dtype):
+                raise UnrecordableError(f"the programs replace {place.name} by a tensor of another shape or type")
+            old.copy_(new.detach())
+
+    def _places(self) -> list[Place]:
+        return places(self.programs)
 
 
 class _Programs(nn.Module):
@@ -197,15 +246,15 @@ class _Programs(nn.Module):
             return loss, self.report(loss.detach(), model.trace, guide.trace)
 
 
-def _home(module: nn.Module, name: str) -> tuple[dict[str, Any], str]:
-    """The dictionary in which a module keeps a parameter or buffer, and its name there."""
-    path, _, leaf = name.rpartition(".")
-    owner = module.get_submodule(path)
-    return (owner._parameters if leaf in owner._parameters else owner._buffers), leaf
+def _kept_elsewhere(name: str) -> str:
+    return f"the programs keep {name} in a place of their own too, like a list; take it from its module"
 
 
-def _check_store(known: Iterable[Tensor]) -> None:
-    held = {id(tensor) for tensor in known}
+def _check_store(programs: nn.Module) -> None:
+    """Refuse a parameter of Pyro's own; a copy that its store makes of one that is not contiguous does no harm."""
+    known = {id(parameter): name for name, parameter in programs.named_parameters()}
     for name, parameter in pyro.get_param_store().named_parameters():
-        if id(parameter) not in held:
+        _, divider, leaf = name.partition("$$$")  # between the name of a module and that of a parameter
+        is_copy = bool(divider) and any(f".{own}".endswith(f".{leaf}") for own in known.values())
+        if id(parameter) not in known and not is_copy:
             raise ValueError(f"pyro.param({name!r}) is no parameter of the module: make it an nn.Parameter of it")

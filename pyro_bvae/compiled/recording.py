@@ -24,8 +24,9 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from ..randomness import generator_state, set_generator_state
+from .places import copy_of
 
-__all__ = ["record", "undisturbed"]
+__all__ = ["constants_of", "record", "undisturbed"]
 
 
 def record(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModule:
@@ -45,7 +46,13 @@ def record(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModul
     """
     device = inputs[0].device
     with undisturbed(device), _without_host_reads():
-        return make_fx(function)(*[tensor.clone() for tensor in inputs])
+        return make_fx(function)(*[copy_of(tensor) for tensor in inputs])
+
+
+def constants_of(graph: GraphModule) -> list[Tensor]:
+    """The tensors that a recorded function took from elsewhere than its inputs."""
+    nodes = graph.graph.find_nodes(op="get_attr")
+    return [value for value in (getattr(graph, str(node.target)) for node in nodes) if isinstance(value, Tensor)]
 
 
 @contextmanager

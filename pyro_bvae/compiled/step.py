@@ -48,9 +48,9 @@ from torch.fx import GraphModule
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..settings.names import PRECISIONS, check
-from .gradient_step import GradientStep, Inputs, Objective, Report
+from .gradient_step import GradientStep, Inputs, Objective, Report, UnrecordableError
 from .matmul import Products
-from .recording import record
+from .recording import constants_of, record
 
 __all__ = ["CompiledStep", "Compiler", "inductor"]
 
@@ -125,6 +125,7 @@ class CompiledStep:
         self.was_compiled = False
         self.seconds = 0.0
         self._can_record = True
+        self._structure: tuple[bool, ...] | None = None
         self._graphs: dict[Any, Callable[[Inputs], Sequence[Tensor]]] = {}
 
     def __call__(self, *data: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -150,23 +151,34 @@ class CompiledStep:
 
         It is a function of what ``gradient_step.inputs(data)`` gives, and returns the loss and the report.
         """
-        key = (self.gradient_step.module.training, *[(tensor.shape, tensor.stride(), tensor.dtype) for tensor in data])
+        structure = self.gradient_step.structure()
+        if structure != self._structure and self._can_record:
+            self._prepare(structure, data)
+        if structure != self._structure:
+            return None
+        key = (structure, *[(tensor.shape, tensor.stride(), tensor.dtype) for tensor in data])
         if key not in self._graphs and self._can_record and len(self._graphs) < MOST_SHAPES:
             start = perf_counter()
             self._make(key, data)
             self.seconds += perf_counter() - start
         return self._graphs.get(key)
 
-    def _make(self, key: Any, data: Sequence[Tensor]) -> None:
-        is_first = not self._graphs
-        if is_first:
+    def _prepare(self, structure: tuple[bool, ...], data: Sequence[Tensor]) -> None:
+        """Look at the programs where they have another structure than at the last step, the first one included."""
+        try:
             self.gradient_step.prepare(data)
+            self._structure = structure
+        except UnrecordableError as error:
+            self._cannot_record(error)
+
+    def _make(self, key: Any, data: Sequence[Tensor]) -> None:
+        is_first = all(structure != self._structure for structure, *_ in self._graphs)
         inputs, form = tree_flatten(self.gradient_step.inputs(data))
         try:
             recorded = record(lambda *flat: self._routed(tree_unflatten(flat, form)), inputs)
+            self.gradient_step.check_constants(constants_of(recorded))
         except Exception as error:  # programs that cannot be recorded may raise anything
-            self._can_record = False
-            self._fall_back(f"the step cannot be recorded: {_first_line(error)}")
+            self._cannot_record(error)
             return
         graph: Callable[..., Any] = recorded
         if is_first and self.compiler is not None:
@@ -180,6 +192,12 @@ class CompiledStep:
     def _routed(self, inputs: Inputs) -> tuple[Tensor, ...]:
         with Products(self.precision):
             return self.gradient_step.function(inputs)
+
+    def _cannot_record(self, error: Exception) -> None:
+        self._can_record = False
+        self._fall_back(
+            f"the step cannot be recorded: {error if isinstance(error, UnrecordableError) else _first_line(error)}"
+        )
 
     def _fall_back(self, reason: str) -> None:
         self.reason = reason

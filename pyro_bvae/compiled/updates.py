@@ -41,11 +41,13 @@ class Update:
         counts: Whether `torch.optim` keeps ``step``.
         rule: Maps parameter, gradient, slots, learning rate, step (both 0-d, float64, the step counted from 1) and the
             optimiser's options to the new parameter and slots.
+        corrects: Whether the rule depends on the step.
     """
 
     slots: tuple[str, ...]
     counts: bool
     rule: Rule
+    corrects: bool = False
 
 
 def rmsprop(w: Tensor, g: Tensor, slots: Slots, lr: Tensor, step: Tensor, options: Mapping[str, Any]) -> Any:  # noqa: ARG001
@@ -79,7 +81,7 @@ def sgd(w: Tensor, g: Tensor, slots: Slots, lr: Tensor, step: Tensor, options: M
 
 UPDATES: dict[type[torch.optim.Optimizer], Update] = {
     torch.optim.RMSprop: Update(("square_avg",), True, rmsprop),
-    torch.optim.Adam: Update(("exp_avg", "exp_avg_sq"), True, adam),
+    torch.optim.Adam: Update(("exp_avg", "exp_avg_sq"), True, adam, corrects=True),
     torch.optim.Adagrad: Update(("sum",), True, adagrad),
     torch.optim.SGD: Update((), False, sgd),
 }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from pyro import get_param_store, poutine, validation_enabled
 from pyro.infer import ELBO
+from pyro.params.param_store import param_with_module_name
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
+from ..compiled.places import differentiated
 from ..datasets import Dataset
 from ..likelihoods import LIKELIHOODS
 from ..model import BetaVAE
@@ -136,12 +137,12 @@ def _check_parameters(vae: BetaVAE, loss: Tensor) -> None:
     """Refuse what would silently not be trained."""
     known = {id(parameter) for parameter in vae.parameters()}
     for name, parameter in get_param_store().named_parameters():
-        if id(parameter) not in known:
+        if id(parameter) not in known and not _is_copy(vae, name):
             raise ValueError(
                 f"fit trains the parameters of the model, and pyro.param({name!r}) is none of them: make it an "
                 "nn.Parameter of the BetaVAE, or train with pyro.infer.SVI"
             )
-    for leaf in _leaves(loss):
+    for leaf in differentiated(loss):
         if id(leaf) not in known and leaf is not vae.beta:
             raise ValueError(
                 f"the loss depends on a parameter of shape {tuple(leaf.shape)} that is not the model's and would not "
@@ -149,14 +150,6 @@ def _check_parameters(vae: BetaVAE, loss: Tensor) -> None:
             )
 
 
-def _leaves(loss: Tensor) -> Iterator[Tensor]:
-    """The tensors that a backward pass would give gradients to."""
-    seen, left = set(), [loss.grad_fn]
-    while left:
-        node = left.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            yield node.variable
-        left += [parent for parent, _ in node.next_functions]
+def _is_copy(vae: BetaVAE, name: str) -> bool:
+    """Whether Pyro's store has a copy under this name of a parameter that is not contiguous, which `fit` trains."""
+    return name in {param_with_module_name(vae.name, own) for own, _ in vae.named_parameters()}
