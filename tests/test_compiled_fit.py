@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -137,6 +138,43 @@ def test_measuring_changes_nothing(images: Dataset, monkeypatch: pytest.MonkeyPa
     plain = fit(new_vae(likelihood="gaussian-optimal"), images, steps=4, compile=False)
     assert same_parameters(measured.model, plain.model)
     assert torch.equal(measured.model.likelihood.variance, plain.model.likelihood.variance)
+
+
+def test_the_estimate_is_held_against_the_compiled_step(
+    images: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run whose compiled steps turn out slower is eager from its first step on, and says so once."""
+
+    def slow(graph: Any, _: Any) -> Any:
+        def step(*inputs: Any) -> Any:
+            sleep(0.5)
+            return graph(*inputs)
+
+        return step
+
+    monkeypatch.setattr(loop, "expected_seconds", lambda _: 0.0)
+    monkeypatch.setattr(break_even, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(loop, "inductor", slow)
+    options: dict[str, Any] = {"optimizer": "adam"}
+    with pytest.warns(RuntimeWarning, match=r"a compiled step takes .* ms, an eager one .* ms; going on without"):
+        ours = fit(new_vae(likelihood="binarized-bernoulli"), images, steps=4, **options, out=tmp_path)
+    assert load_run(tmp_path).config["compile"] is False
+    assert load_run(tmp_path).config["compile_because"].startswith("a compiled step takes")
+    plain = fit(new_vae(likelihood="binarized-bernoulli"), images, steps=6, **options, compile=False)
+    parts = fit(new_vae(likelihood="binarized-bernoulli"), images, steps=6, **options, out=tmp_path, resume=True)
+    assert ours.config["compile"] is parts.config["compile"] is False
+    assert same_parameters(plain.model, parts.model)
+
+
+def test_a_fast_compiled_step_is_kept_and_comparing_changes_nothing(
+    images: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "expected_seconds", lambda _: 0.0)
+    monkeypatch.setattr(break_even, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(break_even, "MARGIN", 1e9)
+    chosen, asked = (fit(new_vae(), images, steps=4, compile=how, **OPTIONS) for how in (None, True))
+    assert chosen.config["compile"] is True
+    assert same_parameters(chosen.model, asked.model)
 
 
 def test_compile_times_are_remembered(images: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@
 
 Inductor keeps its kernels on disk, so that compiling the same step again takes a fraction of the first time. A small
 file beside them says which steps have been compiled.
+
+The estimate is held against the first compiled steps: where they take longer than eager ones, the run is eager.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ import torch
 from ..files import atomic_write
 from ..settings.names import AS_ASKED
 
-__all__ = ["FEWEST_STEPS", "decide", "expected_seconds", "note_seconds"]
+__all__ = ["FEWEST_STEPS", "decide", "expected_seconds", "note_seconds", "refutation"]
 
 FEWEST_STEPS = 1000  # below which nothing is measured, and nothing compiled
 SHARE_SAVED = 0.5  # of the time of an eager step, at least
+MARGIN = 1.2  # by which a compiled step may be slower, since times vary
 SECONDS_FIRST, SECONDS_AGAIN = 15.0, 4.0  # that compiling takes, and taking the kernels from disk
 
 
@@ -51,6 +54,21 @@ def decide(
     pays = steps * eager * SHARE_SAVED > seconds
     what = f"{steps:,} steps of {1000 * eager:.1f} ms would take {steps * eager:,.0f} s"
     return pays, f"{what}, and compiling, about {seconds:.0f} s, saves {'half of it or more' if pays else 'too little'}"
+
+
+def refutation(compiled: float, eager: float) -> str | None:
+    """Why steps are not to be compiled after all; None if there is no reason.
+
+    Args:
+        compiled: Seconds of a compiled step.
+        eager: Seconds of an eager one.
+
+    >>> refutation(1.04, 0.017)
+    'a compiled step takes 1040.0 ms, an eager one 17.0 ms'
+    """
+    if compiled <= MARGIN * eager:
+        return None
+    return f"a compiled step takes {1000 * compiled:.1f} ms, an eager one {1000 * eager:.1f} ms"
 
 
 def expected_seconds(compiled: Mapping[str, Any]) -> float:

@@ -11,8 +11,8 @@ from typing import Any
 import pyro
 from pyro.infer import ELBO, TraceMeanField_ELBO
 
-from ..compiled.break_even import decide, expected_seconds, note_seconds
-from ..compiled.step import inductor
+from ..compiled.break_even import decide, expected_seconds, note_seconds, refutation
+from ..compiled.step import CompiledStep, inductor
 from ..datasets import Dataset
 from ..model import BetaVAE
 from ..objectives import build_objective
@@ -84,13 +84,13 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
             _choose_step(run, training)
             if folder is not None:
                 folder.start(config, given.overwrite)
-        compiles = run.config.get("compile", False)
+        compiles, compiled_step = run.config.get("compile", False), None
         if compiles or given.precision != "fp32":
             compiled_step = training.compile(inductor if compiles else None)
             if compiles and device.type == "cuda":
                 training.replay(compiled_step)
-        _run_to_end(training, run, folder, given)
-        if compiles and compiled_step.was_compiled:
+        _run_to_end(training, run, folder, given, compiled_step)
+        if run.config.get("compile") and compiled_step is not None and compiled_step.was_compiled:
             note_seconds(_graph_of(run.config), compiled_step.seconds)
     return run
 
@@ -103,7 +103,9 @@ def _elbo_of(settings: FitArguments, size: int, latent_dim: int) -> ELBO:
     return build_objective(specified(settings.objective), size=size, latent_dim=latent_dim)
 
 
-def _run_to_end(training: Training, run: Run, folder: RunFolder | None, given: FitArguments) -> None:
+def _run_to_end(
+    training: Training, run: Run, folder: RunFolder | None, given: FitArguments, compiled_step: CompiledStep | None
+) -> None:
     """Take the steps that are left, and write lines of the history and checkpoints as they fall due."""
     checkpoint_every, callbacks = given.checkpoint_every or training.steps_per_epoch, given.callbacks
     keep = None if given.keep == "all" else int(given.keep)
@@ -112,6 +114,8 @@ def _run_to_end(training: Training, run: Run, folder: RunFolder | None, given: F
         for callback in callbacks:
             callback.on_start(run, training)
         with deferred_interrupt() as interrupted, _without_warnings(), pyro.validation_enabled(False):
+            if compiled_step is not None and given.precision == "fp32" and training.step == 0:
+                _hold_to_estimate(training, run, folder, compiled_step)
             while training.step < training.total and not interrupted.is_set():
                 training.advance()
                 for callback in callbacks:
@@ -149,6 +153,24 @@ def _choose_step(run: Run, training: Training) -> None:
     seconds = expected_seconds(_graph_of(run.config))
     chosen = decide(run.config["compile"], steps, training.device, lambda: _seconds_of_a_step(training), seconds)
     run.config |= dict(zip(("compile", "compile_because"), chosen, strict=True))
+
+
+def _hold_to_estimate(training: Training, run: Run, folder: RunFolder | None, compiled_step: CompiledStep) -> None:
+    """Before the first step, go back to eager ones if an estimate chose compiled ones and they are slower.
+
+    A run is compiled or eager as a whole, and its config says which.
+    """
+    if run.config["compile_because"] == AS_ASKED or training.device.type != "cpu":
+        return
+    times = compiled_step.compare((training.next_batch(),))
+    why = None if times is None else refutation(*times)
+    if why is None:
+        return
+    training.take_eagerly()
+    run.config |= {"compile": False, "compile_because": why}
+    if folder is not None:
+        folder.write_config(run.config)
+    warnings.warn(f"{why}; going on without compiling", RuntimeWarning, stacklevel=2)
 
 
 def _seconds_of_a_step(training: Training, repeats: int = 3) -> float:

@@ -75,9 +75,8 @@ class Training:
         self.beta_schedule, self.schedules = settings.schedules(vae.beta_value if beta is None else beta)
         self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
-        self.taker: DirectSteps | ReplayedSteps = DirectSteps(
-            self, EagerStep(vae, self.elbo, self.optimizer, report_of(elbo), settings.weight_decay)
-        )
+        self.taker: DirectSteps | ReplayedSteps
+        self.take_eagerly()
         self.tally = Tally(self.device)
         self.step = 0
         self.seconds = 0.0
@@ -109,6 +108,16 @@ class Training:
         if self.objective is not None and self.objective.learns:
             self.objective.update(*inputs)
 
+    def next_batch(self) -> Tensor:
+        """The data of the next step as the programs see them; no random numbers are used up."""
+        with undisturbed(self.device):
+            return self.vae.prepare(self.minibatches.batch(self.step))
+
+    def take_eagerly(self) -> None:
+        """Take all further steps as Pyro and torch take them."""
+        report, decay = report_of(self.elbo), self.settings.weight_decay
+        self.taker = DirectSteps(self, EagerStep(self.vae, self.elbo, self.optimizer, report, decay))
+
     def gradient_step(self) -> GradientStep:
         """The step as a function of tensors."""
         return GradientStep(*self._programs(), report_of(self.elbo), self.settings.weight_decay)
@@ -130,8 +139,7 @@ class Training:
 
     def replay(self, compiled_step: CompiledStep) -> None:
         """Replay all further steps as CUDA graphs, if they can be recorded; a CPU calls the compiled steps instead."""
-        with undisturbed(self.device):
-            x = self.vae.prepare(self.minibatches.batch(self.step))
+        x = self.next_batch()
         can_be = self.objective is None or self.objective.supports_cuda_graph
         if can_be and compiled_step.graph_for((x,)) is not None:
             _, (row, *_) = compiled_step.gradient_step.evaluate((x,))
