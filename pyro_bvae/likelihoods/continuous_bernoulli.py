@@ -71,27 +71,29 @@ class ContinuousBernoulli(PixelDistribution):
     def icdf(self, value: Tensor) -> Tensor:
         """The x below which a share ``value`` of the mass lies: log(1 + u (exp η − 1))/η."""
         size, safe = _split(self.logits)
-        upper = 1 + torch.log(value + (1 - value) * torch.exp(-safe)) / safe  # η > 0, with exp η taken out
+        steep = torch.log(value + (1 - value) * torch.exp(-safe))  # keeps the digits of a small u
+        flat = torch.log1p((1 - value) * torch.expm1(-safe))  # keeps those of a small η
+        upper = 1 + torch.where(safe < 1, flat, steep) / safe  # η > 0, with exp η taken out
         lower = -torch.log1p(value * torch.expm1(-safe)) / safe
-        series = value - self.logits * value * (1 - value) / 2  # the slope of exp(ηx) around η = 0
+        series = value + self.logits * value * (1 - value) / 2  # the inverse of the series of `cdf`
         return torch.where(size < 1e-3, series, torch.where(self.logits < 0, lower, upper)).clamp(0, 1)
 
     def cdf(self, value: Tensor) -> Tensor:
         """The share of the mass below ``value``: (exp(ηx) − 1)/(exp η − 1)."""
         size, safe = _split(self.logits)
-        upper = (torch.exp(safe * (value - 1)) - torch.exp(-safe)) / -torch.expm1(-safe)
         lower = torch.expm1(-safe * value) / torch.expm1(-safe)
+        upper = torch.exp(safe * (value - 1)) * lower  # both sides divided by exp η
         share = torch.where(self.logits < 0, lower, upper)
-        series = value - self.logits * value * (1 - value) / 2
+        series = value - self.logits * value * (1 - value) / 2  # to first order in η
         return torch.where(size < 1e-3, series, share).clamp(0, 1)
 
     @property
     def mean(self) -> Tensor:
         """A'(η) = 1/(1 − exp(−η)) − 1/η, in (0, 1)."""
         size, safe = _split(self.logits, SERIES_BELOW)
-        above_half = -1 / torch.expm1(-safe) - 1 / safe - 0.5  # odd in η
-        series = size / 12 - size**3 / 720 + size**5 / 30240
-        return 0.5 + torch.sign(self.logits) * torch.where(size < SERIES_BELOW, series, above_half)
+        above_half = torch.sign(self.logits) * (-1 / torch.expm1(-safe) - 1 / safe - 0.5)  # odd in η
+        series = self.logits / 12 - self.logits**3 / 720 + self.logits**5 / 30240
+        return 0.5 + torch.where(size < SERIES_BELOW, series, above_half)
 
     @property
     def variance(self) -> Tensor:

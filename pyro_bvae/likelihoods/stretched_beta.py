@@ -27,7 +27,7 @@ __all__ = ["Beta", "StretchedBeta"]
 
 STRETCH = 256 / 255
 SHIFT = -0.5 / 255
-LEAST_EXACT_MASS = 1e-10  # of a bin: smaller differences of the distribution function have no digits left
+LEAST_EXACT_MASS = 1e-290  # of a bin: smaller ones are at the end of double precision
 LEAST_CONCENTRATION, GREATEST_CONCENTRATION = 0.01, 1e4  # at the greatest it is narrower than a grey level
 
 
@@ -57,12 +57,19 @@ class StretchedBeta(PixelDistribution):
         return self.beta.log_prob((value - SHIFT) / STRETCH) - log(STRETCH)
 
     def log_bin_mass(self, x: Tensor) -> Tensor:
-        """By scipy's incomplete beta function; where that is too small, the density at the middle times the width."""
+        """By scipy's incomplete beta function, in the tail where no digits cancel.
+
+        Where even that is too small, it is the density at the middle times the width.
+        """
         from scipy.special import betainc
 
         a, b, values = (tensor.double().cpu().numpy() for tensor in torch.broadcast_tensors(self.a, self.b, x))
         low, high = ((values + end - SHIFT) / STRETCH for end in (-HALF_BIN, HALF_BIN))
-        mass = betainc(a, b, np.clip(high, 0, 1)) - betainc(a, b, np.clip(low, 0, 1))
+        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+        right = low > a / (a + b)  # mirrored: y ~ Beta(a, b) is to say that 1 − y ~ Beta(b, a)
+        a, b = np.where(right, b, a), np.where(right, a, b)
+        low, high = np.where(right, 1 - high, low), np.where(right, 1 - low, high)
+        mass = betainc(a, b, high) - betainc(a, b, low)
         exact = torch.from_numpy(mass).to(x.device)
         precise = StretchedBeta(self.a.double(), self.b.double(), validate_args=False)
         middle = precise.log_prob(x.double()) + log(2 * HALF_BIN)
