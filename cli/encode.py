@@ -26,7 +26,7 @@ def command(run: Path, split: str, out: Path | None, at: int | None, device: str
     """Write the codes of the data, means and scales of q(z|x), as an npz.
 
     It holds loc and scale (N×K), index (which data these are), held_out (which of them training has not seen), and
-    labels, factors and factor_names where there are any.
+    labels, label_names, factors and factor_names where there are any.
 
     \b
     Example:
@@ -44,6 +44,8 @@ def command(run: Path, split: str, out: Path | None, at: int | None, device: str
     arrays["held_out"] = torch.isin(index, data.held_out)
     if data.labels is not None:
         arrays["labels"] = data.labels[index]
+    if data.label_names is not None:
+        arrays["label_names"] = data.label_names
     if data.factors is not None:
         arrays["factors"] = data.factors[index]
     if data.factor_names is not None:

@@ -32,7 +32,8 @@ def announce(data: Dataset, vae: BetaVAE, options: Mapping[str, Any], out: Path)
     """Say which data, model and steps a fit takes, and where it goes."""
     settings = TrainingSettings(**{name: options[name] for name in TRAINING})
     lines = [] if options["recipe"] is None else [_recipe(options)]
-    lines += [_data(data), _model(vae, options, settings), _fit(data, options, settings)]
+    lines += [_data(data), *(f"data    {note}" for note in data.notes)]
+    lines += [_model(vae, options, settings), _fit(data, options, settings)]
     lines += _notes(specified(options["objective"]), settings.total(len(data.train)))
     for line in (*lines, f"run     {out}"):
         click.echo(line, err=options["as_json"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from pyro_bvae import datasets
+from pyro_bvae import BetaVAE, datasets
 from pyro_bvae.datasets import Dataset, folder, load, pixels
+from pyro_bvae.evaluation.probe import probe_accuracy
 
 
 def test_digits_are_the_digits_of_scikit_learn(digits: Dataset) -> None:
@@ -289,3 +291,46 @@ def test_available_says_what_is_on_disk(made_mnist: Path) -> None:
     assert rows["mnist"]
     assert not rows["kmnist"]
     assert rows["folder:PATH"] is None
+
+
+@pytest.mark.parametrize("beyond", [2e-7, 5e-7])
+def test_pixels_that_rounding_put_outside_are_clipped_and_it_is_said(beyond: float) -> None:
+    images = torch.rand(5, 1, 4, 4)
+    images[0, 0, 0, :2] = torch.tensor([-beyond, 1 + beyond])
+    data = Dataset("rounded", images)
+    assert (data.images.min(), data.images.max()) == (0, 1)
+    assert len(data.notes) == 1
+    assert data.notes[0].startswith("2 pixels up to")
+    assert replace(data, name="again").notes == data.notes
+
+
+@pytest.mark.parametrize("beyond", [2e-6, 1e-4, 0.3])
+def test_pixels_further_out_are_refused_with_all_digits(beyond: float) -> None:
+    images = torch.rand(5, 1, 4, 4)
+    images[0, 0, 0, 0] = 1 + beyond
+    with pytest.raises(ValueError, match=r"float pixels must lie in \[0, 1\], got 0\.\d+ to 1\.\d+;"):
+        Dataset("outside", images)
+
+
+def test_one_hot_labels_are_said_and_probed_as_classes(digits: Dataset) -> None:
+    rows = torch.nn.functional.one_hot(digits.labels)
+    one_hot = Dataset("one-hot", digits.images, labels=rows)
+    assert one_hot.notes == ("labels are one-hot rows: each is taken for one of 10 classes",)
+    vae = BetaVAE(digits.shape, 2, hidden=(16,))
+    assert probe_accuracy(vae, one_hot) == probe_accuracy(vae, Dataset("classes", digits.images, labels=digits.labels))
+
+
+def test_names_of_classes_must_reach_the_highest_label(images: Dataset) -> None:
+    labels = torch.arange(60) % 3
+    assert Dataset("a", images.images, labels=labels, label_names=["x", "y", "z"]).label_names == ["x", "y", "z"]
+    with pytest.raises(ValueError, match="2 label names do not fit 3 labels"):
+        Dataset("a", images.images, labels=labels, label_names=["x", "y"])
+
+
+def test_labels_and_factors_that_are_no_classes_are_said_or_refused(images: Dataset) -> None:
+    assert "look like numbers of data" in Dataset("ids", images.images, labels=torch.arange(60)).notes[0]
+    for factors, message in ((torch.full((60, 1), -1), "got -1 to -1"), (torch.full((60, 1), 10**9), "from 0 on")):
+        with pytest.raises(ValueError, match=message):
+            Dataset("ids", images.images, factors=factors)
+    with pytest.raises(ValueError, match="labels must be whole numbers"):
+        Dataset("floats", images.images, labels=torch.rand(60))

@@ -12,10 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .labels import is_one_hot, looks_numbered
+from .notes import counted
+
 __all__ = ["Dataset", "pixels", "random_subset", "seeded_split", "some_of"]
 
 SPLIT_SEED = 0
 MOST_HELD_OUT = 10_000
+MOST_CLASSES = 1_000_000  # of a factor; what is numbered higher is an id or a time
+ROUNDING = 8 * torch.finfo(torch.float32).eps  # how far a pixel may lie outside [0, 1] to be taken for 0 or 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,7 +31,7 @@ class Dataset:
         name: The name that `load` was called with, or any name for data of your own.
         images: ``(N, C, H, W)``, uint8 in 0 ... 255 or float in [0, 1]; or vectors ``(N, D)``, float, in any unit.
         labels: Classes ``(N,)``, integers; or attributes ``(N, A)``, each a class.
-        label_names: The names of the attributes, A of them.
+        label_names: The names of the classes, in their order, or those of the A attributes.
         factors: Ground-truth factors of variation ``(N, F)``, integer classes from 0 on.
         factor_names: Their names, F of them.
         factor_sizes: How many values each can take, F of them; by default those that occur.
@@ -37,6 +42,8 @@ class Dataset:
         source: Where the data come from, in words.
         options: The options that `load` was called with; a run stores them to load the data again.
         digest: SHA-256 of the images, if the source knows it. The images are then not read to check or to hash them.
+        notes: What was left out, clipped, cut or read in a way that one may not expect, a line each. Pixels outside
+            [0, 1] by no more than rounding are clipped, and labels in one-hot rows are taken for classes, with a note.
 
     Raises:
         ValueError: Wrong shape, fewer than two data, pixels out of range, values that are not finite, or labels,
@@ -57,11 +64,13 @@ class Dataset:
     source: str = "in memory"
     options: Mapping[str, Any] = field(default_factory=dict)
     digest: str | None = None
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         _check_shape(self.name, self.images)
         if self.digest is None:  # with a digest the source has made the images, and there may be gigabytes of them
             _check_values(self.name, self.images)
+            _clip(self)
         if self.images.is_floating_point():
             object.__setattr__(self, "images", self.images.to(torch.get_default_dtype()))
         if self.train is None or self.held_out is None:
@@ -69,6 +78,7 @@ class Dataset:
             object.__setattr__(self, "train", train)
             object.__setattr__(self, "held_out", held_out)
         _check_companions(self)
+        _add_notes(self, _notes_on_labels(self.labels))
         if self.factors is not None and self.factor_sizes is None:
             object.__setattr__(self, "factor_sizes", tuple((self.factors.max(0).values + 1).tolist()))
 
@@ -161,9 +171,34 @@ def _check_values(name: str, images: Tensor) -> None:
         return
     if not images.isfinite().all():
         raise ValueError(f"{name}: {int((~images.isfinite()).sum())} values are NaN or infinite; remove or mend them")
-    if images.dim() == 4 and not (images.min() >= 0 and images.max() <= 1):
+    if images.dim() == 4 and not (images.min() >= -ROUNDING and images.max() <= 1 + ROUNDING):
         low, high = images.min().item(), images.max().item()
-        raise ValueError(f"{name}: float pixels must lie in [0, 1], got {low:.4g} to {high:.4g}; rescale, or use uint8")
+        raise ValueError(f"{name}: float pixels must lie in [0, 1], got {low:.7g} to {high:.7g}; rescale, or use uint8")
+
+
+def _clip(data: Dataset) -> None:
+    """Clip pixels that rounding has put outside [0, 1], and say so."""
+    images = data.images
+    if images.dim() == 2 or images.dtype == torch.uint8 or (images.min() >= 0 and images.max() <= 1):
+        return
+    beyond = (images - images.clamp(0, 1)).abs()
+    count, most = int((beyond > 0).sum()), beyond.max().item()
+    object.__setattr__(data, "images", images.clamp(0, 1))
+    _add_notes(data, [f"{counted(count, 'pixel')} up to {most:.1g} outside [0, 1], by rounding: clipped"])
+
+
+def _notes_on_labels(labels: Tensor | None) -> list[str]:
+    if labels is not None and is_one_hot(labels):
+        return [f"labels are one-hot rows: each is taken for one of {labels.shape[1]} classes"]
+    if labels is not None and looks_numbered(labels):
+        values = len(labels.unique())
+        return [f"labels take {values:,} values in {len(labels):,} data: they look like numbers of data, not classes"]
+    return []
+
+
+def _add_notes(data: Dataset, lines: Sequence[str]) -> None:
+    """Add the lines that are not there yet: a data set that is made from another has the notes of that one."""
+    object.__setattr__(data, "notes", (*data.notes, *(line for line in lines if line not in data.notes)))
 
 
 def _check_companions(data: Dataset) -> None:
@@ -172,13 +207,22 @@ def _check_companions(data: Dataset) -> None:
         if tensor is not None and (tensor.dim() not in dims or len(tensor) != size):
             wanted = f"({size},) or ({size}, A)" if 1 in dims else f"({size}, F)"
             raise ValueError(f"{data.name}: {kind} must have shape {wanted}, got {tuple(tensor.shape)}")
+        if tensor is not None and tensor.is_floating_point() and not torch.equal(tensor, tensor.round()):
+            raise ValueError(f"{data.name}: {kind} must be whole numbers, a class each, got {tensor.dtype} with others")
+    if data.factors is not None and (data.factors.min() < 0 or data.factors.max() >= MOST_CLASSES):
+        low, high = data.factors.min().item(), data.factors.max().item()
+        raise ValueError(
+            f"{data.name}: factors are classes from 0 on, got {low} to {high}; "
+            "number values with np.unique(column, return_inverse=True)[1]"
+        )
     for kind, names, tensor in (
         ("factor names", data.factor_names, data.factors),
         ("factor sizes", data.factor_sizes, data.factors),
         ("label names", data.label_names, data.labels),
     ):
-        if names is not None and (tensor is None or tensor.dim() != 2 or len(names) != tensor.shape[1]):
-            there = 0 if tensor is None else tensor[0].numel()
+        there = 0 if tensor is None else tensor.shape[1] if tensor.dim() == 2 else int(tensor.max()) + 1
+        fits = there <= len(names or ()) if tensor is not None and tensor.dim() == 1 else there == len(names or ())
+        if names is not None and not fits:
             raise ValueError(f"{data.name}: {len(names)} {kind} do not fit {there} {kind.split()[0]}s")
     for index in (data.train, data.held_out):
         if len(index) == 0 or index.min() < 0 or index.max() >= size:

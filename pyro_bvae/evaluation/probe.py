@@ -6,6 +6,7 @@ from statistics import mean
 
 from ..codes import encode
 from ..datasets import Dataset
+from ..datasets.labels import classes_of
 from ..model import BetaVAE
 
 __all__ = ["probe_accuracy"]
@@ -16,7 +17,8 @@ MOST_TRAINING_IMAGES = 10_000
 def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
     """Held-out accuracy of a linear softmax classifier of the labels, given posterior means.
 
-    Where the labels are attributes, each has a classifier of its own, and the accuracy is their mean.
+    Where the labels are attributes, each has a classifier of its own, and the accuracy is their mean. Labels in one-hot
+    rows are classes.
 
     Args:
         vae: The programs.
@@ -32,7 +34,7 @@ def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
     if dataset.labels is None:
         return None
     train, held_out = dataset.train[:MOST_TRAINING_IMAGES], dataset.held_out
-    columns = dataset.labels.reshape(len(dataset), -1).unbind(1)
+    columns = classes_of(dataset.labels).unbind(1)
     labels = [(column[train].numpy(), column[held_out].numpy()) for column in columns]
     labels = [(known, unknown) for known, unknown in labels if known.min() < known.max()]
     if not labels:

@@ -1,0 +1,43 @@
+"""Words for what happened while data were read: counts, and a few of the names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["counted", "named", "plain"]
+
+MOST_NAMES = 3  # that one line holds
+MOST_LETTERS = 60  # of a name
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "picture"), counted(1200, "picture"), counted(2, "copy", "copies")
+    ('1 picture', '1,200 pictures', '2 copies')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def named(names: Sequence[str]) -> str:
+    """The first names, and how many more there are.
+
+    >>> named(["a", "b"]), named(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c and 2 more')
+    """
+    shown = ", ".join(map(plain, names[:MOST_NAMES]))
+    return shown if len(names) <= MOST_NAMES else f"{shown} and {len(names) - MOST_NAMES:,} more"
+
+
+def plain(text: str) -> str:
+    r"""Text from data on one line: what is not printable, line breaks and bytes of no letter included, is escaped.
+
+    >>> print(plain("a\nb\x1b[1m"))
+    a\nb\x1b[1m
+    """
+    line = "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+    return line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS // 2]}…{line[-MOST_LETTERS // 2 :]}"
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape", "surrogatepass").decode()
