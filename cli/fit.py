@@ -98,7 +98,7 @@ def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVA
     if options["beta_norm"] is not None:
         options["beta"] = beta_of_norm(options["beta_norm"], options["latent_dim"], data.shape)
     try:
-        return data, build_model(options, data.shape)
+        return data, build_model(options, data.shape, data)
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from error
 

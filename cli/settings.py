@@ -16,7 +16,7 @@ from pyro_bvae.settings.recipes import RECIPES
 __all__ = ["filled", "is_typed", "settle", "stored"]
 
 # settings of a config that lapse when the one they belong to is typed
-BELONGS_TO = dict.fromkeys(("data_root", *DATA_OPTIONS), "dataset")
+BELONGS_TO = dict.fromkeys(("data_root", *DATA_OPTIONS, "standardise"), "dataset")
 BELONGS_TO |= dict.fromkeys(("hidden", "decoder_hidden", "decoder_activation"), "network")
 BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), "likelihood")
 
@@ -38,6 +38,8 @@ def settle(ctx: click.Context) -> dict[str, Any]:
     options = filled(options, {name for name in SETTINGS if is_typed(ctx, name)}, given)
     if not is_typed(ctx, "threads") and any(name in os.environ for name in THREADS_OF_THE_USER):
         options["threads"] = None  # what the environment says comes before what another run had
+    if options["resume"] and not is_typed(ctx, "standardise"):  # the model of the run, wherever its data lie now
+        options["standardise"] = given.get("standardise")
     if options["likelihood"] == "custom" or given.get("custom"):
         raise click.UsageError(f"{given['custom']} are classes of your own: go on from Python, with fit(...)", ctx)
     if options["objective"] is None:
@@ -81,11 +83,11 @@ def stored(options: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{options['config']} is not the config.json of a run")
         if content.get("compile_because") != AS_ASKED:  # that run decided for itself, and so does this one
             content.pop("compile", None)
-        return content
+        return {"standardise": False, **content}
     if options["resume"]:
         folder = RunFolder(options["out"])
         if folder.is_run or not folder.path.is_dir():
-            return folder.read_config()
+            return {"standardise": False, **folder.read_config()}
     return {}
 
 

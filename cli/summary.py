@@ -32,7 +32,7 @@ def announce(data: Dataset, vae: BetaVAE, options: Mapping[str, Any], out: Path)
     """Say which data, model and steps a fit takes, and where it goes."""
     settings = TrainingSettings(**{name: options[name] for name in TRAINING})
     lines = [] if options["recipe"] is None else [_recipe(options)]
-    lines += [_data(data), *(f"data    {note}" for note in data.notes)]
+    lines += [_data(data) + _standardised(vae), *(f"data    {note}" for note in data.notes)]
     lines += [_model(vae, options, settings), _fit(data, options, settings)]
     lines += _notes(specified(options["objective"]), settings.total(len(data.train)))
     for line in (*lines, f"run     {out}"):
@@ -51,6 +51,14 @@ def _kind(data: Dataset) -> str:
 def _data(data: Dataset) -> str:
     counts = f"{len(data.train):,} training and {len(data.held_out):,} held-out {_kind(data)}"
     return f"data    {data.name}: {counts} of {'×'.join(map(str, data.shape))} ({data.source})"
+
+
+def _standardised(vae: BetaVAE) -> str:
+    from pyro_bvae.likelihoods import Standardised
+
+    return (
+        ", standardised (--no-standardise leaves them as they are)" if isinstance(vae.likelihood, Standardised) else ""
+    )
 
 
 def _model(vae: BetaVAE, options: Mapping[str, Any], settings: TrainingSettings) -> str:

@@ -168,15 +168,15 @@ class BetaVAE(nn.Module):
         return self.beta_value * self.latent_dim / prod(self.shape)
 
     def encode(self, x: Tensor) -> dist.TorchDistribution:
-        """The posterior q(z | x). Override it for another family.
+        """The posterior q(z | x). Override it for another family, and call ``self.encoder(self.standardise(x))`` there.
 
         Args:
-            x: Data ``(B, *shape)``.
+            x: Data ``(B, *shape)``, in their own units.
 
         Returns:
             A distribution with batch shape ``(B,)`` and event shape ``(K,)``.
         """
-        loc, log_variance = self.encoder(x)
+        loc, log_variance = self.encoder(self.standardise(x))
         return dist.Normal(loc, torch.exp(0.5 * log_variance)).to_event(1)
 
     def decode(self, z: Tensor) -> dist.TorchDistribution:
@@ -195,6 +195,11 @@ class BetaVAE(nn.Module):
         """The data ``(B, *shape)`` as the programs see them: unchanged, unless the likelihood quantises them."""
         prepare = getattr(self.likelihood, "prepare", None)
         return x if prepare is None else prepare(x, generator)
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """The data ``(B, *shape)`` as the encoder sees them: unchanged, or (x − loc)/scale under a `Standardised`."""
+        standardise = getattr(self.likelihood, "standardise", None)
+        return x if standardise is None else standardise(x)
 
     def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
         """The program p(x, z), summed over the batch.

@@ -44,6 +44,7 @@ class Dataset:
         digest: SHA-256 of the images, if the source knows it. The images are then not read to check or to hash them.
         notes: What was left out, clipped, cut or read in a way that one may not expect, a line each. Pixels outside
             [0, 1] by no more than rounding are clipped, and labels in one-hot rows are taken for classes, with a note.
+        columns: The names of the D values of a vector, where they have names.
 
     Raises:
         ValueError: Wrong shape, fewer than two data, pixels out of range, values that are not finite, or labels,
@@ -65,6 +66,7 @@ class Dataset:
     options: Mapping[str, Any] = field(default_factory=dict)
     digest: str | None = None
     notes: Sequence[str] = ()
+    columns: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         _check_shape(self.name, self.images)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log, prod
 
-from ..likelihoods import GaussianLearned, GaussianOptimal, LaplaceLearned
+from ..likelihoods import GaussianLearned, GaussianOptimal, LaplaceLearned, Standardised, family_of
 from ..objectives.controlled import GREATEST_BETA, LEAST_BETA
 from ..runs.config import weighs_rate
 from ..runs.run import Run
@@ -117,7 +117,7 @@ def _collapse(run: Run) -> Diagnosis | None:
         finding = f"no latent is active, though one would pay up to β {most:.3g}"
         remedy = "train for longer, or let β rise slowly: --beta-schedule linear:STEPS"
     elif most is not None and run.config["likelihood"] == "gaussian":
-        noise = run.model.likelihood.scale.item() ** 2  # type: ignore[union-attr,operator]
+        noise = family_of(run.model.likelihood).scale.item() ** 2
         finding = f"the data's largest eigenvalue {most * noise:.3g} is below β σ² = {beta * noise:.3g}: no latent pays"
         remedy = "lower --scale or --beta"
     elif most is not None:
@@ -130,15 +130,19 @@ def _narrow_scale(run: Run) -> Diagnosis | None:
 
     The scale alone has then made the density as large as it can be, and better pictures gain nothing more.
     """
-    likelihood = run.model.likelihood
+    likelihood = family_of(run.model.likelihood)
     if not isinstance(likelihood, GaussianLearned | GaussianOptimal | LaplaceLearned):
         return None
     scale = likelihood.scale.item()
     if scale >= NARROW_BELOW:
         return None
     finding = f"the learned scale {scale:.2g} is at its floor, below {NARROW_BELOW:.2g}"
-    images = "take --likelihood discretized-logistic, or gaussian with a fixed --scale"
-    return Diagnosis("diverging scale", finding, images if len(run.model.shape) == 3 else "give the data larger units")
+    remedy = "give the data larger units"
+    if len(run.model.shape) == 3:
+        remedy = "take --likelihood discretized-logistic, or gaussian with a fixed --scale"
+    elif isinstance(run.model.likelihood, Standardised):
+        remedy = "the code holds next to all of the data: take gaussian with a fixed --scale, or fewer latents"
+    return Diagnosis("diverging scale", finding, remedy)
 
 
 def _rising(run: Run) -> Diagnosis | None:

@@ -28,6 +28,7 @@ from torch.nn.functional import normalize
 from ..codes import posterior_mean
 from ..datasets.dataset import random_subset
 from ..likelihoods.continuous_bernoulli import ContinuousBernoulli
+from ..likelihoods.standardised import Rescaled
 from ..model import BetaVAE
 from ..runs.config import weighs_rate
 from ..runs.run import Run
@@ -82,7 +83,8 @@ def _scaled_residuals(vae: BetaVAE, data: Tensor) -> Tensor | None:
         model = poutine.trace(poutine.condition(vae.model, {"z": posterior_mean(vae, x)})).get_trace(x)
         p = per_value(model.nodes["x"]["fn"])
         has_one_parameter = getattr(vae.likelihood, "outputs_per_value", None) == 1
-        if not (has_one_parameter and isinstance(p, Normal | Bernoulli | ContinuousBernoulli)):
+        family = p.base_dist if isinstance(p, Rescaled) else p  # F^(−½) (x − m) is the same in all units
+        if not (has_one_parameter and isinstance(family, Normal | Bernoulli | ContinuousBernoulli)):
             return None
         variance = p.variance.mean(0)
         return ((x - p.mean) / variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()).flatten(1)

@@ -19,6 +19,7 @@ from .binary import Bernoulli, BinarizedBernoulli, ContinuousBernoulliLikelihood
 from .discrete import Categorical, DiscretizedLogistic
 from .grey_levels import PixelDistribution
 from .likelihood import LINKS, Likelihood, parts
+from .standardised import Standardised, family_of
 from .stretched_beta import Beta
 from .symmetric import Gaussian, GaussianHeteroscedastic, GaussianLearned, GaussianOptimal, Laplace, LaplaceLearned
 
@@ -39,7 +40,9 @@ __all__ = [
     "LaplaceLearned",
     "Likelihood",
     "PixelDistribution",
+    "Standardised",
     "build",
+    "family_of",
     "parts",
 ]
 

@@ -11,6 +11,7 @@ import torch
 from pyro.infer import ELBO
 
 from ..datasets import Dataset
+from ..likelihoods import Standardised
 from ..model import BetaVAE
 from ..settings.options import COMPILATION, DATA_OPTIONS, DEFAULTS, FIGURES, LENGTH, TRAINING
 from ..settings.training import TrainingSettings
@@ -52,6 +53,7 @@ def config_of(
         "train_images": len(dataset.train),
         "held_out_images": len(dataset.held_out),
         **vae.settings,
+        "standardise": isinstance(vae.likelihood, Standardised),
         "custom": vae.custom,
         "beta": vae.beta_value,
         "beta_norm": vae.beta_norm,
@@ -70,8 +72,8 @@ def _text_of(elbo: ELBO) -> str:
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config, with the default of each training setting that is younger than the run."""
-    return {name: DEFAULTS[name] for name in TRAINING} | dict(config)
+    """A config, with the default of each training setting that is younger; an older run is not standardised."""
+    return {name: DEFAULTS[name] for name in TRAINING} | {"standardise": False} | dict(config)
 
 
 def weighs_rate(config: Mapping[str, Any]) -> bool:
@@ -91,7 +93,7 @@ def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     """
     known = with_defaults(stored)
     differ = [
-        f"{name} is {stored.get(name)!r} in the run and {value!r} here"
+        f"{name} is {known.get(name)!r} in the run and {value!r} here"
         for name, value in config.items()
         if name not in NOT_SETTINGS and known.get(name, value) != value
     ]

@@ -103,7 +103,7 @@ def baseline(
     if name == "untrained":
         if run.config["custom"]:
             raise ValueError("the untrained encoder of a run with classes of your own cannot be built")
-        vae = build_model({**run.config, "seed": seed}, data.shape).to(run.model.beta.device)
+        vae = build_model({**run.config, "seed": seed}, data.shape, run.dataset()).to(run.model.beta.device)
         return Representation(name, name, seed, encoded(vae, data.images, name, progress))
     project = _components(name, whole or data, run.model.latent_dim, seed)
     return Representation(name, name, seed, _in_blocks(project, data.images, name, progress))

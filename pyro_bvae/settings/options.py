@@ -62,10 +62,17 @@ class ModelSettings:
     latent_dim: Annotated[int, "Number of latents, K.", COUNT] = 10
     likelihood: Annotated[str, "Family of p(x|z).", OneOf("likelihood", LIKELIHOODS)] = "bernoulli"
     scale: Annotated[
-        float | None, "Standard deviation of a gaussian or laplace (by default 1), or where a learned one starts.",
+        float | None,
+        "Standard deviation of a gaussian or laplace (by default 1), or where a learned one starts; in deviations of "
+        "the data where vectors are standardised.",
         POSITIVE,
     ] = None  # fmt: skip
     mean_link: Annotated[str | None, "Link of a gaussian's mean.", OneOf("mean link", MEAN_LINKS)] = None
+    standardise: Annotated[
+        bool | None,
+        "Give networks and likelihood (x − mean)/deviation of each value of a vector, with all results in the data's "
+        "units; by default for csv, txt, npy and npz.",
+    ] = None
     beta: Annotated[float, "Weight of the KL term.", Range(least=0)] = 1.0
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..compiled.places import differentiated
 from ..datasets import Dataset
-from ..likelihoods import LIKELIHOODS
+from ..likelihoods import LIKELIHOODS, family_of
 from ..model import BetaVAE
 from ..objectives import Regularised
 from ..terms import evaluation_mode
@@ -50,7 +50,8 @@ def _interval(support: object) -> str:
 
 def _family(vae: BetaVAE) -> str:
     names: dict[type, str] = {family: f"the {name} likelihood" for name, family in LIKELIHOODS.items()}
-    return names.get(type(vae.likelihood), type(vae.likelihood).__name__)
+    kind = type(family_of(vae.likelihood))
+    return names.get(kind, kind.__name__)
 
 
 def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False) -> None:
