@@ -15,7 +15,7 @@ from pyro_bvae.settings.recipes import RECIPES
 
 from .options import Name, Numbers, echo_json, fit_options, json_option
 from .progress import LoadingBar, heading
-from .settings import filled, is_typed
+from .settings import filled, given_once, is_typed
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison import Choice, LabelSummary, MeanDeviation, RunRow
@@ -85,12 +85,17 @@ def command(
 
     failed: list[str] = []
     target = None
+    metrics = tuple(dict.fromkeys(metrics))
     if runs:
+        runs = tuple(given_once("run", runs))
         experiment: dict[str, Any] = {"runs": [str(run) for run in runs]}
         report.start(out, experiment)
-        rows = [comparison.measured_anew(run, particles, metrics) for run in runs]
+        labels = comparison.labels_of(runs)
+        rows = [
+            comparison.measured_anew(run, label, particles, metrics) for run, label in zip(runs, labels, strict=True)
+        ]
     else:
-        grid = _grid(ctx, given, recipe)
+        grid, seeds = _grid(ctx, given, recipe), tuple(given_once("seed", seeds))
         target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
         experiment = {**{name: list(values) for name, values in grid.items()}, "seeds": list(seeds)}
         experiment = comparison.plain(experiment)
@@ -123,7 +128,9 @@ def _grid(ctx: click.Context, given: Mapping[str, Any], recipe: str | None) -> d
     first = {name: given[name][0] if name in repeated else given[name] for name in typed}
     settings = filled(DEFAULTS | first, typed, RECIPES[recipe].settings if recipe else {})
     grid: dict[str, Sequence[Any]] = {
-        name: given[name] if name in repeated else (settings[name],) for name in SETTINGS if name in given
+        name: given_once(name, given[name], name) if name in repeated else [settings[name]]
+        for name in SETTINGS
+        if name in given
     }
     if len(grid["epochs"]) > 1 or len(grid["steps"]) > 1:
         raise click.UsageError("all runs have the same budget: give --epochs or --steps once", ctx)

@@ -13,6 +13,7 @@ from pyro_bvae.settings import names
 
 from .options import Name, device_option, echo_json, json_option, open_run
 from .progress import Counter, LoadingBar
+from .settings import given_once
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
@@ -64,6 +65,7 @@ def command(
     from pyro_bvae import scoring
     from pyro_bvae.scoring import report
 
+    runs, metrics = tuple(given_once("run", runs)), tuple(dict.fromkeys(metrics))
     opened = [open_run(path, device, None) for path in runs]
     data = opened[0].dataset(LoadingBar())
     name = "-".join(["scores", *dict.fromkeys(metrics)])  # so that a part does not replace the whole

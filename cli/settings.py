@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import click
@@ -12,8 +12,9 @@ import click
 from pyro_bvae.settings.names import AS_ASKED, THREADS_OF_THE_USER
 from pyro_bvae.settings.options import DATA_OPTIONS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
+from pyro_bvae.settings.words import plain
 
-__all__ = ["filled", "is_typed", "settle", "stored"]
+__all__ = ["filled", "given_once", "is_typed", "settle", "stored"]
 
 # settings of a config that lapse when the one they belong to is typed
 BELONGS_TO = dict.fromkeys(("data_root", *DATA_OPTIONS, "standardise"), "dataset")
@@ -89,6 +90,19 @@ def stored(options: Mapping[str, Any]) -> dict[str, Any]:
         if folder.is_run or not folder.path.is_dir():
             return {"standardise": False, **folder.read_config()}
     return {}
+
+
+def given_once(what: str, values: Sequence[Any], name: str = "") -> list[Any]:
+    """The values, each once; those that were given again are named."""
+    from pyro_bvae.comparison import distinct
+
+    kept = distinct(values, name)
+    if len(kept) < len(values):
+        again = ", ".join(dict.fromkeys(plain(value) for value in values if list(values).count(value) > 1))
+        click.echo(
+            f"note    {what.replace('_', '-')} {again or plain(values)} given more than once, counted once", err=True
+        )
+    return kept
 
 
 def is_typed(ctx: click.Context, name: str) -> bool:

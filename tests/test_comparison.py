@@ -9,6 +9,7 @@ from itertools import product
 from math import exp, log
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import pytest
 from conftest import Cli
@@ -31,6 +32,39 @@ def test_choices_are_the_product_of_settings_and_seeds(tmp_path: Path) -> None:
     assert choices[0].label == "bernoulli, beta 1"
     assert choices[0].folder == tmp_path / "bernoulli-beta1-seed0"
     assert choices[-1].settings == {"likelihood": "gaussian", "beta": 4.0, "hidden": (16, 8), "lr": 1e-3, "seed": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "kept"),
+    [
+        ("beta", [1.0, 4, 4.0, 1], [1.0, 4]),
+        ("hidden", [(400,), [400]], [(400,)]),
+        ("objective", ["tc", "tc:beta=6.0", "tc:beta=4"], ["tc", "tc:beta=4"]),
+        ("beta_schedule", ["linear:10", "linear:10.0", None], ["linear:10", None]),
+        ("dataset", ["npz:a.npz", "npz:./a.npz", "npz:b/../a.npz"], ["npz:a.npz"]),
+        ("keep", [1, "all", 1], [1, "all"]),
+        ("likelihood", ["beta", "beta"], ["beta"]),
+    ],
+)
+def test_a_value_given_twice_counts_once(name: str, values: list[Any], kept: list[Any], tmp_path: Path) -> None:
+    grid = {"likelihood": ["bernoulli"], name: values}
+    choices = choices_of(grid, [0, 1, 0], tmp_path)
+    assert [choice.settings[name] for choice in choices] == [value for value in kept for _ in range(2)]
+    assert [choice.settings["seed"] for choice in choices] == [0, 1] * len(kept)
+
+
+def test_what_counted_once_is_said_and_runs_of_one_name_stay_apart(cli: Cli, here: Path) -> None:
+    fits = ("compare", "--steps", 2, "--image-size", 8, "--hidden", 4, "--beta", 1, "--seeds", "0,0")
+    result = cli(*fits, "--beta", 1.0, "--metric", "probe", "--metric", "probe", "--out", "a")
+    assert "note    beta 1.0 given more than once" in result.stderr
+    assert "note    seed 0 given more than once" in result.stderr
+    assert "one seed each" in result.stdout
+    cli("fit", "--steps", 2, "--image-size", 8, "--hidden", 4, "--out", "b/bernoulli-seed0")
+    named = ("a/bernoulli-seed0", "b/bernoulli-seed0", "./a/../a/bernoulli-seed0")
+    result = cli("compare", *named, "--out", "c")
+    assert "a/bernoulli-seed0*" in result.stdout
+    assert "one seed each" in result.stdout
+    assert "given more than once" in result.stderr
 
 
 def test_a_comparison_of_one_choice_is_named_by_its_likelihood(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ them on rate–distortion curves, `rows` and `summaries` hold the numbers, and `
 
 from __future__ import annotations
 
-from .choices import Choice, choices_of
+from .choices import Choice, choices_of, distinct
 from .curves import on_curves
 from .fits import plain, run_all
-from .measurements import measured_anew
+from .measurements import labels_of, measured_anew
 from .rows import RunRow
 from .summaries import LEAST_RATE, MEASURES, LabelSummary, MeanDeviation, departure, summarise
 
@@ -22,6 +22,8 @@ __all__ = [
     "RunRow",
     "choices_of",
     "departure",
+    "distinct",
+    "labels_of",
     "measured_anew",
     "on_curves",
     "plain",

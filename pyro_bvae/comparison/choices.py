@@ -8,10 +8,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from ..datasets import canonical
 from ..objectives import build_objective
+from ..settings.declared import Parsed
+from ..settings.options import OPTIONS
 from ..settings.parsing import as_file_name, specified
+from ..settings.words import number, plain, slug
 
-__all__ = ["Choice", "choices_of", "label_of"]
+__all__ = ["Choice", "choices_of", "distinct", "label_of"]
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ def choices_of(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Pat
     """The product of all settings and seeds.
 
     Args:
-        grid: For each name in `options.SETTINGS` but the seed, its values, at least one.
-        seeds: The seeds under which each combination is fitted.
+        grid: For each name in `options.SETTINGS` but the seed, its values, at least one; equal ones count once.
+        seeds: The seeds under which each combination is fitted, likewise.
         out: The comparison's folder.
 
     Returns:
@@ -39,15 +43,44 @@ def choices_of(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Pat
     """
     for objective in grid.get("objective", ()):
         build_objective(specified(objective), size=1, latent_dim=1)
+    grid = {name: distinct(values, name) for name, values in grid.items()}
     varied = [name for name, values in grid.items() if len(values) > 1]
     choices = []
     for values in product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
-        label = label_of(settings, varied)
-        for seed in seeds:
-            folder = out / f"{as_file_name(label.replace(', ', '-').replace(' ', ''))}-seed{seed}"
-            choices.append(Choice(label, settings | {"seed": seed}, folder))
+        label, name = label_of(settings, varied), _folder_name(settings, varied)
+        for seed in distinct(seeds):
+            choices.append(Choice(label, settings | {"seed": seed}, out / f"{name}-seed{seed}"))
     return choices
+
+
+def distinct(values: Sequence[Any], name: str = "") -> list[Any]:
+    """The values, each once, in their order: a run that counted twice would be two seeds of one.
+
+    Args:
+        values: Of a setting, or seeds.
+        name: Of the setting, so that two spellings of one objective, schedule or path are one value.
+
+    >>> distinct([4, 1.0, 4.0]), distinct(["tc", "tc:beta=6.0"], "objective")
+    ([4, 1.0], ['tc'])
+    """
+    kept: list[Any] = []
+    for value in values:
+        if _meaning(name, value) not in [_meaning(name, other) for other in kept]:
+            kept.append(value)
+    return kept
+
+
+def _meaning(name: str, value: Any) -> Any:
+    """What a value stands for: equal for two spellings of it."""
+    limits = OPTIONS[name].limits if name in OPTIONS else None
+    if isinstance(limits, Parsed) and value is not None:
+        return limits.read(value)
+    if name == "dataset":
+        return canonical(value)
+    if isinstance(value, Path):
+        return value.expanduser().resolve()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def label_of(settings: Mapping[str, Any], varied: Sequence[str]) -> str:
@@ -59,9 +92,19 @@ def label_of(settings: Mapping[str, Any], varied: Sequence[str]) -> str:
     return ", ".join(_setting(name, settings.get(name)) for name in varied) or str(settings["likelihood"])
 
 
+def _folder_name(settings: Mapping[str, Any], varied: Sequence[str]) -> str:
+    """The label as a folder's name; the path of a data set, which may hold anything, is made one by itself."""
+    names = {name: _data_name(settings[name]) if name == "dataset" else settings[name] for name in varied}
+    return slug(as_file_name(label_of({**settings, **names}, varied).replace(", ", "-").replace(" ", "")))
+
+
+def _data_name(dataset: str) -> str:
+    kind, colon, path = dataset.partition(":")
+    return f"{kind}-{slug(path)}" if colon else kind
+
+
 def _setting(name: str, value: Any) -> str:
-    if name in ("likelihood", "network", "optimizer", "objective"):
-        return str(value)
     if isinstance(value, list | tuple):
         value = "x".join(map(str, value)) or "none"
-    return f"{name.replace('_', '-')} {value:g}" if isinstance(value, float) else f"{name.replace('_', '-')} {value}"
+    said = number(value) if isinstance(value, float) else plain(value)
+    return said if name in ("likelihood", "network", "optimizer", "objective") else f"{name.replace('_', '-')} {said}"

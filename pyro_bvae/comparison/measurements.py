@@ -13,9 +13,10 @@ from ..files import write_json
 from ..runs.config import weighs_rate
 from ..runs.run import Run, load_run
 from ..scoring import score, score_columns
+from ..settings.words import plain
 from .rows import RunRow
 
-__all__ = ["measured", "measured_anew"]
+__all__ = ["labels_of", "measured", "measured_anew"]
 
 
 def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) -> RunRow:
@@ -32,14 +33,24 @@ def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) 
     return row
 
 
-def measured_anew(path: Path, particles: int, metrics: Sequence[str] = ()) -> RunRow:
-    """The row of a finished run, labelled by its folder's name.
+def labels_of(paths: Sequence[Path]) -> list[str]:
+    """A label for each run: its folder's name, or the whole path where another has that name too.
+
+    >>> labels_of([Path("runs/a"), Path("old/b"), Path("runs/b")])
+    ['a', 'old/b', 'runs/b']
+    """
+    names = [path.resolve().name for path in paths]
+    return [plain(path if names.count(name) > 1 else name) for path, name in zip(paths, names, strict=True)]
+
+
+def measured_anew(path: Path, label: str, particles: int, metrics: Sequence[str] = ()) -> RunRow:
+    """The row of a finished run.
 
     Raises:
         FileNotFoundError: There is no run, or no checkpoint.
         ValueError: It cannot be loaded.
     """
-    return _measure(load_run(path), path.name, particles, metrics)
+    return _measure(load_run(path), label, particles, metrics)
 
 
 def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> RunRow:

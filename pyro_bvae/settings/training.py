@@ -36,9 +36,10 @@ def _beta_schedule(text: str) -> Schedule:
     return schedule
 
 
-def _keep(kept: int | str) -> None:
+def _keep(kept: int | str) -> int | str:
     if kept != "all" and (isinstance(kept, str) or kept < 0):
         raise ValueError(f"keep is a number of checkpoints or 'all', got {kept!r}")
+    return kept
 
 
 @documented
