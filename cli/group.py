@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
+from pyro_bvae.settings.words import one_line
+
+from .errors import said
 from .waiting import wait_briefly
 
 __all__ = ["main"]
-
-MOST_CHARACTERS = 500
 
 
 class Commands(click.Group):
@@ -39,7 +40,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx else ctx.command_path
-            raise click.UsageError(f"{error.format_message()}; see {where} --help") from error
+            raise click.UsageError(f"{one_line(error.format_message())}; see {where} --help") from error
         except KeyboardInterrupt:
             click.echo("\ninterrupted", err=True)
             ctx.exit(130)
@@ -50,18 +51,8 @@ class Commands(click.Group):
                 raise
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
-            raise click.ClickException(_one_line(error)) from error
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError) or "allocate memory" in str(error):
-        return "out of memory: try a smaller --batch-size"
-    text = str(error).partition("Trace Shapes:")[0]  # which Pyro adds, for those who write programs
-    text = " ".join(text.split())[:MOST_CHARACTERS] or type(error).__name__
-    known = isinstance(error, ValueError | TypeError | FloatingPointError | OSError)
-    return text if known else f"{type(error).__name__}: {text} (PYRO_BVAE_TRACEBACK=1 shows where)"
+            command = self.commands.get(ctx.invoked_subcommand or "")
+            raise click.ClickException(said(error, command)) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,9 +6,11 @@ import re
 from hashlib import sha256
 from typing import Any
 
-__all__ = ["brief", "number", "plain", "slug"]
+__all__ = ["brief", "number", "one_line", "plain", "slug"]
 
 MOST_CHARACTERS = 80  # of a value in a message: a line of a terminal
+LONGEST_WORD = 200  # of a message: a path may have that many, a value has fewer by `brief`
+LONGEST_MESSAGE = 600
 LONGEST_NAME = 120  # bytes of a file's name, of the 255 that file systems take, so that more can be added to it
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # Windows has devices of these names
 
@@ -36,7 +38,19 @@ def brief(value: Any) -> str:
     ("'a'", '[1, 2]', 80)
     """
     said = plain(repr(value))
-    return said if len(said) <= MOST_CHARACTERS else f"{said[: MOST_CHARACTERS - 3]}..."
+    return said if len(said) <= MOST_CHARACTERS else _cut(said)
+
+
+def one_line(text: str) -> str:
+    r"""A message on one line, and not too long a one, whatever it quotes.
+
+    >>> one_line("no such\n  file"), len(one_line("x" * 10_000))
+    ('no such file', 80)
+    """
+    words = (
+        word if len(word) <= LONGEST_WORD else f"{word[: MOST_CHARACTERS - 3]}..." for word in map(plain, text.split())
+    )
+    return " ".join(words)[:LONGEST_MESSAGE]
 
 
 def number(value: float) -> str:
