@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyro_bvae.files import held_folder
 from pyro_bvae.settings.names import METRICS
 from pyro_bvae.settings.options import DATA, DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
@@ -16,6 +18,7 @@ from pyro_bvae.settings.recipes import RECIPES
 from .options import Name, Numbers, echo_json, fit_options, json_option
 from .progress import LoadingBar, heading
 from .settings import filled, given_once, is_typed
+from .stopping import exit_code
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison import Choice, LabelSummary, MeanDeviation, RunRow
@@ -83,6 +86,7 @@ def command(
     from pyro_bvae import comparison
     from pyro_bvae.comparison import report
 
+    ctx.with_resource(held_folder(out))
     failed: list[str] = []
     target = None
     metrics = tuple(dict.fromkeys(metrics))
@@ -102,9 +106,9 @@ def command(
         report.start(out, experiment)
         try:
             rows, failed = _run(comparison.choices_of(grid, seeds, out), particles, jobs, metrics)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             click.echo("\nstopped, all saved; the same command goes on", err=True)
-            ctx.exit(130)
+            ctx.exit(exit_code(stop))
     rows = comparison.on_curves(rows)
     report.save(out, experiment, rows)
     if rows and given["figures"]:
@@ -157,16 +161,16 @@ def _run(todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[st
     failed = []
     bar = tqdm(total=len(todo), unit="run", disable=not sys.stderr.isatty(), file=sys.stderr)
     callbacks = [heading(), Progress(lines=2)] if jobs == 1 else []
-    results = comparison.run_all(todo, particles, jobs, metrics, callbacks)
-    for number, (choice, row) in enumerate(results, start=1):
-        what = f"{choice.label}, seed {choice.settings['seed']}"
-        if isinstance(row, Exception):
-            failed.append(f"{what}: {' '.join(str(row).split())[:300]}")
-        else:
-            rows[choice.folder] = row
-        bar.update()
-        if bar.disable:
-            click.echo(f"{number}/{len(todo)} {what}" + (" failed" if isinstance(row, Exception) else ""), err=True)
+    with closing(comparison.run_all(todo, particles, jobs, metrics, callbacks)) as results:
+        for number, (choice, row) in enumerate(results, start=1):
+            what = f"{choice.label}, seed {choice.settings['seed']}"
+            if isinstance(row, Exception):
+                failed.append(f"{what}: {' '.join(str(row).split())[:300]}")
+            else:
+                rows[choice.folder] = row
+            bar.update()
+            if bar.disable:
+                click.echo(f"{number}/{len(todo)} {what}" + (" failed" if isinstance(row, Exception) else ""), err=True)
     bar.close()
     return [rows[choice.folder] for choice in todo if choice.folder in rows], failed
 

@@ -16,6 +16,7 @@ from pyro_bvae.settings.recipes import RECIPES
 from .options import Name, fit_options, json_option
 from .progress import LoadingBar, announcement
 from .settings import is_typed, settle, stored
+from .stopping import exit_code
 from .summary import announce, folder_of, report
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
     except Interrupted as stop:
         goes_on = shlex.join(["pyro-bvae", "fit", "--resume", "--out", str(out)])
         click.echo(f"\nstopped after step {stop.step:,}, all saved; go on with: {goes_on}", err=True)
-        ctx.exit(130)
+        ctx.exit(exit_code(stop))
     report(run, out, options)
 
 

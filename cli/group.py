@@ -13,6 +13,7 @@ import click
 from pyro_bvae.settings.words import one_line
 
 from .errors import said
+from .stopping import exit_code, terminable
 from .waiting import wait_briefly
 
 __all__ = ["main"]
@@ -21,8 +22,8 @@ __all__ = ["main"]
 class Commands(click.Group):
     """Commands in the order they were added, with errors in one line.
 
-    Exit code 2 is for usage, 1 for everything else that goes wrong, 130 for Ctrl-C. Set PYRO_BVAE_TRACEBACK=1 to see
-    where an error comes from.
+    Exit code 2 is for usage, 1 for everything else that goes wrong, 130 for Ctrl-C, 143 for SIGTERM. Set
+    PYRO_BVAE_TRACEBACK=1 to see where an error comes from.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -37,13 +38,14 @@ class Commands(click.Group):
                 stream.reconfigure(errors="replace")  # a β must not end a run on an old terminal
         warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
         try:
-            return super().invoke(ctx)
+            with terminable():
+                return super().invoke(ctx)
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx else ctx.command_path
             raise click.UsageError(f"{one_line(error.format_message())}; see {where} --help") from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             click.echo("\ninterrupted", err=True)
-            ctx.exit(130)
+            ctx.exit(exit_code(stop))
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # a traceback helps no one but us, who can ask for it

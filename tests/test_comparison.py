@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 from dataclasses import fields
 from itertools import product
 from math import exp, log
@@ -17,6 +19,7 @@ from pyro_bvae_cli import main
 
 from pyro_bvae import evaluate, load_run
 from pyro_bvae.comparison import LabelSummary, MeanDeviation, RunRow, choices_of, departure, on_curves, summarise
+from pyro_bvae.files import LOCK, held_folder
 from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.runs.folder import FORMAT, RunFolder
 from pyro_bvae.settings.options import SETTINGS
@@ -260,6 +263,15 @@ def test_ctrl_c_says_that_the_command_goes_on(cli: Cli, here: Path, monkeypatch:
     monkeypatch.setattr("pyro_bvae.comparison.fits.fit", interrupted)
     result = cli("compare", *BUDGET, "--out", "c")
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "stopped, all saved; the same command goes on")
+
+
+def test_two_comparisons_do_not_share_a_folder(cli: Cli, here: Path) -> None:
+    with held_folder(here / "c"):
+        result = cli("compare", *BUDGET, "--out", "c")
+        assert [file.name for file in (here / "c").iterdir()] == [LOCK]
+    assert result.exit_code == 1
+    assert re.fullmatch(rf"Error: c is being written by process {os.getpid()} .*: wait .*\n", result.stderr)
+    assert not any(here.iterdir())
 
 
 def test_another_experiment_in_the_folder_is_refused_and_nothing_lost(cli: Cli, here: Path) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import new_vae, same_parameters, without_timings
+from conftest import Cli, new_vae, same_parameters, without_timings
 from pyro.infer import Trace_ELBO
 from torch import Tensor
 
 from pyro_bvae import BetaVAE, Callback, fit, load_run
 from pyro_bvae.datasets import Dataset
+from pyro_bvae.files import atomic_write
 from pyro_bvae.runs.config import SettingsError
 from pyro_bvae.runs.folder import RunFolder
 from pyro_bvae.schedules import LinearWarmup
@@ -81,22 +82,86 @@ def test_a_run_that_diverges_stops_with_a_reason(images: Dataset, tmp_path: Path
         fit(new_vae(), images, epochs=50, lr=30.0, optimizer="sgd", out=tmp_path / "run")
 
 
-def test_ctrl_c_finishes_the_step_and_saves(images: Dataset, tmp_path: Path) -> None:
-    class CtrlC(Callback):
-        def on_step(self, training: Training) -> None:
-            if training.step == 5:
-                os.kill(os.getpid(), signal.SIGINT)
+class Signal(Callback):
+    """Sends signals to this process after a step."""
+
+    def __init__(self, step: int, *numbers: signal.Signals) -> None:
+        self.step, self.numbers = step, numbers
+
+    def on_step(self, training: Training) -> None:
+        if training.step == self.step:
+            for number in self.numbers:
+                os.kill(os.getpid(), number)
                 time.sleep(0.01)  # the handler runs between two bytecodes of the main thread
 
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (signal.SIGINT,),
+        (signal.SIGTERM,),
+        (signal.SIGTERM, signal.SIGTERM),
+        (signal.SIGTERM, signal.SIGINT),
+        (signal.SIGINT, signal.SIGTERM, signal.SIGTERM),
+    ],
+)
+def test_a_signal_lets_the_step_end_and_the_run_be_saved(numbers, images: Dataset, tmp_path: Path) -> None:
     options = {"steps": 9, "batch_size": 16, "out": tmp_path / "run"}
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(Interrupted) as stop:
-        fit(new_vae(), images, callbacks=[CtrlC()], **options)
+        fit(new_vae(), images, callbacks=[Signal(5, *numbers)], **options)
     assert stop.value.step == RunFolder(tmp_path / "run").load()["step"] == 5
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert stop.value.signal == numbers[0]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     resumed = fit(new_vae(), images, resume=True, **options)
     whole = fit(new_vae(), images, steps=9, batch_size=16)
     assert same_parameters(resumed.model, whole.model)
     assert without_timings(resumed.history) == without_timings(whole.history)
+
+
+def test_a_second_ctrl_c_acts_at_once(images: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt) as stop:
+        fit(new_vae(), images, steps=9, out=tmp_path, callbacks=[Signal(5, signal.SIGINT, signal.SIGINT)])
+    assert not isinstance(stop.value, Interrupted)
+
+
+def test_a_signal_that_is_ignored_stays_ignored(images: Dataset, tmp_path: Path) -> None:
+    previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        run = fit(new_vae(), images, steps=6, out=tmp_path, callbacks=[Signal(5, signal.SIGTERM)])
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert run.step == 6
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_command_says_how_to_go_on(
+    number: signal.Signals, code: int, cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyro_bvae_cli.fit.announcement", lambda _: Signal(2, number))
+    options = ["--hidden", 8, "--latent-dim", 2, "--image-size", 8, "--no-compile", "--steps", 4, "--out", "run"]
+    result = cli("fit", *options)
+    assert result.exit_code == code
+    assert result.stderr.splitlines()[-1] == (
+        "stopped after step 2, all saved; go on with: pyro-bvae fit --resume --out run"
+    )
+    assert load_run(here / "run").step == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_any_command_ends_in_an_orderly_way(
+    number: signal.Signals, code: int, cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half_written(*_: object) -> None:
+        with atomic_write(here / "a.json"):
+            os.kill(os.getpid(), number)
+            time.sleep(0.1)
+
+    monkeypatch.setattr("pyro_bvae.datasets.remove_leftovers", half_written)
+    result = cli("datasets", "--clean")
+    assert (result.exit_code, result.stderr) == (code, "\ninterrupted\n")
+    assert not any(here.iterdir())
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_ctrl_c_while_scoring_saves_too(images: Dataset, tmp_path: Path) -> None:

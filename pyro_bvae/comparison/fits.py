@@ -7,13 +7,8 @@ held-out data, at β 1, whatever β a run was trained with.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
-
-import torch
 
 from ..callbacks import figures_of
 from ..runs.building import build
@@ -24,6 +19,7 @@ from ..training import Callback, fit
 from .choices import Choice
 from .measurements import measured
 from .rows import RunRow
+from .workers import run_in_workers
 
 __all__ = ["plain", "run_all"]
 
@@ -40,7 +36,7 @@ def run_all(
     jobs: int,
     metrics: Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
-) -> Iterator[tuple[Choice, RunRow | Exception]]:
+) -> Generator[tuple[Choice, RunRow | Exception], None, None]:
     """Fit and measure every choice: one after another, or several at a time, each with its share of the threads.
 
     A run that is finished is not run again; one that was stopped goes on.
@@ -62,20 +58,8 @@ def run_all(
             except Exception as problem:  # reported, and the others go on
                 row = problem
             yield choice, row
-        return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
-        futures: dict[Future[RunRow], Choice] = {
-            pool.submit(_fit_and_measure, choice, particles, metrics): choice for choice in todo
-        }
-        try:
-            for future in as_completed(futures):
-                error = future.exception()
-                if error is not None and not isinstance(error, Exception):  # Ctrl-C reaches the processes too
-                    raise error
-                yield futures[future], future.result() if error is None else error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    else:
+        yield from run_in_workers(_fit_and_measure, todo, jobs, particles, metrics)
 
 
 def _fit_and_measure(

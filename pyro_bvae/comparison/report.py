@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from .. import plots
-from ..files import write_csv, write_json
+from ..files import LOCK, write_csv, write_json
 from ..generation import reconstruct, sample
 from ..runs.run import Run, load_run
 from ..settings.options import DEFAULTS
@@ -48,7 +48,7 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
         differ = [name for name, values in experiment.items() if not _holds(values, stored[name], name)]
         if differ:
             raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another --out")
-    elif out.is_dir() and any(out.iterdir()):
+    elif out.is_dir() and {file.name for file in out.iterdir()} - {LOCK}:
         raise FileExistsError(f"{out} holds other files: name another --out")
     else:
         save(out, experiment, [])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from .archives import check_stored
+from .folders import LOCK, held_folder, make_folder
 from .locks import HeldError, locked
-from .writing import as_json, atomic_write, make_folder, naming, remove_abandoned, sync, write_csv, write_json
+from .writing import as_json, atomic_write, naming, remove_abandoned, sync, write_csv, write_json
 
 __all__ = [
+    "LOCK",
     "HeldError",
     "as_json",
     "atomic_write",
     "check_stored",
+    "held_folder",
     "locked",
     "make_folder",
     "naming",

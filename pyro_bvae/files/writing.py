@@ -7,7 +7,6 @@ is on the disk. Its writer holds a lock on it, so that what a killed process lef
 from __future__ import annotations
 
 import csv
-import errno
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +15,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from .folders import make_folder
 from .locks import lock
 
-__all__ = ["as_json", "atomic_write", "make_folder", "naming", "remove_abandoned", "sync", "write_csv", "write_json"]
+__all__ = ["as_json", "atomic_write", "naming", "remove_abandoned", "sync", "write_csv", "write_json"]
 
 PARTIAL = ".partial-"  # begins the name of every partial file
 
@@ -132,19 +132,6 @@ def sync(path: Path) -> None:
     except OSError:
         if not is_folder:  # not every system can do that for folders
             raise
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those around it, unless it is there.
-
-    Raises:
-        NotADirectoryError: A file is in the way.
-        OSError: It cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, "is a file, and a folder is wanted", str(path)) from error
 
 
 def as_json(content: Any) -> str:

@@ -20,19 +20,18 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..files import locked, make_folder, remove_abandoned, sync, write_json
+from ..files import LOCK, held_folder, remove_abandoned, sync, write_json
 from .checkpoints import FORMAT, listed, name_of, read_checkpoint, step_of, write_checkpoint
 from .history import append_line, read_lines, write_lines
 
 __all__ = ["FORMAT", "RunFolder"]
 
-LOCK = ".lock"
 SUCCESSOR = ".config.new.json"  # the config of a run that takes the place of another, until that is cleared away
 # what a run writes beside its config; a user's own files in the folder are not touched
 PICTURES = (
@@ -94,16 +93,9 @@ class RunFolder:
             HeldError: Another process writes here.
             OSError: The folder cannot be made or written.
         """
-        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-        make_folder(self.path)
-        try:
-            with locked(self.path / LOCK, str(self.path)):
-                self._tidy()
-                yield
-        finally:
-            for folder in made:
-                with suppress(OSError):  # it holds something
-                    folder.rmdir()
+        with held_folder(self.path):
+            self._tidy()
+            yield
 
     def start(self, config: dict[str, Any], overwrite: bool = False) -> None:
         """Make the folder and write its config.

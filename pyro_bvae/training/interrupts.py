@@ -1,4 +1,7 @@
-"""Ctrl-C between two steps, never in the middle of one."""
+"""Ctrl-C and SIGTERM between two steps, never in the middle of one.
+
+SIGTERM is how a scheduler warns that time is up, some seconds before it kills.
+"""
 
 from __future__ import annotations
 
@@ -8,35 +11,53 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Interrupted", "deferred_interrupt"]
+__all__ = ["Interrupted", "Interruption", "deferred_interrupt"]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was interrupted after ``step`` complete steps, and saved where there is a run folder."""
+    """Training was interrupted after ``step`` complete steps, and saved where there is a run folder.
 
-    def __init__(self, step: int) -> None:
+    Attributes:
+        step: How many steps were taken.
+        signal: The number of the signal that did it, SIGINT for Ctrl-C.
+    """
+
+    def __init__(self, step: int, number: int = signal.SIGINT) -> None:
         super().__init__(f"interrupted after step {step}")
         self.step = step
+        self.signal = number
+
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[int, int]]:
+        """Come whole out of another process."""
+        return type(self), (self.step, self.signal)
+
+
+class Interruption:
+    """Whether a signal has come, and which: ``signal`` is its number, or None."""
+
+    signal: int | None = None
 
 
 @contextmanager
-def deferred_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, in place of raising KeyboardInterrupt; a second one acts at once.
+def deferred_interrupt() -> Iterator[Interruption]:
+    """Notes Ctrl-C or SIGTERM, in place of acting on it; a second Ctrl-C acts at once.
 
-    Outside the main thread, where Python delivers no signals, and where the interrupt is ignored, nothing changes.
+    Outside the main thread, where Python delivers no signals, and where a signal is ignored, nothing changes.
     """
-    event = threading.Event()
-    previous = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or previous in (signal.SIG_IGN, None):
-        yield event
-        return
+    interruption = Interruption()
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    is_main = threading.current_thread() is threading.main_thread()
+    heeded = [number for number, handler in previous.items() if is_main and handler not in (signal.SIG_IGN, None)]
 
-    def note(signum: int, frame: Any) -> None:  # noqa: ARG001
-        event.set()
-        signal.signal(signal.SIGINT, previous)
+    def note(number: int, frame: Any) -> None:  # noqa: ARG001
+        interruption.signal = interruption.signal or number
+        if number == signal.SIGINT:
+            signal.signal(number, previous[signal.SIGINT])
 
-    signal.signal(signal.SIGINT, note)
+    for number in heeded:
+        signal.signal(number, note)
     try:
-        yield event
+        yield interruption
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number in heeded:
+            signal.signal(number, previous[number])

@@ -50,7 +50,7 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
         ValueError: A setting is out of range or does not go with another, the data do not fit the model or likelihood,
             a resumed run has other settings, or the programs use ``pyro.param``.
         FloatingPointError: The loss became NaN or infinite; the last checkpoint stays.
-        Interrupted: Ctrl-C, after the step was finished and saved.
+        Interrupted: Ctrl-C or SIGTERM, after the step was finished and saved.
         OSError: The run folder cannot be written, holds a run already, or is being written by another process.
     """
     check_data(vae, dataset)
@@ -113,10 +113,10 @@ def _run_to_end(
     try:
         for callback in callbacks:
             callback.on_start(run, training)
-        with deferred_interrupt() as interrupted, _without_warnings(), pyro.validation_enabled(False):
+        with deferred_interrupt() as interruption, _without_warnings(), pyro.validation_enabled(False):
             if compiled_step is not None and given.precision == "fp32" and training.step == 0:
                 _hold_to_estimate(training, run, folder, compiled_step)
-            while training.step < training.total and not interrupted.is_set():
+            while training.step < training.total and interruption.signal is None:
                 training.advance()
                 for callback in callbacks:
                     callback.on_step(training)
@@ -133,8 +133,8 @@ def _run_to_end(
         run.step = training.step
         for callback in callbacks:
             callback.on_stop()
-    if training.step < training.total:
-        raise Interrupted(training.step)
+    if training.step < training.total and interruption.signal is not None:
+        raise Interrupted(training.step, interruption.signal)
 
 
 def _add_line(training: Training, run: Run, folder: RunFolder | None, given: FitArguments) -> None:

@@ -1,0 +1,46 @@
+"""Folders that are made, and that have one writer."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .locks import locked
+
+__all__ = ["LOCK", "held_folder", "make_folder"]
+
+LOCK = ".lock"  # the name of the lock file in a folder
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those around it, unless it is there.
+
+    Raises:
+        NotADirectoryError: A file is in the way.
+        OSError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, "is a file, and a folder is wanted", str(path)) from error
+
+
+@contextmanager
+def held_folder(path: Path) -> Iterator[None]:
+    """Be the only one who writes in a folder. It is made, and goes again if nothing was written.
+
+    Raises:
+        HeldError: Another process writes there.
+        OSError: The folder cannot be made or written.
+    """
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    make_folder(path)
+    try:
+        with locked(path / LOCK, str(path)):
+            yield
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
