@@ -163,7 +163,15 @@ class Rate(click.ParamType[float]):
 
 # what is typed in another way than its declaration has it
 SPELLED = {"match_rate": "--match", "grey": "--grey/--rgb"}
-METAVARS = {"match_rate": "rate=NATS", "crop": "SIDE|L,T,R,B", "hidden": "WIDTHS", "decoder_hidden": "WIDTHS"}
+METAVARS = {
+    "levels": "LOW HIGH",
+    "background": "COLOUR",
+    "factors": "FILE",
+    "match_rate": "rate=NATS",
+    "crop": "SIDE|L,T,R,B",
+    "hidden": "WIDTHS",
+    "decoder_hidden": "WIDTHS",
+}
 TYPES: dict[str, Any] = {
     "dataset": DatasetName(),
     "data_root": click.Path(file_okay=False, path_type=Path),
@@ -175,6 +183,7 @@ TYPES: dict[str, Any] = {
     "device": Name("device", DEVICES),
     "seed": click.IntRange(min=0, max=2**63 - 1),
     "traverse_range": (float, float),
+    "levels": (float, float),
 }
 
 

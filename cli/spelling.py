@@ -23,8 +23,8 @@ def spelled(settings: Mapping[str, Any]) -> list[str]:
         option, *off = option_words(name).split("/")
         if name in OPTIONS and OPTIONS[name].kind is bool:
             words += [] if value in (None, OPTIONS[name].default) else [option if value else off[0]]
-        elif name == "traverse_range":
-            words += [option, *(f"{end:g}" for end in value)]
+        elif name in ("traverse_range", "levels"):
+            words += [] if value is None else [option, *(f"{end:.15g}" for end in value)]
         elif value is not None:
             words += [option, _said(name, value)]
     return words

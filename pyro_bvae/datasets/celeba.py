@@ -62,15 +62,15 @@ def load(
         parts = _partition(where, sorted(inside))
         names = some_of(list(parts), subsample)
         files = [inside[name] for name in names]
-        images, digest = load_pictures(archive, files, how, root / "prepared", progress=progress)
+        pictures = load_pictures(archive, files, how, root / "prepared", progress=progress)
     split = torch.tensor([parts[name] for name in names])
     train, held_out = (split == 0).nonzero().squeeze(1), (split == 2).nonzero().squeeze(1)
     if not len(train) or not len(held_out):  # a few of the images, all from one part
         train, held_out = seeded_split(len(names))
     attributes, labels = _attributes(where, names)
     return Dataset(
-        "celeba", images, labels=labels, label_names=attributes, train=train, held_out=held_out,
-        source=str(where), digest=digest,
+        "celeba", pictures.images, labels=labels, label_names=attributes, train=train, held_out=held_out,
+        source=str(where), digest=pictures.digest, notes=pictures.notes,
     )  # fmt: skip
 
 

@@ -56,14 +56,15 @@ def load(
             _download(path, progress)
     with opened(path) as archive:
         names = some_of(_renders(archive), subsample)
-        images, digest = load_pictures(archive, names, how, root / "prepared", progress=progress)
+        pictures = load_pictures(archive, names, how, root / "prepared", progress=progress)
     return Dataset(
         "chairs",
-        images,
+        pictures.images,
         factors=_factors(names),
         factor_names=("model", "elevation", "azimuth"),
         source=str(path),
-        digest=digest,
+        digest=pictures.digest,
+        notes=pictures.notes,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 from .labels import is_one_hot, looks_numbered
 from .notes import counted
 
-__all__ = ["Dataset", "pixels", "random_subset", "seeded_split", "some_of"]
+__all__ = ["Dataset", "part_of", "pixels", "random_subset", "seeded_split", "some_of"]
 
 SPLIT_SEED = 0
 MOST_HELD_OUT = 10_000
@@ -145,6 +145,24 @@ def random_subset(size: int, count: int) -> Tensor:
     """Sorted indices of ``count`` of ``size`` data, random but the same at every call; all if there are fewer."""
     order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED))
     return order[:count].sort().values
+
+
+def part_of(data: Dataset, count: int) -> Dataset:
+    """The data that `random_subset` draws; each stays in the part of the split that it is in.
+
+    Args:
+        data: The whole data set.
+        count: How many of them.
+    """
+    if count >= len(data):
+        return data
+    index = random_subset(len(data), count)
+    train, held_out = (torch.isin(index, part).nonzero().squeeze(1) for part in (data.train, data.held_out))
+    if not len(train) or not len(held_out):  # a few of the data, all from one part
+        train, held_out = seeded_split(count) if count > 1 else (train, held_out)
+    labels, factors = (None if tensor is None else tensor[index] for tensor in (data.labels, data.factors))
+    chosen: dict[str, Any] = {"images": data.images[index], "labels": labels, "factors": factors, "digest": None}
+    return replace(data, train=train, held_out=held_out, **chosen)
 
 
 def some_of(names: Sequence[str], count: int | None) -> list[str]:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageSequence
 
 from .archives import Archive
+from .layers import Depth, colour_of, depth_of, rendered
+from .levels import Levels
+from .notes import counted, named, plain
 
-__all__ = ["Preparation", "are_grey", "decode", "decode_all", "is_picture"]
+__all__ = ["Preparation", "decode", "decode_all", "frames_of", "loaded_frames", "opened_picture"]
 
-PICTURES_A_BLOCK = 512  # decoded between two writes
-# what Pillow raises for a damaged file
-DECODING_ERRORS = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+PICTURES_A_BLOCK = 512  # decoded between two writes, or fewer:
+BYTES_A_BLOCK = 2**27
+MANY_FRAMES = ("GIF", "WEBP", "PNG", "AVIF", "TIFF", "FLI")  # animations and stacks; no layers, thumbnails or icons
 
 
 @dataclass(frozen=True)
@@ -32,80 +37,159 @@ class Preparation:
         image_size: Side of the square that the picture is then scaled to (bicubic, antialiased), after cropping a
             picture that is not square at its centre. None leaves its size.
         grey: Whether there is one channel in place of three.
+        frames: "first" or "all" of those of an animation or stack.
+        background: The colour that shows through transparent pixels; "none" for the colours that are stored there.
+        levels: The grey levels that become 0 and 1; None for those of the format.
+        measured: The same, for pictures whose format does not say.
     """
 
     crop: Sequence[int] | None
     image_size: int | None
     grey: bool
+    frames: str = "first"
+    background: str = "white"
+    levels: Sequence[float] | None = None
+    measured: Levels | None = None
 
     @property
     def key(self) -> dict[str, Any]:
         """Everything that the result depends on besides the picture, as plain data."""
         return {**asdict(self), "resize": "bicubic"}
 
+    def levels_of(self, depth: Depth) -> Levels | None:
+        """The range of one picture; None for bytes as they are."""
+        if self.levels is not None:
+            if depth.is_reduced:
+                raise ValueError("its colours have 16 bits, of which Pillow reads 8: --levels cannot tell them apart")
+            return self.levels[0], self.levels[1]
+        return self.measured if depth.levels is None else None
 
-def is_picture(name: str) -> bool:
-    """Whether a file's name ends like a picture that Pillow reads."""
-    known = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    return os.path.splitext(name)[1].lower() in known
+
+@contextmanager
+def opened_picture(content: bytes, name: str) -> Iterator[Image.Image]:
+    """A file of Pillow; whatever a damaged one makes Pillow raise is a ValueError with the file's name."""
+    try:
+        with Image.open(io.BytesIO(content)) as file:
+            yield file
+    except MemoryError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{plain(name)} is too large to be opened safely, scale it down: {error}") from error
+    except Exception as error:  # OSError, SyntaxError, struct.error, ...
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if not content:
+            reason = "the file is empty"
+        elif "cannot identify" in reason:
+            reason = f"this Pillow does not know its kind; it begins with {content[:12]!r}"
+        raise ValueError(f"{plain(name)} is damaged or no image: {reason}") from error
 
 
-def decode(content: bytes, name: str, how: Preparation) -> np.ndarray:
-    """One picture, ``(C, H, W)`` uint8.
+def frames_of(file: Image.Image) -> int:
+    """How many frames a file has; 1 where what Pillow calls frames are layers or previews of one picture."""
+    return getattr(file, "n_frames", 1) if file.format in MANY_FRAMES else 1
+
+
+def decode(content: bytes, name: str, how: Preparation, frames: range = range(1)) -> np.ndarray:
+    """One picture, ``(C, H, W)`` uint8; of several frames ``(F·C, H, W)``.
 
     Args:
         content: The bytes of its file.
         name: The file's name, for errors.
         how: What to do to it.
+        frames: Which frames of the file.
 
     Raises:
         ValueError: The file is damaged or no picture, or the crop reaches beyond it.
     """
+    loaded = list(loaded_frames(content, name, frames))
     try:
-        with Image.open(io.BytesIO(content)) as file:
-            picture = _eight_bits(ImageOps.exif_transpose(file))
-    except DECODING_ERRORS as error:
-        raise ValueError(f"{name} is damaged or no image: {error}") from error
+        pictures = [rendered(frame, depth, how.levels_of(depth), colour_of(how.background)) for frame, depth in loaded]
+    except ValueError as error:
+        raise ValueError(f"{plain(name)}: {error}") from error
+    arrays = [_prepared(picture, name, how) for picture in pictures]
+    for array in arrays:
+        _check_sides(name, arrays[0].shape, name, array.shape)
+    return np.concatenate(arrays)
+
+
+def loaded_frames(content: bytes, name: str, frames: range) -> Iterator[tuple[Image.Image, Depth]]:
+    """Some frames of a file, upright, each with its depth."""
+    with opened_picture(content, name) as file:
+        for number, frame in enumerate(ImageSequence.Iterator(file) if frames.stop > 1 else [file]):
+            if number >= frames.stop:
+                break
+            if number in frames:
+                depth = depth_of(frame)  # decoding forgets it
+                yield ImageOps.exif_transpose(frame), depth
+
+
+def decode_all(
+    archive: Archive, names: Sequence[str], how: Preparation, shape: Sequence[int], counts: Sequence[int] | None = None
+) -> Iterator[np.ndarray]:
+    """All pictures of those names, decoded in parallel, in blocks ``(B, C, H, W)`` in the order of the names.
+
+    Args:
+        archive: Where the files are.
+        names: Of the files.
+        how: What to do to them.
+        shape: Of the first picture, ``(C, H, W)``, and so of all.
+        counts: How many frames of each file; by default the first alone.
+
+    Raises:
+        ValueError: One is damaged, or they differ in size and are to keep it.
+    """
+
+    def attempt(part: tuple[str, range]) -> np.ndarray | ValueError:
+        try:
+            return decode(archive.read(part[0]), f"{archive.path}/{part[0]}", how, part[1])
+        except ValueError as error:
+            return error
+
+    most = max(1, min(PICTURES_A_BLOCK, BYTES_A_BLOCK // prod(shape)))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and scales outside Python's lock
+        for block in _blocks(names, counts or [1] * len(names), most):
+            with warnings.catch_warnings(action="ignore"):  # Pillow's, of what it mends
+                tried = list(pool.map(attempt, block))
+            pictures = _all_read([name for name, _ in block], tried)
+            for (name, _), picture in zip(block, pictures, strict=True):
+                _check_sides(names[0], shape, name, picture.shape)
+            yield np.concatenate(pictures).reshape(-1, *shape)
+
+
+def _blocks(names: Sequence[str], counts: Sequence[int], most: int) -> Iterator[list[tuple[str, range]]]:
+    """Files and the frames of each, so many pictures at a time at most."""
+    block: list[tuple[str, range]] = []
+    room = most
+    for name, count in zip(names, counts, strict=True):
+        start = 0
+        while start < count:
+            taken = min(room, count - start)
+            block.append((name, range(start, start + taken)))
+            start, room = start + taken, room - taken
+            if room == 0:
+                yield block
+                block, room = [], most
+    if block:
+        yield block
+
+
+def _all_read(names: Sequence[str], tried: Sequence[np.ndarray | ValueError]) -> list[np.ndarray]:
+    """The pictures of a block; if some could not be read, they are named."""
+    errors = {name: error for name, error in zip(names, tried, strict=True) if isinstance(error, ValueError)}
+    if errors:
+        (_, first), *others = errors.items()
+        more = f"; and {counted(len(others), 'other')}: {named([name for name, _ in others])}" if others else ""
+        raise ValueError(f"{first}{more}") from first
+    return [picture for picture in tried if not isinstance(picture, ValueError)]
+
+
+def _prepared(picture: Image.Image, name: str, how: Preparation) -> np.ndarray:
+    """A picture in mode L or RGB, cropped, scaled, and with the channels that are wanted, ``(C, H, W)``."""
     picture = _cropped(picture, name, how.crop)
     if how.image_size is not None:
         picture = ImageOps.fit(picture, (how.image_size, how.image_size), method=Image.Resampling.BICUBIC)
     array = np.asarray(picture.convert("L" if how.grey else "RGB"))
     return array[None] if how.grey else array.transpose(2, 0, 1)
-
-
-def decode_all(archive: Archive, names: Sequence[str], how: Preparation) -> Iterator[np.ndarray]:
-    """All pictures of those names, decoded in parallel, in blocks ``(B, C, H, W)`` in the order of the names.
-
-    Raises:
-        ValueError: One is damaged, or they differ in size and are to keep it.
-    """
-    first: tuple[str, tuple[int, ...]] | None = None
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and scales outside Python's lock
-        for start in range(0, len(names), PICTURES_A_BLOCK):
-            some = names[start : start + PICTURES_A_BLOCK]
-            pictures = list(pool.map(lambda name: decode(archive.read(name), f"{archive.path}/{name}", how), some))
-            first = first or (some[0], pictures[0].shape)
-            for name, picture in zip(some, pictures, strict=True):
-                if picture.shape != first[1]:
-                    raise ValueError(
-                        f"images differ in size: {first[0]} is {_sides(first[1])}, {name} is {_sides(picture.shape)}; "
-                        "bring them to one with --image-size"
-                    )
-            yield np.stack(pictures)
-
-
-def are_grey(archive: Archive, names: Sequence[str]) -> bool:
-    """Whether all pictures are grey; only their headers are decoded."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return all(pool.map(partial(_is_grey, archive), names))
-
-
-def _is_grey(archive: Archive, name: str) -> bool:
-    try:
-        with Image.open(io.BytesIO(archive.read(name))) as file:
-            return file.mode in ("1", "L", "LA") or file.mode.startswith("I")
-    except DECODING_ERRORS:
-        return True  # decoding it will say what is wrong
 
 
 def _cropped(picture: Image.Image, name: str, crop: Sequence[int] | None) -> Image.Image:
@@ -123,14 +207,7 @@ def _cropped(picture: Image.Image, name: str, crop: Sequence[int] | None) -> Ima
     return picture.crop(box)
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """The picture in mode L or RGB; pixels of 16 bits are scaled, where Pillow would clip them."""
-    if picture.mode == "F":
-        raise ValueError("a picture of floats has no known range; save it as 8 or 16 bits, or as an npy")
-    if picture.mode.startswith("I"):
-        return Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
-    return picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB")
-
-
-def _sides(shape: tuple[int, ...]) -> str:
-    return f"{shape[2]}×{shape[1]}"
+def _check_sides(name: str, shape: Sequence[int], other: str, other_shape: Sequence[int]) -> None:
+    if tuple(other_shape[1:]) != tuple(shape[1:]):
+        one, two = (f"{plain(each)} is {sides[2]}×{sides[1]}" for each, sides in ((name, shape), (other, other_shape)))
+        raise ValueError(f"images differ in size: {one}, {two}; bring them to one with --image-size")

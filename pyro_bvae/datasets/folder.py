@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import torch
+from torch import Tensor
 
 from .archives import opened
 from .dataset import Dataset, some_of
-from .decoding import Preparation, are_grey, is_picture
+from .decoding import Preparation
+from .factor_table import read_factors
+from .formats import note_on_others, note_on_unreadable, sorted_out
+from .labels import in_natural_order
 from .mapped import Progress
 from .pictures import load_pictures
 
@@ -19,7 +23,13 @@ IN_MEMORY_BELOW_BYTES = 2**28  # a quarter of a gigabyte
 
 
 def load(
-    path: Path, root: Path, how: Preparation, *, subsample: int | None = None, progress: Progress | None = None
+    path: Path,
+    root: Path,
+    how: Preparation,
+    *,
+    factors: Path | None = None,
+    subsample: int | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
     """All images under a folder, in the order of their paths.
 
@@ -28,29 +38,58 @@ def load(
         root: Folder of the decoded images, if they are too large for memory.
         how: What is done to each image. Without an ``image_size`` all must have the same size. Images that are all grey
             have one channel in any case.
-        subsample: How many, chosen at random once and for all; by default all.
-        progress: Called with the number of images decoded.
+        factors: A csv whose first column names the files, relative to the folder, and whose others are factors.
+        subsample: How many files, chosen at random once and for all; by default all.
+        progress: Called with the number of images looked at, then decoded.
 
     Raises:
-        ValueError: No images, a damaged image, or images of several sizes and no ``image_size``.
+        ValueError: No images, a damaged image, images of several sizes and no ``image_size``, or factors of none of
+            them.
         OSError: The folder cannot be read.
     """
     if not path.is_dir():
         raise FileNotFoundError(f"{path} is not a folder")
     with opened(path) as archive:
-        names = [name for name in archive.names if is_picture(name)]
-        if not names:
-            raise ValueError(f"no image files under {path}")
+        names, notes = _pictures(path, archive.names, factors)
+        table = None if factors is None else read_factors(factors, path, names)
+        if table is not None:
+            names, notes = [name for name in names if name in table.values], [*notes, *table.notes]
         names = some_of(names, subsample)
-        images, digest = load_pictures(
-            archive,
-            names,
-            replace(how, grey=how.grey or are_grey(archive, names)),
-            root / "prepared",
-            in_memory_below=IN_MEMORY_BELOW_BYTES,
-            progress=progress,
+        kept = root / "prepared"
+        pictures = load_pictures(
+            archive, names, how, kept, in_memory_below=IN_MEMORY_BELOW_BYTES, keeps_grey=True, progress=progress
         )
-    homes = [PurePosixPath(name).parent for name in names]
-    classes = {home: label for label, home in enumerate(sorted({*homes}))}
-    labels = torch.tensor([classes[home] for home in homes]) if len(classes) > 1 else None
-    return Dataset(f"folder:{path}", images, labels=labels, source=str(path), digest=digest)
+    labels, label_names = _classes(names)
+    times = torch.tensor(pictures.counts)  # an image a frame
+    return Dataset(
+        f"folder:{path}",
+        pictures.images,
+        labels=None if labels is None else labels.repeat_interleave(times),
+        label_names=label_names,
+        **({} if table is None else table.of(names, times)),
+        source=str(path),
+        digest=pictures.digest,
+        notes=(*notes, *pictures.notes),
+    )
+
+
+def _pictures(path: Path, names: Sequence[str], factors: Path | None) -> tuple[list[str], list[str]]:
+    """The pictures among the files, and notes on all other files."""
+    pictures, unreadable, others = sorted_out(names)
+    if factors is not None and factors.is_relative_to(path):
+        others = [name for name in others if path / name != factors]
+    notes = [note_on_unreadable(unreadable)] if unreadable else []
+    notes += [note_on_others(others)] if others else []
+    if not pictures:
+        raise ValueError(f"no image files under {path}{''.join(f'; {note}' for note in notes)}")
+    return pictures, notes
+
+
+def _classes(names: Sequence[str]) -> tuple[Tensor | None, list[str] | None]:
+    """The number of the subfolder of each file, in natural order, and their names; none if there is only one."""
+    homes = [PurePosixPath(name).parent.as_posix() for name in names]
+    ordered = in_natural_order([*{*homes}])
+    if len(ordered) == 1:
+        return None, None
+    numbers = {home: number for number, home in enumerate(ordered)}
+    return torch.tensor([numbers[home] for home in homes]), ordered

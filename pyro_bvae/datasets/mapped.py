@@ -22,7 +22,7 @@ from torch import Tensor
 from ..files import atomic_write, remove_abandoned, write_json
 from .waiting import Progress, one_writer
 
-__all__ = ["Progress", "facts_of", "mapped"]
+__all__ = ["Progress", "facts_of", "mapped", "remarks_of"]
 
 
 def mapped(
@@ -30,6 +30,7 @@ def mapped(
     key: Mapping[str, Any],
     make: Callable[[], tuple[Sequence[int], Iterable[np.ndarray]]],
     progress: Progress | None = None,
+    remarks: Any = None,
 ) -> tuple[Tensor, str]:
     """Images from a file, which is written first if it is missing, truncated, or made from something else.
 
@@ -39,6 +40,7 @@ def mapped(
         make: Returns the shape ``(N, C, H, W)`` and the images, uint8, in blocks along N. It is called only to write
             the file.
         progress: Called with the number of images written.
+        remarks: What else is to be kept of them, as plain data, see `remarks_of`.
 
     Returns:
         The images, uint8 and mapped from the file, and the SHA-256 of their bytes.
@@ -55,7 +57,7 @@ def mapped(
             if opened is None:
                 shape, blocks = make()
                 facts = {"key": wanted, "shape": list(shape), "sha256": _write(path, shape, blocks, progress)}
-                write_json(path.with_suffix(".json"), facts)
+                write_json(path.with_suffix(".json"), facts | {"remarks": remarks})
                 opened = _opened(path, wanted)
     if opened is None:
         raise OSError(f"{path} was changed while it was read: try again")
@@ -71,6 +73,13 @@ def _opened(path: Path, wanted: Mapping[str, Any]) -> tuple[Tensor, str] | None:
     if facts_of(path) != facts:  # another process began to write another file in its place
         return None
     return flat.view(*facts["shape"]), str(facts["sha256"])
+
+
+def remarks_of(path: Path, key: Mapping[str, Any]) -> Any:
+    """What was remarked of a file when it was written; None if it is missing, cut short, or made from other things."""
+    opened = _opened(path, json.loads(json.dumps(key)))
+    facts = None if opened is None else facts_of(path)
+    return None if facts is None else facts.get("remarks")
 
 
 def facts_of(path: Path) -> dict[str, Any] | None:

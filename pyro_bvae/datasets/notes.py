@@ -32,8 +32,8 @@ def named(names: Sequence[str]) -> str:
 def plain(text: str) -> str:
     r"""Text from data on one line: what is not printable, line breaks and bytes of no letter included, is escaped.
 
-    >>> print(plain("a\nb\x1b[1m"))
-    a\nb\x1b[1m
+    >>> plain("a\nb\x1b[1m") == "a\\nb\\x1b[1m"
+    True
     """
     line = "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
     return line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS // 2]}…{line[-MOST_LETTERS // 2 :]}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,27 @@ from torch import Tensor
 
 from .archives import Archive
 from .decoding import Preparation, decode, decode_all
-from .mapped import Progress, mapped
+from .mapped import Progress, mapped, remarks_of
+from .surveys import Survey, surveyed
 
-__all__ = ["load_pictures"]
+__all__ = ["Pictures", "load_pictures"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Decoded pictures.
+
+    Attributes:
+        images: uint8 images ``(N, C, H, W)``.
+        digest: Their SHA-256, if they are memory-mapped.
+        counts: How many of them each file gave, in the order of the files.
+        notes: What was left out or read in a way that one may not expect, a line each.
+    """
+
+    images: Tensor
+    digest: str | None
+    counts: Sequence[int]
+    notes: Sequence[str]
 
 
 def load_pictures(
@@ -25,8 +44,9 @@ def load_pictures(
     kept: Path,
     *,
     in_memory_below: int = 0,
+    keeps_grey: bool = False,
     progress: Progress | None = None,
-) -> tuple[Tensor, str | None]:
+) -> Pictures:
     """The pictures of some files.
 
     Args:
@@ -35,22 +55,31 @@ def load_pictures(
         how: What is done to each picture.
         kept: The folder of memory-mapped files.
         in_memory_below: Size in bytes below which the pictures are held in memory and not written to a file.
-        progress: Called with the number of pictures decoded.
-
-    Returns:
-        uint8 images ``(N, C, H, W)``, and their SHA-256 if they are memory-mapped.
+        keeps_grey: Whether pictures that are all grey have one channel in any case.
+        progress: Called with the number of pictures looked at, then decoded.
 
     Raises:
         ValueError: A picture is damaged, or they differ in size and ``how`` does not bring them to one.
         OSError: There is no room.
     """
-    shape = (len(names), *decode(archive.read(names[0]), f"{archive.path}/{names[0]}", how).shape)
-    if np.prod(shape) < in_memory_below:
-        return torch.from_numpy(np.concatenate(list(decode_all(archive, names, how)))), None
     key: dict[str, Any] = {"path": str(archive.path), "signature": archive.signature, **how.key, "files": _hash(names)}
     stem = f"{archive.path.stem}-{_hash([str(archive.path), str(how), str(len(names))])[:8]}.u8"
-    return mapped(kept / stem, key, lambda: (shape, decode_all(archive, names, how)), progress)
+    remarks = remarks_of(kept / stem, key)
+    survey = surveyed(archive, names, how, progress) if remarks is None else Survey(**remarks)
+    how = replace(how, grey=how.grey or (keeps_grey and survey.is_grey), measured=survey.measured)
+    notes = [*archive.notes, *survey.notes]
+
+    def make() -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
+        first = decode(archive.read(names[0]), f"{archive.path}/{names[0]}", how)
+        return (sum(survey.counts), *first.shape), decode_all(archive, names, how, first.shape, survey.counts)
+
+    if remarks is None:
+        shape, blocks = make()
+        if np.prod(shape) < in_memory_below:
+            return Pictures(torch.from_numpy(np.concatenate(list(blocks))), None, survey.counts, notes)
+    images, digest = mapped(kept / stem, key, make, progress, remarks=asdict(survey))
+    return Pictures(images, digest, survey.counts, notes)
 
 
 def _hash(names: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+    return hashlib.sha256("\n".join(names).encode(errors="surrogateescape")).hexdigest()

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..settings.names import check
 from . import arrays, celeba, chairs, digits, dsprites, folder, gaussian, mnist, text
-from .dataset import Dataset
+from .arguments import absolute, checked, place_of
+from .dataset import Dataset, part_of
 from .decoding import Preparation
 from .mapped import Progress
 
@@ -56,19 +57,25 @@ def _torchvision(name: str, origin: str) -> Source:
     )
 
 
-def _file(load: Callable[[Path], Dataset], shape: str, origin: str) -> Source:
-    return Source(lambda path, root: load(path), "any", shape, origin, path="required")  # noqa: ARG005
+def _file(load: Callable[..., Dataset], shape: str, origin: str, options: Mapping[str, Any] | None = None) -> Source:
+    def from_file(path: Path, root: Path, **options: Any) -> Dataset:  # noqa: ARG001
+        return load(path, **options)
+
+    return Source(from_file, "any", shape, origin, path="required", options=options or {})
 
 
 def _pictures(load: Callable[..., Dataset], *, image_size: int | None, crop: list[int] | None, **facts: Any) -> Source:
     """A collection of picture files, each prepared as the options say."""
+    defaults = {"image_size": image_size, "grey": False, "crop": crop, "background": "white", "levels": None}
+    further = facts.pop("options", {})
 
     def prepared(path: Path | None, root: Path, **options: Any) -> Dataset:
-        how = Preparation(**{part.name: options.pop(part.name) for part in fields(Preparation)})
+        how = Preparation(**{part.name: options.pop(part.name) for part in fields(Preparation) if part.name in options})
+        if options.get("factors") is not None:
+            options["factors"] = Path(options["factors"])
         return load(path, root, how, **options)
 
-    defaults = {"image_size": image_size, "grey": False, "crop": crop, "subsample": None}
-    return Source(prepared, options=defaults, reports=True, **facts)
+    return Source(prepared, options={**defaults, **further, "subsample": None}, reports=True, **facts)
 
 
 SOURCES: dict[str, Source] = {
@@ -126,9 +133,10 @@ SOURCES: dict[str, Source] = {
         shape="any",
         origin="image files of your own",
         path="required",
+        options={"frames": "first", "factors": None},
     ),
-    "npz": _file(arrays.load_npz, "any", "arrays images[, labels, factors, factor_names]"),
-    "npy": _file(arrays.load_npy, "any", "one array, N×H×W, N×C×H×W or N×D"),
+    "npz": _file(arrays.load_npz, "any", "arrays images[, labels, factors, factor_names]", {"levels": None}),
+    "npy": _file(arrays.load_npy, "any", "one array, N×H×W, N×C×H×W or N×D", {"levels": None}),
     "txt": _file(text.load_txt, "any", "vectors, one a line, blanks between the numbers"),
     "csv": _file(text.load_csv, "any", "vectors, one a line, commas between the numbers"),
 }
@@ -141,6 +149,10 @@ def load(
     image_size: int | None = None,
     grey: bool = False,
     crop: Sequence[int] | None = None,
+    frames: str | None = None,
+    background: str | None = None,
+    levels: Sequence[float] | None = None,
+    factors: str | os.PathLike[str] | None = None,
     subsample: int | None = None,
     dim: int | None = None,
     rank: int | None = None,
@@ -156,7 +168,12 @@ def load(
         grey: Whether colour images are turned to grey.
         crop: The part of each picture that is cut out before it is scaled, in pixels: the side of a square at its
             centre, or left, top, right and bottom; a side of 0 leaves the picture whole.
-        subsample: How many of the images, chosen at random once and for all.
+        frames: "first" or "all" frames of an animation or stack are read.
+        background: The colour that shows through transparent pixels, as CSS names it; "none" for the colours that are
+            stored there.
+        levels: The grey levels that become 0 and 1; by default those of the format, or of the numbers' type.
+        factors: A csv with the factors of picture files, which its first column names.
+        subsample: How many of the data, chosen at random once and for all.
         dim: Length of the vectors of ``gaussian``, D.
         rank: Rank of the signal of ``gaussian``.
         points: How many vectors of ``gaussian``.
@@ -172,37 +189,48 @@ def load(
     >>> load("digits").images.shape
     torch.Size([1797, 1, 28, 28])
     """
+    kind, source, path = _source_of(name)
+    typed: dict[str, Any] = {"image_size": image_size, "grey": grey or None, "crop": crop, "frames": frames}
+    typed |= {"background": background, "levels": levels, "factors": factors, "subsample": subsample}
+    typed |= {"dim": dim, "rank": rank, "points": points}
+    given = checked({option: value for option, value in typed.items() if value is not None}, path)
+    known = {**source.options, "subsample": None}  # which each data set has
+    for option in given.keys() - known.keys():
+        raise ValueError(f"the dataset {kind} has no --{option.replace('_', '-')}; leave it out")
+    options = {**known, **given}
+    where = absolute(root or cache_folder())
+    taken = {option: options[option] for option in source.options}
+    data = source.load(place_of(path), where, **taken, **({"progress": progress} if source.reports else {}))
+    if subsample is not None and "subsample" not in source.options:
+        data = part_of(data, subsample)
+    settings = {"data_root": str(where) if root else None, **options}
+    return replace(data, name=canonical(name), options=settings)
+
+
+def _source_of(name: str) -> tuple[str, Source, str]:
+    """The kind of a data set, its source, and the path after the name, empty where there is none.
+
+    Raises:
+        ValueError: An unknown kind, or a path that is missing or too much.
+    """
     kind, _, path = name.partition(":")
     source = SOURCES[check("dataset", kind, SOURCES)]
     if not path and source.path == "required":
         raise ValueError(f"write {kind}:PATH")
     if ":" in name and (source.path == "none" or not path):
         raise ValueError(f"{kind} takes no path, got {name!r}" if path else f"a path is missing after {name!r}")
-    counts = {"image_size": image_size, "subsample": subsample, "dim": dim, "rank": rank, "points": points}
-    for option, value in counts.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{option} must be at least 1, got {value}")
-    given = {**counts, "grey": grey or None, "crop": None if crop is None else _box(crop)}
-    given = {option: value for option, value in given.items() if value is not None}
-    for option in given.keys() - set(source.options):
-        raise ValueError(f"the dataset {kind} has no --{option.replace('_', '-')}; leave it out")
-    options = {**source.options, **given}
-    reporter = {"progress": progress} if source.reports else {}
-    where = _absolute(root or cache_folder())
-    data = source.load(_absolute(path) if path else None, where, **options, **reporter)
-    settings = {"data_root": str(where) if root else None, **options}
-    return replace(data, name=canonical(name), options=settings)
+    return kind, source, path
 
 
 def canonical(name: str) -> str:
     """The name with its path made absolute. A run stores it so, to load its data from any folder."""
     kind, _, path = name.partition(":")
-    return f"{kind}:{_absolute(path)}" if path else name
+    return f"{kind}:{absolute(path)}" if path else name
 
 
 def available(root: str | os.PathLike[str] | None = None) -> list[Mapping[str, Any]]:
     """The name, size, shape, source and on_disk of each data set; on_disk is None where the user gives a path."""
-    where = _absolute(root or cache_folder())
+    where = absolute(root or cache_folder())
     return [
         {
             "name": source.spelled(name),
@@ -218,15 +246,3 @@ def available(root: str | os.PathLike[str] | None = None) -> list[Mapping[str, A
 def cache_folder() -> Path:
     """Where downloads go by default: ``$XDG_CACHE_HOME/pyro_bvae``, or ``~/.cache/pyro_bvae``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyro_bvae"
-
-
-def _box(crop: Sequence[int]) -> list[int]:
-    """The crop as a list, as a config.json has it."""
-    box = [int(side) for side in crop]
-    if len(box) not in (1, 4) or min(box) < 0 or (len(box) == 4 and (box[0] >= box[2] or box[1] >= box[3])):
-        raise ValueError(f"crop is the side of a square, or left,top,right,bottom, got {','.join(map(str, box))}")
-    return box
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    return Path(path).expanduser().resolve()

@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 
+from ..datasets import SOURCES
 from ..files import LOCK, held_folder, remove_abandoned, sync, write_json
 from .checkpoints import FORMAT, listed, name_of, read_checkpoint, step_of, write_checkpoint
 from .history import append_line, read_lines, write_lines
@@ -142,6 +143,9 @@ class RunFolder:
             raise ValueError(
                 f"{self.path / 'config.json'} is damaged: it lacks {', '.join(sorted(KEYS - config.keys()))}"
             )
+        source = SOURCES.get(str(config["dataset"]).partition(":")[0])
+        if "background" not in config and source is not None and "background" in source.options:
+            config["background"] = "none"  # older runs took the colours under transparent pixels
         return config
 
     def append(self, record: dict[str, Any]) -> None:

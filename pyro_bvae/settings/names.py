@@ -14,6 +14,7 @@ __all__ = [
     "BASELINES",
     "BASES",
     "DATASETS",
+    "FRAMES",
     "LIKELIHOODS",
     "MEAN_LINKS",
     "METRICS",
@@ -44,6 +45,7 @@ DATASETS = (
     "txt:PATH",
     "csv:PATH",
 )
+FRAMES = ("first", "all")
 LIKELIHOODS = (
     "bernoulli",
     "binarized-bernoulli",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from .declared import OneOf, Option, Range, documented, options_of
-from .names import ACTIVATIONS, BASES, LIKELIHOODS, MEAN_LINKS, NETWORKS
+from .names import ACTIVATIONS, BASES, FRAMES, LIKELIHOODS, MEAN_LINKS, NETWORKS
 from .training import COUNT, POSITIVE, TrainingSettings
 
 __all__ = [
@@ -41,6 +41,12 @@ class DataSettings:
     grey: Annotated[bool, "Turn colour images to grey."] = False
     crop: Annotated[WholeNumbers | None, "Cut this out of each picture first: SIDE, or L,T,R,B, or 0 for all."] = None
     subsample: Annotated[int | None, "Take so many of the images, chosen at random once and for all.", COUNT] = None
+    frames: Annotated[str | None, "Frames of an animation or stack; by default first.", OneOf("frames", FRAMES)] = None
+    background: Annotated[str | None, "Colour to lay transparent pictures on; by default white."] = None
+    levels: Annotated[
+        tuple[float, float] | None, "Grey levels that become 0 and 1; by default those of the format."
+    ] = None
+    factors: Annotated[str | None, "A csv of factors of pictures, whose first column names the files."] = None
     dim: Annotated[int | None, "Length of the vectors of the data set gaussian; by default 10.", COUNT] = None
     rank: Annotated[int | None, "Rank of the signal in vectors of gaussian; by default 2.", COUNT] = None
     points: Annotated[int | None, "How many vectors of gaussian; by default 300000.", COUNT] = None

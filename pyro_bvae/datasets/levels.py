@@ -1,0 +1,67 @@
+"""Grey levels: which of them is black, 0, and which is white, 1.
+
+x = (v − low) / (high − low), clipped to [0, 1]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+
+import numpy as np
+
+__all__ = ["FLOATS", "Levels", "checked_levels", "in_words", "measured_levels", "scaled", "spread"]
+
+Levels = tuple[float, float]
+FLOATS: Levels = (0.0, 1.0)  # where floats keep to them
+SPARSE = 8  # a range is hardly used if what occurs is less than this part of it
+
+
+def checked_levels(levels: Sequence[float]) -> list[float]:
+    """The two ends of a range, as a config.json has them.
+
+    Raises:
+        ValueError: They are not two finite numbers, the lower first.
+    """
+    ends = [float(end) for end in levels]
+    if len(ends) != 2 or not all(map(isfinite, ends)) or ends[0] >= ends[1]:
+        raise ValueError(f"levels are two numbers, black and then white, got {' '.join(f'{end:g}' for end in ends)}")
+    return ends
+
+
+def scaled(values: np.ndarray, levels: Levels) -> np.ndarray:
+    """Grey levels as floats between 0 and 1, float64, of the same shape.
+
+    >>> scaled(np.array([0, 1000, 3000]), (1000, 2000)).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    low, high = levels
+    return ((values.astype(np.float64) - low) / (high - low)).clip(0, 1)
+
+
+def measured_levels(lowest: float, highest: float, floats: bool) -> Levels:
+    """The range of grey levels that have no natural one, from those that occur; [0, 1] for floats that lie there."""
+    if floats and lowest >= 0 and highest <= 1:
+        return FLOATS
+    return (lowest, highest) if lowest < highest else (lowest, lowest + 1)
+
+
+def in_words(levels: Levels) -> str:
+    """A range as it is said.
+
+    >>> in_words((-1024, 3071))
+    '−1024…3071'
+    """
+    return "…".join(f"{end:.7g}".replace("-", "−") for end in levels)
+
+
+def spread(occur: Levels, levels: Levels) -> str:
+    """What occurs of a range, and, if that is a small part of it, how to spread it.
+
+    >>> spread((0, 4095), (0, 65535))
+    '; 0…4095 occur, --levels 0 4095 spreads them'
+    """
+    part = occur[1] - occur[0]
+    is_hardly_used = 0 < part * SPARSE < levels[1] - levels[0]
+    advice = f", --levels {occur[0]:.7g} {occur[1]:.7g} spreads them" if is_hardly_used else ""
+    return f"; {in_words(occur)} occur{advice}"

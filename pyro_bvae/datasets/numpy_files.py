@@ -1,0 +1,140 @@
+"""Numpy's npy and npz files, read without running code, and without unpacking more than a file can be expected to hold.
+
+A few bytes of an npz can unpack to gigabytes. What an archive states of an array is checked before it is read, and
+reading stops at what was stated.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .notes import plain
+
+__all__ = ["read_npy", "read_npz", "shapes_of"]
+
+ALWAYS_UNPACKED = 2**28  # bytes: a quarter of a gigabyte; what is larger
+MOST_UNPACKED = 100  # may take this many times its bytes in the archive
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array of an npy file.
+
+    Raises:
+        ValueError: It is an npz, damaged, or holds pickled objects.
+        OSError: It cannot be read.
+    """
+    if _begins(path) == b"PK":
+        raise ValueError(f"{path} is not an npy file; write npz:{path}")
+    with open(path, "rb") as file:
+        return _array(path, file, path.stat().st_size)
+
+
+def read_npz(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
+    """Those of the wanted arrays that an npz holds.
+
+    Raises:
+        ValueError: It is an npy, damaged, packed beyond measure, or holds pickled objects.
+        OSError: It cannot be read.
+    """
+    if _begins(path) == b"\x93N":
+        raise ValueError(f"{path} is not an npz file; write npy:{path} for a single array")
+    arrays = {}
+    with _zip(path) as archive:
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            if name in wanted:
+                _check_size(path, info)
+                try:
+                    with archive.open(info) as file:
+                        arrays[name] = _array(path, file, info.file_size)
+                except (zipfile.BadZipFile, RuntimeError, zlib.error, EOFError) as error:
+                    raise ValueError(f"{path} is damaged or no numpy file: {error}") from error
+    return arrays
+
+
+def shapes_of(path: Path) -> dict[str, str]:
+    """The names of the arrays in an npz, each with its type and shape where its header says them."""
+    shapes = {}
+    with _zip(path) as archive:
+        for info in archive.infolist():
+            try:
+                with archive.open(info) as file:
+                    shape, _, dtype = _header(file)
+                said = f"{'×'.join(map(str, shape)) or 'one'} {dtype}"
+            except Exception:  # whatever stands in place of a header
+                said = "no array"
+            shapes[plain(info.filename.removesuffix(".npy"))] = said
+    return shapes
+
+
+def _begins(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        first = file.read(2)
+    if first not in (b"\x93N", b"PK"):
+        raise ValueError(f"{path} is damaged or no numpy file: it begins like neither npy nor npz")
+    return first
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except OSError:
+        raise
+    except Exception as error:  # whatever the bytes of a damaged file make the reader raise
+        raise ValueError(f"{path} is damaged or no numpy file: {error}") from error
+
+
+def _check_size(path: Path, info: zipfile.ZipInfo) -> None:
+    """Refuse what unpacks to much more than it is: black images, or an attack."""
+    most = max(ALWAYS_UNPACKED, MOST_UNPACKED * info.compress_size)
+    if info.file_size > most:
+        name = plain(info.filename.removesuffix(".npy"))
+        raise ValueError(
+            f"{path}: {name} would take {info.file_size:,} bytes unpacked, and of its {info.compress_size:,} bytes at "
+            f"most {most:,} are unpacked: write it with np.savez or np.save, which do not pack"
+        )
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(file)
+
+
+def _array(path: Path, file: IO[bytes], size: int) -> np.ndarray:
+    """The array in a file of so many bytes."""
+    try:
+        shape, is_fortran, dtype = _header(file)
+        if dtype.hasobject:
+            raise ValueError("it holds pickled objects, which are not read")
+        count = math.prod(shape)
+        if count * dtype.itemsize > size:
+            raise ValueError(f"its header states {count * dtype.itemsize:,} bytes, and {size:,} are there")
+        content = bytearray(count * dtype.itemsize)
+        if _fill(file, content) < len(content):
+            raise ValueError("it is cut short")
+        return np.ndarray(shape, dtype, content, order="F" if is_fortran else "C")
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever the bytes of a damaged file make numpy's reader raise
+        reason = "it is cut short" if isinstance(error, EOFError) else " ".join(str(error).split())
+        raise ValueError(f"{path} is damaged or no numpy file: {reason}") from error
+
+
+def _fill(file: IO[bytes], content: bytearray) -> int:
+    """Read into all of ``content``, and say how much there was."""
+    view, start = memoryview(content), 0
+    while start < len(view):
+        piece = file.read(min(2**20, len(view) - start))
+        if not piece:
+            break
+        view[start : start + len(piece)] = piece
+        start += len(piece)
+    return start

@@ -1,0 +1,186 @@
+"""What picture files hold, before they are prepared: frames, channels, transparency, grey levels; and notes on it.
+
+A header is enough for most files. Pixels are decoded where some are transparent, where grey levels have more than eight
+bits, and where a range of levels is asked for, since then it matters which occur.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from PIL import Image
+
+from .archives import Archive
+from .decoding import Preparation, frames_of, loaded_frames, opened_picture
+from .layers import BYTES, Depth, colour_of, depth_of, has_alpha, is_grey, layers
+from .levels import Levels, in_words, measured_levels, spread
+from .mapped import Progress
+from .notes import counted, named, plain
+
+__all__ = ["Survey", "surveyed"]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of some picture files.
+
+    Attributes:
+        counts: How many frames of each file are read.
+        is_grey: Whether all pictures are grey, on the background that they are laid on.
+        measured: The grey levels that become black and white where the format does not say; None if it always does.
+        notes: What to say, a line each.
+    """
+
+    counts: list[int]
+    is_grey: bool
+    measured: Levels | None
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one file holds.
+
+    Attributes:
+        frames: How many.
+        depth: Of its grey levels.
+        is_deep: Whether grey levels have more than 8 bits, or are floats.
+        is_grey: Whether all that is read of it is grey.
+        is_transparent: Whether a pixel is.
+        occur: The lowest and the highest level, where it was decoded.
+        are_floats: Whether levels are floats.
+    """
+
+    frames: int
+    depth: Depth
+    is_deep: bool
+    is_grey: bool
+    is_transparent: bool = False
+    occur: Levels | None = None
+    are_floats: bool = False
+
+
+def surveyed(archive: Archive, names: Sequence[str], how: Preparation, progress: Progress | None = None) -> Survey:
+    """Look at all files, in parallel; what is wrong with a damaged one is left for decoding it to say."""
+    looks: dict[str, Look] = {}
+    counts = []
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, look in zip(names, pool.map(partial(_look, archive, how), names), strict=True):
+            if look is not None:
+                looks[name] = look
+            counts.append(look.frames if look is not None and how.frames == "all" else 1)
+            if progress is not None:
+                progress(f"looking at {archive.path.stem}", len(counts), len(names))
+    background = colour_of(how.background)
+    stays_grey = (
+        background is None or len({*background}) == 1 or not any(look.is_transparent for look in looks.values())
+    )
+    unknown = [look for look in looks.values() if look.depth.levels is None and look.occur is not None]
+    measured = None
+    if unknown and how.levels is None:
+        lowest, highest = _reach(unknown)
+        measured = measured_levels(lowest, highest, all(look.are_floats for look in unknown))
+    are_grey = all(look.is_grey for look in looks.values())
+    return Survey(counts, are_grey and stays_grey, measured, _notes(looks, how, measured))
+
+
+def _look(archive: Archive, how: Preparation, name: str) -> Look | None:
+    try:
+        content = archive.read(name)
+        with opened_picture(content, name) as file:
+            frames, depth, deep, grey = frames_of(file), depth_of(file), depth_of(file).levels != BYTES, is_grey(file)
+            needs_pixels = deep or has_alpha(file) or how.levels is not None
+        read = range(frames if how.frames == "all" else 1)
+        if not needs_pixels and len(read) == 1:
+            return Look(frames, depth, deep, grey)
+        return _looked_into(content, name, read, Look(frames, depth, deep, grey))
+    except ValueError:
+        return None
+
+
+def _looked_into(content: bytes, name: str, read: range, header: Look) -> Look:
+    """What the pixels of the frames say."""
+    grey, transparent, ends, floats = True, False, [], False
+    for frame, depth in loaded_frames(content, name, read):
+        values, alpha = layers(frame, depth)
+        grey &= is_grey(frame) or (header.is_grey and _has_no_colour(frame))
+        transparent |= alpha is not None and bool(alpha.min() < 255)
+        finite = values[np.isfinite(values)]
+        ends += [finite.min().item(), finite.max().item()] if finite.size else []
+        floats |= values.dtype.kind == "f"
+    occur = (float(min(ends)), float(max(ends))) if ends else None
+    return Look(header.frames, header.depth, header.is_deep, grey, transparent, occur, floats)
+
+
+def _has_no_colour(frame: Image.Image) -> bool:
+    """Whether red, green and blue are equal everywhere, as in the later frames of a grey GIF."""
+    red, green, blue = np.asarray(frame.convert("RGB")).transpose(2, 0, 1)
+    return bool((red == green).all() and (green == blue).all())
+
+
+def _reach(looks: Sequence[Look]) -> Levels:
+    """The lowest and the highest level of those that were decoded."""
+    occur = [look.occur for look in looks if look.occur is not None]
+    return min(low for low, _ in occur), max(high for _, high in occur)
+
+
+def _notes(looks: dict[str, Look], how: Preparation, measured: Levels | None) -> list[str]:
+    def those(wanted: Callable[[Look], bool]) -> list[str]:
+        return [name for name, look in looks.items() if wanted(look)]
+
+    notes = _on_frames(looks, those(lambda look: look.frames > 1), how.frames)
+    transparent = those(lambda look: look.is_transparent)
+    if transparent:
+        done = f"laid on {plain(how.background)} (--background takes another colour)"
+        if how.background == "none":
+            done = "read with the colours that are stored there"
+        notes.append(f"{counted(len(transparent), 'picture')} with transparent pixels, {done}: {named(transparent)}")
+    reduced = those(lambda look: look.depth.is_reduced)
+    if reduced:
+        notes.append(f"{counted(len(reduced), 'picture')} with 16 bits a colour, of which 8 are read: {named(reduced)}")
+    if how.levels is not None:
+        return notes + _on_given((how.levels[0], how.levels[1]), looks)
+    notes += _on_depth({name: look for name, look in looks.items() if look.is_deep and look.depth.levels})
+    if measured is not None:
+        unknown = those(lambda look: look.depth.levels is None)
+        notes.append(
+            f"{counted(len(unknown), 'picture')} of floats, signed or 32-bit numbers, of which {in_words(measured)} "
+            f"become 0…1 (--levels LOW HIGH sets it): {named(unknown)}"
+        )
+    return notes
+
+
+def _on_depth(looks: Mapping[str, Look]) -> list[str]:
+    """Notes on pictures of more than 8 bits, those of each range together."""
+    notes = []
+    for levels in sorted({look.depth.levels for look in looks.values() if look.depth.levels is not None}):
+        names = [name for name, look in looks.items() if look.depth.levels == levels]
+        many = f"{counted(len(names), 'picture')} of {int(levels[1]).bit_length()} bits"
+        occur = spread(_reach([looks[name] for name in names]), levels)
+        notes.append(f"{many}, grey levels {in_words(levels)} become 0…1{occur}: {named(names)}")
+    return notes
+
+
+def _on_frames(looks: dict[str, Look], names: Sequence[str], frames: str) -> list[str]:
+    total = sum(looks[name].frames for name in names)
+    if not names:
+        return []
+    many = f"{counted(len(names), 'file')} of several frames"
+    if frames == "all":
+        return [f"{many}, each of the {total:,} frames read as an image: {named(names)}"]
+    left = f"the first is read and {total - len(names):,} frames are left out (--frames all reads them)"
+    return [f"{many}, of which {left}: {named(names)}"]
+
+
+def _on_given(levels: Levels, looks: dict[str, Look]) -> list[str]:
+    occur = _reach(list(looks.values())) if looks else levels
+    low, high = levels
+    beyond = [name for name, look in looks.items() if look.occur and (look.occur[0] < low or look.occur[1] > high)]
+    said = f"grey levels {in_words(levels)} become 0…1; {in_words(occur)} occur"
+    return [f"{said}, clipped in {counted(len(beyond), 'picture')}: {named(beyond)}" if beyond else said]
