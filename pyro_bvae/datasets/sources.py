@@ -29,7 +29,8 @@ class Source:
         origin: Where the data come from.
         on_disk: A function of the data root that says whether loading needs no network.
         path: Whether the name is followed by ``:PATH``: "none", "optional" or "required".
-        options: The options of `load` that it has, with their defaults.
+        options: The options of `load` that it has, with their defaults; ``subsample`` is one of every source.
+        subsamples: Whether its ``load`` takes a ``subsample`` itself, since loading all may take long.
         reports: Whether its ``load`` takes a ``progress``, since loading may take long.
     """
 
@@ -39,7 +40,8 @@ class Source:
     origin: str
     on_disk: Callable[[Path], bool] = lambda root: True  # noqa: ARG005
     path: str = "none"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=lambda: {"subsample": None})
+    subsamples: bool = False
     reports: bool = False
 
     def spelled(self, name: str) -> str:
@@ -61,7 +63,7 @@ def _file(load: Callable[..., Dataset], shape: str, origin: str, options: Mappin
     def from_file(path: Path, root: Path, **options: Any) -> Dataset:  # noqa: ARG001
         return load(path, **options)
 
-    return Source(from_file, "any", shape, origin, path="required", options=options or {})
+    return Source(from_file, "any", shape, origin, path="required", options={**(options or {}), "subsample": None})
 
 
 def _pictures(load: Callable[..., Dataset], *, image_size: int | None, crop: list[int] | None, **facts: Any) -> Source:
@@ -75,7 +77,7 @@ def _pictures(load: Callable[..., Dataset], *, image_size: int | None, crop: lis
             options["factors"] = Path(options["factors"])
         return load(path, root, how, **options)
 
-    return Source(prepared, options={**defaults, **further, "subsample": None}, reports=True, **facts)
+    return Source(prepared, options={**defaults, **further, "subsample": None}, subsamples=True, reports=True, **facts)
 
 
 SOURCES: dict[str, Source] = {
@@ -84,7 +86,7 @@ SOURCES: dict[str, Source] = {
         size="1,797",
         shape="1×28×28",
         origin="scikit-learn's handwritten digits, enlarged from 8×8 (offline)",
-        options={"image_size": 28},
+        options={"image_size": 28, "subsample": None},
     ),
     "mnist": _torchvision("mnist", "torchvision, handwritten digits"),
     "fashion-mnist": _torchvision("fashion-mnist", "torchvision, articles of clothing"),
@@ -96,6 +98,7 @@ SOURCES: dict[str, Source] = {
         origin="2D shapes with five factors, drawn here (offline), or the published npz",
         path="optional",
         options={"subsample": None},
+        subsamples=True,
         reports=True,
     ),
     "chairs": _pictures(
@@ -123,7 +126,7 @@ SOURCES: dict[str, Source] = {
         size="--points",
         shape="--dim",
         origin="vectors of a joint Gaussian whose likelihood is known, drawn here (offline)",
-        options={"dim": 10, "rank": 2, "points": 300_000},
+        options={"dim": 10, "rank": 2, "points": 300_000, "subsample": None},
     ),
     "folder": _pictures(
         folder.load,
@@ -194,14 +197,14 @@ def load(
     typed |= {"background": background, "levels": levels, "factors": factors, "subsample": subsample}
     typed |= {"dim": dim, "rank": rank, "points": points}
     given = checked({option: value for option, value in typed.items() if value is not None}, path)
-    known = {**source.options, "subsample": None}  # which each data set has
-    for option in given.keys() - known.keys():
+    for option in given.keys() - source.options.keys():
         raise ValueError(f"the dataset {kind} has no --{option.replace('_', '-')}; leave it out")
-    options = {**known, **given}
+    options = {**source.options, **given}
+    taken = {option: value for option, value in options.items() if source.subsamples or option != "subsample"}
+    taken |= {"progress": progress} if source.reports else {}
     where = absolute(root or cache_folder())
-    taken = {option: options[option] for option in source.options}
-    data = source.load(place_of(path), where, **taken, **({"progress": progress} if source.reports else {}))
-    if subsample is not None and "subsample" not in source.options:
+    data = source.load(place_of(path), where, **taken)
+    if subsample is not None and not source.subsamples:
         data = part_of(data, subsample)
     settings = {"data_root": str(where) if root else None, **options}
     return replace(data, name=canonical(name), options=settings)

@@ -1,0 +1,216 @@
+"""Which files of a folder are pictures, what they belong to, and what is said of all others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pyro_bvae.datasets import Dataset, load
+from pyro_bvae.datasets.archives import opened
+
+
+def put(path: Path, level: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8), level, np.uint8)).save(path)
+
+
+def read(path: Path, **options: Any) -> Dataset:
+    return load(f"folder:{path}", path.with_name("root"), **options)
+
+
+def levels(data: Dataset) -> list[int]:
+    return data.images[:, 0, 0, 0].tolist()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two classes of two pictures."""
+    for level, name in enumerate(("cat/0", "cat/1", "dog/0", "dog/1")):
+        put(tmp_path / "p" / f"{name}.png", level)
+    return tmp_path / "p"
+
+
+HIDDEN = [".thumbs/a.png", "cat/.ipynb_checkpoints/0.png", "__MACOSX/cat/0.png", "@eaDir/0.png", "cat/._0.png"]
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_hidden_files_are_left_out_and_named(name: str, pictures: Path) -> None:
+    put(pictures / name)
+    data = read(pictures)
+    assert (len(data), data.labels.tolist()) == (4, [0, 0, 1, 1])
+    (note,) = data.notes
+    assert note.startswith("left out 1 hidden file or folder: ")
+    assert name.startswith(note.partition(": ")[2])
+
+
+def test_a_folder_that_is_itself_hidden_is_read(tmp_path: Path) -> None:
+    for number in range(2):
+        put(tmp_path / ".mine" / f"{number}.png")
+    assert len(read(tmp_path / ".mine")) == 2
+
+
+def test_links_are_followed_each_folder_once_and_circles_end(pictures: Path) -> None:
+    put(pictures.with_name("far") / "x.png", 9)
+    (pictures / "bird").symlink_to(pictures.with_name("far"))
+    (pictures / "ape").symlink_to(pictures / "cat")  # though its name comes first, the cats stay cats
+    (pictures / "cat" / "up").symlink_to(pictures)
+    (pictures / "self").symlink_to(pictures / "self")
+    (pictures / "gone.png").symlink_to(pictures / "nowhere.png")
+    (pictures / "dog" / "2.png").symlink_to(pictures.with_name("far") / "x.png")
+    data = read(pictures)
+    assert levels(data) == [9, 0, 1, 2, 3, 9]
+    assert data.label_names == ["bird", "cat", "dog"]
+    assert data.notes == (
+        "left out 2 links that lead nowhere: gone.png, self",
+        "left out 2 links to folders that are read already: ape, cat/up",
+    )
+
+
+def test_pipes_are_left_out_of_folders_and_refused_as_data(pictures: Path) -> None:
+    os.mkfifo(pictures / "a.png")
+    assert read(pictures).notes == ("left out 1 pipe, socket or device: a.png",)
+    for name in (f"npy:{pictures / 'a.png'}", f"csv:{pictures / 'a.png'}", "npz:/dev/zero", f"folder:{os.devnull}"):
+        with pytest.raises(ValueError, match="is a pipe, a socket or a device, and a data set is a file or a folder"):
+            load(name)
+
+
+def test_other_files_are_left_out_with_counts_and_names(pictures: Path) -> None:
+    for name in ("a.HEIC", "b.heic", "c.svg", "labels.h5", "clip.mpg", "notes.txt", "none", "d.pdf"):
+        (pictures / name).write_bytes(b"\0\0\0\x18ftypheic")
+    assert read(pictures).notes == (
+        "left out 4 pictures of kinds that Pillow does not read (2 .heic, 1 .svg, 1 .pdf): a.HEIC, b.heic, c.svg and 1 "
+        "more; convert them to PNG",
+        "left out 4 files that are no pictures by their names: clip.mpg, labels.h5, none and 1 more",
+    )
+
+
+def test_a_folder_without_pictures_says_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"no image files under .*; left out 1 picture of a kind .* \(1 \.heic\)"):
+        read(tmp_path)
+
+
+def test_a_file_of_another_kind_under_a_picture_s_name_is_named_with_how_it_begins(pictures: Path) -> None:
+    (pictures / "cat" / "phone.jpg").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(ValueError, match=r"phone\.jpg is damaged or no image: .* begins with b'.*ftypheic'"):
+        read(pictures)
+
+
+def test_classes_come_in_natural_order_with_their_names(tmp_path: Path) -> None:
+    for number in (*range(12), 100):
+        put(tmp_path / "p" / f"c{number}" / "x.png", number)
+    put(tmp_path / "p" / "top.png", 200)
+    data = read(tmp_path / "p")
+    assert data.label_names == [".", *(f"c{number}" for number in range(12)), "c100"]
+    named = [data.label_names[label] for label in data.labels]
+    assert dict(zip(levels(data), named, strict=True)) == {200: ".", 100: "c100", **{n: f"c{n}" for n in range(12)}}
+
+
+def test_names_of_any_bytes_are_read_and_said_escaped(pictures: Path) -> None:
+    home = pictures / os.fsdecode(b"\xff\xfe")
+    put(home / "x.png")
+    (home / "a\nb\x1b[1m.txt").write_text("")
+    data = read(pictures)
+    assert len(data) == 5
+    assert data.notes == (r"left out 1 file that is no picture by its name: \udcff\udcfe/a\nb\x1b[1m.txt",)
+
+
+FACTORS = """\
+file,shape,angle
+cat/0.png,square,10
+cat/1.png,circle,9
+dog/0.png,circle,10.0
+dog/1.png,square,100
+"""
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_factors_are_numbered_in_the_order_of_their_values(separator: str, mark: str, pictures: Path) -> None:
+    table = pictures.with_name("f.csv")
+    table.write_text(mark + FACTORS.replace(",", separator), encoding="utf-8")
+    data = read(pictures, factors=table)
+    assert (data.factor_names, data.factor_sizes) == (("shape", "angle"), (2, 3))
+    assert data.factors.tolist() == [[1, 1], [0, 0], [0, 1], [1, 2]]
+    assert data.options["factors"] == str(table)
+    assert data.notes == ()
+
+
+def test_factors_say_what_is_missing_and_what_is_too_much(pictures: Path) -> None:
+    (pictures / "f.csv").write_text(FACTORS.replace("dog/0.png", "owl/0.png"))
+    data = read(pictures, factors="f.csv")  # in the folder itself
+    assert levels(data) == [0, 1, 3]
+    assert data.notes == (
+        "left out 1 picture of which f.csv has no factors: dog/0.png",
+        "left out 1 line of f.csv that no picture belongs to: owl/0.png",
+    )
+    part = read(pictures, factors="f.csv", subsample=2)
+    assert (part.factor_sizes, part.factors.shape) == ((2, 3), (2, 2))
+
+
+@pytest.mark.parametrize("written", ["{0}/a/1.png", "a\\1.png", "./a/1.png", "a/1.png", "1.png", "1"])
+def test_factors_know_a_file_by_any_name_that_is_its_alone(written: str, tmp_path: Path) -> None:
+    put(tmp_path / "p/a/1.png", 1)
+    put(tmp_path / "p/a/2.png", 2)
+    (tmp_path / "f.csv").write_text(f"{written.format(tmp_path / 'p')},5\n2.png,3\n")
+    data = read(tmp_path / "p", factors=tmp_path / "f.csv")
+    assert (data.factor_names, data.factors.tolist()) == (("factor 1",), [[1], [0]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no factors"),
+        ("file\ncat/0.png\n", "has no factors"),
+        ("file,x\na.png,1\n", r"names none of the 4 pictures .* names like cat/0\.png, got a\.png"),
+        (FACTORS + "dog/1.png,square,7\n", r"line 6: dog/1\.png is named twice"),
+        (FACTORS.replace("100", ""), r"line 5: expected a file and 2 values"),
+        (FACTORS.replace(",100", ""), r"line 5: expected a file and 2 values"),
+    ],
+)
+def test_bad_tables_of_factors_are_refused(text: str, message: str, pictures: Path) -> None:
+    (pictures / "f.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read(pictures, factors="f.csv")
+
+
+@pytest.mark.parametrize("name", ["digits", "gaussian", "mnist", "dsprites", "celeba", "chairs"])
+def test_every_data_set_has_subsamples_that_are_part_of_it(name: str, made_data: Path) -> None:
+    few = {"points": 300} if name == "gaussian" else {}
+    whole = None if name == "dsprites" else load(name, made_data, **few)
+    part = load(name, made_data, **few, subsample=9)
+    assert len(part) == 9
+    assert part.options["subsample"] == 9
+    assert len(part.train) + len(part.held_out) <= 9
+    if whole is not None:
+        flat, rows = whole.images.flatten(1), part.images.flatten(1)
+        places = [(flat == row).all(1).nonzero().flatten().tolist() for row in rows]
+        assert all(places)
+        if part.labels is not None:
+            assert all(torch.equal(part.labels[k], whole.labels[place[0]]) for k, place in enumerate(places))
+        if part.factors is not None:
+            assert all(torch.equal(part.factors[k], whole.factors[place[0]]) for k, place in enumerate(places))
+
+
+def test_a_subsample_keeps_the_split(made_data: Path) -> None:
+    whole, part = load("digits"), load("digits", subsample=400)
+    held_out = {image.numpy().tobytes() for image in whole.images[whole.held_out]}
+    assert len(part.held_out) > 20
+    assert all(image.numpy().tobytes() in held_out for image in part.images[part.held_out])
+    assert load("digits", subsample=5000).fingerprint == whole.fingerprint
+
+
+def test_a_file_beyond_the_cap_is_refused_before_it_is_read(pictures: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("pyro_bvae.datasets.archives.MOST_BYTES", 1000)
+    (pictures / "cat" / "1.png").write_bytes(b"0" * 1001)
+    with (
+        opened(pictures) as archive,
+        pytest.raises(ValueError, match=r"cat/1\.png takes 1,001 bytes, and at most 1,000 of one file are read"),
+    ):
+        archive.read("cat/1.png")
