@@ -103,7 +103,7 @@ def _check(path: Path, array: np.ndarray) -> None:
         raise ValueError(f"{path}: data must be N×C×H×W images or N×D vectors, got shape {array.shape}")
     if array.ndim == 4 and array.shape[1] > 4 and array.shape[3] <= 4:
         raise ValueError(f"{path}: images must be N×C×H×W, got {array.shape}; convert with .transpose(0, 3, 1, 2)")
-    if array.ndim == 3 and array.shape[2] in (3, 4) and array.shape[0] > 4 and array.shape[1] > 4:
+    if array.ndim == 3 and array.shape[2] in (3, 4) and min(array.shape[:2]) >= 16:
         raise ValueError(
             f"{path}: one picture of {array.shape} is no data set; save many, N×C×H×W (or, if these are "
             f"{array.shape[0]} images of {array.shape[1]}×{array.shape[2]}, add an axis: array[:, None])"

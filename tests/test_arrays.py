@@ -1,0 +1,168 @@
+"""Numpy files: every type and layout of numbers arrives as the same picture, or is refused with advice that helps."""
+
+from __future__ import annotations
+
+import tracemalloc
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pyro_bvae.datasets import Dataset, load, pixels
+
+SHAPE = (6, 5, 4)
+SEED = np.random.default_rng(0)
+LAYOUTS = {
+    "C": np.ascontiguousarray,
+    "Fortran": np.asfortranarray,
+    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "strided": lambda a: np.repeat(a, 2, axis=0)[::2],
+}
+# a type, the lowest and highest number, and which of them become 0 and 1
+RANGES = [
+    ("uint8", 0, 255, (0, 255)),
+    ("uint8", 0, 90, (0, 255)),
+    ("int16", 0, 255, (0, 255)),
+    ("int64", 3, 200, (0, 255)),
+    ("uint16", 0, 65535, (0, 65535)),
+    ("uint16", 0, 4095, (0, 65535)),
+    ("int16", -1024, 3071, (-1024, 3071)),
+    ("int32", 0, 70000, (0, 70000)),
+    ("uint32", 5, 2**32 - 1, (5, 2**32 - 1)),
+    ("int64", -(2**62), 2**62, (-(2**62), 2**62)),
+    ("float64", 0, 255, (0, 255)),
+    ("float16", 0, 200, (0, 255)),
+]
+
+
+def saved(path: Path, array: np.ndarray, kind: str, **others: Any) -> str:
+    file = path / f"a.{kind}"
+    np.save(file, array) if kind == "npy" else np.savez_compressed(file, images=array, **others)
+    return f"{kind}:{file}"
+
+
+def numbers(dtype: str, low: int, high: int) -> np.ndarray:
+    array = (low + SEED.random(SHAPE) * (high - low)).astype(dtype)
+    array.flat[:2] = low, high
+    return array
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("dtype", "low", "high", "ends"), RANGES)
+def test_grey_levels(dtype: str, low: int, high: int, ends: tuple, layout: str, kind: str, tmp_path: Path) -> None:
+    array = np.floor(numbers(dtype, low, high))
+    data = load(saved(tmp_path, LAYOUTS[layout](array), kind))
+    wanted = (array.astype(float) - ends[0]) / (ends[1] - ends[0])
+    assert np.abs(pixels(data.images)[:, 0].numpy() - wanted).max() < 1e-6
+    assert len(data.notes) == (dtype != "uint8")
+    assert all("read as bytes" in note or "become 0…1" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int64", "float32", "float64"])
+def test_levels_set_what_becomes_0_and_1_and_say_what_they_clip(dtype: str, tmp_path: Path) -> None:
+    array = numbers(dtype, 0, 200)
+    data = load(saved(tmp_path, array, "npy"), levels=(10, 60))
+    assert np.abs(data.images[:, 0].numpy() - ((array.astype(float) - 10) / 50).clip(0, 1)).max() < 1e-6
+    beyond = int(((array < 10) | (array > 60)).sum())
+    assert data.notes == (f"grey levels 10…60 become 0…1; 0…200 occur, {beyond} pixels beyond are clipped",)
+    assert data.options["levels"] == [10.0, 60.0]
+
+
+@pytest.mark.parametrize("levels", [(1, 1), (2, 1), (0, float("nan")), (0, float("inf")), (1,)])
+def test_levels_that_are_no_range_are_refused(levels: tuple, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="levels are two numbers, black and then white"):
+        load(saved(tmp_path, numbers("uint8", 0, 255), "npy"), levels=levels)
+
+
+def test_advice_on_floats_can_be_followed(tmp_path: Path) -> None:
+    name = saved(tmp_path, np.linspace(-1, 1, 100).reshape(4, 5, 5), "npy")
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\], got -1 to 1; .* like --levels -1 1$"):
+        load(name)
+    assert (load(name, levels=(-1, 1)).images.min(), load(name, levels=(-1, 1)).images.max()) == (0, 1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", ">f8", "float16", "bool"])
+def test_vectors_keep_their_numbers(dtype: str, tmp_path: Path) -> None:
+    array = (SEED.random((7, 3)) * 100).astype(dtype)
+    data = load(saved(tmp_path, np.asfortranarray(array), "npz"))
+    assert np.array_equal(data.images.numpy(), array.astype(np.float32))
+    with pytest.raises(ValueError, match="holds vectors, which have no grey levels"):
+        load(saved(tmp_path, array, "npy"), levels=(0, 1))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "float32", "bool"])
+def test_one_hot_labels_and_names_of_classes_are_read(dtype: str, tmp_path: Path) -> None:
+    labels = np.eye(3)[[0, 2, 1, 1, 0, 2]].astype(dtype)
+    name = saved(tmp_path, numbers("uint8", 0, 255), "npz", labels=labels, label_names=["x", "y", "z"])
+    data = load(name)
+    assert data.labels.argmax(1).tolist() == [0, 2, 1, 1, 0, 2]
+    assert data.label_names == ["x", "y", "z"]
+    assert data.notes == ("labels are one-hot rows: each is taken for one of 3 classes",)
+
+
+def test_labels_beyond_int64_are_refused(tmp_path: Path) -> None:
+    labels = np.full(6, 2**63, np.uint64)
+    with pytest.raises(ValueError, match="labels must be classes, got numbers up to 9223372036854775808"):
+        load(saved(tmp_path, numbers("uint8", 0, 255), "npz", labels=labels))
+
+
+def test_an_archive_of_other_names_says_what_it_holds(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x_train=np.zeros((9, 4, 4), np.uint8), y_train=np.zeros(9, int))
+    with pytest.raises(ValueError, match=r"it holds x_train \(9×4×4 uint8\), y_train \(9 int64\)"):
+        load(f"npz:{tmp_path / 'a.npz'}")
+
+
+def header_of(kind: str, shape: tuple[int, ...]) -> bytes:
+    """What an npy begins with."""
+    said = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
+    return b"\x93NUMPY\x01\x00v\x00" + said.encode().ljust(117) + b"\n"
+
+
+def peak_of(name: str) -> int:
+    """Bytes that Python and numpy held at most while data were refused."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="unpacked|states") as caught:
+            load(name)
+        assert "MemoryError" not in str(caught.value)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_array_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    header = header_of("|u1", (300000, 32, 32))
+    with (
+        zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("images.npy", "w") as out,
+    ):
+        out.write(header)
+        for _ in range(293):
+            out.write(bytes(2**20))
+    assert (tmp_path / "a.npz").stat().st_size < 400_000
+    assert peak_of(f"npz:{tmp_path / 'a.npz'}") < 3_000_000
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_a_header_that_lies_is_refused(kind: str, tmp_path: Path) -> None:
+    header = header_of("<f8", (99999999, 999))
+    if kind == "npy":
+        (tmp_path / "a.npy").write_bytes(header + bytes(1000))
+    else:
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            archive.writestr("images.npy", header + bytes(1000))
+    assert peak_of(f"{kind}:{tmp_path / 'a'}.{kind}") < 3_000_000
+
+
+def test_what_is_not_wanted_of_an_archive_is_not_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        with archive.open("images.npy", "w") as out:
+            np.lib.format.write_array(out, numbers("uint8", 0, 255))
+        archive.writestr("pickled.npy", b"not read")
+        archive.writestr("readme.txt", b"not read")
+    assert isinstance(load(f"npz:{tmp_path / 'a.npz'}"), Dataset)
+    assert torch.equal(load(f"npz:{tmp_path / 'a.npz'}").train, load(f"npz:{tmp_path / 'a.npz'}").train)
