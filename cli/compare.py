@@ -156,6 +156,8 @@ def _run(todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[st
 
     for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
         data = load_data(settings, LoadingBar())  # once, here: what is wrong is said once, and caches are filled
+        for note in data.notes:
+            click.echo(f"data    {note}", err=True)
         applicable(metrics, data, runs=1, latents=min(choice.settings["latent_dim"] for choice in todo))
     rows: dict[Path, RunRow] = {}
     failed = []

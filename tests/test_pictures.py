@@ -5,9 +5,11 @@ Files are written here byte by byte where Pillow would not write them, and what 
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import Result
 from PIL import Image
 
+from pyro_bvae import BetaVAE, fit, load_run
 from pyro_bvae.datasets import Dataset, folder, load
 
 SIDES = (6, 8)  # height and width
@@ -298,3 +302,43 @@ def test_a_picture_of_too_many_pixels_is_named(tmp_path: Path, monkeypatch: Any)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
     with pytest.raises(ValueError, match=r"0\.png is too large to be opened safely, scale it down"):
         read(tmp_path)
+
+
+def test_pictures_that_are_cut_to_a_square_are_named(tmp_path: Path) -> None:
+    for number in range(2):
+        Image.fromarray(random(6 + 2 * number, 8).astype(np.uint8)).save(tmp_path / f"{number}.png")
+    (note,) = read(tmp_path, image_size=4).notes
+    assert note == "1 picture that is not square, cut to the square at the centre: 0.png"
+    assert read(tmp_path, image_size=4, crop=[6]).notes == ()
+
+
+def save_transparent(folder: Path) -> None:
+    for number in range(4):
+        Image.fromarray(random(*SIDES, 4, seed=number).astype(np.uint8)).save(folder / f"{number}.png")
+
+
+def test_a_run_that_is_older_than_backgrounds_keeps_its_data(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    save_transparent(tmp_path / "p")
+    data = read(tmp_path / "p", background="none")
+    run = fit(BetaVAE(data.shape, 2, hidden=(8,)), data, steps=1, compile=False, out=tmp_path / "run")
+    config = tmp_path / "run" / "config.json"
+    older = {key: value for key, value in run.config.items() if key not in ("background", "levels", "frames")}
+    config.write_text(json.dumps(older))
+    assert load_run(tmp_path / "run").dataset().fingerprint == data.fingerprint
+    assert read(tmp_path / "p").fingerprint != data.fingerprint
+
+
+def test_fit_prints_what_was_said_and_its_run_keeps_what_was_set(tmp_path: Path, cli: Callable[..., Result]) -> None:
+    (tmp_path / "p").mkdir()
+    save_transparent(tmp_path / "p")
+    options = ["--background", "#102030", "--levels", 0, 200, "--frames", "all", "--data-root", tmp_path]
+    small = ["--hidden", 8, "--latent-dim", 2, "--steps", 1, "--no-compile", "--out", tmp_path / "run"]
+    printed = cli("fit", "--dataset", f"folder:{tmp_path / 'p'}", *options, *small).stdout
+    lines = [line for line in printed.splitlines() if line.startswith("data    ")]
+    assert "4 pictures with transparent pixels, laid on #102030" in lines[1]
+    assert "grey levels 0…200 become 0…1" in lines[2]
+    run = load_run(tmp_path / "run")
+    assert [run.config[name] for name in ("background", "levels", "frames")] == ["#102030", [0, 200], "all"]
+    assert run.dataset().notes == tuple(line.removeprefix("data    ") for line in lines[1:])
+    assert cli("fit", "--resume", "--out", tmp_path / "run", "--steps", 2).exit_code == 0

@@ -43,11 +43,10 @@ def load_npz(path: Path, levels: Sequence[float] | None = None) -> Dataset:
     arrays = read_npz(path, ARRAYS)
     if "images" not in arrays:
         others = shapes_of(path)
-        is_dsprites = "imgs" in others
+        hint = "name it so: np.savez(FILE, images=...)"
+        if "imgs" in others:
+            hint = "the published dSprites is --dataset dsprites"
         shapes = ", ".join(f"{name} ({shape})" for name, shape in list(others.items())[:8])
-        hint = (
-            "the published dSprites is --dataset dsprites" if is_dsprites else "name it so: np.savez(FILE, images=...)"
-        )
         raise ValueError(f"{path} has no array 'images', only {sorted(others)[:8]}; {hint}; it holds {shapes}")
     images, notes = _images(path, arrays["images"], levels)
     label_names, factor_names = (_names(arrays.get(name)) for name in ("label_names", "factor_names"))

@@ -224,6 +224,10 @@ def _add_notes(data: Dataset, lines: Sequence[str]) -> None:
 def _check_companions(data: Dataset) -> None:
     size = len(data.images)
     for kind, tensor, dims in (("labels", data.labels, (1, 2)), ("factors", data.factors, (2,))):
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"{data.name}: {kind} must be a tensor, got {type(tensor).__name__}; torch.tensor makes one"
+            )
         if tensor is not None and (tensor.dim() not in dims or len(tensor) != size):
             wanted = f"({size},) or ({size}, A)" if 1 in dims else f"({size}, F)"
             raise ValueError(f"{data.name}: {kind} must have shape {wanted}, got {tuple(tensor.shape)}")

@@ -48,7 +48,8 @@ def load(
         OSError: The folder cannot be read.
     """
     if not path.is_dir():
-        raise FileNotFoundError(f"{path} is not a folder")
+        hint = "; unpack it" if path.exists() else ""
+        raise FileNotFoundError(f"{path} is not a folder{hint}")
     with opened(path) as archive:
         names, notes = _pictures(path, archive.names, factors)
         table = None if factors is None else read_factors(factors, path, names)

@@ -10,8 +10,9 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from time import monotonic
 
 import numpy as np
 from PIL import Image
@@ -24,6 +25,8 @@ from .mapped import Progress
 from .notes import counted, named, plain
 
 __all__ = ["Survey", "surveyed"]
+
+LONGEST_SILENCE = 2.0  # seconds, before progress is shown
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Look:
 
     Attributes:
         frames: How many.
+        is_square: Whether it is as wide as it is high.
         depth: Of its grey levels.
         is_deep: Whether grey levels have more than 8 bits, or are floats.
         is_grey: Whether all that is read of it is grey.
@@ -58,6 +62,7 @@ class Look:
     """
 
     frames: int
+    is_square: bool
     depth: Depth
     is_deep: bool
     is_grey: bool
@@ -69,13 +74,13 @@ class Look:
 def surveyed(archive: Archive, names: Sequence[str], how: Preparation, progress: Progress | None = None) -> Survey:
     """Look at all files, in parallel; what is wrong with a damaged one is left for decoding it to say."""
     looks: dict[str, Look] = {}
-    counts = []
+    counts, silent_until = [], monotonic() + LONGEST_SILENCE
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, look in zip(names, pool.map(partial(_look, archive, how), names), strict=True):
             if look is not None:
                 looks[name] = look
             counts.append(look.frames if look is not None and how.frames == "all" else 1)
-            if progress is not None:
+            if progress is not None and monotonic() > silent_until:
                 progress(f"looking at {archive.path.stem}", len(counts), len(names))
     background = colour_of(how.background)
     stays_grey = (
@@ -94,12 +99,13 @@ def _look(archive: Archive, how: Preparation, name: str) -> Look | None:
     try:
         content = archive.read(name)
         with opened_picture(content, name) as file:
+            square = file.width == file.height
             frames, depth, deep, grey = frames_of(file), depth_of(file), depth_of(file).levels != BYTES, is_grey(file)
             needs_pixels = deep or has_alpha(file) or how.levels is not None
         read = range(frames if how.frames == "all" else 1)
         if not needs_pixels and len(read) == 1:
-            return Look(frames, depth, deep, grey)
-        return _looked_into(content, name, read, Look(frames, depth, deep, grey))
+            return Look(frames, square, depth, deep, grey)
+        return _looked_into(content, name, read, Look(frames, square, depth, deep, grey))
     except ValueError:
         return None
 
@@ -115,7 +121,7 @@ def _looked_into(content: bytes, name: str, read: range, header: Look) -> Look:
         ends += [finite.min().item(), finite.max().item()] if finite.size else []
         floats |= values.dtype.kind == "f"
     occur = (float(min(ends)), float(max(ends))) if ends else None
-    return Look(header.frames, header.depth, header.is_deep, grey, transparent, occur, floats)
+    return replace(header, is_grey=grey, is_transparent=transparent, occur=occur, are_floats=floats)
 
 
 def _has_no_colour(frame: Image.Image) -> bool:
@@ -135,6 +141,10 @@ def _notes(looks: dict[str, Look], how: Preparation, measured: Levels | None) ->
         return [name for name, look in looks.items() if wanted(look)]
 
     notes = _on_frames(looks, those(lambda look: look.frames > 1), how.frames)
+    oblong = those(lambda look: not look.is_square)
+    if oblong and how.image_size is not None and tuple(how.crop or (0,)) == (0,):
+        cut = counted(len(oblong), "picture that is not square", "pictures that are not square")
+        notes.append(f"{cut}, cut to the square at the centre: {named(oblong)}")
     transparent = those(lambda look: look.is_transparent)
     if transparent:
         done = f"laid on {plain(how.background)} (--background takes another colour)"
