@@ -288,12 +288,14 @@ def test_what_is_set_is_part_of_a_prepared_copy_and_what_was_said_is_kept(tmp_pa
 
 
 def test_pictures_that_cannot_be_read_are_named_together(tmp_path: Path) -> None:
-    for number in range(4):
+    for number in range(6):
         Image.fromarray(random(*SIDES).astype(np.uint8)).save(tmp_path / f"{number}.png")
-    os.truncate(tmp_path / "1.png", 60)
-    (tmp_path / "3.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"1\.png is damaged or no image: .*; and 1 other: 3\.png$"):
-        read(tmp_path)
+    whole = (tmp_path / "0.png").read_bytes()
+    for broken, where in ((b"", "3.png is damaged or no image: the file is empty"), (whole[:60], "3.png is damaged")):
+        for number in (3, 5):
+            (tmp_path / f"{number}.png").write_bytes(broken)
+        with pytest.raises(ValueError, match=rf"{where}.*; and 1 other: 5\.png$"):
+            read(tmp_path)
 
 
 def test_a_picture_of_too_many_pixels_is_named(tmp_path: Path, monkeypatch: Any) -> None:
@@ -302,6 +304,31 @@ def test_a_picture_of_too_many_pixels_is_named(tmp_path: Path, monkeypatch: Any)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
     with pytest.raises(ValueError, match=r"0\.png is too large to be opened safely, scale it down"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "bmp", "jpg", "webp", "jp2"])
+def test_pictures_that_are_cut_short_are_named(ending: str, tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(random(32, 32, 3, seed=number).astype(np.uint8)).save(tmp_path / f"{number}.{ending}")
+    os.truncate(tmp_path / f"1.{ending}", (tmp_path / f"1.{ending}").stat().st_size // 2)
+    with pytest.raises(ValueError, match=rf"1\.{ending} is damaged or no image"):
+        read(tmp_path)
+
+
+def test_animations_that_are_cut_short_are_said(tmp_path: Path) -> None:
+    for number in range(3):
+        save_frames(tmp_path / f"{number}.gif", [random(32, 32, seed=frame).astype(np.uint8) for frame in range(4)])
+    os.truncate(tmp_path / "1.gif", (tmp_path / "1.gif").stat().st_size // 2)
+    assert "1 animation ends early, and may have had more frames: 1.gif" in read(tmp_path).notes
+    with pytest.raises(ValueError, match=r"1\.gif is damaged or no image: image file is truncated"):
+        read(tmp_path, frames="all")
+
+
+def test_broken_exif_is_no_matter(tmp_path: Path) -> None:
+    for number in range(2):
+        exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12\0\x09\xff\xff\xff\xff"
+        Image.fromarray(random(*SIDES).astype(np.uint8)).save(tmp_path / f"{number}.jpg", exif=exif)
+    assert len(read(tmp_path)) == 2
 
 
 def test_pictures_that_are_cut_to_a_square_are_named(tmp_path: Path) -> None:

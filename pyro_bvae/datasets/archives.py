@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import IO, TypeVar
 
-from .notes import plain
+from ..settings.words import plain
 from .walking import is_hidden, note_on_hidden, walk
 
 __all__ = ["MOST_BYTES", "Archive", "opened"]

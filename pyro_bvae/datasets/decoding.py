@@ -5,22 +5,24 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count
 from math import prod
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
+from ..settings.words import plain
 from .archives import Archive
 from .layers import Depth, colour_of, depth_of, rendered
 from .levels import Levels
-from .notes import counted, named, plain
+from .notes import counted, named
 
-__all__ = ["Preparation", "decode", "decode_all", "frames_of", "loaded_frames", "opened_picture"]
+__all__ = ["Preparation", "decode", "decode_all", "frames_of", "loaded_frames", "opened_picture", "refuse"]
 
 PICTURES_A_BLOCK = 512  # decoded between two writes, or fewer:
 BYTES_A_BLOCK = 2**27
@@ -84,9 +86,22 @@ def opened_picture(content: bytes, name: str) -> Iterator[Image.Image]:
         raise ValueError(f"{plain(name)} is damaged or no image: {reason}") from error
 
 
-def frames_of(file: Image.Image) -> int:
-    """How many frames a file has; 1 where what Pillow calls frames are layers or previews of one picture."""
-    return getattr(file, "n_frames", 1) if file.format in MANY_FRAMES else 1
+def frames_of(file: Image.Image) -> tuple[int, bool]:
+    """How many frames a file has, and whether it ends as it should.
+
+    What Pillow calls frames are layers or previews of one picture in the formats that are not in `MANY_FRAMES`.
+    """
+    if file.format not in MANY_FRAMES:
+        return 1, True
+    try:
+        return getattr(file, "n_frames", 1), True
+    except Exception:  # whatever the end of a file that is cut short makes Pillow raise
+        for number in count(1):
+            try:
+                file.seek(number)
+            except Exception:
+                return number, False
+    raise AssertionError
 
 
 def decode(content: bytes, name: str, how: Preparation, frames: range = range(1)) -> np.ndarray:
@@ -150,7 +165,8 @@ def decode_all(
         for block in _blocks(names, counts or [1] * len(names), most):
             with warnings.catch_warnings(action="ignore"):  # Pillow's, of what it mends
                 tried = list(pool.map(attempt, block))
-            pictures = _all_read([name for name, _ in block], tried)
+            refuse({name: each for (name, _), each in zip(block, tried, strict=True) if isinstance(each, ValueError)})
+            pictures = [each for each in tried if not isinstance(each, ValueError)]
             for (name, _), picture in zip(block, pictures, strict=True):
                 _check_sides(names[0], shape, name, picture.shape)
             yield np.concatenate(pictures).reshape(-1, *shape)
@@ -160,10 +176,10 @@ def _blocks(names: Sequence[str], counts: Sequence[int], most: int) -> Iterator[
     """Files and the frames of each, so many pictures at a time at most."""
     block: list[tuple[str, range]] = []
     room = most
-    for name, count in zip(names, counts, strict=True):
+    for name, frames in zip(names, counts, strict=True):
         start = 0
-        while start < count:
-            taken = min(room, count - start)
+        while start < frames:
+            taken = min(room, frames - start)
             block.append((name, range(start, start + taken)))
             start, room = start + taken, room - taken
             if room == 0:
@@ -173,14 +189,16 @@ def _blocks(names: Sequence[str], counts: Sequence[int], most: int) -> Iterator[
         yield block
 
 
-def _all_read(names: Sequence[str], tried: Sequence[np.ndarray | ValueError]) -> list[np.ndarray]:
-    """The pictures of a block; if some could not be read, they are named."""
-    errors = {name: error for name, error in zip(names, tried, strict=True) if isinstance(error, ValueError)}
+def refuse(errors: Mapping[str, ValueError]) -> None:
+    """Raise the first error, if there is any, and name the other files.
+
+    Raises:
+        ValueError: There is one.
+    """
     if errors:
         (_, first), *others = errors.items()
         more = f"; and {counted(len(others), 'other')}: {named([name for name, _ in others])}" if others else ""
         raise ValueError(f"{first}{more}") from first
-    return [picture for picture in tried if not isinstance(picture, ValueError)]
 
 
 def _prepared(picture: Image.Image, name: str, how: Preparation) -> np.ndarray:

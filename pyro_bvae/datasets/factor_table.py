@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..settings.words import plain
 from .labels import in_natural_order
-from .notes import counted, named, plain
+from .notes import counted, named
 
 __all__ = ["FactorTable", "read_factors"]
 

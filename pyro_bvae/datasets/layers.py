@@ -35,6 +35,7 @@ MISREAD = {(1, 32): "u4", (2, 8): "i1"}  # sample formats and bits that Pillow t
 BYTES: Levels = (0.0, 255.0)
 SIXTEEN_BITS: Levels = (0.0, 65535.0)
 UNSIGNED_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
+WITH_ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")
 STEPS = {"L;2": 85, "L;4": 17}  # what Pillow multiplies grey levels of few bits with
 
 
@@ -91,13 +92,18 @@ def _layout(file: Image.Image) -> str:
 
 def has_alpha(picture: Image.Image) -> bool:
     """Whether some pixels may be transparent."""
-    return picture.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in picture.info
+    return picture.mode in WITH_ALPHA or "transparency" in picture.info or _has_clear_palette(picture)
+
+
+def _has_clear_palette(picture: Image.Image) -> bool:
+    """Whether the colours of a palette have an opacity, as in a TGA."""
+    return picture.mode == "P" and picture.palette is not None and picture.palette.mode.endswith("A")
 
 
 def layers(picture: Image.Image, depth: Depth) -> tuple[np.ndarray, np.ndarray | None]:
     """Values ``(H, W)`` or ``(H, W, 3)`` as they are stored, and opacity ``(H, W)`` from 0 to 255, if there is any."""
     clear = picture.info.get("transparency")
-    if picture.mode in ("LA", "La", "RGBA", "RGBa", "PA") or (picture.mode == "P" and clear is not None):
+    if picture.mode in WITH_ALPHA or _has_clear_palette(picture) or (picture.mode == "P" and clear is not None):
         whole = np.asarray(picture.convert("LA" if picture.mode in ("LA", "La") else "RGBA"))
         return (whole[..., 0] if whole.shape[2] == 2 else whole[..., :3]), whole[..., -1]
     values = np.asarray(picture if is_deep(picture) else picture.convert("L" if is_grey(picture) else "RGB"))

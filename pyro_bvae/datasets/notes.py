@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..settings import words
+
 __all__ = ["counted", "named", "plain"]
 
 MOST_NAMES = 3  # that one line holds
@@ -30,14 +32,10 @@ def named(names: Sequence[str]) -> str:
 
 
 def plain(text: str) -> str:
-    r"""Text from data on one line: what is not printable, line breaks and bytes of no letter included, is escaped.
+    r"""Text from data on one line, as `words.plain` has it, and without its middle where it is long.
 
     >>> plain("a\nb\x1b[1m") == "a\\nb\\x1b[1m"
     True
     """
-    line = "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+    line = words.plain(text)
     return line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS // 2]}…{line[-MOST_LETTERS // 2 :]}"
-
-
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape", "surrogatepass").decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -70,7 +71,8 @@ def load_pictures(
     notes = [*archive.notes, *survey.notes]
 
     def make() -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
-        first = decode(archive.read(names[0]), f"{archive.path}/{names[0]}", how)
+        with warnings.catch_warnings(action="ignore"):  # Pillow's, of what it mends
+            first = decode(archive.read(names[0]), f"{archive.path}/{names[0]}", how)
         return (sum(survey.counts), *first.shape), decode_all(archive, names, how, first.shape, survey.counts)
 
     if remarks is None:

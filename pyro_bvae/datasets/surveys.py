@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from .archives import Archive
-from .decoding import Preparation, frames_of, loaded_frames, opened_picture
+from .decoding import Preparation, frames_of, loaded_frames, opened_picture, refuse
 from .layers import BYTES, Depth, colour_of, depth_of, has_alpha, is_grey, layers
 from .levels import Levels, in_words, measured_levels, spread
 from .mapped import Progress
@@ -52,6 +52,7 @@ class Look:
 
     Attributes:
         frames: How many.
+        is_cut: Whether its end is missing, although what is there can be read.
         is_square: Whether it is as wide as it is high.
         depth: Of its grey levels.
         is_deep: Whether grey levels have more than 8 bits, or are floats.
@@ -62,6 +63,7 @@ class Look:
     """
 
     frames: int
+    is_cut: bool
     is_square: bool
     depth: Depth
     is_deep: bool
@@ -72,16 +74,24 @@ class Look:
 
 
 def surveyed(archive: Archive, names: Sequence[str], how: Preparation, progress: Progress | None = None) -> Survey:
-    """Look at all files, in parallel; what is wrong with a damaged one is left for decoding it to say."""
+    """Look at all files, in parallel.
+
+    Raises:
+        ValueError: Some are damaged or no pictures; the message names them.
+    """
     looks: dict[str, Look] = {}
+    errors: dict[str, ValueError] = {}
     counts, silent_until = [], monotonic() + LONGEST_SILENCE
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, look in zip(names, pool.map(partial(_look, archive, how), names), strict=True):
-            if look is not None:
+            if isinstance(look, ValueError):
+                errors[name] = look
+            else:
                 looks[name] = look
-            counts.append(look.frames if look is not None and how.frames == "all" else 1)
+            counts.append(looks[name].frames if name in looks and how.frames == "all" else 1)
             if progress is not None and monotonic() > silent_until:
                 progress(f"looking at {archive.path.stem}", len(counts), len(names))
+    refuse(errors)
     background = colour_of(how.background)
     stays_grey = (
         background is None or len({*background}) == 1 or not any(look.is_transparent for look in looks.values())
@@ -95,19 +105,24 @@ def surveyed(archive: Archive, names: Sequence[str], how: Preparation, progress:
     return Survey(counts, are_grey and stays_grey, measured, _notes(looks, how, measured))
 
 
-def _look(archive: Archive, how: Preparation, name: str) -> Look | None:
+def _look(archive: Archive, how: Preparation, name: str) -> Look | ValueError:
     try:
-        content = archive.read(name)
-        with opened_picture(content, name) as file:
-            square = file.width == file.height
-            frames, depth, deep, grey = frames_of(file), depth_of(file), depth_of(file).levels != BYTES, is_grey(file)
-            needs_pixels = deep or has_alpha(file) or how.levels is not None
-        read = range(frames if how.frames == "all" else 1)
-        if not needs_pixels and len(read) == 1:
-            return Look(frames, square, depth, deep, grey)
-        return _looked_into(content, name, read, Look(frames, square, depth, deep, grey))
-    except ValueError:
-        return None
+        content, whole = archive.read(name), f"{archive.path}/{name}"
+        with opened_picture(content, whole) as file:
+            needs_pixels = has_alpha(file) or depth_of(file).levels != BYTES or how.levels is not None
+            header = _header(file, content)
+        read = range(header.frames if how.frames == "all" else 1)
+        return _looked_into(content, whole, read, header) if needs_pixels or len(read) > 1 else header
+    except ValueError as error:
+        return error
+
+
+def _header(file: Image.Image, content: bytes) -> Look:
+    """What the header of a file says, and the end of a GIF; of other formats that are cut short decoding raises."""
+    depth, grey, square = depth_of(file), is_grey(file), file.width == file.height
+    frames, is_whole = frames_of(file)
+    is_cut = not is_whole or (file.format == "GIF" and not content.rstrip(b"\0\r\n").endswith(b";"))
+    return Look(frames, is_cut, square, depth, depth.levels != BYTES, grey)
 
 
 def _looked_into(content: bytes, name: str, read: range, header: Look) -> Look:
@@ -141,6 +156,10 @@ def _notes(looks: dict[str, Look], how: Preparation, measured: Levels | None) ->
         return [name for name, look in looks.items() if wanted(look)]
 
     notes = _on_frames(looks, those(lambda look: look.frames > 1), how.frames)
+    cut_short = those(lambda look: look.is_cut)
+    if cut_short:
+        ends = counted(len(cut_short), "animation ends", "animations end")
+        notes.append(f"{ends} early, and may have had more frames: {named(cut_short)}")
     oblong = those(lambda look: not look.is_square)
     if oblong and how.image_size is not None and tuple(how.crop or (0,)) == (0,):
         cut = counted(len(oblong), "picture that is not square", "pictures that are not square")
