@@ -21,6 +21,7 @@ from .labels import is_one_hot
 from .levels import Levels, in_words, measured_levels, scaled, spread
 from .notes import counted
 from .numpy_files import read_npy, read_npz, shapes_of
+from .vectors import as_vectors
 
 __all__ = ["load_npy", "load_npz"]
 
@@ -77,13 +78,13 @@ def load_npy(path: Path, levels: Sequence[float] | None = None) -> Dataset:
     return Dataset(f"npy:{path}", images, source=str(path), notes=notes)
 
 
-def _images(path: Path, array: np.ndarray, levels: Sequence[float] | None) -> tuple[Tensor, list[str]]:
+def _images(path: Path, array: np.ndarray, levels: Sequence[float] | None) -> tuple[Tensor, Sequence[str]]:
     """Images or vectors, and what to say of them."""
     _check(path, array)
     if array.ndim == 2:
         if levels is not None:
             raise ValueError(f"{path} holds vectors, which have no grey levels: leave --levels out")
-        return _tensor(array.astype(np.float32)), []
+        return as_vectors(str(path), array, lambda row: f"row {row} (from 0)", lambda column: f"column [:, {column}]")
     array, notes = _grey_levels(path, array, None if levels is None else (levels[0], levels[1]))
     tensor = _tensor(array)
     return (tensor[:, None] if tensor.dim() == 3 else tensor), notes

@@ -177,7 +177,8 @@ def _check_shape(name: str, images: Tensor) -> None:
     if images.dim() not in (2, 4) or 0 in shape[1:]:
         raise ValueError(f"{name}: data must be N×C×H×W images or N×D vectors, got shape {shape}")
     if len(images) < 2:
-        raise ValueError(f"{name}: a data set needs at least 2 images, one of them to hold out, got {len(images)}")
+        kind = "images" if images.dim() == 4 else "vectors"
+        raise ValueError(f"{name}: a data set needs at least 2 {kind}, one of them to hold out, got {len(images)}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise TypeError(f"{name}: data must be uint8 or float, got {images.dtype}")
     if images.dtype == torch.uint8 and images.dim() == 2:
@@ -190,7 +191,10 @@ def _check_values(name: str, images: Tensor) -> None:
             raise ValueError(f"{name}: uint8 pixels run from 0 to 255, got only 0 and 1; multiply by 255, or use bool")
         return
     if not images.isfinite().all():
-        raise ValueError(f"{name}: {int((~images.isfinite()).sum())} values are NaN or infinite; remove or mend them")
+        bad = ~images.isfinite()
+        where = f"datum {bad.flatten(1).any(1).nonzero()[0].item()}"
+        where += f", column {bad.any(0).nonzero()[0].item()} (from 0)" if images.dim() == 2 else " (from 0)"
+        raise ValueError(f"{name}: {int(bad.sum())} values are NaN or infinite, first in {where}; remove or mend them")
     if images.dim() == 4 and not (images.min() >= -ROUNDING and images.max() <= 1 + ROUNDING):
         low, high = images.min().item(), images.max().item()
         raise ValueError(f"{name}: float pixels must lie in [0, 1], got {low:.7g} to {high:.7g}; rescale, or use uint8")

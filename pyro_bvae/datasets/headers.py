@@ -1,0 +1,78 @@
+"""Whether the first line of a table holds the names of its columns, and whether its first column numbers the rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from .cells import Dialect, is_gap, is_plain_integer, truth
+
+__all__ = ["counts_rows", "is_header", "is_index", "is_numbered"]
+
+ROWS_THAT_TELL = 3  # lines after the first, without which a line of whole numbers is a datum
+ROWS_THAT_COUNT = 10  # from which on a first column without a name that counts the rows is no accident
+INDEX_NAMES = frozenset(
+    ["id", "index", "idx", "row", "rowid", "row_id", "rownames", "rowname", "no", "no.", "nr", "obs", "#"]
+)
+
+
+def is_header(first: Sequence[str], rows: Sequence[Sequence[str]], dialect: Dialect) -> bool:
+    """Whether the first line names the columns: words over numbers, or the numbers of columns over other numbers.
+
+    Args:
+        first: The cells of the first line.
+        rows: Those of the lines after it.
+        dialect: Reads the numbers.
+    """
+    if all(is_gap(cell) for cell in first):
+        return False
+    words = [column for column, cell in enumerate(first) if _is_word(cell, dialect)]
+    if not words:
+        return is_numbered(first, rows)
+    named = [cell for cell in first if not is_gap(cell)]
+    has_measures = any(not _is_word(cell, dialect) and not is_plain_integer(cell) for cell in named)
+    below = [row[column] for row in rows for column in words if column < len(row) and not is_gap(row[column])]
+    over_numbers = not below or any(not _is_word(cell, dialect) for cell in below)
+    return not has_measures and (over_numbers or len(words) == len(named))
+
+
+def is_numbered(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first line holds numbers of columns, as pandas names them where nobody did, and no datum.
+
+    It does if it reads 0, 1, 2, ..., with or without an empty cell before, or if it alone holds whole numbers, all
+    different, and three lines or more are written with decimals.
+    """
+    names = first[1:] if is_gap(first[0]) else first
+    if not all(map(is_plain_integer, names)) or len(names) < 2 or len({*names}) < len(names):
+        return False
+    if len(rows) >= ROWS_THAT_TELL and not any(is_plain_integer(cell) for row in rows for cell in row[-len(names) :]):
+        return True
+    counts = list(names) == [str(number) for number in range(len(names))]
+    goes_on = bool(rows) and list(rows[0]) == [str(number) for number in range(len(names), 2 * len(names))]
+    return counts and not goes_on and (len(names) > 2 or len(first) > len(names))
+
+
+def is_index(name: str | None, values: np.ndarray, has_words: bool) -> bool:
+    """Whether a first column numbers or names the rows, and is no feature of them.
+
+    Args:
+        name: Its name, empty where the first line leaves it out; None where there is no such line.
+        values: Its numbers.
+        has_words: Whether it holds anything else than numbers.
+    """
+    if name is None:
+        return not has_words and len(values) >= ROWS_THAT_COUNT and counts_rows(values)
+    if name == "" or re.fullmatch(r"Unnamed: \d+", name):
+        return has_words or bool((values == np.round(values)).all() and len(np.unique(values)) == len(values))
+    return name.lower() in INDEX_NAMES and not has_words and counts_rows(values)
+
+
+def counts_rows(values: np.ndarray) -> bool:
+    """Whether numbers are 0, 1, 2, ... or 1, 2, 3, ..., in this order."""
+    return len(values) > 1 and values[0] in (0, 1) and bool((np.diff(values) == 1).all())
+
+
+def _is_word(cell: str, dialect: Dialect) -> bool:
+    return dialect.number(cell) is None and truth(cell) is None
