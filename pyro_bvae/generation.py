@@ -6,6 +6,8 @@ distribution p(x | z), and the image is the mean of that, or a draw from it.
 
 from __future__ import annotations
 
+from operator import index
+
 import torch
 from pyro import poutine
 from torch import Tensor
@@ -32,7 +34,7 @@ def images_of(vae: BetaVAE, z: Tensor, *, draw: bool = False, seed: int = 0, bat
     """
     rows = z.reshape(-1, z.shape[-1])
     with evaluation_mode(vae, seed):
-        images = [_decode(vae, batch.to(vae.beta.device), draw).cpu() for batch in rows.split(batch_size)]
+        images = [_decode(vae, batch.to(vae.beta), draw).cpu() for batch in rows.split(index(batch_size))]
     return torch.cat(images).unflatten(0, z.shape[:-1])
 
 

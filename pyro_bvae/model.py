@@ -27,12 +27,12 @@ import pyro
 import pyro.distributions as dist
 import torch
 from pyro import poutine
-from pyro.distributions import constraints
-from pyro.params.param_store import param_with_module_name
 from torch import Tensor, nn
 
 from . import likelihoods
+from .compiled.store import register
 from .networks import ACTIVATIONS, NETWORKS
+from .settings.declared import Range, class_name, plain
 from .settings.names import check
 
 __all__ = ["BetaVAE", "StandardNormal", "beta_of_norm"]
@@ -116,8 +116,8 @@ class BetaVAE(nn.Module):
         decoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.shape = _checked_shape(shape)
-        self.latent_dim = _at_least_one("latent_dim", latent_dim)
+        self.shape, self.latent_dim, scale = _checked_shape(shape), index(latent_dim), plain(scale)
+        Range(least=1).check("latent_dim", self.latent_dim)
         pair = NETWORKS[check("network", network, NETWORKS)]
         networks = pair.sized(hidden, decoder_hidden, check("activation", decoder_activation, ACTIVATIONS))
         self.name = f"beta_vae_{next(_instances)}"
@@ -176,7 +176,7 @@ class BetaVAE(nn.Module):
         Returns:
             A distribution with batch shape ``(B,)`` and event shape ``(K,)``.
         """
-        loc, log_variance = self.encoder(self.standardise(x))
+        loc, log_variance = self.encoder(self.standardise(_floats(x)))
         return dist.Normal(loc, torch.exp(0.5 * log_variance)).to_event(1)
 
     def decode(self, z: Tensor) -> dist.TorchDistribution:
@@ -215,7 +215,7 @@ class BetaVAE(nn.Module):
         with pyro.plate("batch", size if x is None else x.shape[0], dim=-1):
             with self.weighted():
                 z = pyro.sample("z", self.prior())
-            return pyro.sample("x", self.decode(z), obs=x)
+            return pyro.sample("x", self.decode(z), obs=None if x is None else _floats(x))
 
     def guide(self, x: Tensor) -> Tensor:
         """The program q(z | x), summed over the batch.
@@ -231,19 +231,8 @@ class BetaVAE(nn.Module):
             return pyro.sample("z", self.encode(x))
 
     def register(self) -> None:
-        """Make all parameters known to Pyro, as ``pyro.module(self.name, self)`` does, whatever their memory layout.
-
-        Pyro's parameter store makes contiguous copies of what is not contiguous, such as a transposed weight or a
-        kernel with its channels innermost; `pyro.infer.SVI` would then train the copies, and the model never.
-        """
-        store = pyro.get_param_store()
-        for name, parameter in self.named_parameters():
-            full_name = param_with_module_name(self.name, name)
-            if not parameter.requires_grad:
-                continue
-            if full_name not in store:
-                store.set_state({"params": {full_name: parameter}, "constraints": {full_name: constraints.real}})
-            pyro.param(full_name, parameter)
+        """Make all parameters known to Pyro: ``pyro.module(self.name, self)``, for weights of any memory layout."""
+        register(self.name, self)
 
     @contextmanager
     def weighted(self) -> Iterator[None]:
@@ -262,6 +251,14 @@ def beta_of_norm(beta_norm: float, latent_dim: int, shape: Sequence[int]) -> flo
     return beta_norm * prod(shape) / latent_dim
 
 
+def _floats(x: Tensor) -> Tensor:
+    if not x.is_floating_point():
+        raise TypeError(
+            f"the programs take floats, pixels in [0, 1], got {x.dtype}: datasets.pixels(x) makes them of bytes"
+        )
+    return x
+
+
 def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     sides = tuple(int(side) for side in shape)
     if len(sides) not in (1, 3) or min(sides) < 1:
@@ -269,21 +266,10 @@ def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     return sides
 
 
-def _at_least_one(name: str, value: int) -> int:
-    if index(value) < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return index(value)
-
-
 def _class_names(vae: BetaVAE, **given: object) -> dict[str, str]:
     """The classes of the parts that were given as objects, and of the model where it is a subclass."""
     parts = {**given, "model": None if type(vae) is BetaVAE else vae}
-    return {part: _class_name(thing) for part, thing in parts.items() if not isinstance(thing, str | None)}
-
-
-def _class_name(thing: object) -> str:
-    named = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{named.__module__}.{named.__qualname__}"
+    return {part: class_name(thing) for part, thing in parts.items() if not isinstance(thing, str | None)}
 
 
 def _likelihood(

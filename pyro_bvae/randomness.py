@@ -1,34 +1,41 @@
 """Draw from a seed without changing the caller's random numbers.
 
 Pyro draws from torch's global generators, which belong to the caller. Those of the CPU and of the device in use are
-seeded, and their states are restored at the end.
+seeded, and their states are restored at the end. Generators and Pyro's handlers are those of the whole process, so that
+one thread runs programs at a time, and others wait.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import index
 
 import torch
 from torch import Tensor
 
-__all__ = ["generator_state", "own_generator", "set_generator_state"]
+__all__ = ["ONE_THREAD", "generator_state", "own_generator", "set_generator_state"]
+
+ONE_THREAD = threading.RLock()  # held by the thread that runs programs
 
 
 @contextmanager
 def own_generator(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global generators with ``seed``, and restore their states at the end."""
-    before = generator_state(device)
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)
-    try:
-        yield
-    finally:
-        set_generator_state(before, device)
+    """Seed the global generators with ``seed``, and restore their states at the end; meanwhile other threads wait."""
+    with ONE_THREAD:
+        before = generator_state(device)
+        seed = index(seed)
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        elif device.type == "mps":
+            torch.mps.manual_seed(seed)
+        try:
+            yield
+        finally:
+            set_generator_state(before, device)
 
 
 def generator_state(device: torch.device) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import pyro.distributions as dist
@@ -23,7 +24,7 @@ from torch.distributions import Distribution, Independent, kl_divergence
 
 from .datasets import pixels
 from .model import BetaVAE
-from .randomness import own_generator
+from .randomness import ONE_THREAD, own_generator
 
 __all__ = [
     "ACTIVE_ABOVE",
@@ -101,8 +102,9 @@ def traces(
         args: The arguments of both.
         kw: The keyword arguments of both.
     """
-    guide_trace = poutine.trace(guide).get_trace(*args, **kw)
-    return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kw), guide_trace
+    with ONE_THREAD:
+        guide_trace = poutine.trace(guide).get_trace(*args, **kw)
+        return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kw), guide_trace
 
 
 def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
@@ -178,8 +180,8 @@ def batches(vae: BetaVAE, data: Tensor, batch_size: int) -> Iterator[tuple[Tenso
     """
     device = vae.beta.device
     generator = torch.Generator(device).manual_seed(0)
-    for batch in data.split(batch_size):
-        x = pixels(batch.to(device))
+    for batch in data.split(index(batch_size)):
+        x = pixels(batch.to(device), vae.beta.dtype)
         yield x, vae.prepare(x, generator)
 
 

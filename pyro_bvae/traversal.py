@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
+from operator import index
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ def base(vae: BetaVAE, data: Tensor, kind: str = "image", *, image: int = 0, cou
         raise ValueError(f"there are {len(data)} images: image + count must be at most that, got {image} + {count}")
     if kind == "random-image" and count > len(data):
         raise ValueError(f"count must be at most {len(data)}, the number of images, got {count}")
-    shuffled = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:count]
+    shuffled = torch.randperm(len(data), generator=torch.Generator().manual_seed(index(seed)))[:count]
     originals = data[shuffled] if kind == "random-image" else data[image : image + count]
     return Base(encode(vae, originals).loc, originals)
 
@@ -150,6 +151,7 @@ def traverse(
         raise ValueError(f"columns must be at least 1, got {columns}")
     if latents is None:
         latents = range(dim) if kl is None else sorted(range(dim), key=lambda latent: -kl[latent])
+    latents = [index(latent) for latent in latents]
     if not latents:
         raise ValueError("choose at least one latent to sweep")
     for latent in latents:
@@ -157,12 +159,13 @@ def traverse(
             raise ValueError(f"latents must lie in 0 to {dim - 1}, got {latent}")
     if not (isfinite(low) and isfinite(high)):
         raise ValueError(f"the range must be finite, got {low} to {high}")
+    low, high = float(low), float(high)
     values = torch.from_numpy(np.linspace(low, high, columns, dtype=np.float32))  # torch's own misses 0 by 3e-8
     codes = sweep(start.codes, latents, values)
     return Traversal(
         codes=codes,
         images=images_of(vae, codes, draw=draw, seed=seed),
-        latents=list(latents),
+        latents=latents,
         values=values,
         kl=None if kl is None else [kl[latent] for latent in latents],
         base=start,

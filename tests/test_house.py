@@ -122,6 +122,8 @@ def test_names_equal_the_keys_they_stand_for() -> None:
     assert {option for source in SOURCES.values() for option in source.options} == set(options.DATA_OPTIONS)
     assert tuple(networks.ACTIVATIONS) == names.ACTIVATIONS
     assert tuple(METRICS) == names.METRICS
+    least = {name: kind.least_batch for name, kind in objectives.OBJECTIVES.items()}
+    assert {name: size for name, size in least.items() if size > 1} == names.LEAST_BATCH
 
 
 def test_all_packages_are_listed() -> None:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, NamedTuple, Protocol
 
-import pyro
 import torch
 from pyro import poutine
 from torch import Tensor, nn
 
 from .places import Place, aliases, copy_of, differentiated, places, put
 from .recording import undisturbed
+from .store import strays
 from .updates import decay, decay_weights, prepare_state, update_of
 
 __all__ = ["GradientStep", "Objective", "Report", "UnrecordableError"]
@@ -163,7 +163,8 @@ class GradientStep:
         leaves = {place.name: copies[place.name].requires_grad_() for place in trained}
         with undisturbed(self.device), torch.enable_grad(), put(where, list(copies.values())):
             loss, report = self.programs(*data)
-            _check_store(self.programs)
+            for name in strays(self.programs):
+                raise ValueError(f"pyro.param({name!r}) is no parameter of the module: make it an nn.Parameter of it")
         return loss, report, leaves
 
     def begin(self) -> None:
@@ -248,13 +249,3 @@ class _Programs(nn.Module):
 
 def _kept_elsewhere(name: str) -> str:
     return f"the programs keep {name} in a place of their own too, like a list; take it from its module"
-
-
-def _check_store(programs: nn.Module) -> None:
-    """Refuse a parameter of Pyro's own; a copy that its store makes of one that is not contiguous does no harm."""
-    known = {id(parameter): name for name, parameter in programs.named_parameters()}
-    for name, parameter in pyro.get_param_store().named_parameters():
-        _, divider, leaf = name.partition("$$$")  # between the name of a module and that of a parameter
-        is_copy = bool(divider) and any(f".{own}".endswith(f".{leaf}") for own in known.values())
-        if id(parameter) not in known and not is_copy:
-            raise ValueError(f"pyro.param({name!r}) is no parameter of the module: make it an nn.Parameter of it")

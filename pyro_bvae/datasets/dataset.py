@@ -118,13 +118,19 @@ class Dataset:
         return prod(self.images.shape) * self.images.element_size()
 
 
-def pixels(images: Tensor) -> Tensor:
+def pixels(images: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Images or vectors as floats: uint8 divided by 255, floats as they are.
+
+    Args:
+        images: ``(B, *shape)``, uint8 or float.
+        dtype: Of the floats; by default torch's default for uint8, and their own for floats.
 
     >>> pixels(torch.tensor([0, 255], dtype=torch.uint8))
     tensor([0., 1.])
     """
-    return images.float().div_(255) if images.dtype == torch.uint8 else images
+    if images.dtype == torch.uint8:
+        return images.to(dtype or torch.get_default_dtype()).div_(255)
+    return images if dtype is None else images.to(dtype)
 
 
 def seeded_split(size: int) -> tuple[Tensor, Tensor]:

@@ -85,6 +85,7 @@ class Regularised(ELBO, nn.Module):
 
     Attributes:
         OPTIONS: The arguments that a specification may set, in the order of the constructor.
+        least_batch: The fewest data of which it can be taken; a shorter last batch of an epoch joins the one before.
         NEEDS: The arguments that `fit` supplies: "size", the number of training data, or "latent_dim".
         settings: All arguments as they were given; a run's config repeats them.
 
@@ -95,6 +96,7 @@ class Regularised(ELBO, nn.Module):
 
     OPTIONS: ClassVar[Mapping[str, Option]] = {}
     NEEDS: ClassVar[tuple[str, ...]] = ()
+    least_batch: ClassVar[int] = 1
     num_particles: int
     takes_beta = False  # whether it takes its β from the programs
     learns = False  # whether `update` is called after each step

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..datasets import Dataset, Progress
 from ..model import BetaVAE
@@ -86,7 +87,7 @@ def load_run(
     folder = RunFolder(path)
     config = folder.read_config()
     state = folder.load(at, device)
-    vae = _rebuild(config) if model is None else model
+    vae = _rebuild(config, state["model"]) if model is None else model
     vae.beta = state["beta"]
     try:
         vae.load_state_dict(state["model"])
@@ -96,8 +97,10 @@ def load_run(
     return Run(vae.to(device), config, history, state["step"], folder.path)
 
 
-def _rebuild(config: dict[str, Any]) -> BetaVAE:
+def _rebuild(config: dict[str, Any], weights: dict[str, Any]) -> BetaVAE:
+    """The model that a config describes, of the precision of its weights."""
     if config["custom"]:
         classes = ", ".join(f"{part} {name}" for part, name in config["custom"].items())
         raise ValueError(f"the run uses classes of your own ({classes}): build it and call load_run(path, model=...)")
-    return build_model(config, tuple(config["shape"]))
+    dtype = next(value.dtype for value in weights.values() if isinstance(value, Tensor) and value.is_floating_point())
+    return build_model(config, tuple(config["shape"])).to(dtype)

@@ -14,12 +14,22 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import wraps
 from math import isfinite
-from operator import index
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from .names import check
 
-__all__ = ["OneOf", "Option", "Parsed", "Range", "check_values", "documented", "options_of", "takes"]
+__all__ = [
+    "OneOf",
+    "Option",
+    "Parsed",
+    "Range",
+    "check_values",
+    "class_name",
+    "documented",
+    "options_of",
+    "plain",
+    "takes",
+]
 
 P = ParamSpec("P")
 First = TypeVar("First")
@@ -132,21 +142,42 @@ def options_of(declared: type) -> dict[str, Option]:
     return options
 
 
+def plain(value: Any) -> Any:
+    """A number of numpy, or a tensor of one number, as Python's own, which json can write; all else as it is.
+
+    >>> plain(1), plain("all")
+    (1, 'all')
+    """
+    is_number = hasattr(value, "item") and getattr(value, "ndim", None) == 0
+    return value.item() if is_number else value
+
+
+def class_name(thing: object) -> str:
+    """The class of an object, or the class or function that it is, with its module.
+
+    >>> class_name(Range())
+    'pyro_bvae.settings.declared.Range'
+    """
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
 def check_values(settings: Any) -> None:
-    """Check every value of a dataclass of settings, and make whole numbers plain ones, so that json can write them.
+    """Check every value of a dataclass of settings, and make numbers plain ones, so that json can write them.
 
     Raises:
         ValueError: A number is out of range, a name unknown, or a text cannot be read.
         TypeError: A number is wanted, or a whole one.
     """
     for name, option in options_of(type(settings)).items():
-        value = getattr(settings, name)
+        value = plain(getattr(settings, name))
+        object.__setattr__(settings, name, value)  # frozen
         if value is None:
             continue
-        if option.kind in (int, float) and isinstance(value, str):
+        if option.kind in (int, float) and not isinstance(value, int | float):
             raise TypeError(f"{name} must be a number, got {value!r}")
-        if option.kind is int:
-            object.__setattr__(settings, name, index(value))  # frozen
+        if option.kind is int and not isinstance(value, int):
+            raise TypeError(f"{name} must be a whole number, got {value!r}")
         if option.limits is not None:
             option.limits.check(name, getattr(settings, name))
 

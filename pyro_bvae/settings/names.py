@@ -15,6 +15,7 @@ __all__ = [
     "BASES",
     "DATASETS",
     "FRAMES",
+    "LEAST_BATCH",
     "LIKELIHOODS",
     "MEAN_LINKS",
     "METRICS",
@@ -46,6 +47,7 @@ DATASETS = (
     "csv:PATH",
 )
 FRAMES = ("first", "all")
+LEAST_BATCH = {"info": 2}  # the fewest data a batch of the objectives that cannot take one datum
 LIKELIHOODS = (
     "bernoulli",
     "binarized-bernoulli",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Annotated
 
 from ..schedules import Schedule
 from .declared import OneOf, Parsed, Range, check_values, documented
-from .names import OBJECTIVES, OPTIMIZERS, PRECISIONS
+from .names import LEAST_BATCH, OBJECTIVES, OPTIMIZERS, PRECISIONS
 from .parsing import scheduled, specified
 
 __all__ = ["TrainingSettings"]
@@ -102,6 +101,11 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         check_values(self)
+        if self.batch_size < self.least_batch:
+            raise ValueError(
+                f"the objective {self.objective} wants at least {self.least_batch} images a step: "
+                f"batch_size must be at least that, got {self.batch_size}"
+            )
         if self.objective is not None:  # one objective has one text
             object.__setattr__(self, "objective", specified(self.objective).text)
         if self.match_rate is not None and self.beta_schedule is not None:
@@ -120,10 +124,19 @@ class TrainingSettings:
         """Images a step, for a training set of ``size``."""
         return min(self.batch_size, size)
 
-    def steps_per_epoch(self, size: int) -> int:
-        """Steps that see each of ``size`` training images once; the last may be a short batch."""
-        return ceil(size / self.batch(size))
+    @property
+    def least_batch(self) -> int:
+        """The fewest images that the objective can be taken of."""
+        return 1 if self.objective is None else LEAST_BATCH.get(specified(self.objective).name, 1)
 
-    def total(self, size: int) -> int:
-        """Steps of the whole fit, for a training set of ``size``."""
-        return self.steps if self.steps is not None else (self.epochs or 0) * self.steps_per_epoch(size)
+    def steps_per_epoch(self, size: int, least: int = 1) -> int:
+        """Steps that see each of ``size`` training images once.
+
+        The last may be a short batch; one of fewer than ``least`` or `least_batch` images is part of the one before.
+        """
+        steps, rest = divmod(size, self.batch(size))
+        return steps + (rest >= max(least, self.least_batch))
+
+    def total(self, size: int, least: int = 1) -> int:
+        """Steps of the whole fit, for a training set of ``size`` and batches of at least ``least``."""
+        return self.steps if self.steps is not None else (self.epochs or 0) * self.steps_per_epoch(size, least)

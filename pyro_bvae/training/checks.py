@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from pyro import get_param_store, poutine, validation_enabled
+from pyro import poutine, validation_enabled
 from pyro.infer import ELBO
-from pyro.params.param_store import param_with_module_name
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from ..compiled.places import differentiated
-from ..datasets import Dataset
+from ..compiled.places import copy_of, differentiated, places, put
+from ..compiled.recording import undisturbed
+from ..compiled.store import strays
+from ..datasets import Dataset, pixels
 from ..likelihoods import LIKELIHOODS, family_of
 from ..model import BetaVAE
 from ..objectives import Regularised
 from ..terms import evaluation_mode
 
-__all__ = ["check_data", "check_programs"]
+__all__ = ["check_data", "check_programs", "least_batch"]
 
 
 def check_data(vae: BetaVAE, dataset: Dataset) -> None:
@@ -85,6 +86,47 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False
     _check_parameters(vae, loss)
 
 
+def least_batch(vae: BetaVAE, elbo: ELBO, dataset: Dataset, batch_size: int) -> int:
+    """The fewest data of which a step can be taken, as far as the batches of a fit ask for it; nothing is changed.
+
+    Batch normalisation, for example, cannot take one datum, and an estimate of a variance is NaN there. Where the last
+    batch of an epoch is one datum, the loss is tried on it.
+
+    Args:
+        vae: The programs, in training mode.
+        elbo: What is to be minimised.
+        dataset: The data.
+        batch_size: Data a step.
+
+    Raises:
+        ValueError: The batches, or all training data, are fewer.
+    """
+    size = min(batch_size, len(dataset.train))
+    least, why = elbo.least_batch if isinstance(elbo, Regularised) else 1, f"{type(elbo).__name__} is an estimate"
+    if least == 1 and size > 0 and len(dataset.train) % size == (1 if size > 1 else 0):
+        why = _what_fails(vae, elbo, dataset, 1)
+        least = 2 if why and not _what_fails(vae, elbo, dataset, 2) else 1
+    if size < least:
+        raise ValueError(
+            f"no step can be taken of {size} of the training data ({why}): batch_size, and the training data, must be "
+            f"at least {least}"
+        )
+    return least
+
+
+def _what_fails(vae: BetaVAE, elbo: ELBO, dataset: Dataset, size: int) -> str:
+    """What the loss of so many training data fails with; empty if it does not fail."""
+    device = vae.beta.device
+    x = pixels(dataset.images[dataset.train[:size]].to(device), vae.beta.dtype)
+    where = [*places(vae), *(places(elbo) if isinstance(elbo, Regularised) else [])]
+    with undisturbed(device), put(where, [copy_of(place.tensor) for place in where]):
+        try:
+            loss = elbo.differentiable_loss(vae.model, vae.guide, vae.prepare(x))
+        except Exception as error:  # whatever the programs raise
+            return next(iter(str(error).splitlines()), "") or type(error).__name__
+    return "" if loss.isfinite() else f"the loss is {loss.item()}"
+
+
 def _check_parts(vae: BetaVAE, x: Tensor) -> None:
     """Look at what the parts return, where the programs are those that use them."""
     kind = type(vae)
@@ -136,21 +178,15 @@ def _weight(site: dict[str, Any]) -> float:
 
 def _check_parameters(vae: BetaVAE, loss: Tensor) -> None:
     """Refuse what would silently not be trained."""
+    for name in strays(vae):
+        raise ValueError(
+            f"fit trains the parameters of the model, and pyro.param({name!r}) is none of them: make it an "
+            "nn.Parameter of the BetaVAE, or train with pyro.infer.SVI"
+        )
     known = {id(parameter) for parameter in vae.parameters()}
-    for name, parameter in get_param_store().named_parameters():
-        if id(parameter) not in known and not _is_copy(vae, name):
-            raise ValueError(
-                f"fit trains the parameters of the model, and pyro.param({name!r}) is none of them: make it an "
-                "nn.Parameter of the BetaVAE, or train with pyro.infer.SVI"
-            )
     for leaf in differentiated(loss):
         if id(leaf) not in known and leaf is not vae.beta:
             raise ValueError(
                 f"the loss depends on a parameter of shape {tuple(leaf.shape)} that is not the model's and would not "
                 "be trained: pass the module that holds it as a part, not a function around it"
             )
-
-
-def _is_copy(vae: BetaVAE, name: str) -> bool:
-    """Whether Pyro's store has a copy under this name of a parameter that is not contiguous, which `fit` trains."""
-    return name in {param_with_module_name(vae.name, own) for own, _ in vae.named_parameters()}

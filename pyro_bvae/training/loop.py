@@ -16,7 +16,6 @@ from ..compiled.step import CompiledStep, inductor
 from ..datasets import Dataset
 from ..model import BetaVAE
 from ..objectives import build_objective
-from ..randomness import own_generator
 from ..runs import Run, RunFolder
 from ..runs.config import check_same, config_of
 from ..settings.declared import takes
@@ -24,8 +23,9 @@ from ..settings.names import AS_ASKED
 from ..settings.options import COMPILATION, DEFAULTS, LENGTH, MODEL
 from ..settings.parsing import specified
 from .arguments import FitArguments
-from .checks import check_data, check_programs
+from .checks import check_data, check_programs, least_batch
 from .interrupts import Interrupted, deferred_interrupt
+from .scope import fit_scope
 from .state import Training, resolve_device
 from .threads import choose_threads, own_threads
 
@@ -36,8 +36,9 @@ __all__ = ["fit"]
 def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D417
     """Fit the programs to the training images of a data set.
 
-    The global random generators, and the number of threads, are left as they were. The decision whether to compile,
-    and its reason, are stored.
+    The global random generators, and the number of threads, are left as they were, and so is the mode of a model that
+    is in evaluation mode. Gradients are on, whatever the caller's context; a fit in another thread waits for this one.
+    The decision whether to compile, and its reason, are stored.
 
     Args:
         vae: The model and guide; moved to the device, and fitted in place.
@@ -67,12 +68,13 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
     device = resolve_device(given.device)
     stored = folder.read_config() if folder is not None and given.resume else None
     state = folder.load_to_go_on(device) if folder is not None and stored else None
-    with own_generator(given.seed, device), own_threads(), pyro.get_param_store().scope():
+    with fit_scope(vae, given.seed, device), own_threads():
         elbo = given.elbo or _elbo_of(given, len(dataset.train), vae.latent_dim)
         config = config_of(vae, dataset, given, elbo, device) | dict(given.notes or {})
         if stored and state and config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
             config |= {name: stored[name] for name in ("beta", "beta_norm")}
-        training = Training(vae.to(device), dataset, given, elbo, beta=config["beta"])
+        least = least_batch(vae.to(device), elbo, dataset, given.batch_size)
+        training = Training(vae, dataset, given, elbo, beta=config["beta"], least=least)
         moves = given.match_rate is not None or given.beta_schedule is not None
         check_programs(vae, elbo, training.minibatches.batch(0), beta_moves=moves)
         config["threads"] = choose_threads(training, stored or {})

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from math import ceil
 
 import numpy as np
 import torch
@@ -32,6 +31,8 @@ class Minibatches:
         batch_size: Data a batch, B; cut to the training set where that is smaller.
         seed: Seed of the order.
         device: Where batches are wanted.
+        least: The fewest data that the last batch of an epoch may have; fewer join the batch before.
+        dtype: Of the floats that batches are; see `pixels`.
         resident: Whether the data move to the device as a whole; by default if they fit.
 
     Attributes:
@@ -42,11 +43,20 @@ class Minibatches:
     """
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, seed: int, device: torch.device, resident: bool | None = None
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        resident: bool | None = None,
+        least: int = 1,
+        dtype: torch.dtype | None = None,
     ) -> None:
+        self.dtype = dtype
         self.size = len(dataset.train)
         self.batch_size = min(batch_size, self.size)
-        self.per_epoch = ceil(self.size / self.batch_size)
+        whole, rest = divmod(self.size, self.batch_size)
+        self.per_epoch = whole + (rest >= least)
         self.seed = seed
         self.device = device
         self.resident = fits(dataset, device) if resident is None else resident
@@ -72,7 +82,7 @@ class Minibatches:
         """The data of what `source` gives, ``(B, *shape)``, as floats on the device."""
         if self._pool is None:
             source = self.images.index_select(0, source)  # a tenth of the time of [...]
-        return pixels(source)
+        return pixels(source, self.dtype)
 
     def _next(self, step: int) -> Tensor:
         """The data of a step as they are stored, from the thread that reads ahead."""
@@ -90,7 +100,8 @@ class Minibatches:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
             self._order = epoch, self._train[torch.from_numpy(order).to(self._train.device)]
         start = position * self.batch_size
-        return self._order[1][start : start + self.batch_size]
+        is_last = position == self.per_epoch - 1
+        return self._order[1][start:] if is_last else self._order[1][start : start + self.batch_size]
 
     def _gather(self, index: Tensor) -> Tensor:
         batch = self.images.index_select(0, index)

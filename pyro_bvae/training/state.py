@@ -48,6 +48,7 @@ class Training:
         settings: Of the fit.
         elbo: What is minimised, a sum over the batch.
         beta: Where a schedule of β leads to; by default to the β that the programs have now.
+        least: The fewest data that a batch may have.
 
     Attributes:
         vae: The programs.
@@ -61,15 +62,23 @@ class Training:
     """
 
     def __init__(
-        self, vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO, beta: float | None = None
+        self,
+        vae: BetaVAE,
+        dataset: Dataset,
+        settings: TrainingSettings,
+        elbo: ELBO,
+        beta: float | None = None,
+        least: int = 1,
     ) -> None:
         self.vae, self.settings, self.device = vae, settings, vae.beta.device
-        self.elbo = elbo.to(self.device) if isinstance(elbo, Regularised) else elbo
+        self.elbo = elbo.to(vae.beta) if isinstance(elbo, Regularised) else elbo
         self.objective = elbo if isinstance(elbo, Regularised) else None
-        self.minibatches = Minibatches(dataset, settings.batch_size, settings.seed, self.device)
+        self.minibatches = Minibatches(
+            dataset, settings.batch_size, settings.seed, self.device, least=least, dtype=vae.beta.dtype
+        )
         self.held_out = dataset.images[dataset.held_out].to(self.device)
         self.steps_per_epoch = self.minibatches.per_epoch
-        self.total = settings.total(self.minibatches.size)
+        self.total = settings.total(self.minibatches.size, least)
         self.eval_every = settings.eval_every or self.steps_per_epoch
         self.lr = LinearWarmup(settings.lr, settings.lr_warmup)
         self.beta_schedule, self.schedules = settings.schedules(vae.beta_value if beta is None else beta)
