@@ -10,7 +10,8 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 
 from .model import BetaVAE
-from .terms import batches, evaluation_mode
+from .randomness import ONE_THREAD
+from .terms import batches, check_sites, evaluation_mode
 
 __all__ = ["Codes", "encode", "posterior", "posterior_mean", "prior", "prior_mean"]
 
@@ -27,7 +28,10 @@ class Codes:
 
 def posterior(vae: BetaVAE, x: Tensor) -> TorchDistribution:
     """q(z | x) as the guide program has it, of data ``(B, *shape)``: batch shape ``(B,)``, event shape ``(K,)``."""
-    return poutine.trace(vae.guide).get_trace(x).nodes["z"]["fn"]
+    with ONE_THREAD:
+        trace = poutine.trace(vae.guide).get_trace(x)
+    check_sites(trace, "guide", ("z",))
+    return trace.nodes["z"]["fn"]
 
 
 def posterior_mean(vae: BetaVAE, x: Tensor) -> Tensor:
@@ -37,7 +41,10 @@ def posterior_mean(vae: BetaVAE, x: Tensor) -> Tensor:
 
 def prior(vae: BetaVAE) -> TorchDistribution:
     """p(z) as the model program has it: batch shape ``(1,)``, event shape ``(K,)``."""
-    return poutine.trace(vae.model).get_trace(None, 1).nodes["z"]["fn"]
+    with ONE_THREAD:
+        trace = poutine.trace(vae.model).get_trace(None, 1)
+    check_sites(trace, "model", ("z", "x"))
+    return trace.nodes["z"]["fn"]
 
 
 def prior_mean(vae: BetaVAE) -> Tensor:

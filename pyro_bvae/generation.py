@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .codes import posterior_mean
 from .model import BetaVAE
-from .terms import batches, evaluation_mode
+from .terms import batches, check_sites, evaluation_mode
 
 __all__ = ["image_means", "images_of", "reconstruct", "sample"]
 
@@ -57,8 +57,8 @@ def sample(
     with evaluation_mode(vae, seed):
         for start in range(0, size, batch_size):
             trace = poutine.trace(vae.model).get_trace(None, min(batch_size, size - start))
-            latents.append(trace.nodes["z"]["value"].cpu())
             images.append(_image(trace, draw).cpu())
+            latents.append(trace.nodes["z"]["value"].cpu())
     return torch.cat(latents), torch.cat(images)
 
 
@@ -97,5 +97,6 @@ def _decode(vae: BetaVAE, z: Tensor, draw: bool) -> Tensor:
 
 
 def _image(trace: poutine.Trace, draw: bool) -> Tensor:
+    check_sites(trace, "model", ("z", "x"))
     site = trace.nodes["x"]
     return site["value"] if draw else site["fn"].mean

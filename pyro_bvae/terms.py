@@ -19,6 +19,7 @@ from typing import Any
 import pyro.distributions as dist
 import torch
 from pyro import poutine
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
@@ -31,6 +32,8 @@ __all__ = [
     "MeanTerms",
     "Terms",
     "batches",
+    "check_sites",
+    "check_traces",
     "count_active",
     "evaluation_mode",
     "factorises",
@@ -118,7 +121,11 @@ def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
 
     Returns:
         Distortion, rate and KL of each latent, in nats.
+
+    Raises:
+        ValueError: See `check_traces`.
     """
+    check_traces(model, guide)
     q, p, z = guide.nodes["z"]["fn"], model.nodes["z"]["fn"], guide.nodes["z"]["value"]
     distortion = -model.nodes["x"]["fn"].log_prob(model.nodes["x"]["value"])  # (..., B)
     kl = _kl_per_latent(q, p, z)  # (..., B, K)
@@ -128,6 +135,38 @@ def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
         distortion, rate = distortion.mean(particles), rate.mean(particles)
         kl = None if kl is None else kl.mean(particles)
     return Terms(distortion, rate, kl)
+
+
+def check_sites(trace: poutine.Trace, program: str, names: Sequence[str]) -> None:
+    """Make sure that a program has the sites that it must have, and no other latent one, which no term would count.
+
+    Args:
+        trace: Of the program.
+        program: What to call it, "model" or "guide".
+        names: The sites.
+
+    Raises:
+        ValueError: A site is missing, or there is a latent one besides them.
+    """
+    for name in names:
+        if name not in trace.nodes:
+            raise ValueError(f"the {program} has no site {name!r}: the latents are the site 'z', the data the site 'x'")
+    for name, site in trace.nodes.items():
+        is_latent = site["type"] == "sample" and not site["is_observed"] and not site_is_subsample(site)
+        if is_latent and name not in names:
+            raise ValueError(f"a latent site {name!r} is in no reported term: put all latents into the site 'z'")
+
+
+def check_traces(model: poutine.Trace, guide: poutine.Trace) -> None:
+    """Make sure that terms can be read off the traces of a model of data and of its guide.
+
+    Raises:
+        ValueError: See `check_sites`; or the site "x" is not observed.
+    """
+    check_sites(guide, "guide", ("z",))
+    check_sites(model, "model", ("z", "x"))
+    if not model.nodes["x"]["is_observed"]:
+        raise ValueError("the model draws its site 'x' in place of observing it: pass obs=x")
 
 
 def row_of_traces(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> Tensor:
@@ -177,7 +216,16 @@ def batches(vae: BetaVAE, data: Tensor, batch_size: int) -> Iterator[tuple[Tenso
 
     The two differ where the likelihood quantises data. If it does so by draws, as `BinarizedBernoulli` does, the draws
     are the same at every call.
+
+    Raises:
+        TypeError: The data are no tensor, or neither uint8 nor float.
+        ValueError: They are of another shape than the model's.
     """
+    if not isinstance(data, Tensor):
+        raise TypeError(f"data must be a tensor, got {type(data).__name__}: torch.from_numpy makes one of an array")
+    if tuple(data.shape[1:]) != vae.shape:
+        shape = ", ".join(map(str, vae.shape))
+        raise ValueError(f"the model is for data of shape (N, {shape}), got {tuple(data.shape)}")
     device = vae.beta.device
     generator = torch.Generator(device).manual_seed(0)
     for batch in data.split(index(batch_size)):

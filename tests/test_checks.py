@@ -11,8 +11,9 @@ import torch
 from conftest import new_vae
 from torch import Tensor
 
-from pyro_bvae import BetaVAE, fit
+from pyro_bvae import BetaVAE, codes, evaluate, fit, generation, traversal
 from pyro_bvae.datasets import Dataset
+from pyro_bvae.evaluation import iw_bound
 
 
 def test_data_outside_the_support_are_refused(vectors: Dataset) -> None:
@@ -129,15 +130,79 @@ def test_a_tensor_is_no_data_set(images: Dataset) -> None:
         fit(new_vae(), images.images, steps=1)
 
 
-def test_a_second_latent_site_is_refused(images: Dataset) -> None:
-    class TwoSites(BetaVAE):
-        def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
-            pyro.sample("w", pyro.distributions.Normal(0.0, 1.0))
-            return super().model(x, size)
+class TwoSites(BetaVAE):
+    def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
+        pyro.sample("w", pyro.distributions.Normal(0.0, 1.0))
+        return super().model(x, size)
 
-        def guide(self, x: Tensor) -> Tensor:
-            pyro.sample("w", pyro.distributions.Normal(0.0, 1.0))
-            return super().guide(x)
+    def guide(self, x: Tensor) -> Tensor:
+        pyro.sample("w", pyro.distributions.Normal(0.0, 1.0))
+        return super().guide(x)
 
+
+class Renamed(BetaVAE):
+    def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
+        with pyro.plate("batch", size if x is None else len(x)):
+            z = pyro.sample("code", self.prior())
+            return pyro.sample("x", self.decode(z), obs=x)
+
+    def guide(self, x: Tensor) -> Tensor:
+        with pyro.plate("batch", len(x)):
+            return pyro.sample("code", self.encode(x))
+
+
+class Unobserved(BetaVAE):
+    def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
+        return super().model(None, size if x is None else len(x))
+
+    def guide(self, x: Tensor) -> Tensor:
+        return super().guide(x)
+
+
+USES: dict[str, Callable[[BetaVAE, Dataset], Any]] = {
+    "fit": lambda vae, data: fit(vae, data, steps=1),
+    "evaluate": lambda vae, data: evaluate(vae, data.images),
+    "iw_bound": lambda vae, data: iw_bound(vae, data.images, 2),
+    "encode": lambda vae, data: codes.encode(vae, data.images),
+    "prior_mean": lambda vae, _: codes.prior_mean(vae),
+    "traverse": lambda vae, _: traversal.traverse(vae, torch.zeros(1, 3)),
+    "base": lambda vae, data: traversal.base(vae, data.images),
+    "sample": lambda vae, _: generation.sample(vae, 2),
+    "reconstruct": lambda vae, data: generation.reconstruct(vae, data.images, draw=True),
+}
+
+
+@pytest.mark.parametrize("use", list(USES))
+def test_a_second_latent_site_is_refused_by_all_that_run_the_programs(use: str, images: Dataset) -> None:
     with pytest.raises(ValueError, match="a latent site 'w' is in no reported term"):
-        fit(TwoSites((1, 16, 16), 3), images, steps=1)
+        USES[use](TwoSites((1, 16, 16), 3), images)
+
+
+@pytest.mark.parametrize("use", list(USES))
+def test_another_name_for_the_latents_is_refused_by_all(use: str, images: Dataset) -> None:
+    with pytest.raises(ValueError, match="has no site 'z': the latents are the site 'z', the data the site 'x'"):
+        USES[use](Renamed((1, 16, 16), 3), images)
+
+
+@pytest.mark.filterwarnings("ignore:Found vars in model but not guide")
+@pytest.mark.parametrize("use", ["fit", "evaluate", "iw_bound"])
+def test_data_that_are_not_observed_are_refused(use: str, images: Dataset) -> None:
+    with pytest.raises(ValueError, match="draws its site 'x' in place of observing it: pass obs=x"):
+        USES[use](Unobserved((1, 16, 16), 3), images)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        (lambda x: x[:, :, :8], ValueError, r"for data of shape \(N, 1, 16, 16\), got \(60, 1, 8, 16\)"),
+        (lambda x: x[0], ValueError, r"for data of shape \(N, 1, 16, 16\), got \(1, 16, 16\)"),
+        (lambda x: x.long(), TypeError, "images are uint8 or float, got torch.int64"),
+        (lambda x: x.numpy(), TypeError, "data must be a tensor, got ndarray: torch.from_numpy makes one"),
+    ],
+)
+def test_data_that_are_not_the_models_are_named(
+    change: Callable[[Tensor], Any], kind: type[Exception], message: str, images: Dataset
+) -> None:
+    for use in (evaluate, codes.encode, generation.reconstruct):
+        with pytest.raises(kind, match=message):
+            use(new_vae(), change(images.images))

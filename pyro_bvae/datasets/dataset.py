@@ -125,11 +125,16 @@ def pixels(images: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         images: ``(B, *shape)``, uint8 or float.
         dtype: Of the floats; by default torch's default for uint8, and their own for floats.
 
+    Raises:
+        TypeError: They are neither uint8 nor float.
+
     >>> pixels(torch.tensor([0, 255], dtype=torch.uint8))
     tensor([0., 1.])
     """
     if images.dtype == torch.uint8:
         return images.to(dtype or torch.get_default_dtype()).div_(255)
+    if not images.is_floating_point():
+        raise TypeError(f"images are uint8 or float, got {images.dtype}")
     return images if dtype is None else images.to(dtype)
 
 

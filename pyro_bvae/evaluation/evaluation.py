@@ -24,7 +24,7 @@ from ..codes import posterior_mean
 from ..generation import image_means
 from ..likelihoods.grey_levels import central_interval, log_bin_mass
 from ..model import BetaVAE
-from ..terms import batches, evaluation_mode, mean_terms, per_value, traces
+from ..terms import batches, check_traces, evaluation_mode, mean_terms, per_value, traces
 from .similarity import psnr, ssim
 
 __all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
@@ -168,6 +168,7 @@ def least_information(result: Evaluation, log_likelihood: float | None) -> float
 def _log_weight(vae: BetaVAE, x: Tensor) -> Tensor:
     """Log p(x, z) − log q(z | x) of one draw of z, ``(B,)``."""
     model, guide = traces(vae.model, vae.guide, x)
+    check_traces(model, guide)
     z, p, q = guide.nodes["z"]["value"], model.nodes["z"]["fn"], guide.nodes["z"]["fn"]
     return model.nodes["x"]["fn"].log_prob(x) + p.log_prob(z) - q.log_prob(z)
 

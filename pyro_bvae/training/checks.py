@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from pyro import poutine, validation_enabled
 from pyro.infer import ELBO
-from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from ..compiled.places import copy_of, differentiated, places, put
@@ -17,7 +16,7 @@ from ..datasets import Dataset, pixels
 from ..likelihoods import LIKELIHOODS, family_of
 from ..model import BetaVAE
 from ..objectives import Regularised
-from ..terms import evaluation_mode
+from ..terms import check_traces, evaluation_mode, traces
 
 __all__ = ["check_data", "check_programs", "least_batch"]
 
@@ -81,8 +80,9 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False
         if where != x.device:
             raise ValueError(f"the prior draws on {where}, the data are on {x.device}: register_buffer its tensors")
         _check_parts(vae, vae.prepare(x))
+        check_traces(*traces(vae.model, vae.guide, vae.prepare(x)))
         loss = elbo.differentiable_loss(model, guide, vae.prepare(x))
-    _check_sites(model.trace, guide.trace)
+    _check_weights(model.trace, guide.trace)
     _check_parameters(vae, loss)
 
 
@@ -159,11 +159,7 @@ def _check_shape(what: str, p: torch.distributions.Distribution, size: int, even
     raise ValueError(f"{what} must have batch shape ({size},) and event shape {event}, got {batch} and {shape}{hint}")
 
 
-def _check_sites(model: poutine.Trace, guide: poutine.Trace) -> None:
-    for trace in (model, guide):
-        latent = (name for name in trace.stochastic_nodes if not site_is_subsample(trace.nodes[name]))
-        for name in {*latent} - {"z"}:
-            raise ValueError(f"a latent site {name!r} is in no reported term: put all latents into the site 'z'")
+def _check_weights(model: poutine.Trace, guide: poutine.Trace) -> None:
     weights = [_weight(trace.nodes["z"]) for trace in (model, guide)]
     if weights[0] != weights[1]:
         raise ValueError(
