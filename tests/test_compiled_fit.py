@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -184,6 +186,39 @@ def test_compile_times_are_remembered(images: Dataset, tmp_path: Path, monkeypat
     break_even.note_seconds(config, 2.5)
     assert break_even.expected_seconds(config) == 2.5
     assert break_even.expected_seconds(config | {"latent_dim": 7}) == break_even.SECONDS_FIRST
+
+
+@pytest.mark.parametrize("note", [b"", b"soon", b"nan", b"-1", b"\xff"])
+def test_a_note_that_is_none_is_not_heeded(note: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    break_even.note_seconds({}, 2.5)
+    (file,) = (tmp_path / "pyro_bvae").iterdir()
+    file.write_bytes(note)
+    assert break_even.expected_seconds({}) == break_even.SECONDS_FIRST
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_note_that_cannot_be_written_ends_nothing(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+
+    def full(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "replace", full)
+    break_even.note_seconds({}, 2.5)
+    assert not list(tmp_path.rglob("*.txt"))
+
+
+def test_a_cache_that_cannot_be_made_ends_no_fit(
+    images: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.warns(RuntimeWarning, match=r"is of no use .Not a directory., and a temporary one takes its place"):
+        run = fit(new_vae(), images, steps=2)
+    assert run.step == 2
 
 
 def test_the_command_line_says_how_steps_are_taken(cli: Cli, here: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 
 from ..files import atomic_write
 from ..settings.names import AS_ASKED
+from .cache import cache_folder
 
 __all__ = ["FEWEST_STEPS", "decide", "expected_seconds", "note_seconds", "refutation"]
 
@@ -77,18 +79,21 @@ def expected_seconds(compiled: Mapping[str, Any]) -> float:
     Args:
         compiled: What the graph of the step depends on, plain data.
     """
-    path = _file_of(compiled)
-    return min(SECONDS_AGAIN, float(path.read_text(encoding="utf-8"))) if path.is_file() else SECONDS_FIRST
+    try:
+        seconds = float(_file_of(compiled).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # there is no note, or it was cut off
+        return SECONDS_FIRST
+    return min(SECONDS_AGAIN, seconds) if seconds >= 0 else SECONDS_FIRST  # a note of "nan" is none
 
 
 def note_seconds(compiled: Mapping[str, Any], seconds: float) -> None:
-    """Remember that a step was compiled, and how long that took."""
-    with atomic_write(_file_of(compiled)) as partial:
-        partial.write_text(f"{seconds:.2f}", encoding="utf-8")
+    """Remember that a step was compiled, and how long that took, if that can be written anywhere."""
+    with suppress(OSError):
+        note = _file_of(compiled)
+        with atomic_write(note, durable=False) as partial:
+            partial.write_text(f"{seconds:.2f}", encoding="utf-8")
 
 
 def _file_of(compiled: Mapping[str, Any]) -> Path:
-    from torch._inductor.runtime.cache_dir_utils import cache_dir
-
     what = json.dumps([compiled, torch.get_num_threads()], sort_keys=True, default=str)
-    return Path(cache_dir()) / "pyro_bvae" / f"{hashlib.sha256(what.encode()).hexdigest()}.txt"
+    return cache_folder() / "pyro_bvae" / f"{hashlib.sha256(what.encode()).hexdigest()}.txt"

@@ -12,6 +12,7 @@ import pyro
 from pyro.infer import ELBO, TraceMeanField_ELBO
 
 from ..compiled.break_even import decide, expected_seconds, note_seconds, refutation
+from ..compiled.cache import mend_cache
 from ..compiled.step import CompiledStep, inductor
 from ..datasets import Dataset
 from ..model import BetaVAE
@@ -66,6 +67,7 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
 def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFolder | None) -> Run:
     """Fit, in a folder that nobody else writes to."""
     device = resolve_device(given.device)
+    mend_cache()
     stored = folder.read_config() if folder is not None and given.resume else None
     state = folder.load_to_go_on(device) if folder is not None and stored else None
     with fit_scope(vae, given.seed, device), own_threads():
