@@ -15,6 +15,7 @@ from pyro_bvae.settings.names import METRICS
 from pyro_bvae.settings.options import DATA, DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
 
+from .errors import said
 from .options import Name, Numbers, echo_json, fit_options, json_option
 from .progress import LoadingBar, heading
 from .settings import filled, given_once, is_typed
@@ -167,7 +168,7 @@ def _run(todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[st
         for number, (choice, row) in enumerate(results, start=1):
             what = f"{choice.label}, seed {choice.settings['seed']}"
             if isinstance(row, Exception):
-                failed.append(f"{what}: {' '.join(str(row).split())[:300]}")
+                failed.append(f"{what}: {said(row, None)}")
             else:
                 rows[choice.folder] = row
             bar.update()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+
 import click
 
+from pyro_bvae.files import WriteError
 from pyro_bvae.settings.words import one_line, plain
 
-__all__ = ["said"]
+__all__ = ["DISK_IS_FULL", "said"]
 
 # options that a command may have, of which less takes less memory
 TAKE_MEMORY = ("jobs", "batch_size", "count", "columns", "image_size", "exact_images", "subsample")
+DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
 
 
@@ -20,6 +24,8 @@ def said(error: BaseException, command: click.Command | None) -> str:
         error: What was raised.
         command: The command that raised it.
     """
+    if isinstance(error, WriteError) and error.errno:
+        return f"cannot write {plain(error.filename)}: {error.strerror}; {_how_to_write(error.errno, command)}"
     if isinstance(error, OSError) and error.strerror:
         return f"{plain(error.filename)}: {error.strerror}" if error.filename else error.strerror
     raw = str(error)
@@ -30,6 +36,15 @@ def said(error: BaseException, command: click.Command | None) -> str:
         return text
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"this is a fault of pyro-bvae, please report it: {what} (PYRO_BVAE_TRACEBACK=1 shows where)"
+
+
+def _how_to_write(number: int, command: click.Command | None) -> str:
+    """What helps where a file cannot be written."""
+    if number in DISK_IS_FULL:
+        return "what stood there is kept: make room, and type the command again"
+    has = {param.name for param in command.params} if command else set()
+    places = [f"--{name.replace('_', '-')}" for name in ("out", "data_root") if name in has]
+    return f"name another place{' with ' * bool(places)}{' or '.join(places)}"
 
 
 def _out_of_memory(of_a_gpu: bool, command: click.Command | None) -> str:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import pyro_bvae
+from pyro_bvae.files import WriteError
 from pyro_bvae.settings.options import DATA, FIGURES, TRAINING
 from pyro_bvae.settings.recipes import RECIPES
+from pyro_bvae.settings.words import one_line
 
+from .errors import DISK_IS_FULL
 from .options import Name, fit_options, json_option
 from .progress import LoadingBar, announcement
 from .settings import is_typed, settle, stored
@@ -82,11 +85,31 @@ def command(ctx: click.Context, /, **_: Any) -> None:
         )
     except SettingsError as error:
         raise click.UsageError(str(error), ctx) from error
+    except WriteError as error:
+        _say_what_is_kept(error, out)
+        raise
     except Interrupted as stop:
-        goes_on = shlex.join(["pyro-bvae", "fit", "--resume", "--out", str(out)])
-        click.echo(f"\nstopped after step {stop.step:,}, all saved; go on with: {goes_on}", err=True)
+        click.echo(f"\nstopped after step {stop.step:,}, all saved; go on with: {_goes_on(out)}", err=True)
         ctx.exit(exit_code(stop))
     report(run, out, options)
+
+
+def _say_what_is_kept(error: WriteError, out: Path) -> None:
+    """Say how to go on where the disk is full, if the run has begun: that is, if its config could be written.
+
+    Raises:
+        click.ClickException: With the one line that the user sees.
+    """
+    from pyro_bvae.runs import RunFolder
+
+    if error.errno in DISK_IS_FULL and "config" not in Path(error.filename).name and RunFolder(out).is_run:
+        kept = "; the last checkpoint is kept" if RunFolder(out).has_checkpoint else ""
+        what = f"cannot write {error.filename}: {error.strerror}{kept}; make room, and go on with: {_goes_on(out)}"
+        raise click.ClickException(one_line(what)) from error
+
+
+def _goes_on(out: Path) -> str:
+    return shlex.join(["pyro-bvae", "fit", "--resume", "--out", str(out)])
 
 
 def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVAE]:

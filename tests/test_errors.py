@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import shutil
+import warnings
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 import torch
-from conftest import Cli
+from conftest import Cli, without_timings
 from pyro_bvae_cli import main
 from pyro_bvae_cli.errors import said
+
+from pyro_bvae import load_run
+from pyro_bvae.runs import history
+from pyro_bvae.runs.run import Run
 
 MEMORY = [
     MemoryError(),
@@ -58,3 +70,77 @@ def test_a_message_quotes_at_most_a_line_of_a_value(words: tuple[str, ...], cli:
     (line,) = result.stderr.split("\n")[:-1]
     assert len(line) < 700
     assert line.isprintable()
+
+
+FIT = ["--hidden", 4, "--latent-dim", 2, "--image-size", 4, "--no-compile", "--steps", 4, "--eval-every", 1]
+FIT += ["--checkpoint-every", 1, "--keep", 2]
+
+
+def fails_at(call: int, function: Callable[..., Any], number: int) -> Callable[..., Any]:
+    """The function, which finds the disk full when it is called for the n-th time, and ever after."""
+    calls = count()
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if next(calls) >= call:
+            raise OSError(number, os.strerror(number))
+        return function(*arguments, **options)
+
+    return failing
+
+
+@pytest.mark.parametrize("before", [[], ["--overwrite"]], ids=["new", "overwriting"])
+@pytest.mark.parametrize("what", ["fsync", "replace", "open"])
+def test_a_disk_that_is_full_at_any_write_says_how_to_go_on(
+    what: str, before: list[str], cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("fit", *FIT, "--out", "whole").exit_code == 0
+    whole = load_run("whole")
+    for call in count(step=3):
+        shutil.rmtree("run", ignore_errors=True)
+        if before:
+            shutil.copytree("whole", "run")
+        with monkeypatch.context() as patched:
+            owner = history if what == "open" else os
+            patched.setattr(owner, what, fails_at(call, getattr(owner, what, open), errno.ENOSPC), raising=False)
+            result = cli("fit", *FIT, *before, "--out", "run")
+        if result.exit_code == 0:
+            break
+        (line,) = (line for line in result.stderr.splitlines() if not line.startswith("step "))
+        assert line.startswith("Error: cannot write run/")
+        assert ": No space left on device; " in line
+        resume = "make room, and go on with: pyro-bvae fit --resume --out run"
+        if line.endswith(resume):
+            with warnings.catch_warnings(action="ignore"):  # the first numbered checkpoint may have no latest beside it
+                resumed = cli("fit", "--resume", "--out", "run")
+            assert resumed.exit_code == 0, resumed.stderr
+        else:
+            assert line.endswith("; what stood there is kept: make room, and type the command again")
+            assert cli("fit", *FIT, *before, "--out", "run").exit_code == 0
+        assert without_timings(load_run("run").history) == without_timings(whole.history)
+    assert call > 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fit", *FIT, "--out", "a.txt"], "a.txt: it is a file, and a folder is wanted; name another place with --out"),
+        (["fit", *FIT, "--out", "a.txt/b"], "a.txt/b: Not a directory; name another place with --out"),
+        (["fit", *FIT, "--out", "n" * 300], "File name too long; name another place with --out"),
+        (["compare", *FIT[:9], "--out", "n" * 300], "File name too long; name another place with --out"),
+        (["encode", "run", "--out", "a.txt/b.npz"], "a.txt: it is a file, and a folder is wanted; name another place"),
+        (["sample", "run", "--out", "n" * 300], "File name too long; name another place with --out"),
+        (["reconstruct", "run", "--out", "a.txt/b"], "a.txt: it is a file, and a folder is wanted; name another place"),
+    ],
+    ids=range(7),
+)
+def test_a_place_that_cannot_be_written_is_named(
+    words: list[object], message: str, cli: Cli, here: Path, digits_run: Run
+) -> None:
+    shutil.copytree(digits_run.path, "run")
+    Path("a.txt").touch()
+    result = cli(*words)
+    assert result.exit_code == 1, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("Error: cannot write ")
+    assert message in result.stderr
+    assert {path.name for path in here.iterdir()} == {"run", "a.txt"}

@@ -14,7 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from pyro_bvae.files import HeldError, atomic_write, locked, remove_abandoned, write_csv, write_json, writing
+from pyro_bvae.files import (
+    HeldError,
+    WriteError,
+    atomic_write,
+    locked,
+    remove_abandoned,
+    write_csv,
+    write_json,
+    writing,
+)
 from pyro_bvae.files import locks as locks_module
 
 HOLD = """
@@ -147,5 +156,5 @@ def test_what_stood_there_stays_when_a_write_fails(
 def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     for path in (tmp_path / "a" / "b.json", tmp_path / "a" / "b" / "c.json"):
-        with pytest.raises(NotADirectoryError, match=r"[Nn]ot a directory|a folder is wanted"):
+        with pytest.raises(WriteError, match=r"[Nn]ot a directory|a folder is wanted"):
             write_json(path, 1)

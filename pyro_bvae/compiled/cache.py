@@ -1,4 +1,4 @@
-"""Where compilers keep their kernels on disk, so that compiling the same step again takes a fraction of the first time."""
+"""Where compilers keep their kernels, so that compiling the same step again takes a fraction of the first time."""
 
 from __future__ import annotations
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from .archives import check_stored
+from .errors import WriteError, naming
 from .folders import LOCK, held_folder, make_folder
 from .locks import HeldError, locked
-from .writing import as_json, atomic_write, naming, remove_abandoned, sync, write_csv, write_json
+from .writing import as_json, atomic_write, remove_abandoned, sync, write_csv, write_json
 
 __all__ = [
     "LOCK",
     "HeldError",
+    "WriteError",
     "as_json",
     "atomic_write",
     "check_stored",

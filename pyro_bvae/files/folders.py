@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .errors import WriteError, naming
 from .locks import locked
 
 __all__ = ["LOCK", "held_folder", "make_folder"]
@@ -18,13 +19,15 @@ def make_folder(path: Path) -> None:
     """Make a folder and those around it, unless it is there.
 
     Raises:
-        NotADirectoryError: A file is in the way.
-        OSError: It cannot be made.
+        WriteError: It cannot be made, for example because a file is in the way.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, "is a file, and a folder is wanted", str(path)) from error
+        with naming(path):
+            path.mkdir(parents=True, exist_ok=True)
+    except WriteError as error:
+        if error.errno == errno.EEXIST:
+            raise WriteError(errno.ENOTDIR, "it is a file, and a folder is wanted", str(path)) from error
+        raise
 
 
 @contextmanager
@@ -33,9 +36,10 @@ def held_folder(path: Path) -> Iterator[None]:
 
     Raises:
         HeldError: Another process writes there.
-        OSError: The folder cannot be made or written.
+        WriteError: The folder cannot be made or written.
     """
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    with naming(path):
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
     make_folder(path)
     try:
         with locked(path / LOCK, str(path)):

@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
 
+from .errors import WriteError
+
 __all__ = ["HeldError", "lock", "locked"]
 
 SECONDS_BETWEEN_LOOKS = 0.2
@@ -62,7 +64,7 @@ def locked(path: Path, what: str, waiting: Callable[[str], None] | None = None) 
 
     Raises:
         HeldError: Another process holds the lock, and ``waiting`` is None.
-        OSError: The file cannot be made; the error names its folder.
+        WriteError: The file cannot be made; the error names its folder.
     """
     while (descriptor := _taken(path)) is None:
         holder = _holder_of(path)
@@ -82,8 +84,8 @@ def _taken(path: Path) -> int | None:
     """The descriptor of the file, locked; None if another process has locked it."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:  # of what is to be written, and not of a file that nobody has asked for
-        raise OSError(error.errno, error.strerror, str(path.parent)) from error
+    except OSError as error:  # it is the folder that is to be written, while nobody has asked for a lock file
+        raise WriteError(error.errno, error.strerror, str(path.parent)) from error
     try:
         _lock_if_possible(descriptor, path)
         if not _is_there(descriptor, path):  # its last holder has deleted it in the meantime

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from ..datasets import SOURCES
-from ..files import LOCK, held_folder, remove_abandoned, sync, write_json
+from ..files import LOCK, held_folder, naming, remove_abandoned, sync, write_json
 from .checkpoints import FORMAT, listed, name_of, read_checkpoint, step_of, write_checkpoint
 from .history import append_line, read_lines, write_lines
 
@@ -92,7 +92,7 @@ class RunFolder:
 
         Raises:
             HeldError: Another process writes here.
-            OSError: The folder cannot be made or written.
+            WriteError: The folder cannot be made or written.
         """
         with held_folder(self.path):
             self._tidy()
@@ -184,8 +184,10 @@ class RunFolder:
             state: Plain data and tensors, with an entry ``step``.
             keep: How many numbered checkpoints stay; None for all.
         """
-        if (self.path / "history.jsonl").exists():
-            sync(self.path / "history.jsonl")  # the lines up to here are on the disk before the checkpoint is
+        history = self.path / "history.jsonl"
+        if history.exists():
+            with naming(history):
+                sync(history)  # the lines up to here are on the disk before the checkpoint is
         latest, numbered = self.path / "checkpoint.pt", self.path / "checkpoints" / name_of(state["step"])
         write_checkpoint(state, *([latest] if keep == 0 else [numbered, latest]))
         if keep:
@@ -257,12 +259,13 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Remove what the run before has left, and let the config of the new one take its place."""
-        self._remove(*WRITTEN)
-        for folder in (self.path / "checkpoints", self.figures, self.path):
-            if folder.is_dir():
-                sync(folder)
-        os.replace(self.path / SUCCESSOR, self.path / "config.json")
-        sync(self.path)
+        with naming(self.path / "config.json"):
+            self._remove(*WRITTEN)
+            for folder in (self.path / "checkpoints", self.figures, self.path):
+                if folder.is_dir():
+                    sync(folder)
+            os.replace(self.path / SUCCESSOR, self.path / "config.json")
+            sync(self.path)
 
     def _remove(self, *patterns: str) -> None:
         for pattern in patterns:
