@@ -104,6 +104,12 @@ def test_one_hot_labels_and_names_of_classes_are_read(dtype: str, tmp_path: Path
     assert data.notes == ("labels are one-hot rows: each is taken for one of 3 classes",)
 
 
+def test_names_may_be_bytes(tmp_path: Path) -> None:
+    names = np.array(["größe".encode(), b"x"])
+    data = load(saved(tmp_path, numbers("uint8", 0, 255), "npz", factors=np.zeros((6, 2), int), factor_names=names))
+    assert data.factor_names == ["größe", "x"]
+
+
 def test_labels_beyond_int64_are_refused(tmp_path: Path) -> None:
     labels = np.full(6, 2**63, np.uint64)
     with pytest.raises(ValueError, match="labels must be classes, got numbers up to 9223372036854775808"):

@@ -330,7 +330,9 @@ def test_names_of_classes_must_reach_the_highest_label(images: Dataset) -> None:
 
 
 def test_labels_and_factors_that_are_no_classes_are_said_or_refused(images: Dataset) -> None:
-    assert "look like numbers of data" in Dataset("ids", images.images, labels=torch.arange(60)).notes[0]
+    numbered = Dataset("ids", images.images, labels=torch.arange(60))
+    assert "look like numbers of data" in numbered.notes[0]
+    assert probe_accuracy(BetaVAE(images.shape, 2, hidden=(8,)), numbered) is None
     for factors, message in ((torch.full((60, 1), -1), "got -1 to -1"), (torch.full((60, 1), 10**9), "from 0 on")):
         with pytest.raises(ValueError, match=message):
             Dataset("ids", images.images, factors=factors)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pyro_bvae import BetaVAE, fit, load_run
 from pyro_bvae.datasets import Dataset, load
 from pyro_bvae.datasets.archives import opened
 
@@ -119,6 +120,15 @@ def test_names_of_any_bytes_are_read_and_said_escaped(pictures: Path) -> None:
     data = read(pictures)
     assert len(data) == 5
     assert data.notes == (r"left out 1 file that is no picture by its name: \udcff\udcfe/a\nb\x1b[1m.txt",)
+
+
+def test_a_run_on_a_folder_of_any_bytes_is_read_again(tmp_path: Path) -> None:
+    home = tmp_path / os.fsdecode(b"\xff\xfe")
+    for number in range(3):
+        put(home / f"{number}.png", number)
+    data = read(home)
+    fit(BetaVAE(data.shape, 2, hidden=(8,)), data, steps=1, compile=False, out=tmp_path / "run")
+    assert load_run(tmp_path / "run").dataset().fingerprint == data.fingerprint
 
 
 FACTORS = """\

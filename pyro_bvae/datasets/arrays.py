@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .dataset import ROUNDING, Dataset
 from .labels import is_one_hot
-from .levels import Levels, in_words, measured_levels, scaled, spread
+from .levels import Levels, in_words, measured_levels, scaled_images, spread
 from .notes import counted
 from .numpy_files import read_npy, read_npz, shapes_of
 from .vectors import as_vectors
@@ -121,7 +121,7 @@ def _grey_levels(path: Path, array: np.ndarray, levels: Levels | None) -> tuple[
         said = f"grey levels {in_words(levels)} become 0…1; {in_words(occur)} occur"
         beyond = int(((array < levels[0]) | (array > levels[1])).sum())
         clipped = f", {counted(beyond, 'pixel')} beyond are clipped" if beyond else ""
-        return scaled(array, levels).astype(np.float32), [said + clipped]
+        return scaled_images(array, levels), [said + clipped]
     if array.dtype.kind == "f" and occur[0] >= -ROUNDING and occur[1] <= 1 + ROUNDING:
         return array.astype(np.float32), []
     if array.dtype == np.uint8:
@@ -143,7 +143,7 @@ def _grey_levels(path: Path, array: np.ndarray, levels: Levels | None) -> tuple[
         )
     natural = LEVELS_BY_TYPE.get(array.dtype.name) or measured_levels(*occur, floats=False)
     said = f"{array.dtype} grey levels {in_words(natural)} become 0…1 (--levels LOW HIGH sets it)"
-    return scaled(array, natural).astype(np.float32), [said + (spread(occur, natural) if natural != occur else "")]
+    return scaled_images(array, natural), [said + (spread(occur, natural) if natural != occur else "")]
 
 
 def _tensor(array: np.ndarray) -> Tensor:
@@ -166,4 +166,8 @@ def _integers(path: Path, name: str, array: np.ndarray | None) -> Tensor | None:
 
 
 def _names(array: np.ndarray | None) -> list[str] | None:
-    return None if array is None else [str(name) for name in np.atleast_1d(array).astype(str)]
+    """Names, also those that were written as bytes."""
+    if array is None:
+        return None
+    names = np.atleast_1d(array).ravel().tolist()
+    return [name.decode(errors="surrogateescape") if isinstance(name, bytes) else str(name) for name in names]

@@ -227,7 +227,9 @@ def _notes_on_labels(labels: Tensor | None) -> list[str]:
         return [f"labels are one-hot rows: each is taken for one of {labels.shape[1]} classes"]
     if labels is not None and looks_numbered(labels):
         values = len(labels.unique())
-        return [f"labels take {values:,} values in {len(labels):,} data: they look like numbers of data, not classes"]
+        return [
+            f"labels take {values:,} values in {len(labels):,} data: they look like numbers of data, and no probe reads them"
+        ]
     return []
 
 

@@ -6,7 +6,7 @@ from statistics import mean
 
 from ..codes import encode
 from ..datasets import Dataset
-from ..datasets.labels import classes_of
+from ..datasets.labels import classes_of, looks_numbered
 from ..model import BetaVAE
 
 __all__ = ["probe_accuracy"]
@@ -25,7 +25,7 @@ def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
         dataset: The data; at most the first 10,000 training images are used to fit the classifier.
 
     Returns:
-        A share between 0 and 1; None for data without labels that vary.
+        A share between 0 and 1; None for data without labels that vary, or whose labels are rather their numbers.
     """
     from sklearn.linear_model import LogisticRegression  # here, so that importing the package does not wait for it
     from sklearn.pipeline import make_pipeline
@@ -34,7 +34,7 @@ def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
     if dataset.labels is None:
         return None
     train, held_out = dataset.train[:MOST_TRAINING_IMAGES], dataset.held_out
-    columns = classes_of(dataset.labels).unbind(1)
+    columns = [column for column in classes_of(dataset.labels).unbind(1) if not looks_numbered(column)]
     labels = [(column[train].numpy(), column[held_out].numpy()) for column in columns]
     labels = [(known, unknown) for known, unknown in labels if known.min() < known.max()]
     if not labels:

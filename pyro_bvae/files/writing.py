@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -121,12 +122,18 @@ def sync(path: Path) -> None:
 
 
 def as_json(content: Any) -> str:
-    """Content as the JSON that this package writes: indented, in UTF-8, without NaN.
+    r"""Content as the JSON that this package writes: indented, in UTF-8, without NaN.
+
+    A byte of a file's name that is no letter is escaped, and read back as it was.
 
     Raises:
         ValueError: A number is NaN or infinite, which JSON does not have.
+
+    >>> print(as_json("β\udcff"))
+    "β\udcff"
     """
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    return re.sub("[\ud800-\udfff]", lambda letter: f"\\u{ord(letter[0]):04x}", text)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -147,7 +154,10 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
         rows: At least one.
         columns: What to write of each row, in this order; by default all that the first row has.
     """
-    with atomic_write(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_write(path) as partial,  # names may hold bytes that are no letters
+        open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.DictWriter(file, columns or list(rows[0]), extrasaction="ignore" if columns else "raise")
         writer.writeheader()
         writer.writerows(rows)
