@@ -110,6 +110,11 @@ def test_names_may_be_bytes(tmp_path: Path) -> None:
     assert data.factor_names == ["größe", "x"]
 
 
+def test_a_channel_that_may_be_an_opacity_is_said(tmp_path: Path) -> None:
+    (note,) = load(saved(tmp_path, np.full((5, 4, 8, 8), 7, np.uint8), "npy")).notes
+    assert note == "images have 4 channels, all of them modelled: is the last an opacity?"
+
+
 def test_labels_beyond_int64_are_refused(tmp_path: Path) -> None:
     labels = np.full(6, 2**63, np.uint64)
     with pytest.raises(ValueError, match="labels must be classes, got numbers up to 9223372036854775808"):

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .dataset import ROUNDING, Dataset
+from .dataset import Dataset
 from .labels import is_one_hot
-from .levels import Levels, in_words, measured_levels, scaled_images, spread
+from .levels import ROUNDING, Levels, in_words, measured_levels, scaled_images, spread
 from .notes import counted
 from .numpy_files import read_npy, read_npz, shapes_of
 from .vectors import as_vectors
@@ -86,6 +86,8 @@ def _images(path: Path, array: np.ndarray, levels: Sequence[float] | None) -> tu
             raise ValueError(f"{path} holds vectors, which have no grey levels: leave --levels out")
         return as_vectors(str(path), array, lambda row: f"row {row} (from 0)", lambda column: f"column [:, {column}]")
     array, notes = _grey_levels(path, array, None if levels is None else (levels[0], levels[1]))
+    if array.ndim == 4 and array.shape[1] in (2, 4):
+        notes.append(f"images have {array.shape[1]} channels, all of them modelled: is the last an opacity?")
     tensor = _tensor(array)
     return (tensor[:, None] if tensor.dim() == 3 else tensor), notes
 

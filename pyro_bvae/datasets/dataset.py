@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .labels import is_one_hot, looks_numbered
+from .levels import ROUNDING
 from .notes import counted
 
 __all__ = ["Dataset", "part_of", "pixels", "random_subset", "seeded_split", "some_of"]
@@ -20,7 +21,6 @@ __all__ = ["Dataset", "part_of", "pixels", "random_subset", "seeded_split", "som
 SPLIT_SEED = 0
 MOST_HELD_OUT = 10_000
 MOST_CLASSES = 1_000_000  # of a factor; what is numbered higher is an id or a time
-ROUNDING = 8 * torch.finfo(torch.float32).eps  # how far a pixel may lie outside [0, 1] to be taken for 0 or 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -191,7 +191,7 @@ def _check_shape(name: str, images: Tensor) -> None:
         kind = "images" if images.dim() == 4 else "vectors"
         raise ValueError(f"{name}: a data set needs at least 2 {kind}, one of them to hold out, got {len(images)}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise TypeError(f"{name}: data must be uint8 or float, got {images.dtype}")
+        raise TypeError(f"{name}: data must be uint8 or float, got {images.dtype}; scale grey levels to [0, 1]")
     if images.dtype == torch.uint8 and images.dim() == 2:
         raise TypeError(f"{name}: vectors must be float, got uint8 of shape {shape}")
 
@@ -227,9 +227,8 @@ def _notes_on_labels(labels: Tensor | None) -> list[str]:
         return [f"labels are one-hot rows: each is taken for one of {labels.shape[1]} classes"]
     if labels is not None and looks_numbered(labels):
         values = len(labels.unique())
-        return [
-            f"labels take {values:,} values in {len(labels):,} data: they look like numbers of data, and no probe reads them"
-        ]
+        looks = "they look like numbers of data, and no probe reads them"
+        return [f"labels take {values:,} values in {len(labels):,} data: {looks}"]
     return []
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .archives import opened
-from .dataset import Dataset, some_of
+from .dataset import Dataset, part_of, some_of
 from .decoding import Preparation
 from .factor_table import read_factors
 from .formats import note_on_others, note_on_unreadable, sorted_out
@@ -39,7 +39,7 @@ def load(
         how: What is done to each image. Without an ``image_size`` all must have the same size. Images that are all grey
             have one channel in any case.
         factors: A csv whose first column names the files, relative to the folder, and whose others are factors.
-        subsample: How many files, chosen at random once and for all; by default all.
+        subsample: How many images, chosen at random once and for all; by default all.
         progress: Called with the number of images looked at, then decoded.
 
     Raises:
@@ -55,14 +55,15 @@ def load(
         table = None if factors is None else read_factors(factors, path, names)
         if table is not None:
             names, notes = [name for name in names if name in table.values], [*notes, *table.notes]
-        names = some_of(names, subsample)
+        if how.frames == "first":  # or else a part is drawn from all frames, below
+            names = some_of(names, subsample)
         kept = root / "prepared"
         pictures = load_pictures(
             archive, names, how, kept, in_memory_below=IN_MEMORY_BELOW_BYTES, keeps_grey=True, progress=progress
         )
     labels, label_names = _classes(names)
     times = torch.tensor(pictures.counts)  # an image a frame
-    return Dataset(
+    data = Dataset(
         f"folder:{path}",
         pictures.images,
         labels=None if labels is None else labels.repeat_interleave(times),
@@ -72,6 +73,7 @@ def load(
         digest=pictures.digest,
         notes=(*notes, *pictures.notes),
     )
+    return data if subsample is None else part_of(data, subsample)
 
 
 def _pictures(path: Path, names: Sequence[str], factors: Path | None) -> tuple[list[str], list[str]]:

@@ -10,10 +10,21 @@ from math import isfinite
 
 import numpy as np
 
-__all__ = ["FLOATS", "Levels", "checked_levels", "in_words", "measured_levels", "scaled", "scaled_images", "spread"]
+__all__ = [
+    "FLOATS",
+    "ROUNDING",
+    "Levels",
+    "checked_levels",
+    "in_words",
+    "measured_levels",
+    "scaled",
+    "scaled_images",
+    "spread",
+]
 
 Levels = tuple[float, float]
 FLOATS: Levels = (0.0, 1.0)  # where floats keep to them
+ROUNDING = 8 * float(np.finfo(np.float32).eps)  # how far a pixel may lie outside [0, 1] to be taken for 0 or 1
 SPARSE = 8  # a range is hardly used if what occurs is less than this part of it
 
 
@@ -49,7 +60,7 @@ def scaled_images(images: np.ndarray, levels: Levels) -> np.ndarray:
 
 def measured_levels(lowest: float, highest: float, floats: bool) -> Levels:
     """The range of grey levels that have no natural one, from those that occur; [0, 1] for floats that lie there."""
-    if floats and lowest >= 0 and highest <= 1:
+    if floats and lowest >= -ROUNDING and highest <= 1 + ROUNDING:
         return FLOATS
     return (lowest, highest) if lowest < highest else (lowest, lowest + 1)
 
