@@ -16,7 +16,7 @@ from pyro_bvae.settings.options import DATA, DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
 
 from .errors import said
-from .options import Name, Numbers, echo_json, fit_options, json_option
+from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of
 from .progress import LoadingBar, heading
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code
@@ -47,11 +47,17 @@ OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
 @fit_options(repeatable=True, without=("seed",))  # in its place there is --seeds
 @click.option("--recipe", type=Name("recipe", tuple(RECIPES)), help="Settings of a published experiment to begin with.")
 @click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--seeds", type=Numbers(), default="0", show_default=True, help="Seeds of every choice, like 0,1,2.")
-@click.option("--particles", type=click.IntRange(min=0), default=0, help="Draws for the importance-weighted bound.")
+@click.option(
+    "--seeds",
+    type=Numbers(limits_of("seed")),
+    default="0",
+    show_default=True,
+    help="Seeds of every choice, like 0,1,2.",
+)
+@click.option("--particles", type=click.IntRange(0, 10**6), default=0, help="Draws for the importance-weighted bound.")
 @click.option("--metric", "metrics", type=Name("metric", OF_ONE_RUN), multiple=True,
               help="Score of disentanglement to show as a column; may be repeated. UDR: score RUN RUN ...")  # fmt: skip
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at a time.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs/comparison", show_default=True)
 @json_option
 @click.pass_context

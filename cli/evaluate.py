@@ -29,17 +29,17 @@ __all__ = ["command"]
 @click.option(
     "--split", type=Name("split", ("held-out", "train")), default="held-out", show_default=True, help="Which data."
 )
-@click.option("--particles", type=click.IntRange(min=0), default=0, help="Draws for the importance-weighted bound.")
+@click.option("--particles", type=click.IntRange(0, 10**6), default=0, help="Draws for the importance-weighted bound.")
 @click.option("--exact", is_flag=True, help="Take the rate apart: I(x; z), total correlation, KL of each latent.")
 @click.option(
     "--exact-images",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10**6),
     default=10_000,
     show_default=True,
     help="Data that --exact takes at most, N; I(x; z) cannot exceed log N.",
 )
 @click.option("--suggest-capacity", is_flag=True, help="Say which C the objective capacity wants; of a run at low β.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=1000, show_default=True, help="Images at once.")
+@click.option("--batch-size", type=click.IntRange(1, 10**7), default=1000, show_default=True, help="Images at once.")
 @at_option
 @seed_option
 @device_option

@@ -11,12 +11,12 @@ import click
 
 import pyro_bvae
 from pyro_bvae.files import WriteError
-from pyro_bvae.settings.options import DATA, FIGURES, TRAINING
+from pyro_bvae.settings.options import BETA, DATA, FIGURES, TRAINING
 from pyro_bvae.settings.recipes import RECIPES
 from pyro_bvae.settings.words import one_line
 
 from .errors import DISK_IS_FULL
-from .options import Name, fit_options, json_option
+from .options import Name, Number, fit_options, json_option
 from .progress import LoadingBar, announcement
 from .settings import is_typed, settle, stored
 from .stopping import exit_code
@@ -38,7 +38,7 @@ NOTES = ("recipe", *FIGURES)
 @fit_options()
 @click.option(
     "--beta-norm",
-    type=click.FloatRange(min=0),
+    type=Number(BETA),
     help="Set β through β_norm = βK/M, for K latents and M values per image.",
 )
 @click.option(

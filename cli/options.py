@@ -15,6 +15,7 @@ from pyro_bvae.settings import names
 from pyro_bvae.settings.declared import OneOf, Option, Parsed, Range
 from pyro_bvae.settings.options import OPTIONS
 from pyro_bvae.settings.parsing import specified
+from pyro_bvae.settings.words import brief
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
@@ -22,20 +23,22 @@ if TYPE_CHECKING:
 __all__ = [
     "DatasetName",
     "Name",
+    "Number",
     "Numbers",
     "at_option",
     "device_option",
     "echo_json",
     "fit_options",
     "json_option",
+    "limits_of",
     "open_run",
     "option_words",
     "run_argument",
     "seed_option",
+    "whole",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class Name(click.Choice[str]):
@@ -62,7 +65,7 @@ class DatasetName(click.ParamType[str]):
         """Check the kind."""
         ending = Path(value).suffix[1:]
         if ":" not in value and ending in ("npz", "npy", "csv", "txt"):
-            self.fail(f"{value!r} looks like a file: write {ending}:{value}", param, ctx)
+            self.fail(f"{brief(value)} looks like a file: write {ending}:{value}", param, ctx)
         kinds = [re.split(r"[:\[]", name)[0] for name in names.DATASETS]
         try:
             names.check("dataset", value.partition(":")[0], kinds)
@@ -80,28 +83,59 @@ class DatasetName(click.ParamType[str]):
         return [click.shell_completion.CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
+class Number(click.FloatRange):
+    """A finite number in a range."""
+
+    def __init__(self, limits: Range) -> None:
+        super().__init__(**_ends(limits))
+        self.limits = limits
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it."""
+        number = float(click.FLOAT.convert(value, param, ctx))
+        return number if self.limits.holds(number) else self.fail(f"{value} is not {self.limits.bounds}", param, ctx)
+
+
+def whole(limits: Range) -> click.IntRange:
+    """A whole number in a range."""
+    of_type: Any = click.IntRange
+    whole_range: click.IntRange = of_type(**_ends(limits))
+    return whole_range
+
+
+def _ends(limits: Range) -> dict[str, Any]:
+    least = limits.above if limits.least is None else limits.least
+    return {"min": least, "max": limits.most, "min_open": limits.least is None}
+
+
 class Numbers(click.ParamType[tuple[int, ...]]):
-    """Whole numbers with commas between them, or "none".
+    """Whole numbers in a range, with commas between them.
 
     Args:
+        limits: Of each.
         prefix: What may stand before each, as the z of z7.
         example: For the message.
+        may_be_none: Whether "none" stands for no number at all.
     """
 
     name = "numbers"
 
-    def __init__(self, prefix: str = "", example: str = "400 or 1200,1200 (or none)") -> None:
-        self.prefix, self.example = prefix, example
+    def __init__(self, limits: Range, prefix: str = "", example: str = "0,1,2", may_be_none: bool = False) -> None:
+        self.limits, self.prefix, self.example, self.may_be_none = limits, prefix, example, may_be_none
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """Read them."""
         if not isinstance(value, str):
             return tuple(value)
         try:
-            parts = [] if value == "none" else value.split(",")
-            return tuple(int(part.strip().removeprefix(self.prefix)) for part in parts)
+            parts = [] if value == "none" and self.may_be_none else value.split(",")
+            numbers = tuple(int(part.strip().removeprefix(self.prefix)) for part in parts)
         except ValueError:
-            self.fail(f"{value!r} is not a list of whole numbers like {self.example}", param, ctx)
+            self.fail(f"{brief(value)} is not a list of whole numbers like {self.example}", param, ctx)
+        for number in numbers:
+            if not self.limits.holds(number):
+                self.fail(f"{brief(number)} is not {self.limits.bounds}", param, ctx)
+        return numbers
 
 
 class Text(click.ParamType[Any]):
@@ -111,10 +145,13 @@ class Text(click.ParamType[Any]):
         name: Of the option.
         read: Reads the text, or raises ValueError.
         takes_numbers: Whether a text may also be a whole number, which is passed on as one.
+        known: Texts to complete.
     """
 
-    def __init__(self, name: str, read: Callable[[Any], Any], takes_numbers: bool = False) -> None:
-        self.name, self.read, self.takes_numbers = name, read, takes_numbers
+    def __init__(
+        self, name: str, read: Callable[[Any], Any], takes_numbers: bool = False, known: Sequence[str] = ()
+    ) -> None:
+        self.name, self.read, self.takes_numbers, self.known = name, read, takes_numbers, known
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Make sure that it can be read."""
@@ -126,16 +163,9 @@ class Text(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
         return value
 
-
-class Objective(Text):
-    """An objective with its coefficients."""
-
-    def __init__(self) -> None:
-        super().__init__("objective", _read_objective)
-
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
-        """The names that begin so."""
-        return [click.shell_completion.CompletionItem(name) for name in names.OBJECTIVES if name.startswith(incomplete)]
+        """The texts that begin so."""
+        return [click.shell_completion.CompletionItem(text) for text in self.known if text.startswith(incomplete)]
 
 
 def _read_objective(text: str) -> None:
@@ -153,12 +183,12 @@ class Rate(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the number."""
-        if isinstance(value, float):
-            return value
+        if not isinstance(value, str):
+            return float(value)
         what, _, number = value.partition("=")
         if what != "rate" or not number:
-            self.fail(f"{value!r} is not of the form rate=NATS, like rate=20", param, ctx)
-        return click.FloatRange(min=0, min_open=True).convert(number, param, ctx)
+            self.fail(f"{brief(value)} is not of the form rate=NATS, like rate=20", param, ctx)
+        return Number(limits_of("match_rate")).convert(number, param, ctx)
 
 
 # what is typed in another way than its declaration has it
@@ -175,16 +205,16 @@ METAVARS = {
 TYPES: dict[str, Any] = {
     "dataset": DatasetName(),
     "data_root": click.Path(file_okay=False, path_type=Path),
-    "crop": Numbers(),
-    "hidden": Numbers(),
-    "decoder_hidden": Numbers(),
     "match_rate": Rate(),
-    "objective": Objective(),
-    "device": Name("device", DEVICES),
-    "seed": click.IntRange(min=0, max=2**63 - 1),
-    "traverse_range": (float, float),
-    "levels": (float, float),
+    "objective": Text("objective", _read_objective, known=names.OBJECTIVES),
 }
+
+
+def limits_of(name: str) -> Range:
+    """The range that a setting is declared with."""
+    limits = OPTIONS[name].limits
+    assert isinstance(limits, Range)
+    return limits
 
 
 def fit_options(*, repeatable: bool = False, without: Collection[str] = ()) -> Callable[[Command], Command]:
@@ -232,27 +262,35 @@ def _type_of(option: Option) -> Any:
     if isinstance(limits, OneOf):
         return Name(limits.kind, limits.names)
     if isinstance(limits, Parsed):
-        return Text(option.name, limits.read, takes_numbers=int in get_args(option.kind))
+        known = names.DEVICES if option.name == "device" else ()
+        return Text(option.name, limits.read, takes_numbers=int in get_args(option.kind), known=known)
     if isinstance(limits, Range):
-        least = limits.above if limits.least is None else limits.least
-        of_kind: Any = click.IntRange if option.kind is int else click.FloatRange
-        return of_kind(min=least, max=limits.most, min_open=limits.least is None)
+        return _in_range(option.kind, limits)
     return option.kind
+
+
+def _in_range(kind: Any, limits: Range) -> Any:
+    """The type of a number, of a list of whole numbers, or of a few numbers."""
+    if get_args(kind) == (int, ...):
+        return Numbers(limits, example="400 or 1200,1200 (or none)", may_be_none=True)
+    if get_args(kind):
+        return (Number(limits),) * len(get_args(kind))
+    return whole(limits) if kind is int else Number(limits)
 
 
 run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 at_option = click.option(
-    "--at", type=click.IntRange(min=1), metavar="STEP", help="A numbered checkpoint, not the last."
+    "--at", type=whole(limits_of("steps")), metavar="STEP", help="A numbered checkpoint, not the last."
 )
 device_option = click.option(
-    "--device", type=Name("device", DEVICES), default="auto", show_default=True,
+    "--device", type=_type_of(OPTIONS["device"]), metavar="auto|cpu|cuda[:N]|mps", default="auto", show_default=True,
     help="Where to compute; auto is CUDA where there is one.",
 )  # fmt: skip
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and no more there."
 )
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0, max=2**63 - 1), default=0, show_default=True, help="Seed of the draws."
+    "--seed", type=whole(limits_of("seed")), default=0, show_default=True, help="Seed of the draws."
 )
 
 

@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 @click.command("reconstruct")
 @run_argument
-@click.option("--count", type=click.IntRange(min=1), default=20, show_default=True, help="How many held-out images.")
+@click.option("--count", type=click.IntRange(1, 10**6), default=20, show_default=True, help="How many held-out images.")
 @click.option("--sample", "draw", is_flag=True, help="Draw z and x in place of taking means.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="File without ending, or .csv.  [default: RUN/figures/...]"

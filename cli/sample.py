@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 @click.command("sample")
 @run_argument
-@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="How many draws.")
+@click.option("--count", type=click.IntRange(1, 10**7), default=100, show_default=True, help="How many draws.")
 @click.option(
     "--sample/--mean", "draw", default=None, help="Draw x from p(x|z), or take its mean.  [default: for vectors draw]"
 )

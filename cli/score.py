@@ -28,7 +28,9 @@ __all__ = ["command"]
 @click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--metric", "metrics", type=Name("metric", names.METRICS), multiple=True,
               help="Score to take; may be repeated.  [default: all that the data allow]")  # fmt: skip
-@click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Draws of points and splits.")
+@click.option(
+    "--repeats", type=click.IntRange(1, 1000), default=5, show_default=True, help="Draws of points and splits."
+)
 @click.option("--baseline", "baselines", type=Name("baseline", names.BASELINES), multiple=True,
               help="Score this as well, with the seeds of the runs.")  # fmt: skip
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Of latents and factors, in each run.")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import click
 
+from pyro_bvae.files import read_json
 from pyro_bvae.settings.names import AS_ASKED, THREADS_OF_THE_USER
 from pyro_bvae.settings.options import DATA_OPTIONS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
+from pyro_bvae.settings.stored import check_config, misspelt
 from pyro_bvae.settings.words import plain
 
 __all__ = ["filled", "given_once", "is_typed", "settle", "stored"]
@@ -76,12 +77,9 @@ def stored(options: Mapping[str, Any]) -> dict[str, Any]:
     if options["config"] is not None:
         if options["resume"]:
             raise click.UsageError("--resume reads the run's own config.json: leave --config out")
-        try:
-            content = json.loads(options["config"].read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{options['config']} is not JSON: {error}") from error
-        if not isinstance(content, dict) or "format" not in content or "dataset" not in content:
-            raise ValueError(f"{options['config']} is not the config.json of a run")
+        content = check_config(read_json(options["config"]), options["config"])
+        for line in misspelt(content):
+            click.echo(f"note    {plain(options['config'])}: {line}", err=True)
         if content.get("compile_because") != AS_ASKED:  # that run decided for itself, and so does this one
             content.pop("compile", None)
         return {"standardise": False, **content}

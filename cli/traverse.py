@@ -9,24 +9,43 @@ import click
 
 import pyro_bvae
 from pyro_bvae.settings import names
+from pyro_bvae.settings.declared import Range
 
-from .options import Name, Numbers, at_option, device_option, open_run, run_argument, seed_option
+from .options import (
+    Name,
+    Number,
+    Numbers,
+    at_option,
+    device_option,
+    limits_of,
+    open_run,
+    run_argument,
+    seed_option,
+    whole,
+)
 from .output import write
 from .progress import LoadingBar
 
 __all__ = ["command"]
 
+INDEX, COUNT, COLUMNS = (
+    click.IntRange(0, 10**9),
+    whole(limits_of("traverse_count")),
+    whole(limits_of("traverse_columns")),
+)
+END = Number(limits_of("traverse_range"))
+
 
 @click.command("traverse")
 @run_argument
 @click.option("--base", type=Name("base", names.BASES), default="image", show_default=True, help="Where sweeps start.")
-@click.option("--image", type=click.IntRange(min=0), default=0, metavar="I", help="Index of the first held-out image.")
-@click.option("--count", type=click.IntRange(min=1), default=1, metavar="N", help="How many images or draws.")
-@click.option("--range", "ends", type=(float, float), default=(-2.0, 2.0), show_default=True, help="Both included.")
-@click.option("--columns", type=click.IntRange(min=1), default=11, show_default=True, help="Values in the range.")
+@click.option("--image", type=INDEX, default=0, metavar="I", help="Index of the first held-out image.")
+@click.option("--count", type=COUNT, default=1, metavar="N", help="How many images or draws.")
+@click.option("--range", "ends", type=(END, END), default=(-2.0, 2.0), show_default=True, help="Both included.")
+@click.option("--columns", type=COLUMNS, default=11, show_default=True, help="Values in the range.")
 @click.option(
     "--latents",
-    type=Numbers("z", "0,7 or z0,z7"),
+    type=Numbers(Range(least=0, most=10**6), "z", "0,7 or z0,z7"),
     metavar="K,K,...",
     help="Which, in this order.  [default: all, by their KL]",
 )

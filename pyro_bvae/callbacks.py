@@ -20,8 +20,7 @@ from .generation import reconstruct, sample
 from .model import BetaVAE
 from .plots import save_figure
 from .runs.run import Run
-from .settings.names import BASES, check
-from .settings.options import DEFAULTS
+from .settings.options import DEFAULTS, FigureSettings
 from .terms import count_active, mean_terms
 from .training import Callback, Training
 from .traversal import Traversal, base, traverse
@@ -109,6 +108,9 @@ class Figures(Callback):
         ends: The first and last value of the sweeps.
         columns: How many values.
         count: How many data or draws the sweeps start from.
+
+    Raises:
+        ValueError: A number is out of range, or the kind unknown.
     """
 
     def __init__(
@@ -119,11 +121,16 @@ class Figures(Callback):
         columns: int = 11,
         count: int = 1,
     ) -> None:
-        self.every = every
-        self.kind = check("base", kind, BASES)
-        self.ends = tuple(ends)
-        self.columns = columns
-        self.count = count
+        low, high = ends
+        FigureSettings(
+            figures_every=every,
+            traverse_base=kind,
+            traverse_range=(low, high),
+            traverse_columns=columns,
+            traverse_count=count,
+        )
+        self.every, self.kind, self.ends = every, kind, (low, high)
+        self.columns, self.count = columns, count
 
     def on_start(self, run: Run, training: Training) -> None:
         """Make sure that there is a folder to draw into.

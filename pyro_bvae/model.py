@@ -32,8 +32,9 @@ from torch import Tensor, nn
 from . import likelihoods
 from .compiled.store import register
 from .networks import ACTIVATIONS, NETWORKS
-from .settings.declared import Range, class_name, plain
+from .settings.declared import class_name, hinted, unwrapped
 from .settings.names import check
+from .settings.options import BETA, OPTIONS
 
 __all__ = ["BetaVAE", "StandardNormal", "beta_of_norm"]
 
@@ -98,6 +99,7 @@ class BetaVAE(nn.Module):
 
     _beta: Tensor
 
+    @hinted
     def __init__(
         self,
         shape: Sequence[int],
@@ -116,8 +118,11 @@ class BetaVAE(nn.Module):
         decoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.shape, self.latent_dim, scale = _checked_shape(shape), index(latent_dim), plain(scale)
-        Range(least=1).check("latent_dim", self.latent_dim)
+        self.shape, scale = _checked_shape(shape), unwrapped(scale)
+        sizes = {"latent_dim": latent_dim, "hidden": hidden, "decoder_hidden": decoder_hidden, "scale": scale}
+        for option, value in sizes.items():
+            OPTIONS[option].check(value)
+        self.latent_dim = index(latent_dim)
         pair = NETWORKS[check("network", network, NETWORKS)]
         networks = pair.sized(hidden, decoder_hidden, check("activation", decoder_activation, ACTIVATIONS))
         self.name = f"beta_vae_{next(_instances)}"
@@ -152,8 +157,8 @@ class BetaVAE(nn.Module):
     @beta.setter
     def beta(self, value: float | Tensor) -> None:
         number = value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)  # no wait for a GPU
-        if number.numel() != 1 or not (number >= 0 and number.isfinite()):
-            raise ValueError(f"beta must be a number of at least 0, got {number.tolist()}")
+        if number.numel() != 1 or not BETA.holds(number):
+            raise ValueError(f"beta must be a number of {BETA.bounds}, got {number.tolist()}")
         beta = torch.as_tensor(value, dtype=self._beta.dtype, device=self._beta.device)
         self._beta = beta if beta.requires_grad else beta.clone().reshape(())
 

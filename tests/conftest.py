@@ -27,7 +27,9 @@ from pyro_bvae_cli import main
 from pyro_bvae import BetaVAE, Callback, datasets, fit
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.objectives import Sites
+from pyro_bvae.runs.folder import FORMAT
 from pyro_bvae.runs.run import Run
+from pyro_bvae.settings.options import DEFAULTS
 from pyro_bvae.training import Training
 from pyro_bvae.training.steps import DirectSteps, ReplayedSteps
 
@@ -212,6 +214,20 @@ class ReplayOnTheCpu(Callback):
         assert isinstance(training.taker, ReplayedSteps) == (
             training.objective is None or training.objective.supports_cuda_graph
         )
+
+
+def some_config(**settings: Any) -> dict[str, Any]:
+    """The config.json of a run of vectors that cannot be loaded again, with these settings."""
+    facts = {"format": FORMAT, "dataset": "mine", "can_be_loaded": False, "fingerprint": "sha256:0", "shape": [4]}
+    facts |= {"custom": {}, "elbo": "TraceMeanField_ELBO(num_particles=1)", "command": None, "beta_norm": 2.5}
+    return {**DEFAULTS, "traverse_range": [-2.0, 2.0], **facts, **settings}
+
+
+def history_line(step: int, **terms: float) -> dict[str, Any]:
+    """A line of history.jsonl."""
+    numbers = dict.fromkeys(("epoch", "beta", "loss", "distortion", "rate", "seconds", "images_per_second"), 1.0)
+    numbers |= dict.fromkeys(("held_out_elbo", "held_out_distortion", "held_out_rate"), 1.0) | terms
+    return {"step": step, **numbers, "kl_per_latent": [0.5], "held_out_kl_per_latent": None}
 
 
 def new_vae(seed: int = 0, **options: Any) -> BetaVAE:

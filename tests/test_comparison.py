@@ -14,14 +14,14 @@ from statistics import mean, stdev
 from typing import Any
 
 import pytest
-from conftest import Cli
+from conftest import Cli, some_config
 from pyro_bvae_cli import main
 
 from pyro_bvae import evaluate, load_run
 from pyro_bvae.comparison import LabelSummary, MeanDeviation, RunRow, choices_of, departure, on_curves, summarise
 from pyro_bvae.files import LOCK, held_folder
 from pyro_bvae.likelihoods import LIKELIHOODS
-from pyro_bvae.runs.folder import FORMAT, RunFolder
+from pyro_bvae.runs.folder import RunFolder
 from pyro_bvae.settings.options import SETTINGS
 
 GRID = {"likelihood": ["bernoulli", "gaussian"], "beta": [1.0, 4.0], "hidden": [(16, 8)], "lr": [1e-3]}
@@ -91,8 +91,7 @@ def test_summaries_are_means_and_deviations_over_seeds() -> None:
 
 def finished(path: Path, rate: float, **settings: object) -> RunRow:
     """The row of a run on D = 100 exp(−R) + 7, with nothing but a config in its folder."""
-    config = dict.fromkeys((*SETTINGS, "fingerprint", "can_be_loaded", "custom", "shape", "command"))
-    config |= {"format": FORMAT, "elbo": "TraceMeanField_ELBO(num_particles=1)", "likelihood": "gaussian"} | settings
+    config = some_config(**{"likelihood": "gaussian"} | settings)
     RunFolder(path).start(config)
     terms = {"rate": rate, "distortion": 100 * exp(-rate) + 7, "beta": config["beta"]}
     return row(path.name, **terms, run=str(path), seed=config["seed"])
@@ -289,9 +288,9 @@ def test_another_experiment_in_the_folder_is_refused_and_nothing_lost(cli: Cli, 
     ("options", "message"),
     [
         (["--likelihood", "gausian"], "did you mean 'gaussian'"),
-        (["--scale", "0", "--likelihood", "gaussian"], "is not in the range x>0"),
+        (["--scale", "0", "--likelihood", "gaussian"], "0 is not at least 1e-"),
         (["--match", "20"], "'20' is not of the form rate=NATS"),
-        (["--match", "rate=0"], "is not in the range x>0"),
+        (["--match", "rate=0"], "0 is not at least 1e-"),
         (["--epochs", "1", "--epochs", "2"], "all runs have the same budget"),
         (["--seeds", "a"], "is not a list of whole numbers"),
         (["nowhere"], "does not exist"),

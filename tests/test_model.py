@@ -265,10 +265,10 @@ def test_beta_norm_is_beta_times_latents_over_values() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"latent_dim": 0}, "latent_dim must be at least 1, got 0"),
+        ({"latent_dim": 0}, "latent_dim must be at least 1 and at most 65,536, got 0"),
         ({"network": "cnov"}, "unknown network 'cnov': did you mean 'conv'"),
         ({"likelihood": "bernouli"}, "did you mean 'bernoulli'"),
-        ({"hidden": (0,)}, r"hidden widths must be at least 1"),
+        ({"hidden": (0,)}, r"hidden must be at least 1 and at most 65,536"),
         ({"scale": 0.1}, "the bernoulli likelihood has no scale"),
         ({"shape": (4, 4)}, r"shape is \(C, H, W\)"),
     ],

@@ -18,16 +18,16 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import new_vae, same_parameters, without_timings
+from conftest import history_line, new_vae, same_parameters, some_config, without_timings
 
 from pyro_bvae import BetaVAE, Callback, fit, load_run
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.files import HeldError
-from pyro_bvae.runs.folder import FORMAT, KEYS, RunFolder
+from pyro_bvae.runs.folder import FORMAT, RunFolder
 from pyro_bvae.runs.run import Run
 from pyro_bvae.training import Training
 
-CONFIG = dict.fromkeys(KEYS) | {"format": FORMAT}
+CONFIG = some_config()
 
 
 def test_a_run_comes_back_from_its_folder(digits_run: Run, digits: Dataset) -> None:
@@ -75,10 +75,10 @@ def test_a_missing_numbered_checkpoint_names_those_that_are_there(digits_run: Ru
 def test_a_run_is_not_overwritten_unless_one_says_so(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.start(CONFIG)
-    folder.append({"step": 1})
+    folder.append(history_line(1))
     with pytest.raises(FileExistsError, match="--resume it, --overwrite it, or name another --out"):
         folder.start(CONFIG)
-    assert folder.read_history() == [{"step": 1}]
+    assert folder.read_history() == [history_line(1)]
     folder.start(CONFIG, overwrite=True)
     assert folder.read_history() == []
 
@@ -231,13 +231,13 @@ def test_a_missing_latest_checkpoint_is_replaced_by_the_last_numbered_one(images
 
 def test_a_config_that_lacks_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"format": FORMAT}))
-    with pytest.raises(ValueError, match="is damaged: it lacks beta, can_be_loaded"):
+    with pytest.raises(ValueError, match="is damaged: it lacks dataset, latent_dim, likelihood, beta"):
         load_run(tmp_path)
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x1c", "\x0b", "\x0c", "\r"])
 def test_history_is_split_at_line_feeds_alone(mark: str, tmp_path: Path) -> None:
-    records = [{"step": step, "note": f"a{mark}b"} for step in (1, 2)]
+    records = [history_line(step) | {"note": f"a{mark}b"} for step in (1, 2)]
     lines = [json.dumps(record, ensure_ascii=False).replace(json.dumps(mark)[1:-1], mark) for record in records]
     kept = [line for line in lines if ord(mark) >= 0x80]  # JSON itself wants the others escaped
     (tmp_path / "history.jsonl").write_bytes("".join(f"{line}\n" for line in kept).encode())
@@ -255,11 +255,12 @@ def test_a_line_that_is_no_record_is_named(line: bytes, tmp_path: Path) -> None:
 
 
 def test_a_last_line_cut_short_is_left_out(tmp_path: Path) -> None:
-    (tmp_path / "history.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"ste')
-    assert RunFolder(tmp_path).read_history() == [{"step": 1}, {"step": 2}]
-    assert RunFolder(tmp_path).cut_history(1, every=1, finished=False) == [{"step": 1}]
-    (tmp_path / "history.jsonl").write_text('{"ste\n{"step": 2}\n')
-    with pytest.raises(ValueError, match="is damaged at line 1"):
+    one, two = history_line(1), history_line(2)
+    (tmp_path / "history.jsonl").write_text(f'{json.dumps(one)}\n{json.dumps(two)}\n{{"ste')
+    assert RunFolder(tmp_path).read_history() == [one, two]
+    assert RunFolder(tmp_path).cut_history(1, every=1, finished=False) == [one]
+    (tmp_path / "history.jsonl").write_text(f'{{"ste\n{json.dumps(two)}\n')
+    with pytest.raises(ValueError, match=r"history\.jsonl is damaged at line 1"):
         RunFolder(tmp_path).read_history()
 
 

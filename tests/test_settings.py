@@ -72,6 +72,70 @@ def test_fit_takes_its_two_things_by_name_and_refuses_what_it_does_not_know(imag
         pyro_bvae.fit(new_vae())
 
 
+def test_a_misspelt_keyword_of_the_model_is_answered_with_the_nearest() -> None:
+    with pytest.raises(TypeError, match=r"BetaVAE\(\) got an unexpected .* 'latent_dims'; did you mean 'latent_dim'\?"):
+        pyro_bvae.BetaVAE((4,), latent_dims=2)
+
+    class Mine(pyro_bvae.BetaVAE):
+        def __init__(self, shape: tuple[int, ...], **options: Any) -> None:
+            super().__init__(shape, **options)
+
+    with pytest.raises(TypeError, match="did you mean 'hidden'"):
+        Mine((4,), hiden=[4])
+    assert "latent_dim" in inspect.signature(pyro_bvae.BetaVAE).parameters
+
+
+OUT_OF_RANGE = {
+    "--steps": ("999999999999", "is not in the range 1<=x<=999999999"),
+    "--epochs": ("999999999999", "is not in the range 1<=x<=999999999"),
+    "--lr": ("1e308", "1e308 is not at least 1e-12 and at most 1e+06"),
+    "--scale": ("1e-320", "1e-320 is not at least 1e-12 and at most 1e+12"),
+    "--beta": ("inf", "inf is not at least 0 and at most 1e+30"),
+    "--beta-norm": ("nan", "nan is not at least 0"),
+    "--latent-dim": ("99999999", "is not in the range 1<=x<=65536"),
+    "--hidden": ("400,99999999", "99999999 is not at least 1 and at most 65,536"),
+    "--decoder-hidden": ("0", "0 is not at least 1 and at most 65,536"),
+    "--image-size": ("999999", "is not in the range 1<=x<=4096"),
+    "--seed": (str(2**63), "is not in the range 0<=x<=9223372036854775807"),
+    "--traverse-columns": ("10000", "is not in the range 1<=x<=1000"),
+    "--traverse-count": ("0", "is not in the range 1<=x<=1000"),
+    "--match": ("rate=nan", "nan is not at least 1e-06"),
+    "--weight-decay": ("-1", "-1 is not at least 0 and at most 1e+06"),
+    "--device": ("cuda:x", "a device is auto, cpu, cuda, mps, or one of several like cuda:1, got 'cuda:x'"),
+    "--crop": ("-1", "-1 is not at least 0"),
+}
+
+
+@pytest.mark.parametrize("option", OUT_OF_RANGE)
+def test_a_number_out_of_range_is_refused_at_the_door_with_the_range(option: str, cli: Cli, here: Path) -> None:
+    value, message = OUT_OF_RANGE[option]
+    result = cli("fit", option, value, "--out", "a")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    assert message in result.stderr
+    assert not [*here.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("compare", "--jobs", "999999999999"), "is not in the range 1<=x<=256"),
+        (("compare", "--seeds", "none"), "'none' is not a list of whole numbers like 0,1,2"),
+        (("compare", "--seeds", f"0,{2**64}"), "is not at least 0 and at most 9,223,372,036,854,775,807"),
+        (("traverse", ".", "--range", "nan", "2"), "nan is not at least -1e+06 and at most 1e+06"),
+        (("traverse", ".", "--columns", "99999"), "is not in the range 1<=x<=1000"),
+        (("sample", ".", "--count", "999999999999"), "is not in the range"),
+        (("evaluate", ".", "--particles", "999999999999"), "is not in the range"),
+        (("score", ".", "--repeats", "999999999999"), "is not in the range"),
+        (("fit", "--seed", "9" * 9999), "is not a valid integer"),
+    ],
+)
+def test_numbers_of_other_commands_have_ranges_too(words: tuple[str, ...], message: str, cli: Cli, here: Path) -> None:
+    result = cli(*words)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    assert message in result.stderr
+    assert len(result.stderr) < 700
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -208,9 +208,9 @@ def test_the_digits_of_beta_survive(images: Dataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"lr": 0.0}, "lr must be a positive number, got 0.0"),
-        ({"lr": float("nan")}, "lr must be a positive number"),
-        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"lr": 0.0}, "lr must be at least 1e-12 and at most 1e[+]06, got 0.0"),
+        ({"lr": float("nan")}, "lr must be at least 1e-12"),
+        ({"batch_size": 0}, "batch_size must be at least 1 and at most 999,999,999, got 0"),
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"steps": -1}, "steps must be at least 1"),
         ({"epochs": 1, "steps": 1}, "give epochs or steps, not both"),

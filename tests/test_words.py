@@ -13,7 +13,8 @@ from pyro_bvae.settings.words import brief, number, plain, slug
 ODD = [
     "", ".", "..", "../a", "a/b", "a\\b", "/etc/passwd", "a b", "a-b", "ab", "a:b", "a=b", "a,b", "-a", "--out", "~",
     "$HOME", "a\nb", "a\tb", "a\x1b[31m", "\x1b]0;title\x07", "a\u202eb", "a\udcffb", "\x00", "*", "?",
-    "con", "NUL.txt", "a.", "a" * 300, "a" * 301, "é" * 200, "β 4", "数据", "<b>", "`id`", "'", '"', "| rm", "%n", "{x}", "a\u2028b", "\u200b",
+    "con", "NUL.txt", "a.", "a" * 300, "a" * 301, "é" * 200, "β 4", "数据", "<b>", "`id`", "'", '"', "| rm",
+    "%n", "{x}", "a\u2028b", "\u200b",
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..settings.names import FRAMES, check
+from ..settings.options import OPTIONS
 from .layers import checked_colour
 from .levels import checked_levels
 
@@ -31,9 +32,8 @@ def checked(given: Mapping[str, Any], path: str) -> dict[str, Any]:
         "levels": checked_levels,
         "factors": lambda factors: str(_factors(factors, path)),
     }
-    for option in given.keys() & {"image_size", "subsample", "dim", "rank", "points"}:
-        if given[option] < 1:
-            raise ValueError(f"{option} must be at least 1, got {given[option]}")
+    for option, value in given.items():
+        OPTIONS[option].check(value)
     return {option: readers.get(option, lambda value: value)(value) for option, value in given.items()}
 
 

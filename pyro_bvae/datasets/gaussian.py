@@ -19,6 +19,7 @@ from .dataset import Dataset
 __all__ = ["entropy", "load", "log_likelihood"]
 
 SEED = 0
+MOST_VALUES = 10**9  # which take 8 GB while they are drawn
 SIGNAL_SHARE = 0.8  # of the variance of a feature
 
 
@@ -31,10 +32,12 @@ def load(dim: int = 10, rank: int = 2, points: int = 300_000) -> Dataset:
         points: How many, N.
 
     Raises:
-        ValueError: ``rank`` is larger than ``dim``.
+        ValueError: ``rank`` is larger than ``dim``, or there are more than 10⁹ values in all.
     """
     if rank > dim:
         raise ValueError(f"rank must be at most dim, got rank {rank} of vectors of {dim}")
+    if points * dim > MOST_VALUES:
+        raise ValueError(f"points times dim must be at most {MOST_VALUES:,}, got {points:,} vectors of {dim:,}")
     random = np.random.default_rng([SEED, dim, rank])
     loadings = random.normal(size=(dim, rank))
     loadings /= np.linalg.norm(loadings, axis=1, keepdims=True)

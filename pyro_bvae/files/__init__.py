@@ -6,6 +6,7 @@ from .archives import check_stored
 from .errors import WriteError, naming
 from .folders import LOCK, held_folder, make_folder
 from .locks import HeldError, locked
+from .reading import parsed_json, read_json
 from .writing import as_json, atomic_write, remove_abandoned, sync, write_csv, write_json
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "locked",
     "make_folder",
     "naming",
+    "parsed_json",
+    "read_json",
     "remove_abandoned",
     "sync",
     "write_csv",

@@ -22,7 +22,7 @@ TABLES = ("npz", "npy", "txt", "csv")  # sources whose vectors are standardised 
 def load_data(settings: Mapping[str, Any], progress: Progress | None = None) -> Dataset:
     """The data set that the settings `options.DATA` describe; ``progress`` is called while they load."""
     options = {name: settings[name] for name in DATA_OPTIONS if settings.get(name) is not None}
-    return datasets.load(settings["dataset"], settings["data_root"], **options, progress=progress)
+    return datasets.load(settings["dataset"], settings.get("data_root"), **options, progress=progress)
 
 
 def build_model(settings: Mapping[str, Any], shape: tuple[int, ...], data: Dataset | None = None) -> BetaVAE:

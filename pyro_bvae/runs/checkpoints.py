@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from ..files import atomic_write, check_stored
+from ..settings.stored import FORMAT
 
 __all__ = ["FORMAT", "listed", "name_of", "read_checkpoint", "step_of", "write_checkpoint"]
 
-FORMAT = "pyro-bvae run 1"
 STATE = {"format", "step", "seconds", "beta", "model", "optimizer", "rng", "interval"}
 MOST_LISTED = 8  # steps in a message
 

@@ -16,7 +16,6 @@ A fit holds the folder from its first to its last byte (`held`), and a second on
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -27,7 +26,8 @@ from typing import Any
 import torch
 
 from ..datasets import SOURCES
-from ..files import LOCK, held_folder, naming, remove_abandoned, sync, write_json
+from ..files import LOCK, held_folder, naming, read_json, remove_abandoned, sync, write_json
+from ..settings.stored import check_config
 from .checkpoints import FORMAT, listed, name_of, read_checkpoint, step_of, write_checkpoint
 from .history import append_line, read_lines, write_lines
 
@@ -47,8 +47,6 @@ PICTURES = (
 )
 WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json"]
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
-# what every config.json says
-KEYS = {"format", "dataset", "can_be_loaded", "fingerprint", "custom", "beta", "shape", "likelihood", "command"}
 
 
 class RunFolder:
@@ -129,20 +127,11 @@ class RunFolder:
 
         Raises:
             FileNotFoundError: No run is here.
-            ValueError: The config is damaged or of another format.
+            ValueError: The config is damaged, of another format, or a value is none that its key can have.
         """
         if not self.is_run:
             raise FileNotFoundError(f"{self.path} is not a run: it has no config.json")
-        try:
-            config = json.loads(self._config.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{self.path / 'config.json'} is damaged: {error}") from error
-        if not isinstance(config, dict) or config.get("format") != FORMAT:
-            raise ValueError(f"{self.path / 'config.json'} is not of the format {FORMAT!r}")
-        if not config.keys() >= KEYS:
-            raise ValueError(
-                f"{self.path / 'config.json'} is damaged: it lacks {', '.join(sorted(KEYS - config.keys()))}"
-            )
+        config = check_config(read_json(self._config), self.path / "config.json")
         source = SOURCES.get(str(config["dataset"]).partition(":")[0])
         if "background" not in config and source is not None and "background" in source.options:
             config["background"] = "none"  # older runs took the colours under transparent pixels

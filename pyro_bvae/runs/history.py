@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import atomic_write, naming
+from ..files import atomic_write, naming, parsed_json
+from ..settings.stored import check_line
 
 __all__ = ["append_line", "read_lines", "write_lines"]
 
@@ -48,7 +49,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _record(line: bytes) -> dict[str, Any]:
-    record = json.loads(line)
-    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
-        raise ValueError("it is no object with a step")
-    return record
+    try:
+        return check_line(parsed_json(line.decode()))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error

@@ -9,14 +9,16 @@ From such a field come the check of its value, the option of the command line, a
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import wraps
 from math import isfinite
+from numbers import Real
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from .names import check
+from .words import brief
 
 __all__ = [
     "OneOf",
@@ -26,9 +28,10 @@ __all__ = [
     "check_values",
     "class_name",
     "documented",
+    "hinted",
     "options_of",
-    "plain",
     "takes",
+    "unwrapped",
 ]
 
 P = ParamSpec("P")
@@ -40,7 +43,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers of at least ``least``, or greater than ``above``, and of at most ``most``.
+    """Numbers of at least ``least``, or greater than ``above``, and of at most ``most``; of a list, each of them.
 
     Attributes:
         least: The smallest number allowed.
@@ -54,22 +57,33 @@ class Range:
     most: float | None = None
     wanted: str | None = None
 
-    def check(self, name: str, value: float) -> None:
+    def check(self, name: str, value: float | Iterable[float]) -> None:
         """Refuse a number outside.
 
         Raises:
             ValueError: The number is out of range, or not finite.
+            TypeError: It is no number.
         """
-        is_high = (self.least is None or value >= self.least) and (self.above is None or value > self.above)
-        is_low = self.most is None or value <= self.most
-        if not (is_high and is_low and isfinite(value)):
-            raise ValueError(f"{name} must be {self.wanted or self._bounds()}, got {value}")
+        is_list = isinstance(value, Iterable) and not isinstance(value, str)
+        numbers: Iterable[Any] = value if is_list else (value,)  # type: ignore[assignment]
+        for number in numbers:
+            if not isinstance(number, Real):
+                raise TypeError(f"{name} must be {'numbers' if is_list else 'a number'}, got {brief(value)}")
+            if not self.holds(number):
+                raise ValueError(f"{name} must be {self.wanted or self.bounds}, got {brief(number)}")
 
-    def _bounds(self) -> str:
+    def holds(self, number: Any) -> bool:
+        """Whether a number is in the range; NaN and infinity never are."""
+        is_high = (self.least is None or number >= self.least) and (self.above is None or number > self.above)
+        return bool(is_high and (self.most is None or number <= self.most) and isfinite(number))
+
+    @property
+    def bounds(self) -> str:
+        """The range in words, like "at least 1 and at most 65,536"."""
         if self.above == 0 and self.most is None:
             return "a positive number"
         bounds = {"at least": self.least, "greater than": self.above, "at most": self.most}
-        return " and ".join(f"{words} {bound}" for words, bound in bounds.items() if bound is not None)
+        return " and ".join(f"{words} {_said(bound)}" for words, bound in bounds.items() if bound is not None)
 
 
 @dataclass(frozen=True)
@@ -118,7 +132,8 @@ class Option:
         kind: Its type, without None.
         text: What it means, in a sentence.
         limits: What its values have to be, if anything.
-        default: Its value where none is given.
+        default: Its value where none is given; `dataclasses.MISSING` where there is none.
+        may_be_none: Whether None is a value too.
     """
 
     name: str
@@ -126,6 +141,27 @@ class Option:
     text: str
     limits: Range | OneOf | Parsed | None
     default: Any
+    may_be_none: bool = False
+
+    def check(self, value: Any) -> None:
+        """Refuse a value that Python or a command line gives; None is the default.
+
+        Raises:
+            ValueError: It is out of range, unknown, or cannot be read.
+            TypeError: A number is wanted.
+        """
+        if value is not None and self.limits is not None:
+            self.limits.check(self.name, value)
+
+    def check_stored(self, value: Any) -> None:
+        """Refuse a value that a JSON file holds.
+
+        Raises:
+            ValueError: It is of another kind than declared, out of range, unknown, or cannot be read.
+        """
+        if not (is_of(self.kind, value) or (value is None and self.may_be_none)):
+            raise ValueError(f"{self.name} must be {in_words(self.kind)}, got {brief(value)}")
+        self.check(value)
 
 
 def options_of(declared: type) -> dict[str, Option]:
@@ -138,14 +174,15 @@ def options_of(declared: type) -> dict[str, Option]:
         kind, text, *limits = get_args(hints[field.name])
         kinds = [part for part in get_args(kind) if part is not type(None)] if type(None) in get_args(kind) else [kind]
         one = kinds[0] if len(kinds) == 1 else kind
-        options[field.name] = Option(field.name, one, text, limits[0] if limits else None, field.default)
+        rest = (limits[0] if limits else None, field.default, one is not kind)
+        options[field.name] = Option(field.name, one, text, *rest)
     return options
 
 
-def plain(value: Any) -> Any:
+def unwrapped(value: Any) -> Any:
     """A number of numpy, or a tensor of one number, as Python's own, which json can write; all else as it is.
 
-    >>> plain(1), plain("all")
+    >>> unwrapped(1), unwrapped("all")
     (1, 'all')
     """
     is_number = hasattr(value, "item") and getattr(value, "ndim", None) == 0
@@ -162,6 +199,43 @@ def class_name(thing: object) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
+def is_of(kind: Any, value: Any) -> bool:
+    """Whether plain data, as JSON has them, are of a type; whole numbers are numbers too, and booleans are none.
+
+    >>> is_of(float, 1), is_of(int, True), is_of(tuple[int, ...], [1, 2]), is_of(int | str, "all")
+    (True, False, True, True)
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return True
+    if origin in (tuple, list):
+        size = None if len(parts) == 1 or parts[-1] is Ellipsis else len(parts)
+        fits = isinstance(value, list | tuple) and size in (None, len(value))
+        return fits and all(is_of(parts[0], each) for each in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(is_of(parts[1], each) for each in value.values())
+    if parts:  # a union
+        return any(is_of(part, value) for part in parts)
+    kinds = (int, float) if kind is float else kind
+    return isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))
+
+
+def in_words(kind: Any) -> str:
+    """What is wanted of plain data of a type.
+
+    >>> in_words(int), in_words(tuple[float, float]), in_words(int | str)
+    ('a whole number', 'a list of 2 numbers', 'a whole number or a text')
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (tuple, list):
+        size = "" if len(parts) == 1 or parts[-1] is Ellipsis else f"{len(parts)} "
+        return f"a list of {size}{in_words(parts[0]).removeprefix('a ')}s"
+    if parts and origin is not dict:
+        return " or ".join(map(in_words, parts))
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+    return words.get(kind, "an object")
+
+
 def check_values(settings: Any) -> None:
     """Check every value of a dataclass of settings, and make numbers plain ones, so that json can write them.
 
@@ -170,16 +244,15 @@ def check_values(settings: Any) -> None:
         TypeError: A number is wanted, or a whole one.
     """
     for name, option in options_of(type(settings)).items():
-        value = plain(getattr(settings, name))
+        value = unwrapped(getattr(settings, name))
         object.__setattr__(settings, name, value)  # frozen
         if value is None:
             continue
         if option.kind in (int, float) and not isinstance(value, int | float):
-            raise TypeError(f"{name} must be a number, got {value!r}")
+            raise TypeError(f"{name} must be a number, got {brief(value)}")
         if option.kind is int and not isinstance(value, int):
-            raise TypeError(f"{name} must be a whole number, got {value!r}")
-        if option.limits is not None:
-            option.limits.check(name, getattr(settings, name))
+            raise TypeError(f"{name} must be a whole number, got {brief(value)}")
+        option.check(value)
 
 
 def documented(declared: type[Given]) -> type[Given]:
@@ -214,14 +287,7 @@ def takes(
 
         @wraps(function)
         def called(*args: Any, **given: Any) -> Result:
-            try:
-                bound = signature.bind(*args, **given).arguments
-            except TypeError as error:
-                near = [
-                    get_close_matches(name, signature.parameters, n=1) for name in {*given} - {*signature.parameters}
-                ]
-                hint = "".join(f"; did you mean {name!r}?" for names in near for name in names)
-                raise TypeError(f"{function.__name__}() {error}{hint}") from None
+            bound = _bound(function.__name__, signature, args, given)
             first, second = (bound.pop(thing.name) for thing in things)
             return function(first, second, arguments(**bound))
 
@@ -233,6 +299,36 @@ def takes(
         return cast("Callable[Concatenate[First, Second, P], Result]", called)
 
     return decorate
+
+
+def hinted(function: Callable[P, Result]) -> Callable[P, Result]:
+    """Answer a misspelt keyword of a function, or of a class by its ``__init__``, with the nearest there is."""
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def called(*args: P.args, **given: P.kwargs) -> Result:
+        _bound(function.__qualname__.removesuffix(".__init__"), signature, args, given)
+        return function(*args, **given)
+
+    return called
+
+
+def _bound(name: str, signature: inspect.Signature, args: Iterable[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments by name.
+
+    Raises:
+        TypeError: They do not fit the signature; of a keyword that is not known, with the nearest that is.
+    """
+    try:
+        return dict(signature.bind(*args, **given).arguments)
+    except TypeError as error:
+        near = [get_close_matches(each, signature.parameters, n=1) for each in {*given} - {*signature.parameters}]
+        hint = "".join(f"; did you mean {each!r}?" for names in near for each in names)
+        raise TypeError(f"{name}() {error}{hint}") from None
+
+
+def _said(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
 
 
 def _lines(options: Iterable[Option]) -> list[str]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from .words import brief
+
 __all__ = [
     "ACTIVATIONS",
     "AS_ASKED",
     "BASELINES",
     "BASES",
     "DATASETS",
+    "DEVICES",
     "FRAMES",
     "LEAST_BATCH",
     "LIKELIHOODS",
@@ -46,6 +49,7 @@ DATASETS = (
     "txt:PATH",
     "csv:PATH",
 )
+DEVICES = ("auto", "cpu", "cuda", "mps")
 FRAMES = ("first", "all")
 LEAST_BATCH = {"info": 2}  # the fewest data a batch of the objectives that cannot take one datum
 LIKELIHOODS = (
@@ -106,4 +110,4 @@ def check(kind: str, name: str, known: Iterable[str]) -> str:
         return name
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
-    raise ValueError(f"unknown {kind} {name!r}: {hint}")
+    raise ValueError(f"unknown {kind} {brief(name)}: {hint}")

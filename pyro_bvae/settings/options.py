@@ -9,15 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from .declared import OneOf, Option, Range, documented, options_of
+from .declared import OneOf, Option, Range, check_values, documented, options_of
 from .names import ACTIVATIONS, BASES, FRAMES, LIKELIHOODS, MEAN_LINKS, NETWORKS
-from .training import COUNT, POSITIVE, TrainingSettings
+from .training import COUNT, TrainingSettings
 
 __all__ = [
+    "BETA",
     "COMPILATION",
     "DATA",
     "DATA_OPTIONS",
     "DEFAULTS",
+    "FEW",
     "FIGURES",
     "LENGTH",
     "MODEL",
@@ -25,9 +27,14 @@ __all__ = [
     "REPEATS",
     "SETTINGS",
     "TRAINING",
+    "FigureSettings",
 ]
 
 WholeNumbers = tuple[int, ...]
+WIDTH = Range(least=1, most=65_536)
+SIDE = Range(least=1, most=4096)
+FEW = Range(least=1, most=1000)  # what a picture has room for
+BETA = Range(least=0, most=1e30)  # of 32 bits, with room for what it is multiplied with
 
 
 @documented
@@ -37,18 +44,22 @@ class DataSettings:
 
     dataset: Annotated[str, "The data."] = "digits"
     data_root: Annotated[str | None, "Where downloads lie or go; by default the user's cache folder."] = None
-    image_size: Annotated[int | None, "Side in pixels to which images are brought.", COUNT] = None
+    image_size: Annotated[int | None, "Side in pixels to which images are brought.", SIDE] = None
     grey: Annotated[bool, "Turn colour images to grey."] = False
-    crop: Annotated[WholeNumbers | None, "Cut this out of each picture first: SIDE, or L,T,R,B, or 0 for all."] = None
+    crop: Annotated[
+        WholeNumbers | None, "Cut this out of each picture first: SIDE, or L,T,R,B, or 0 for all.",
+        Range(least=0, most=COUNT.most),
+    ] = None  # fmt: skip
     subsample: Annotated[int | None, "Take so many of the images, chosen at random once and for all.", COUNT] = None
     frames: Annotated[str | None, "Frames of an animation or stack; by default first.", OneOf("frames", FRAMES)] = None
     background: Annotated[str | None, "Colour to lay transparent pictures on; by default white."] = None
     levels: Annotated[
-        tuple[float, float] | None, "Grey levels that become 0 and 1; by default those of the format."
-    ] = None
+        tuple[float, float] | None, "Grey levels that become 0 and 1; by default those of the format.",
+        Range(least=-1e12, most=1e12),
+    ] = None  # fmt: skip
     factors: Annotated[str | None, "A csv of factors of pictures, whose first column names the files."] = None
-    dim: Annotated[int | None, "Length of the vectors of the data set gaussian; by default 10.", COUNT] = None
-    rank: Annotated[int | None, "Rank of the signal in vectors of gaussian; by default 2.", COUNT] = None
+    dim: Annotated[int | None, "Length of the vectors of the data set gaussian; by default 10.", WIDTH] = None
+    rank: Annotated[int | None, "Rank of the signal in vectors of gaussian; by default 2.", WIDTH] = None
     points: Annotated[int | None, "How many vectors of gaussian; by default 300000.", COUNT] = None
 
 
@@ -59,19 +70,21 @@ class ModelSettings:
 
     network: Annotated[str, "Encoder and decoder.", OneOf("network", NETWORKS)] = "mlp"
     hidden: Annotated[
-        WholeNumbers | None, "Hidden widths, like 400 or 1200,1200 or none. By default the network's."
+        WholeNumbers | None, "Hidden widths, like 400 or 1200,1200 or none. By default the network's.", WIDTH
     ] = None
-    decoder_hidden: Annotated[WholeNumbers | None, "The decoder's; by default those of the encoder, mirrored."] = None
+    decoder_hidden: Annotated[
+        WholeNumbers | None, "The decoder's; by default those of the encoder, mirrored.", WIDTH
+    ] = None
     decoder_activation: Annotated[
         str, "Activation of the decoder's hidden layers.", OneOf("activation", ACTIVATIONS)
     ] = "relu"
-    latent_dim: Annotated[int, "Number of latents, K.", COUNT] = 10
+    latent_dim: Annotated[int, "Number of latents, K.", WIDTH] = 10
     likelihood: Annotated[str, "Family of p(x|z).", OneOf("likelihood", LIKELIHOODS)] = "bernoulli"
     scale: Annotated[
         float | None,
         "Standard deviation of a gaussian or laplace (by default 1), or where a learned one starts; in deviations of "
         "the data where vectors are standardised.",
-        POSITIVE,
+        Range(least=1e-12, most=1e12),
     ] = None  # fmt: skip
     mean_link: Annotated[str | None, "Link of a gaussian's mean.", OneOf("mean link", MEAN_LINKS)] = None
     standardise: Annotated[
@@ -79,22 +92,31 @@ class ModelSettings:
         "Give networks and likelihood (x − mean)/deviation of each value of a vector, with all results in the data's "
         "units; by default for csv, txt, npy and npz.",
     ] = None
-    beta: Annotated[float, "Weight of the KL term.", Range(least=0)] = 1.0
+    beta: Annotated[float, "Weight of the KL term.", BETA] = 1.0
 
 
 @documented
 @dataclass(frozen=True, kw_only=True)
 class FigureSettings:
-    """What is drawn of a fit; see `callbacks.Figures`."""
+    """What is drawn of a fit; see `callbacks.Figures`.
+
+    Raises:
+        ValueError: A number is out of range, or a name unknown.
+    """
 
     figures: Annotated[bool, "Draw figures, during training and at the end."] = True
     figures_every: Annotated[
         int | None, "Steps between two traversals drawn during training; a film of them at the end.", COUNT
     ] = None
     traverse_base: Annotated[str, "Where traversals start.", OneOf("base", BASES)] = "image"
-    traverse_range: Annotated[tuple[float, float], "First and last value of a traversal."] = (-2.0, 2.0)
-    traverse_columns: Annotated[int, "Values in a traversal.", COUNT] = 11
-    traverse_count: Annotated[int, "How many images or draws traversals start from.", COUNT] = 1
+    traverse_range: Annotated[
+        tuple[float, float], "First and last value of a traversal.", Range(least=-1e6, most=1e6)
+    ] = (-2.0, 2.0)
+    traverse_columns: Annotated[int, "Values in a traversal.", FEW] = 11
+    traverse_count: Annotated[int, "How many images or draws traversals start from.", FEW] = 1
+
+    def __post_init__(self) -> None:
+        check_values(self)
 
 
 OF_DATA, OF_MODEL, OF_TRAINING, OF_FIGURES = (

@@ -8,13 +8,15 @@ from typing import Annotated
 
 from ..schedules import Schedule
 from .declared import OneOf, Parsed, Range, check_values, documented
-from .names import LEAST_BATCH, OBJECTIVES, OPTIMIZERS, PRECISIONS
+from .names import DEVICES, LEAST_BATCH, OBJECTIVES, OPTIMIZERS, PRECISIONS, check
 from .parsing import scheduled, specified
+from .words import brief
 
 __all__ = ["TrainingSettings"]
 
-COUNT = Range(least=1)
-POSITIVE = Range(above=0)
+MOST = 999_999_999  # the steps that a numbered checkpoint has digits for
+COUNT = Range(least=1, most=MOST)
+SEED = Range(least=0, most=2**63 - 1)
 EPOCHS = 100  # where neither epochs nor steps are given
 WHAT_IS_MINIMISED = (
     f"What is minimised: {', '.join(OBJECTIVES)}; with coefficients, like tc:beta=6 or "
@@ -35,9 +37,16 @@ def _beta_schedule(text: str) -> Schedule:
     return schedule
 
 
+def _device(text: str) -> str:
+    kind, colon, number = text.partition(":")
+    if colon and not (kind == "cuda" and number.isdecimal()):
+        raise ValueError(f"a device is {', '.join(DEVICES)}, or one of several like cuda:1, got {brief(text)}")
+    return check("device", kind, DEVICES)
+
+
 def _keep(kept: int | str) -> int | str:
     if kept != "all" and (isinstance(kept, str) or kept < 0):
-        raise ValueError(f"keep is a number of checkpoints or 'all', got {kept!r}")
+        raise ValueError(f"keep is a number of checkpoints or 'all', got {brief(kept)}")
     return kept
 
 
@@ -53,7 +62,7 @@ class TrainingSettings:
     match_rate: Annotated[
         float | None,
         "A rate in nats an image, to be held by moving β from where it is; by default β stays.",
-        Range(above=0, wanted="a positive rate in nats"),
+        Range(least=1e-6, most=1e9),
     ] = None
     objective: Annotated[
         str | None,
@@ -67,18 +76,24 @@ class TrainingSettings:
         Parsed(_beta_schedule, "KIND:STEPS[:START]"),
     ] = None
     optimizer: Annotated[str, "What takes the steps.", OneOf("optimizer", OPTIMIZERS)] = "rmsprop"
-    lr: Annotated[float, "Learning rate.", POSITIVE] = 1e-3
-    lr_warmup: Annotated[int, "Steps over which the learning rate rises in a line from 0.", Range(least=0)] = 0
+    lr: Annotated[float, "Learning rate.", Range(least=1e-12, most=1e6)] = 1e-3
+    lr_warmup: Annotated[
+        int, "Steps over which the learning rate rises in a line from 0.", Range(least=0, most=MOST)
+    ] = 0
     weight_decay: Annotated[
-        float, "Decoupled weight decay λ: parameters are multiplied by 1 − lr·λ before each update.", Range(least=0)
+        float,
+        "Decoupled weight decay λ: parameters are multiplied by 1 − lr·λ before each update.",
+        Range(least=0, most=1e6),
     ] = 0.0
     batch_size: Annotated[int, "Images a step; cut to the training set where that is smaller.", COUNT] = 128
     epochs: Annotated[int | None, "Passes over the training images; by default 100.", COUNT] = None
     steps: Annotated[int | None, "Gradient steps, in place of epochs.", COUNT] = None
-    seed: Annotated[
-        int, "Seed of the batches and the draws of z; on the command line, of the weights too.", Range(least=0)
-    ] = 0
-    device: Annotated[str, '"auto" (CUDA where there is one, otherwise the CPU), "cpu", "cuda" or "mps".'] = "auto"
+    seed: Annotated[int, "Seed of the batches and the draws of z; on the command line, of the weights too.", SEED] = 0
+    device: Annotated[
+        str,
+        '"auto" (CUDA where there is one, otherwise the CPU), "cpu", "cuda", "cuda:1" and so on, or "mps".',
+        Parsed(_device, "auto|cpu|cuda[:N]|mps"),
+    ] = "auto"
     compile: Annotated[
         bool | None,
         "Compile a step to one graph; by default where that pays for itself. A resumed run keeps to it.",
@@ -138,5 +153,14 @@ class TrainingSettings:
         return steps + (rest >= max(least, self.least_batch))
 
     def total(self, size: int, least: int = 1) -> int:
-        """Steps of the whole fit, for a training set of ``size`` and batches of at least ``least``."""
-        return self.steps if self.steps is not None else (self.epochs or 0) * self.steps_per_epoch(size, least)
+        """Steps of the whole fit, for a training set of ``size`` and batches of at least ``least``.
+
+        Raises:
+            ValueError: They are more than a run may have.
+        """
+        if self.steps is not None:
+            return self.steps
+        total = (self.epochs or 0) * self.steps_per_epoch(size, least)
+        if total > MOST:
+            raise ValueError(f"{self.epochs:,} epochs are {total:,} steps, and a run has at most {MOST:,}")
+        return total

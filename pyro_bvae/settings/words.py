@@ -47,10 +47,12 @@ def one_line(text: str) -> str:
     >>> one_line("no such\n  file"), len(one_line("x" * 10_000))
     ('no such file', 80)
     """
-    words = (
-        word if len(word) <= LONGEST_WORD else f"{word[: MOST_CHARACTERS - 3]}..." for word in map(plain, text.split())
-    )
-    return " ".join(words)[:LONGEST_MESSAGE]
+    words = map(plain, text.split())
+    return " ".join(word if len(word) <= LONGEST_WORD else _cut(word) for word in words)[:LONGEST_MESSAGE]
+
+
+def _cut(text: str) -> str:
+    return f"{text[: MOST_CHARACTERS - 3]}..."
 
 
 def number(value: float) -> str:

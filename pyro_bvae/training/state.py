@@ -250,7 +250,8 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    kind = name.split(":")[0]
-    if not there.get(kind, False):
+    kind, _, number = name.partition(":")
+    is_there = there.get(kind, False) and (kind != "cuda" or int(number or 0) < torch.cuda.device_count())
+    if not is_there:
         raise ValueError(f"there is no device {name!r} on this machine; use auto or cpu")
     return torch.device(name)
