@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .options import Name, at_option, device_option, open_run, run_argument
-from .output import write_arrays
+from .output import Stem, write_arrays
 from .progress import LoadingBar
 
 __all__ = ["command"]
@@ -19,7 +19,7 @@ __all__ = ["command"]
 @click.option(
     "--split", type=Name("split", ("all", "train", "held-out")), default="all", show_default=True, help="Which data."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The npz.  [default: RUN/codes.npz]")
+@click.option("--out", type=Stem(".npz"), help="The npz.  [default: RUN/codes.npz]")
 @at_option
 @device_option
 def command(run: Path, split: str, out: Path | None, at: int | None, device: str) -> None:
@@ -50,5 +50,5 @@ def command(run: Path, split: str, out: Path | None, at: int | None, device: str
         arrays["factors"] = data.factors[index]
     if data.factor_names is not None:
         arrays["factor_names"] = data.factor_names
-    out = out or run / "codes.npz"
-    write_arrays(out if out.suffix == ".npz" else out.with_name(f"{out.name}.npz"), arrays)
+    out = out or run / "codes"
+    write_arrays(out.with_name(f"{out.name}.npz"), arrays)

@@ -32,7 +32,7 @@ def said(error: BaseException, command: click.Command | None) -> str:
     if isinstance(error, MemoryError) or any(words in raw.lower() for words in OUT_OF_MEMORY):
         return _out_of_memory("cuda" in raw.lower(), command)
     text = one_line(raw.partition("Trace Shapes:")[0])  # which Pyro adds, for those who write programs
-    if isinstance(error, ValueError | TypeError | FloatingPointError | OSError) and text:
+    if isinstance(error, ValueError | FloatingPointError | OSError) and text:
         return text
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"this is a fault of pyro-bvae, please report it: {what} (PYRO_BVAE_TRACEBACK=1 shows where)"

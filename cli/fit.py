@@ -63,7 +63,11 @@ def command(ctx: click.Context, /, **_: Any) -> None:
         pyro-bvae fit --objective tc:beta=6 --dataset mnist --epochs 20
         pyro-bvae fit --resume --out runs/digits-beta6-seed0 --epochs 200
     """
+    from pyro_bvae.runs.folder import RunFolder
+
     options = settle(ctx)
+    if options["out"] is not None and not options["resume"]:  # before data are read, which may take minutes
+        RunFolder(options["out"]).check_free(options["overwrite"])
     data, vae = _build(ctx, options)
     out = options["out"] or folder_of(data, vae, options)
     announce(data, vae, options, out)

@@ -1,20 +1,59 @@
-"""What the commands that make pictures write: a PNG to look at, an npz to compute with."""
+"""What the commands write, and where: a PNG to look at, an npz to compute with.
+
+An --out is checked when it is read, before anything is loaded: its ending, and that no file of a run is in its way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pyro_bvae.files import atomic_write
+from pyro_bvae.settings.words import plain
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
 
-__all__ = ["write", "write_arrays", "write_vectors"]
+__all__ = ["PICTURE", "Stem", "check_csv", "write", "write_arrays", "write_vectors"]
+
+PICTURE = (".png", ".gif", ".npz")
+
+
+class Stem(click.ParamType[Path]):
+    """Where a command writes: a path without ending, to which the endings of its files are added.
+
+    Args:
+        writes: The endings of what is written.
+        instead: Endings that one may ask for in place of the rest.
+    """
+
+    name = "file"
+
+    def __init__(self, *writes: str, instead: Sequence[str] = ()) -> None:
+        self.writes, self.instead = writes, tuple(instead)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path, without an ending of those that are written."""
+        from pyro_bvae.runs.folder import owner_of
+
+        path, said = Path(value), plain(value)
+        if path.is_dir() or not path.name or str(value).endswith(("/", os.sep)):
+            self.fail(f"{said} is a folder: name a file in it", param, ctx)
+        ending = path.suffix.lower() if path.suffix[1:].isalpha() else ""  # the .5 of beta0.5 is none
+        known = (*self.writes, *self.instead)
+        if ending and ending not in known:
+            self.fail(f"{said} ends in {ending}, and what is written is {', '.join(known)}", param, ctx)
+        stem = path.with_name(path.name[: len(path.name) - len(ending)])
+        for file in (stem.with_name(f"{stem.name}{each}") for each in known):
+            run = owner_of(file)
+            if run is not None:
+                self.fail(f"{plain(file)} is a file of the run {plain(run)} itself: name another", param, ctx)
+        return path if ending in self.instead else stem
 
 
 def write(stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: FuncAnimation | None = None) -> None:
@@ -24,21 +63,34 @@ def write(stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: Func
     """
     from pyro_bvae.plots import save_figure
 
-    as_csv = stem.suffix == ".csv"
-    if as_csv and arrays["images"].ndim != 2:
-        raise click.UsageError("a csv holds vectors, and these are images: give --out another ending")
-    stem = stem.with_suffix("") if stem.suffix in (".png", ".gif", ".npz", ".csv") else stem
+    as_csv = is_csv(stem)
+    stem = stem.with_suffix("") if as_csv else stem
     png, gif, npz = (stem.with_name(stem.name + ending) for ending in (".png", ".gif", ".npz"))
     save_figure(figure, png)
-    click.echo(png)
+    click.echo(plain(png))
     if animation is not None:
         with atomic_write(gif) as partial:
             animation.save(partial, writer="pillow")
-        click.echo(gif)
+        click.echo(plain(gif))
     if as_csv:
         write_vectors(stem.with_name(stem.name + ".csv"), arrays["images"])
     else:
         write_arrays(npz, arrays)
+
+
+def is_csv(out: Path | None) -> bool:
+    """Whether vectors are to be written as a csv."""
+    return out is not None and out.suffix.lower() == ".csv"
+
+
+def check_csv(out: Path | None, shape: Sequence[int]) -> None:
+    """Refuse to write images, data of this shape, as a csv; to be asked before they are made.
+
+    Raises:
+        click.UsageError: They are images.
+    """
+    if is_csv(out) and len(shape) != 1:
+        raise click.UsageError("a csv holds vectors, and these are images: give --out another ending")
 
 
 def write_vectors(file: Path, vectors: Any) -> None:
@@ -48,14 +100,14 @@ def write_vectors(file: Path, vectors: Any) -> None:
     header = ",".join(f"x{feature}" for feature in range(vectors.shape[1]))
     with atomic_write(file) as partial:
         np.savetxt(partial, np.asarray(vectors), fmt="%.9g", delimiter=",", header=header, comments="")
-    click.echo(file)
+    click.echo(plain(file))
 
 
 def write_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
     """Write an npz and print its name."""
     import numpy as np
 
-    plain: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    content: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
     with atomic_write(file) as partial, open(partial, "wb") as opened:
-        np.savez_compressed(opened, **plain)
-    click.echo(file)
+        np.savez_compressed(opened, **content)
+    click.echo(plain(file))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .options import at_option, device_option, open_run, run_argument, seed_option
-from .output import write
+from .output import PICTURE, Stem, check_csv, write
 from .progress import LoadingBar
 
 __all__ = ["command"]
@@ -18,7 +18,7 @@ __all__ = ["command"]
 @click.option("--count", type=click.IntRange(1, 10**6), default=20, show_default=True, help="How many held-out images.")
 @click.option("--sample", "draw", is_flag=True, help="Draw z and x in place of taking means.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="File without ending, or .csv.  [default: RUN/figures/...]"
+    "--out", type=Stem(*PICTURE, instead=[".csv"]), help="File without ending, or .csv.  [default: RUN/figures/...]"
 )
 @at_option
 @seed_option
@@ -36,6 +36,7 @@ def command(run: Path, count: int, draw: bool, out: Path | None, at: int | None,
     from pyro_bvae.generation import reconstruct
 
     opened = open_run(run, device, at)
+    check_csv(out, opened.model.shape)
     data = opened.dataset(LoadingBar())
     originals = data.images[data.held_out[:count]]
     codes, images = reconstruct(opened.model, originals, draw=draw, seed=seed)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .options import at_option, device_option, open_run, run_argument, seed_option
-from .output import write
+from .output import PICTURE, Stem, check_csv, write
 from .progress import LoadingBar
 
 __all__ = ["command"]
@@ -20,7 +20,7 @@ __all__ = ["command"]
     "--sample/--mean", "draw", default=None, help="Draw x from p(x|z), or take its mean.  [default: for vectors draw]"
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="File without ending, or .csv.  [default: RUN/figures/samples]"
+    "--out", type=Stem(*PICTURE, instead=[".csv"]), help="File without ending, or .csv.  [default: RUN/figures/samples]"
 )
 @at_option
 @seed_option
@@ -37,6 +37,7 @@ def command(run: Path, count: int, draw: bool | None, out: Path | None, at: int 
     from pyro_bvae.generation import sample
 
     opened = open_run(run, device, at)
+    check_csv(out, opened.model.shape)
     of_vectors = len(opened.model.shape) == 1
     codes, images = sample(opened.model, count, draw=of_vectors if draw is None else draw, seed=seed)
     data = opened.dataset(LoadingBar()) if of_vectors else None

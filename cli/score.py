@@ -12,6 +12,7 @@ import click
 from pyro_bvae.settings import names
 
 from .options import Name, device_option, echo_json, json_option, open_run
+from .output import Stem
 from .progress import Counter, LoadingBar
 from .settings import given_once
 
@@ -34,7 +35,7 @@ __all__ = ["command"]
 @click.option("--baseline", "baselines", type=Name("baseline", names.BASELINES), multiple=True,
               help="Score this as well, with the seeds of the runs.")  # fmt: skip
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Of latents and factors, in each run.")
-@click.option("--out", type=click.Path(path_type=Path),
+@click.option("--out", type=Stem(".json", ".csv"),
               help="Files without ending.  [default: scores in the run's folder, or beside several; with --metric "
                    "they are named by the metrics]")  # fmt: skip
 @device_option

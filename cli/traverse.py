@@ -23,7 +23,7 @@ from .options import (
     seed_option,
     whole,
 )
-from .output import write
+from .output import PICTURE, Stem, write
 from .progress import LoadingBar
 
 __all__ = ["command"]
@@ -50,7 +50,7 @@ END = Number(limits_of("traverse_range"))
     help="Which, in this order.  [default: all, by their KL]",
 )
 @click.option("--sample", "draw", is_flag=True, help="Draw from p(x|z) in place of taking its mean.")
-@click.option("--out", type=click.Path(path_type=Path), help="File without ending.  [default: RUN/figures/traversal]")
+@click.option("--out", type=Stem(*PICTURE), help="File without ending.  [default: RUN/figures/traversal]")
 @at_option
 @seed_option
 @device_option

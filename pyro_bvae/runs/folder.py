@@ -31,7 +31,7 @@ from ..settings.stored import check_config
 from .checkpoints import FORMAT, listed, name_of, read_checkpoint, step_of, write_checkpoint
 from .history import append_line, read_lines, write_lines
 
-__all__ = ["FORMAT", "RunFolder"]
+__all__ = ["FORMAT", "RunFolder", "owner_of"]
 
 SUCCESSOR = ".config.new.json"  # the config of a run that takes the place of another, until that is cleared away
 # what a run writes beside its config; a user's own files in the folder are not touched
@@ -47,6 +47,8 @@ PICTURES = (
 )
 WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json"]
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
+# what nothing but the run may write
+OWN = ("config.json", "history.jsonl", "checkpoint.pt", "evaluation.json", SUCCESSOR, LOCK)
 
 
 class RunFolder:
@@ -107,16 +109,26 @@ class RunFolder:
             FileExistsError: A run is here and ``overwrite`` is False, or other files are, which are never removed.
             OSError: The folder cannot be written.
         """
+        self.check_free(overwrite)
+        if self.is_run:
+            write_json(self.path / SUCCESSOR, config)
+            self._clear()
+        else:
+            self.write_config(config)
+
+    def check_free(self, overwrite: bool = False) -> None:
+        """Make sure that a run may start here; nothing is changed.
+
+        Raises:
+            FileExistsError: As for `start`.
+            ValueError: The config.json that is here is no run's.
+        """
         if self.is_run:
             self.read_config()  # another program's config.json is not ours to overwrite
             if not overwrite:
                 raise FileExistsError(f"{self.path} holds a run: --resume it, --overwrite it, or name another --out")
-            write_json(self.path / SUCCESSOR, config)
-            self._clear()
         elif self._other_files():
             raise FileExistsError(f"{self.path} holds other files, like {self._other_files()[0]}: name another --out")
-        else:
-            self.write_config(config)
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Write config.json."""
@@ -260,3 +272,12 @@ class RunFolder:
         for pattern in patterns:
             for file in self.path.glob(pattern):
                 file.unlink()
+
+
+def owner_of(file: Path) -> Path | None:
+    """The run whose own file that is, by whatever name, links and letter case included; None where it is nobody's."""
+    real = file.resolve()
+    home, outer = real.parent, real.parent.parent
+    if real.name.casefold() in OWN and RunFolder(home).is_run:
+        return home
+    return outer if home.name.casefold() == "checkpoints" and RunFolder(outer).is_run else None

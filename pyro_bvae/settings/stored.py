@@ -38,8 +38,8 @@ class RunFacts:
     latent_dim: Annotated[int, "Number of latents, K.", OPTIONS["latent_dim"].limits]
     seed: Annotated[int, "Seed of the fit.", OPTIONS["seed"].limits]
     elbo: Annotated[str, "What was minimised."]
+    beta_norm: Annotated[float, "βK/M.", Range(least=0)]
     command: Annotated[str | None, "The command line."]
-    beta_norm: Annotated[float, "βK/M.", Range(least=0)] = 0.0
     source: Annotated[str | None, "Where the data come from."] = None
     covariance: Annotated[list[Numbers] | None, "That of the data, where it is known."] = None
     train_images: Annotated[int, "Training data.", WHOLE] = 0

@@ -230,10 +230,17 @@ class Training:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint, before `compile` or `replay`."""
+        """Go on from a checkpoint, before `compile` or `replay`.
+
+        Raises:
+            ValueError: It holds the parameters of another model.
+        """
         self.step, self.seconds = state["step"], state["seconds"]
         self.vae.beta = state["beta"]
-        self.vae.load_state_dict(state["model"])
+        try:
+            self.vae.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise ValueError(f"the checkpoint does not fit the model: {str(error).splitlines()[-1].strip()}") from error
         if self.objective is not None:
             self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
