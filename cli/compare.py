@@ -14,6 +14,7 @@ from pyro_bvae.files import held_folder
 from pyro_bvae.settings.names import METRICS
 from pyro_bvae.settings.options import DATA, DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
+from pyro_bvae.settings.words import plain
 
 from .errors import said
 from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of
@@ -194,10 +195,18 @@ def _draw(rows: Sequence[RunRow], out: Path) -> None:
 def _print(summaries: Sequence[LabelSummary], target: float | None, out: Path) -> None:
     from pyro_bvae.comparison import LEAST_RATE, departure
 
-    _print_table(summaries)
-    if any(summary.nats == "no probability" for summary in summaries):
-        click.echo("* cross-entropy of grey pixels: no log-probability, its nats compare with no other row's.")
-    if len({summary.nats for summary in summaries}) > 1:
+    by_data: dict[str, list[LabelSummary]] = {}
+    for summary in summaries:
+        by_data.setdefault(summary.data, []).append(summary)
+    if len(by_data) > 1:
+        click.echo(f"{len(by_data)} different data, a table each: no number of one compares with one of another.")
+    for data, group in by_data.items():
+        if len(by_data) > 1:
+            click.echo(f"data    {data}")
+        _print_table(group)
+    if any(len({summary.nats for summary in group}) > 1 for group in by_data.values()):
+        if any(summary.nats == "no probability" for summary in summaries):
+            click.echo("* cross-entropy of pixels: no log-probability, its nats compare with no other row's.")
         click.echo("Nats of densities and of masses do not compare; bits/dim, MSE, SSIM and probe do.")
     if target is not None:
         _print_missed(summaries, target)
@@ -210,7 +219,7 @@ def _print(summaries: Sequence[LabelSummary], target: float | None, out: Path) -
     seeds = max((summary.seeds for summary in summaries), default=1)
     what = "means ± standard deviations over seeds" if seeds > 1 else "one seed each"
     pictures = " and the PNGs beside it" if any(out.glob("*.png")) else ""
-    click.echo(f"{what}, held out; more in {out / 'comparison.csv'}{pictures}")
+    click.echo(f"{what}, held out; more in {plain(out / 'comparison.csv')}{pictures}")
 
 
 def _print_table(summaries: Sequence[LabelSummary]) -> None:
@@ -222,8 +231,9 @@ def _print_table(summaries: Sequence[LabelSummary]) -> None:
     digits = dict.fromkeys(titles, 2) | dict.fromkeys(scores, 3) | DIGITS
     width = max((len(summary.label) for summary in summaries), default=6) + 2
     click.echo(" " * width + "".join(f"{title:>{_width(title)}}" for title in titles.values()))
+    is_mixed = len({row["nats"] for row in rows}) > 1
     for row in rows:
-        mark = "*" if row["nats"] == "no probability" else ""
+        mark = "*" if is_mixed and row["nats"] == "no probability" else ""
         cells = (f"{_cell(row[name], digits[name]):>{_width(title)}}" for name, title in titles.items())
         click.echo(f"{row['label'] + mark:<{width}}" + "".join(cells))
 

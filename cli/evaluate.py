@@ -166,9 +166,7 @@ def _echo_means(result: Evaluation, particles: int, accuracy: float | None, know
         click.echo(f"{'active units':15} {result.active_units:12d} of {len(result.kl_per_latent)} (KL above 0.01 nats)")
         click.echo("KL per latent   " + "  ".join(f"z{k} {kl:.2f}" for k, kl in enumerate(result.kl_per_latent)))
     if result.nats == "no probability":
-        click.echo(
-            "These nats are cross-entropies of grey pixels, no log-probabilities: compare them with no other family."
-        )
+        click.echo("These nats are cross-entropies of pixels, no log-probabilities: compare them with no other family.")
 
 
 def _echo_information(parts: Information) -> None:

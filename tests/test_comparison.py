@@ -6,22 +6,26 @@ import csv
 import json
 import os
 import re
-from dataclasses import fields
-from itertools import product
+import shutil
+from dataclasses import fields, replace
+from itertools import groupby, product
 from math import exp, log
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Cli, some_config
 from pyro_bvae_cli import main
 
 from pyro_bvae import evaluate, load_run
 from pyro_bvae.comparison import LabelSummary, MeanDeviation, RunRow, choices_of, departure, on_curves, summarise
+from pyro_bvae.comparison.measurements import measured
 from pyro_bvae.files import LOCK, held_folder
 from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.runs.folder import RunFolder
+from pyro_bvae.runs.run import Run
 from pyro_bvae.settings.options import SETTINGS
 
 GRID = {"likelihood": ["bernoulli", "gaussian"], "beta": [1.0, 4.0], "hidden": [(16, 8)], "lr": [1e-3]}
@@ -65,9 +69,55 @@ def test_what_counted_once_is_said_and_runs_of_one_name_stay_apart(cli: Cli, her
     cli("fit", "--steps", 2, "--image-size", 8, "--hidden", 4, "--out", "b/bernoulli-seed0")
     named = ("a/bernoulli-seed0", "b/bernoulli-seed0", "./a/../a/bernoulli-seed0")
     result = cli("compare", *named, "--out", "c")
-    assert "a/bernoulli-seed0*" in result.stdout
+    assert "a/bernoulli-seed0 " in result.stdout
     assert "one seed each" in result.stdout
     assert "given more than once" in result.stderr
+
+
+def test_runs_on_different_data_never_share_a_table(cli: Cli, here: Path) -> None:
+    small = ("--hidden", 4, "--latent-dim", 2, "--steps", 2, "--no-compile")
+    np.save("a.npy", np.random.default_rng(0).integers(0, 256, (50, 8, 8)).astype(np.uint8))
+    for name, words in (("a", ()), ("b", ("--beta", 4))):
+        cli("fit", *small, "--image-size", 8, *words, "--out", name)
+    cli("fit", *small, "--dataset", "npy:a.npy", "--out", "c")
+    result = cli("compare", "a", "b", "c", "--out", "out")
+    assert result.stdout.startswith("2 different data, a table each: no number of one compares with one of another.")
+    headings = [line for line in result.stdout.splitlines() if line.startswith("data    ")]
+    assert [heading.split(" #")[0] for heading in headings] == ["data    digits", f"data    npy:{here / 'a.npy'}"]
+    assert "no other row" not in result.stdout  # all are Bernoulli
+    rows = json.loads(Path("out/comparison.json").read_text())["summary"]
+    assert [row["data"] == rows[0]["data"] for row in rows] == [True, True, False]
+    alike = cli("compare", "a", "b", "--out", "alike")
+    assert "different data" not in alike.stdout
+
+
+def test_curves_and_pictures_are_of_one_data_set(tmp_path: Path) -> None:
+    rows = [replace(row, data=data) for data in ("x", "y") for row in sweep(tmp_path / data, [1.0, 2.0, 4.0])]
+    for _, group in groupby(on_curves(rows), key=lambda row: row.data):
+        alone = on_curves([row for row in rows if row.data == _])
+        assert [row.slope for row in group] == [row.slope for row in alone]
+    assert {summary.seeds for summary in summarise([row("a", data="x"), row("a", data="y")])} == {1}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", '{"experiment": 1}', '{"experiment": {"beta": 1}}', "NaN", "[" * 9999])
+def test_a_damaged_comparison_is_refused_in_a_line(text: str, cli: Cli, here: Path) -> None:
+    Path("out").mkdir()
+    Path("out/comparison.json").write_text(text)
+    result = cli("compare", "--steps", 1, "--out", "out")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert "comparison.json is damaged" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"elbo": "x"}', "elbo", "null"])
+def test_a_damaged_evaluation_is_made_anew(text: str, digits_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(digits_run.path, tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    first = measured(run, "a", 0)
+    whole = json.loads((run.path / "evaluation.json").read_text())
+    text = json.dumps(whole | {"elbo": "x", "data": 7}) if text == "elbo" else text
+    (run.path / "evaluation.json").write_text(text)
+    assert measured(run, "a", 0) == first
+    assert json.loads((run.path / "evaluation.json").read_text()) == whole
 
 
 def test_a_comparison_of_one_choice_is_named_by_its_likelihood(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ VARY_ON_A_CURVE = {"beta", "beta_schedule", "match_rate", *REPEATS} - {"precisio
 def on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
     """The rows, each with the rate–distortion curve that it lies on and the curve's slope there.
 
-    Runs lie on one curve if they differ only in β, in the seed, and in settings that change no result but by rounding.
+    Runs lie on one curve if they have the same data, and differ only in β, in the seed, and in settings that change no
+    result but by rounding.
 
     Args:
         rows: Of runs whose folders are there, by `run_all` or `measured_anew`.
@@ -34,6 +35,15 @@ def on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
         means over seeds. The curve is None for a run whose β moved to match a rate, or which minimised something other
         than D + βR. The slope is None also where a curve has fewer than three β above 0, or where its rate is constant.
     """
+    placed: dict[int, RunRow] = {}
+    for data in dict.fromkeys(row.data for row in rows):
+        group = {number: row for number, row in enumerate(rows) if row.data == data}
+        placed |= zip(group, _on_curves([*group.values()]), strict=True)
+    return [placed[number] for number in range(len(rows))]
+
+
+def _on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
+    """The same for rows of the same data."""
     configs = [with_defaults(RunFolder(row.run).read_config()) for row in rows]
     names = _settings_between(configs)
     placed = [

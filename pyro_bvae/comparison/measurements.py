@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from math import isfinite
 from pathlib import Path
 
+from ..datasets import Dataset
 from ..evaluation import evaluate
 from ..evaluation.probe import probe_accuracy
-from ..files import write_json
+from ..files import read_json, write_json
 from ..runs.config import weighs_rate
 from ..runs.run import Run, load_run
 from ..scoring import score, score_columns
@@ -24,13 +25,21 @@ def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) 
     assert run.path is not None
     path = run.path / "evaluation.json"
     if path.is_file():
-        row = RunRow.from_stored(json.loads(path.read_text(encoding="utf-8")))
+        row = _stored(path)
         asked = (run.step, particles, str(run.path), {*score_columns(metrics)})
         if row is not None and (row.step, row.particles, row.run, {*row.scores}) == asked:
             return replace(row, label=label)
     row = _measure(run, label, particles, metrics)
     write_json(path, row.as_stored())
     return row
+
+
+def _stored(path: Path) -> RunRow | None:
+    """The row that was measured before; one that is damaged is measured anew."""
+    try:
+        return RunRow.from_stored(read_json(path))
+    except ValueError:
+        return None
 
 
 def labels_of(paths: Sequence[Path]) -> list[str]:
@@ -53,9 +62,16 @@ def measured_anew(path: Path, label: str, particles: int, metrics: Sequence[str]
     return _measure(load_run(path), label, particles, metrics)
 
 
+def _name(data: Dataset) -> str:
+    return f"{plain(data.name)} #{data.fingerprint.removeprefix('sha256:')[:8]}"
+
+
 def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> RunRow:
     data = run.dataset()
     evaluation = asdict(evaluate(run.model, data.images[data.held_out], particles=particles))
+    infinite = [name for name, value in evaluation.items() if isinstance(value, float) and not isfinite(value)]
+    if infinite:
+        raise ValueError(f"{plain(run.path)}: {', '.join(infinite)} of held-out data is not finite: nothing to compare")
     if not weighs_rate(run.config):
         evaluation["beta"] = None
     return RunRow(
@@ -63,6 +79,7 @@ def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> Ru
         seed=run.config["seed"],
         run=str(run.path),
         step=run.step,
+        data=_name(data),
         seconds=run.history[-1]["seconds"] if run.history else None,
         **evaluation,
         probe_accuracy=probe_accuracy(run.model, data),

@@ -10,7 +10,6 @@ with each other; bits per dimension, errors and probe accuracies can.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from .. import plots
-from ..files import LOCK, write_csv, write_json
+from ..files import LOCK, read_json, write_csv, write_json
 from ..generation import reconstruct, sample
 from ..runs.run import Run, load_run
+from ..settings.declared import is_of
 from ..settings.options import DEFAULTS
+from ..settings.words import slug
 from ..traversal import Traversal, base, traverse
 from .rows import RunRow
 from .summaries import departure, summarise
@@ -39,10 +40,14 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
 
     Raises:
         FileExistsError: The folder holds another experiment, or other files.
+        ValueError: Its comparison.json is damaged.
     """
     path = out / "comparison.json"
     if path.is_file():
-        stored = json.loads(path.read_text(encoding="utf-8")).get("experiment", {})
+        content = read_json(path)
+        stored = content.get("experiment") if isinstance(content, dict) else None
+        if stored is None or not is_of(dict[str, list[Any]], stored):
+            raise ValueError(f"{path} is damaged, or no comparison of this package: name another --out")
         defaults = {name: [value] for name, value in DEFAULTS.items()}  # an older comparison lacks newer settings
         stored = {name: stored.get(name, defaults.get(name)) for name in experiment}
         differ = [name for name, values in experiment.items() if not _holds(values, stored[name], name)]
@@ -83,11 +88,22 @@ def save(out: Path, experiment: Mapping[str, Any], rows: Sequence[RunRow]) -> No
 def figures(rows: Sequence[RunRow]) -> dict[str, Figure]:
     """Pictures of a comparison: ``rate_distortion``, and for images ``gallery`` and ``traversals``.
 
-    The pictures of a label are those of its first run.
+    The pictures of a label are those of its first run. Runs on different data have pictures of their own, with the
+    data in their names.
 
     Args:
         rows: Rows of runs whose folders are there.
     """
+    by_data: dict[str, list[RunRow]] = {}
+    for row in rows:
+        by_data.setdefault(row.data, []).append(row)
+    if len(by_data) == 1:
+        return _figures(rows)
+    return {f"{name}-{slug(data)}": drawn for data, some in by_data.items() for name, drawn in _figures(some).items()}
+
+
+def _figures(rows: Sequence[RunRow]) -> dict[str, Figure]:
+    """The pictures of runs on the same data."""
     points = [plots.Point(row.label, row.nats, row.rate, row.distortion, row.beta, row.curve) for row in rows]
     drawn = {"rate_distortion": plots.rate_distortion(points)}
     folders: dict[str, str] = {}
@@ -95,7 +111,7 @@ def figures(rows: Sequence[RunRow]) -> dict[str, Figure]:
         folders.setdefault(row.label, row.run)
     runs = {label: load_run(folder) for label, folder in folders.items()}
     data = next(iter(runs.values())).dataset()
-    if not data.is_images or any(run.dataset().shape != data.shape for run in runs.values()):
+    if not data.is_images:
         return drawn
     held_out = data.images[data.held_out]
     some = held_out[:8]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from ..scoring import METRICS, score_columns
+from ..settings.declared import is_of
 
 __all__ = ["RunRow"]
 
@@ -20,6 +21,7 @@ class RunRow:
         seed: The seed of the fit.
         run: The run's folder.
         step: Training steps taken.
+        data: The data, by name and by the start of their fingerprint: equal for equal values, labels and split.
         seconds: Seconds of training; None where the run has no history.
         beta: The β of the training; None where the objective does not weigh the rate with it.
         probe_accuracy: Held-out accuracy of a linear classifier of the labels; None for data without labels.
@@ -32,6 +34,7 @@ class RunRow:
     seed: int
     run: str
     step: int
+    data: str
     seconds: float | None
     elbo: float
     distortion: float
@@ -68,8 +71,12 @@ class RunRow:
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> RunRow | None:
-        """The row from an evaluation.json; None where another version wrote other columns."""
+        """The row from an evaluation.json; None where another version wrote other columns, or it is damaged."""
+        if not isinstance(stored, Mapping):
+            return None
         scores = {name: value for name, value in stored.items() if name in score_columns(METRICS)}
         rest = {name: value for name, value in stored.items() if name not in scores}
         expected = {field.name for field in fields(cls)} - {"scores", "curve", "slope"}
-        return cls(**rest, scores=scores) if rest.keys() == expected else None
+        hints = get_type_hints(cls)
+        is_whole = rest.keys() == expected and all(is_of(hints[name], value) for name, value in rest.items())
+        return cls(**rest, scores=scores) if is_whole and is_of(dict[str, float | None], scores) else None

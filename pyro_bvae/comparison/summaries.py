@@ -48,6 +48,7 @@ class LabelSummary:
         curve: The rate–distortion curve that they lie on, and ``slope`` the curve's slope there; see `RunRow`.
         measures: Each of `MEASURES`; None where a run has none.
         scores: Each score that the runs hold, likewise.
+        data: The data of the runs, see `RunRow`.
     """
 
     label: str
@@ -57,25 +58,27 @@ class LabelSummary:
     slope: float | None
     measures: Mapping[str, MeanDeviation | None]
     scores: Mapping[str, MeanDeviation | None]
+    data: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """All by name, as in comparison.json: measures and scores stand beside the rest."""
-        row = {name: getattr(self, name) for name in ("label", "nats", "seeds", "curve", "slope")}
+        row = {name: getattr(self, name) for name in ("label", "data", "nats", "seeds", "curve", "slope")}
         return {**row, **self.measures, **self.scores}
 
 
 def summarise(rows: Sequence[RunRow]) -> list[LabelSummary]:
-    """A summary of each label over its seeds, in the order of the labels."""
-    labels: dict[str, list[RunRow]] = {}
+    """A summary of each label over its seeds, in the order of the labels; runs on different data are never one."""
+    labels: dict[tuple[str, str], list[RunRow]] = {}
     for row in rows:
-        labels.setdefault(row.label, []).append(row)
-    return [_summary(label, group) for label, group in labels.items()]
+        labels.setdefault((row.label, row.data), []).append(row)
+    return [_summary(label, group) for (label, _), group in labels.items()]
 
 
 def _summary(label: str, rows: Sequence[RunRow]) -> LabelSummary:
     first = rows[0]
     return LabelSummary(
         label=label,
+        data=first.data,
         nats=first.nats,
         seeds=len(rows),
         curve=first.curve,
@@ -105,10 +108,10 @@ def departure(summaries: Sequence[LabelSummary]) -> float | None:
     Returns:
         The median; None where no such point has a slope.
     """
-    curves: dict[str | None, list[LabelSummary]] = {}
+    curves: dict[tuple[str, str | None], list[LabelSummary]] = {}
     for summary in summaries:
         if summary.slope is not None:
-            curves.setdefault(summary.curve, []).append(summary)
+            curves.setdefault((summary.data, summary.curve), []).append(summary)
     departures = []
     for points in curves.values():
         betas = [_mean(point, "beta") for point in points]

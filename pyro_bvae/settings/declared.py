@@ -29,6 +29,7 @@ __all__ = [
     "class_name",
     "documented",
     "hinted",
+    "is_of",
     "options_of",
     "takes",
     "unwrapped",
