@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import pyro_bvae
+from pyro_bvae.settings.words import plain
 
 from .options import Name, at_option, device_option, echo_json, json_option, open_run, run_argument, seed_option
 from .progress import LoadingBar
+from .spelling import pasted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,7 +85,9 @@ def command(
         added |= {} if suggested is None else {"suggested_capacity": suggested}
         echo_json({**asdict(result), "probe_accuracy": accuracy, **known, **added})
         return
-    click.echo(f"{run}: {len(images):,} {split} data of {data.name}, step {opened.step:,}{_objective(opened)}")
+    click.echo(
+        f"{plain(run)}: {len(images):,} {split} data of {plain(data.name)}, step {opened.step:,}{_objective(opened)}"
+    )
     _echo_means(result, particles, accuracy, known)
     if information is not None:
         _echo_information(information)
@@ -127,7 +130,7 @@ def _suggested(run: Run, result: Evaluation) -> dict[str, Any]:
         "capacity": ramp.value,
         "steps": ramp.steps,
         "is_lower_estimate": result.beta > 1 or not weighs_rate(run.config),
-        "command": shlex.join(command),
+        "command": pasted(*command),
     }
 
 

@@ -19,6 +19,7 @@ from .errors import DISK_IS_FULL
 from .options import Name, Number, fit_options, json_option
 from .progress import LoadingBar, announcement
 from .settings import is_typed, settle, stored
+from .spelling import pasted
 from .stopping import exit_code
 from .summary import announce, folder_of, report
 
@@ -113,7 +114,7 @@ def _say_what_is_kept(error: WriteError, out: Path) -> None:
 
 
 def _goes_on(out: Path) -> str:
-    return shlex.join(["pyro-bvae", "fit", "--resume", "--out", str(out)])
+    return pasted("pyro-bvae", "fit", "--resume", "--out", out)
 
 
 def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVAE]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from pyro_bvae.settings.words import plain
+
 from .options import echo_json, json_option, run_argument
 
 __all__ = ["command"]
@@ -42,4 +44,4 @@ def command(run: Path, as_json: bool) -> None:
         click.echo(f"{'checkpoint':17} none yet; fit --resume starts it again")
     for name, value in config.items():
         if value is not None:
-            click.echo(f"{name:17} {value}")
+            click.echo(f"{plain(name):17} {plain(value)}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyro_bvae.settings.words import plain
+
 if TYPE_CHECKING:
     from pyro_bvae import Callback, Run
     from pyro_bvae.training.state import Training
@@ -93,6 +95,6 @@ def heading() -> Callback:
 
     class Heading(Callback):
         def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
-            tqdm.write(f"{run.path}", file=sys.stderr)
+            tqdm.write(plain(run.path), file=sys.stderr)
 
     return Heading()

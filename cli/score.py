@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pyro_bvae.settings import names
+from pyro_bvae.settings.words import plain
 
 from .options import Name, device_option, echo_json, json_option, open_run
 from .output import Stem
@@ -87,7 +88,7 @@ def command(
         first = {"summary": content["summary"], "protocols": content["protocols"], "not_taken": not_taken}
         echo_json({**first, "scores": content["scores"], "files": [str(file) for file in files]})
     else:
-        click.echo("\n".join(map(str, files)))
+        click.echo("\n".join(map(plain, files)))
     if all(score is None for summary in scoring.summarise(rows) for score in summary.scores.values()):
         ctx.exit(1)
 
@@ -120,11 +121,11 @@ def _print_all(rows: Sequence[ScoreRow], data: Dataset, not_taken: Mapping[str, 
 
 def _print(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed]) -> None:
     """The table of one label."""
-    click.echo(f"{summary.label}: {_count(summary.runs, 'run')}, {_count(summary.repeats, 'repeat')} each")
+    click.echo(f"{plain(summary.label)}: {_count(summary.runs, 'run')}, {_count(summary.repeats, 'repeat')} each")
     click.echo(f"  {'':22} {'mean':>9} {'± repeats':>10} {'± runs':>9}  95% interval")
     for name, score in summary.scores.items():
         if score is None:
-            click.echo(f"  {name:22} {'–':>9}  {summary.missing.get(name, '')}".rstrip())
+            click.echo(f"  {name:22} {'–':>9}  {plain(summary.missing.get(name, ''))}".rstrip())
             continue
         interval = "–" if score.interval is None else "[{:.4f}, {:.4f}]".format(*score.interval)
         numbers = f"{score.mean:9.4f} {_cell(score.repeats):>10} {_cell(score.runs):>9}  {interval:18}"
@@ -137,7 +138,8 @@ def _protocol(used: ProtocolUsed | None) -> str:
     if used is None:
         return ""
     points = f"{used.points:,} + {used.test_points:,} points"
-    return f"{len(used.factors)} factors ({', '.join(used.factors)}), {used.pairs} pairs, {points}, {used.classifier}"
+    factors = plain(", ".join(used.factors))
+    return f"{len(used.factors)} factors ({factors}), {used.pairs} pairs, {points}, {used.classifier}"
 
 
 def _cell(value: float | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +11,7 @@ from pyro_bvae.settings.options import OPTIONS
 
 from .options import option_words
 
-__all__ = ["spelled"]
+__all__ = ["argument", "pasted", "spelled"]
 
 
 def spelled(settings: Mapping[str, Any]) -> list[str]:
@@ -28,6 +30,35 @@ def spelled(settings: Mapping[str, Any]) -> list[str]:
         elif value is not None:
             words += [option, _said(name, value)]
     return words
+
+
+def pasted(*words: object) -> str:
+    r"""A command as one would paste it into a shell, whatever its words hold.
+
+    Line breaks stand between single quotes; what a terminal would obey, and bytes that are no text, are written as the
+    escapes of bash and zsh.
+
+    >>> pasted("pyro-bvae", "info", *argument("-a b")), pasted("\x1b")
+    ("pyro-bvae info -- '-a b'", "$'\\x1b'")
+    """
+    return " ".join(_quoted(str(word)) for word in words)
+
+
+def argument(name: object) -> list[str]:
+    """A name as an argument of a command: "--" before one that begins with a dash, and would be taken for an option."""
+    return ["--", str(name)] if str(name).startswith("-") else [str(name)]
+
+
+def _quoted(word: str) -> str:
+    if word.replace("\n", "").isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, word)) + "'"
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return f"\\{character}" if character in "\\'" else character
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
 
 
 def _said(name: str, value: Any) -> str:

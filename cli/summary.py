@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from math import prod
@@ -17,9 +16,10 @@ from pyro_bvae.settings.options import TRAINING
 from pyro_bvae.settings.parsing import Specification, as_file_name, scheduled, specified
 from pyro_bvae.settings.recipes import RECIPES
 from pyro_bvae.settings.training import TrainingSettings
+from pyro_bvae.settings.words import number, plain, slug
 
 from .options import echo_json
-from .spelling import spelled
+from .spelling import argument, pasted, spelled
 
 if TYPE_CHECKING:
     from pyro_bvae import BetaVAE, Run
@@ -35,13 +35,13 @@ def announce(data: Dataset, vae: BetaVAE, options: Mapping[str, Any], out: Path)
     lines += [_data(data) + _standardised(vae), *(f"data    {note}" for note in data.notes)]
     lines += [_model(vae, options, settings), _fit(data, options, settings)]
     lines += _notes(specified(options["objective"]), settings.total(len(data.train)))
-    for line in (*lines, f"run     {out}"):
-        click.echo(line, err=options["as_json"])
+    for line in (*lines, f"run     {plain(out)}"):
+        click.echo(plain(line), err=options["as_json"])
 
 
 def _recipe(options: Mapping[str, Any]) -> str:
     chosen = {name: options[name] for name in RECIPES[options["recipe"]].settings}
-    return f"recipe  {options['recipe']}: {shlex.join(spelled(chosen))}"
+    return f"recipe  {options['recipe']}: {pasted(*spelled(chosen))}"
 
 
 def _kind(data: Dataset) -> str:
@@ -118,8 +118,8 @@ def report(run: Run, out: Path, options: Mapping[str, Any]) -> None:
         f"held out, nats an image at β 1: ELBO {last['held_out_elbo']:.2f} = −(distortion "
         f"{last['held_out_distortion']:.2f} + rate {last['held_out_rate']:.2f}){counted}"
     )
-    look = f"look at {out / 'figures' / 'traversal.png'}, or sweep on" if options["figures"] else "sweep"
-    click.echo(f"{look}: pyro-bvae traverse {shlex.quote(str(out))}")
+    look = f"look at {plain(out / 'figures' / 'traversal.png')}, or sweep on" if options["figures"] else "sweep"
+    click.echo(f"{look}: {pasted('pyro-bvae', 'traverse', *argument(out))}")
     if diagnosis is not None:
         click.echo(str(diagnosis))
 
@@ -129,6 +129,6 @@ def folder_of(data: Dataset, vae: BetaVAE, options: Mapping[str, Any]) -> Path:
     kind, _, path = data.name.partition(":")
     objective = specified(options["objective"])
     parts = [objective.text] if objective.text != "beta" else []
-    parts += [f"beta{float(vae.beta):g}"] if objective.takes_beta else []
+    parts += [f"beta{number(vae.beta_value)}"] if objective.takes_beta else []
     what = as_file_name("-".join([*parts, *filter(None, [options["beta_schedule"]])]))
-    return Path("runs") / f"{Path(path).stem if path else kind}-{what}-seed{options['seed']}"
+    return Path("runs") / f"{slug(Path(path).stem) if path else kind}-{slug(what)}-seed{options['seed']}"
