@@ -67,9 +67,14 @@ def mapped(
 def _opened(path: Path, wanted: Mapping[str, Any]) -> tuple[Tensor, str] | None:
     """The images and their SHA-256; None where the file is missing, cut short, or made from something else."""
     facts = facts_of(path)
-    if facts is None or facts["key"] != wanted or path.stat().st_size != prod(facts["shape"]):
+    try:
+        if facts is None or facts["key"] != wanted or path.stat().st_size != prod(facts["shape"]):
+            return None
+        flat = torch.from_file(str(path), shared=False, size=prod(facts["shape"]), dtype=torch.uint8)
+    except (FileNotFoundError, RuntimeError):
+        if facts_of(path) == facts:
+            raise
         return None
-    flat = torch.from_file(str(path), shared=False, size=prod(facts["shape"]), dtype=torch.uint8)
     if facts_of(path) != facts:  # another process began to write another file in its place
         return None
     return flat.view(*facts["shape"]), str(facts["sha256"])

@@ -46,8 +46,8 @@ def listed(steps: Sequence[int]) -> str:
     return f"[{', '.join(map(str, shown))}]"
 
 
-def write_checkpoint(state: dict[str, Any], *paths: Path) -> None:
-    """Write the same state to each path, in their order.
+def write_checkpoint(state: dict[str, Any], *paths: Path, durable: bool = True) -> None:
+    """Write the same state to each path, in their order, and wait for the disk where it is to be durable.
 
     Raises:
         OSError: One cannot be written; what stood there stays.
@@ -55,7 +55,7 @@ def write_checkpoint(state: dict[str, Any], *paths: Path) -> None:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     for path in paths:
-        with atomic_write(path) as partial:
+        with atomic_write(path, durable) as partial:
             partial.write_bytes(buffer.getbuffer())
 
 

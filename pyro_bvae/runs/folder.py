@@ -20,7 +20,9 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import torch
@@ -49,6 +51,7 @@ WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
 # what nothing but the run may write
 OWN = ("config.json", "history.jsonl", "checkpoint.pt", "evaluation.json", SUCCESSOR, LOCK)
+SECONDS_BETWEEN_SYNCS = 10.0
 
 
 class RunFolder:
@@ -60,6 +63,7 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._synced = -inf  # when a checkpoint was last seen to the disk
 
     @property
     def figures(self) -> Path:
@@ -96,7 +100,10 @@ class RunFolder:
         """
         with held_folder(self.path):
             self._tidy()
-            yield
+            try:
+                yield
+            finally:
+                self._sync()
 
     def start(self, config: dict[str, Any], overwrite: bool = False) -> None:
         """Make the folder and write its config.
@@ -181,16 +188,20 @@ class RunFolder:
     def save(self, state: dict[str, Any], keep: int | None = 0) -> None:
         """Write the checkpoint, and a numbered one beside it.
 
+        Every ten seconds, and when the folder is let go, this waits until the disk has it: for each of the checkpoints
+        of a short epoch that would take longer than some steps. A loss of power in between leaves an earlier
+        checkpoint, or one whose damage is noticed when it is read; a kill leaves the last.
+
         Args:
             state: Plain data and tensors, with an entry ``step``.
             keep: How many numbered checkpoints stay; None for all.
         """
-        history = self.path / "history.jsonl"
-        if history.exists():
-            with naming(history):
-                sync(history)  # the lines up to here are on the disk before the checkpoint is
+        is_due = monotonic() - self._synced > SECONDS_BETWEEN_SYNCS
+        if is_due:
+            self._sync("history.jsonl")
         latest, numbered = self.path / "checkpoint.pt", self.path / "checkpoints" / name_of(state["step"])
-        write_checkpoint(state, *([latest] if keep == 0 else [numbered, latest]))
+        write_checkpoint(state, *([latest] if keep == 0 else [numbered, latest]), durable=is_due)
+        self._synced = monotonic() if is_due else self._synced
         if keep:
             for step in self.numbered_steps()[:-keep]:
                 (self.path / "checkpoints" / name_of(step)).unlink()
@@ -267,6 +278,13 @@ class RunFolder:
                     sync(folder)
             os.replace(self.path / SUCCESSOR, self.path / "config.json")
             sync(self.path)
+
+    def _sync(self, *names: str) -> None:
+        """Wait until files of the run, by default all that a resume needs, are on the disk."""
+        for path in (self.path / name for name in names or ("history.jsonl", "checkpoint.pt")):
+            if path.exists():
+                with naming(path):
+                    sync(path)
 
     def _remove(self, *patterns: str) -> None:
         for pattern in patterns:
