@@ -23,6 +23,7 @@ from conftest import history_line, new_vae, same_parameters, some_config, withou
 from pyro_bvae import BetaVAE, Callback, fit, load_run
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.files import HeldError
+from pyro_bvae.runs.checkpoints import STATE, read_checkpoint
 from pyro_bvae.runs.folder import FORMAT, RunFolder
 from pyro_bvae.runs.run import Run
 from pyro_bvae.training import Training
@@ -340,6 +341,14 @@ def test_a_checkpoint_of_another_format_is_refused(state, digits_run: Run, tmp_p
     torch.save(state, tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match="is not a checkpoint of the format"):
         load_run(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted({*STATE} - {"format"}))
+def test_a_checkpoint_with_something_else_in_a_place_is_refused(name: str, digits_run: Run, tmp_path: Path) -> None:
+    state = torch.load(digits_run.path / "checkpoint.pt", weights_only=True)
+    torch.save(state | {name: [1]}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match=f"checkpoint.pt is damaged: its {name} is a list"):
+        read_checkpoint(tmp_path / "checkpoint.pt")
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused(digits_run: Run) -> None:

@@ -17,7 +17,16 @@ from ..settings.stored import FORMAT
 
 __all__ = ["FORMAT", "listed", "name_of", "read_checkpoint", "step_of", "write_checkpoint"]
 
-STATE = {"format", "step", "seconds", "beta", "model", "optimizer", "rng", "interval"}
+STATE: dict[str, type | tuple[type, ...]] = {
+    "format": str,
+    "step": int,
+    "seconds": (int, float),
+    "beta": (int, float),
+    "model": dict,
+    "optimizer": dict,
+    "rng": dict,
+    "interval": dict,
+}
 MOST_LISTED = 8  # steps in a message
 
 
@@ -87,6 +96,9 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         raise ValueError(f"{path} is damaged or no checkpoint of this package: {reason}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path} is not a checkpoint of the format {FORMAT!r}")
-    if not state.keys() >= STATE:
-        raise ValueError(f"{path} is damaged: it lacks {', '.join(sorted(STATE - state.keys()))}")
+    if not state.keys() >= STATE.keys():
+        raise ValueError(f"{path} is damaged: it lacks {', '.join(sorted(STATE.keys() - state.keys()))}")
+    strange = [name for name, kind in STATE.items() if not isinstance(state[name], kind)]
+    if strange:
+        raise ValueError(f"{path} is damaged: its {strange[0]} is a {type(state[strange[0]]).__name__}")
     return state
