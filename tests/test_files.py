@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -92,6 +94,24 @@ def test_the_lock_of_a_dead_process_is_free_at_once(kill: signal.Signals, tmp_pa
 def test_one_process_cannot_hold_a_lock_twice(tmp_path: Path) -> None:
     with locked(tmp_path / "lock", "it"), pytest.raises(HeldError, match=f"process {os.getpid()}"):
         locked(tmp_path / "lock", "it").__enter__()
+
+
+def test_many_who_want_a_lock_have_it_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads, whose locks exclude each other like those of processes; each deletes the file when it is done."""
+    inside, turns = threading.Lock(), []
+
+    def work(number: int) -> None:
+        for _ in range(10):
+            with locked(tmp_path / "lock", "it", lambda _: None):
+                assert inside.acquire(blocking=False)
+                turns.append(number)
+                inside.release()
+
+    monkeypatch.setattr(locks_module, "SECONDS_BETWEEN_LOOKS", 0.001)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert sorted(turns) == [number for number in range(4) for _ in range(10)]
+    assert names(tmp_path) == []
 
 
 def test_without_locks_a_warning_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

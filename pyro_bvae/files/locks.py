@@ -82,25 +82,30 @@ def locked(path: Path, what: str, waiting: Callable[[str], None] | None = None) 
 
 def _taken(path: Path) -> int | None:
     """The descriptor of the file, locked; None if another process has locked it."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:  # it is the folder that is to be written, while nobody has asked for a lock file
-        raise WriteError(error.errno, error.strerror, str(path.parent)) from error
-    try:
-        _lock_if_possible(descriptor, path)
-        if not _is_there(descriptor, path):  # its last holder has deleted it in the meantime
-            raise BlockingIOError
-        with suppress(OSError):  # on a full disk the lock holds as well
-            us = {"process": os.getpid(), "host": socket.gethostname(), "command": _command()}
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, json.dumps(us).encode())
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:  # it is the folder that is to be written, while nobody has asked for a lock file
+            raise WriteError(error.errno, error.strerror, str(path.parent)) from error
+        try:
+            _lock_if_possible(descriptor, path)
+        except BaseException as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                return None
+            raise
+        if _is_there(descriptor, path):
+            _sign(descriptor)
+            return descriptor
+        os.close(descriptor)  # its last holder has deleted it in the meantime: it locks nothing
+
+
+def _sign(descriptor: int) -> None:
+    """Write into the lock file who holds it."""
+    with suppress(OSError):  # on a full disk the lock holds as well
+        us = {"process": os.getpid(), "host": socket.gethostname(), "command": _command()}
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(us).encode())
 
 
 def _lock_if_possible(descriptor: int, path: Path) -> None:
@@ -124,7 +129,8 @@ def _is_there(descriptor: int, path: Path) -> bool:
 
 def _command() -> str:
     program, *arguments = sys.argv or ["python"]
-    return shlex.join([Path(program).name or "python", *arguments])[:MOST_CHARACTERS]
+    text = shlex.join([Path(program).name or "python", *arguments])
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 3]}..."
 
 
 def _holder_of(path: Path) -> str:
