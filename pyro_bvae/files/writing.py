@@ -16,11 +16,12 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from .errors import PARTIAL, naming
 from .folders import make_folder
 from .locks import lock
 
-__all__ = ["as_json", "atomic_write", "remove_abandoned", "sync", "write_csv", "write_json"]
+__all__ = ["as_json", "atomic_write", "naming", "remove_abandoned", "sync", "write_csv", "write_json"]
+
+PARTIAL = ".partial-"  # begins the name of every partial file
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
             for. Leave it out for what can be made again and shows when it is damaged.
 
     Raises:
-        WriteError: It cannot be written; the error names ``path``.
+        OSError: It cannot be written; the error names ``path``.
     """
     with naming(path):
         make_folder(path.parent)
@@ -46,6 +47,19 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
             os.replace(partial, path)
         if durable:
             sync(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the system while ``path`` is written name that file, and not its partial one or none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise OSError(f"{path} was not written: {error}") from error
+        if error.filename is None or Path(str(error.filename)).name.startswith(PARTIAL):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 @contextmanager
@@ -129,8 +143,8 @@ def as_json(content: Any) -> str:
     Raises:
         ValueError: A number is NaN or infinite, which JSON does not have.
 
-    >>> print(as_json("β\udcff"))
-    "β\udcff"
+    >>> as_json("β\udcff") == r'"β\udcff"'
+    True
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     return re.sub("[\ud800-\udfff]", lambda letter: f"\\u{ord(letter[0]):04x}", text)
