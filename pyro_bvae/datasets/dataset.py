@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .labels import is_one_hot, looks_numbered
 from .levels import ROUNDING
-from .notes import counted
+from .notes import counted, plain
 
 __all__ = ["Dataset", "part_of", "pixels", "random_subset", "seeded_split", "some_of"]
 
@@ -100,6 +100,15 @@ class Dataset:
     def is_images(self) -> bool:
         """Whether the data are images, with pixels in [0, 1], and not vectors."""
         return len(self.shape) == 3
+
+    def column(self, number: int) -> str:
+        """What to call a value of a vector: by its name, or as an index.
+
+        >>> Dataset("mine", torch.zeros(2, 2), columns=["length", ""]).column(0)
+        "column 'length'"
+        """
+        name = self.columns[number] if self.columns is not None else ""
+        return f"column {plain(name)!r}" if name else f"column [:, {number}]"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -239,6 +248,8 @@ def _add_notes(data: Dataset, lines: Sequence[str]) -> None:
 
 def _check_companions(data: Dataset) -> None:
     size = len(data.images)
+    if data.columns is not None and (len(data.columns),) != data.shape:
+        raise ValueError(f"{data.name}: {len(data.columns)} names of columns do not fit data of shape {data.shape}")
     for kind, tensor, dims in (("labels", data.labels, (1, 2)), ("factors", data.factors, (2,))):
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(

@@ -88,7 +88,7 @@ def _lies_out(table: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[int]
     with np.errstate(over="ignore"):
         variance = sum(np.square(block - mean).sum(0) for block in blocks) / len(table)
     far = np.maximum(high - mean, mean - low)
-    columns: list[int] = np.flatnonzero(far > max(10, np.sqrt(len(table)) / 2) * np.sqrt(variance)).tolist()
+    columns: list[int] = np.flatnonzero(far > np.sqrt(len(table) * variance) / 2).tolist()
     return columns
 
 

@@ -25,6 +25,7 @@ from ..settings.options import COMPILATION, DEFAULTS, LENGTH, MODEL
 from ..settings.parsing import specified
 from .arguments import FitArguments
 from .checks import check_data, check_programs, least_batch
+from .faults import before_the_first_step
 from .interrupts import Interrupted, deferred_interrupt
 from .scope import fit_scope
 from .state import Training, resolve_device
@@ -51,7 +52,7 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
     Raises:
         ValueError: A setting is out of range or does not go with another, the data do not fit the model or likelihood,
             a resumed run has other settings, or the programs use ``pyro.param``.
-        FloatingPointError: The loss became NaN or infinite; the last checkpoint stays.
+        FloatingPointError: The loss is or became NaN or infinite; the last checkpoint stays.
         Interrupted: Ctrl-C or SIGTERM, after the step was finished and saved.
         OSError: The run folder cannot be written, holds a run already, or is being written by another process.
     """
@@ -78,7 +79,10 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
         least = least_batch(vae.to(device), elbo, dataset, given.batch_size)
         training = Training(vae, dataset, given, elbo, beta=config["beta"], least=least)
         moves = given.match_rate is not None or given.beta_schedule is not None
-        check_programs(vae, elbo, training.minibatches.batch(0), beta_moves=moves)
+        try:
+            check_programs(vae, elbo, training.minibatches.batch(0), beta_moves=moves)
+        except ValueError as error:
+            raise before_the_first_step(training, error) from error
         config["threads"] = choose_threads(training, stored or {})
         run = Run(vae, config, [], 0, folder.path if folder else None, dataset)
         if folder is not None and stored is not None:

@@ -26,6 +26,7 @@ from ..runs.folder import FORMAT
 from ..schedules import LinearWarmup
 from ..settings.training import TrainingSettings
 from ..terms import mean_terms
+from .faults import advice
 from .minibatches import Minibatches
 from .steps import DirectSteps, EagerStep, ReplayedSteps, Tally, report_of
 
@@ -52,6 +53,7 @@ class Training:
 
     Attributes:
         vae: The programs.
+        dataset: The data.
         step: Steps taken.
         total: Steps to take.
         steps_per_epoch: Steps that see each training image once.
@@ -73,6 +75,7 @@ class Training:
         self.vae, self.settings, self.device = vae, settings, vae.beta.device
         self.elbo = elbo.to(vae.beta) if isinstance(elbo, Regularised) else elbo
         self.objective = elbo if isinstance(elbo, Regularised) else None
+        self.dataset = dataset
         self.minibatches = Minibatches(
             dataset, settings.batch_size, settings.seed, self.device, least=least, dtype=vae.beta.dtype
         )
@@ -180,9 +183,8 @@ class Training:
         held_out = mean_terms(self.vae, self.held_out)
         if not isfinite(held_out.elbo):
             what = f"distortion is {held_out.distortion} and rate {held_out.rate}"
-            raise FloatingPointError(
-                f"on the held-out data {what} after step {self.step}; lower --lr, or warm it up with --lr-warmup"
-            )
+            remedy = advice(self, self.dataset.held_out)
+            raise FloatingPointError(f"on the held-out data {what} after step {self.step}; {remedy}")
         record = {
             "step": self.step,
             "epoch": self.step / self.steps_per_epoch,
@@ -207,7 +209,7 @@ class Training:
         """
         for name, parameter in self.vae.named_parameters():
             if not parameter.isfinite().all():
-                raise FloatingPointError(f"the parameter {name} is not finite after step {self.step}; lower --lr")
+                raise FloatingPointError(f"the parameter {name} is not finite after step {self.step}; {advice(self)}")
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds: plain data and tensors.

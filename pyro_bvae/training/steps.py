@@ -27,6 +27,7 @@ from ..compiled.updates import decay_weights
 from ..model import BetaVAE
 from ..objectives import Regularised, read
 from ..terms import row_of_traces
+from .faults import what_is_not_finite
 
 if TYPE_CHECKING:
     from .state import Training
@@ -147,7 +148,7 @@ class DirectSteps:
         x = training.vae.prepare(training.minibatches.batch(training.step))
         loss, (row, *update_inputs) = self.gradient_step(x)
         if not isfinite(loss.item()):
-            raise FloatingPointError(_what_is_not_finite(training.step + 1, *(row[:3] / len(x)).tolist()))
+            raise FloatingPointError(what_is_not_finite(training, training.step + 1, *(row[:3] / len(x)).tolist()))
         training.tally.add(row, len(x))
         if training.controller is not None:
             training.vae.beta = training.controller(training.vae.beta_value, row[2].item() / len(x))
@@ -203,11 +204,4 @@ class ReplayedSteps:
         """
         number, *means = self.first_bad.tolist()
         if number:
-            raise FloatingPointError(_what_is_not_finite(int(number), *means))
-
-
-def _what_is_not_finite(step: int, loss: float, distortion: float, rate: float) -> str:
-    terms = {"distortion": distortion, "rate": rate}
-    culprits = [f"the {name} is {value}" for name, value in terms.items() if not isfinite(value)]
-    what = " and ".join(culprits) or "both its terms are finite"
-    return f"the loss is {loss} at step {step}: {what}; lower --lr, or warm it up with --lr-warmup"
+            raise FloatingPointError(what_is_not_finite(self.training, int(number), *means))

@@ -1,0 +1,99 @@
+"""What is said of a loss that is not finite: the datum, the units, or the steps, but not before the first step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import Cli, new_vae
+
+from pyro_bvae import BetaVAE, Callback, fit
+from pyro_bvae.datasets import Dataset
+from pyro_bvae.likelihoods import LIKELIHOODS, Standardised, build
+from pyro_bvae.likelihoods.standardised import takes_standardised
+from pyro_bvae.training.state import Training
+
+FAMILIES = [name for name in LIKELIHOODS if takes_standardised(build(name, (3,)))]
+
+
+def vectors_with(value: float, row: int) -> Dataset:
+    """Forty vectors of three features, one of which is far out."""
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    x[row, 1] = value
+    return Dataset("far", x, columns=["length", "width", "depth"])
+
+
+@pytest.mark.parametrize("records", [False, True])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_datum_that_overflows_at_the_first_step_is_named(name: str, records: bool) -> None:
+    data = vectors_with(3e38, row=7)
+    assert 7 in data.train
+    vae = BetaVAE((3,), 2, hidden=[8], likelihood=name)
+    named = r"lies in 1 of 36 data, datum 7 \(from 0\), with 3e\+38 in column 'width': mend or leave out"
+    with pytest.raises(FloatingPointError, match=named) as error:
+        fit(vae, data, steps=2, compile=False, precision="bf16" if records else "fp32")
+    assert "lr" not in str(error.value)
+
+
+def test_a_held_out_datum_that_overflows_is_named() -> None:
+    row = int(vectors_with(0.0, 0).held_out[0])
+    data = vectors_with(3e38, row)
+    vae = BetaVAE((3,), 2, hidden=[8], likelihood="gaussian")
+    with pytest.raises(FloatingPointError, match=rf"on the held-out data .*lies in 1 of 4 data, datum {row} \("):
+        fit(vae, data, steps=1, compile=False)
+
+
+def test_units_that_overflow_are_named_with_what_helps() -> None:
+    data = Dataset("large", 1e5 * torch.randn(40, 3), columns=["length", "width", ""])
+    vae = BetaVAE((3,), 2, hidden=[8], likelihood="gaussian-optimal")
+    with pytest.raises(FloatingPointError, match="the values reach .* in column .*: standardise them") as error:
+        fit(vae, data, steps=1, compile=False)
+    assert "lr" not in str(error.value)
+    standardised = Standardised.of(build("gaussian-optimal", (3,)), data.images[data.train])
+    fit(BetaVAE((3,), 2, hidden=[8], likelihood=standardised), data, steps=5, compile=False)
+
+
+class Broken(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x.new_full((len(x), 2), torch.inf), x.new_zeros(len(x), 2)
+
+
+def test_networks_that_give_no_number_are_looked_at_before_the_learning_rate() -> None:
+    vae = BetaVAE((3,), 2, hidden=[8], likelihood="gaussian", encoder=Broken())
+    with pytest.raises(FloatingPointError, match="nothing was learnt yet, so look at what the networks"):
+        fit(vae, vectors_with(0.0, 0), steps=1, compile=False)
+
+
+class Grow(Callback):
+    def on_step(self, training: Training) -> None:
+        next(training.vae.decoder.parameters()).data.fill_(1e38)
+
+
+def test_steps_that_diverge_are_to_be_smaller(images: Dataset) -> None:
+    with pytest.raises(FloatingPointError, match="step 2: .*lower --lr, or warm it up"):
+        fit(new_vae(), images, steps=3, callbacks=[Grow()], compile=False, eval_every=3)
+
+
+def test_names_of_columns_must_fit() -> None:
+    with pytest.raises(ValueError, match=r"2 names of columns do not fit data of shape \(3,\)"):
+        Dataset("mine", torch.zeros(4, 3), columns=["a", "b"])
+
+
+TABLES = ["breast_cancer", "wine", "linnerud"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("change", ["as it is", "times 1e3", "outlier"])
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_of_scikit_learn_fit(cli: Cli, here: object, table: str, change: str, name: str) -> None:
+    import numpy as np
+    from sklearn import datasets
+
+    x = getattr(datasets, f"load_{table}")().data.astype(float) * (1e3 if change == "times 1e3" else 1)
+    if change == "outlier":
+        x[0, 0] = 1e12
+    np.savetxt("a.csv", x, delimiter=",", header=",".join(f"x{i}" for i in range(x.shape[1])), comments="")
+    done = cli("fit", "--dataset", "csv:a.csv", "--likelihood", name, "--hidden", "128,128", "--latent-dim", 2,
+               "--no-compile", "--no-figures", "--steps", 100, "--out", "run")  # fmt: skip
+    assert done.exit_code == 0 or "datum 0 (from 0), with 1e+12 in column 'x0'" in done.output, done.output
+    assert (change == "outlier") == ("column 'x0': 1e+12 in line 2 lies" in done.output)
