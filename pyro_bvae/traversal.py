@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .codes import encode, prior_mean
 from .generation import images_of, sample
+from .likelihoods import Standardised
 from .model import BetaVAE
 from .settings.names import BASES, check
 
@@ -46,6 +47,7 @@ class Traversal:
         kl: Mean KL in nats of the latent of each row, ``(L,)``; None where it is not known.
         base: The codes that the sweep started from, and the data that they encode.
         reconstructions: The images of the base codes, ``(N, *shape)``.
+        units: Mean and deviation of each value where the likelihood is `Standardised`, on the CPU; None where it is not.
     """
 
     codes: Tensor
@@ -55,6 +57,7 @@ class Traversal:
     kl: list[float] | None
     base: Base
     reconstructions: Tensor
+    units: tuple[Tensor, Tensor] | None = None
 
 
 def base(vae: BetaVAE, data: Tensor, kind: str = "image", *, image: int = 0, count: int = 1, seed: int = 0) -> Base:
@@ -170,4 +173,10 @@ def traverse(
         kl=None if kl is None else [kl[latent] for latent in latents],
         base=start,
         reconstructions=images_of(vae, start.codes, draw=draw, seed=seed),
+        units=_units(vae),
     )
+
+
+def _units(vae: BetaVAE) -> tuple[Tensor, Tensor] | None:
+    likelihood = vae.likelihood
+    return (likelihood.loc.cpu(), likelihood.scale.cpu()) if isinstance(likelihood, Standardised) else None

@@ -14,7 +14,7 @@ from pyro.infer import Predictive, TraceMeanField_ELBO
 from scipy import integrate, stats
 from torch import Tensor
 
-from pyro_bvae import BetaVAE, evaluate, fit, load_run
+from pyro_bvae import BetaVAE, evaluate, fit, load_run, plots, traversal
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.evaluation.evaluation import central_interval
 from pyro_bvae.likelihoods import LIKELIHOODS, Likelihood, Standardised, build, family_of
@@ -280,3 +280,27 @@ def test_gaussian_of_a_constant_column_costs_what_its_scale_says() -> None:
     assert vae.likelihood.loc[1].item() == 4
     p = per_value(vae.likelihood(torch.zeros(2)))
     assert p.log_prob(torch.tensor([0.0, 4.0]))[1].item() == pytest.approx(-0.5 * log(2 * np.pi))
+
+
+def test_curves_and_covariances_of_unlike_units_are_drawn_in_deviations(vectors: Dataset) -> None:
+    raw, _, loc, scale = units(vectors)
+    vae = BetaVAE((5,), 2, hidden=[8], likelihood=Standardised(build("gaussian", (5,)), loc, scale))
+    sweep = traversal.traverse(vae, traversal.base(vae, raw.images))
+    lines = plots.traversal(sweep).axes[0].lines
+    for i, line in enumerate(lines):
+        expected = (sweep.images[0, 0, :, i] - loc[i]) / scale[i]
+        np.testing.assert_allclose(line.get_ydata(), expected.numpy(), atol=1e-5)
+    shown = plots.covariances({"data": raw.images, "again": raw.images}).axes[0].images[0].get_array()
+    np.testing.assert_allclose(np.diag(shown), 1, rtol=1e-5)
+    alike = plots.covariances({"data": vectors.images}).axes[0].images[0].get_array()
+    np.testing.assert_allclose(alike, torch.cov(vectors.images.T).numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [2, 3, 11])
+def test_few_vectors_are_drawn_without_a_warning(cli: Cli, here: Path, count: int) -> None:
+    np.save("few.npy", np.random.default_rng(0).normal(size=(count, 4)))
+    arguments = ("--hidden", 8, "--latent-dim", 2, "--no-compile", "--steps", 2, "--out", "run")
+    fitted = cli("fit", "--dataset", "npy:few.npy", "--likelihood", "gaussian", *arguments)
+    assert fitted.exit_code == 0, fitted.output
+    for command in ("evaluate", "traverse", "sample", "reconstruct", "encode"):
+        assert cli(command, "run").exit_code == 0

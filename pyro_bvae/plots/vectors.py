@@ -17,6 +17,7 @@ __all__ = ["covariances", "latents", "pairs", "vector_traversal"]
 
 MOST_FEATURES = 5  # in a pair plot
 MOST_POINTS = 1000  # of each set in a scatter
+ALIKE_WITHIN = 10.0  # the largest ratio of deviations that one scale can show
 
 
 def vector_traversal(sweep: Traversal) -> Figure:
@@ -29,13 +30,16 @@ def vector_traversal(sweep: Traversal) -> Figure:
         if row >= len(sweep.latents):
             panel.set_axis_off()
             continue
-        features = sweep.images.shape[-1]
-        panel.plot(sweep.values.numpy(), sweep.images[0, row].numpy(), label=[f"x{i}" for i in range(features)])
+        features, lines = sweep.images.shape[-1], sweep.images[0, row]
+        if sweep.units is not None:
+            lines = (lines - sweep.units[0]) / sweep.units[1]
+        panel.plot(sweep.values.numpy(), lines.numpy(), label=[f"x{i}" for i in range(features)])
         if row == 0 and features <= 12:
             panel.legend(fontsize=6, ncols=2)
         panel.set_title(label(sweep, row, "  "), fontsize=8, color="black" if is_active(sweep, row) else FADED_GREY)
     figure.supxlabel("value of the latent (KL in nats above)", fontsize=8)
-    figure.supylabel("mean of each feature", fontsize=8)
+    unit = "" if sweep.units is None else ", in deviations of the data"
+    figure.supylabel(f"mean of each feature{unit}", fontsize=8)
     return figure
 
 
@@ -67,10 +71,18 @@ def pairs(sets: Mapping[str, Tensor]) -> Figure:
 def covariances(sets: Mapping[str, Tensor]) -> Figure:
     """The covariance of the features of each set, on one scale, with its largest difference from that of the first.
 
+    Where features have units of their own, they are in deviations of the first set.
+
     Args:
-        sets: For each label vectors ``(N, D)``.
+        sets: For each label vectors ``(N, D)``; the covariance of one vector is 0.
     """
-    matrices = {name: torch.cov(vectors.T).reshape(vectors.shape[1], -1) for name, vectors in sets.items()}
+    matrices = {
+        name: torch.cov(vectors.T, correction=min(1, len(vectors) - 1)).reshape(vectors.shape[1], -1)
+        for name, vectors in sets.items()
+    }
+    deviations = _deviations(next(iter(matrices.values())))
+    if deviations is not None:
+        matrices = {name: matrix / deviations / deviations[:, None] for name, matrix in matrices.items()}
     first = next(iter(matrices.values()))
     limit = max(float(matrix.abs().max()) for matrix in matrices.values())
     figure = Figure(figsize=(3.2 * len(sets) + 0.6, 3.4), layout="constrained")
@@ -79,13 +91,23 @@ def covariances(sets: Mapping[str, Tensor]) -> Figure:
         shown = panel.imshow(matrix.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
         off = "" if matrix is first else f", off by at most {float((matrix - first).abs().max()):.2f}"
         panel.set_title(f"{name}{off}", fontsize=9)
-    figure.colorbar(shown, ax=panels, label="covariance")
+    unit = "" if deviations is None else ", in deviations of the data"
+    figure.colorbar(shown, ax=panels, label=f"covariance{unit}")
     return figure
+
+
+def _deviations(covariance: Tensor) -> Tensor | None:
+    """The deviation of each feature, 1 where it is 0; None where all are of a similar size."""
+    deviations = covariance.diagonal().sqrt()
+    varied = deviations[deviations > 0]
+    if len(varied) == 0 or varied.max() <= ALIKE_WITHIN * varied.min():
+        return None
+    return torch.where(deviations > 0, deviations, 1.0)
 
 
 def latents(codes: Codes) -> Figure:
     """A scatter of the two latents whose posterior means vary most; a few posteriors have their standard deviations."""
-    order = codes.loc.var(0).argsort(descending=True)[:2].tolist()
+    order = codes.loc.var(0, correction=0).argsort(descending=True)[:2].tolist()
     first, second = order[0], order[-1]
     points, few = codes.loc[:MOST_POINTS], slice(0, 20)
     figure = Figure(figsize=(4.4, 4.2), layout="constrained")
