@@ -47,7 +47,7 @@ class Traversal:
         kl: Mean KL in nats of the latent of each row, ``(L,)``; None where it is not known.
         base: The codes that the sweep started from, and the data that they encode.
         reconstructions: The images of the base codes, ``(N, *shape)``.
-        units: Mean and deviation of each value where the likelihood is `Standardised`, on the CPU; None where it is not.
+        units: Mean and deviation of each value, where the likelihood is `Standardised`; None where it is not.
     """
 
     codes: Tensor
