@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from .options import Name, at_option, device_option, open_run, run_argument
 from .output import Stem, write_arrays
-from .progress import LoadingBar
+from .progress import LONGEST_SILENCE, Counter, LoadingBar
 
 __all__ = ["command"]
 
@@ -39,7 +40,8 @@ def command(run: Path, split: str, out: Path | None, at: int | None, device: str
     opened = open_run(run, device, at)
     data = opened.dataset(LoadingBar())
     index = {"all": torch.arange(len(data)), "train": data.train, "held-out": data.held_out}[split]
-    codes = encode(opened.model, data.images if split == "all" else data.images[index])
+    with closing(Counter(LONGEST_SILENCE)) as counter:
+        codes = encode(opened.model, data.images if split == "all" else data.images[index], progress=counter)
     arrays: dict[str, Any] = {"loc": codes.loc, "scale": codes.scale, "index": index}
     arrays["held_out"] = torch.isin(index, data.held_out)
     if data.labels is not None:

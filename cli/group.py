@@ -30,6 +30,11 @@ class Commands(click.Group):
         """The order of the work, not of the alphabet."""
         return list(self.commands)
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run a command line, with something open where a daemon or ``2>&-`` has closed a standard stream."""
+        _open_closed_streams()
+        return super().main(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         wait_briefly()
@@ -55,6 +60,21 @@ class Commands(click.Group):
                 raise
             command = self.commands.get(ctx.invoked_subcommand or "")
             raise click.ClickException(said(error, command)) from error
+
+
+def _open_closed_streams() -> None:
+    """Open the null device in place of each standard stream that is closed.
+
+    Otherwise the next file that is opened, a checkpoint say, takes the number of the closed stream, and a library that
+    warns on standard error writes into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free: this one
+        if getattr(getattr(sys, name), "closed", getattr(sys, name) is None):
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process lives
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

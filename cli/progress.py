@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyro_bvae.files import is_terminal
 from pyro_bvae.settings.words import plain
 
 if TYPE_CHECKING:
     from pyro_bvae import Callback, Run
     from pyro_bvae.training.state import Training
 
-__all__ = ["Counter", "LoadingBar", "announcement", "heading"]
+__all__ = ["LONGEST_SILENCE", "Counter", "LoadingBar", "announcement", "heading"]
+
+LONGEST_SILENCE = 60.0  # seconds, after which work that has not been announced gets a line where there is no terminal
 
 
 class LoadingBar:
@@ -31,7 +35,7 @@ class LoadingBar:
             if self._what is not None:
                 self._bar.close()
             self._what = what
-            self._bar = tqdm(total=total, desc=what, unit_scale=True, file=sys.stderr, disable=not sys.stderr.isatty())
+            self._bar = tqdm(total=total, desc=what, unit_scale=True, **_shown())
             if self._bar.disable:
                 sys.stderr.write(f"{what} ({total:,}) ...\n" if total > 1 else f"{what} ...\n")
                 sys.stderr.flush()
@@ -42,28 +46,44 @@ class LoadingBar:
 
 
 class Counter:
-    """How far the work is, on standard error: a bar in a terminal, and a line a step elsewhere."""
+    """How far the work is, on standard error: a bar in a terminal, which leaves nothing behind, and lines elsewhere.
 
-    def __init__(self) -> None:
+    Args:
+        silence: Seconds after which the work gets a line where there is no terminal, and a further one each time that
+            as many have passed; at 0 each thing that is done has one line.
+    """
+
+    def __init__(self, silence: float = 0.0) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(disable=not sys.stderr.isatty(), file=sys.stderr, dynamic_ncols=True, leave=False)
-        self._said = ""
+        self._bar = tqdm(leave=False, delay=1.0 if silence else 0.0, **_shown())
+        self._silence, self._spoken, self._said = silence, monotonic(), ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show it."""
-        if self._bar.disable:
-            if what != self._said:
-                sys.stderr.write(f"{what}\n")
-                sys.stderr.flush()
-            self._said = what
-            return
-        self._bar.total, self._bar.n = total, done
-        self._bar.set_description_str(what)
+        if not self._bar.disable:
+            self._bar.total = total
+            self._bar.set_description_str(what, refresh=False)
+            self._bar.update(done - self._bar.n)
+        elif not self._silence:
+            self._write(what)
+        elif monotonic() - self._spoken > self._silence:
+            self._write(f"{what}: {done:,} of {total:,}")
+
+    def _write(self, line: str) -> None:
+        if line != self._said:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+        self._spoken, self._said = monotonic(), line
 
     def close(self) -> None:
         """Leave nothing behind."""
         self._bar.close()
+
+
+def _shown() -> dict[str, Any]:
+    """How every bar is drawn, if at all."""
+    return {"file": sys.stderr, "disable": not is_terminal(sys.stderr), "dynamic_ncols": True}
 
 
 def announcement(as_json: bool) -> Callback:
@@ -78,8 +98,8 @@ def announcement(as_json: bool) -> Callback:
             where = f", {threads} thread{'s' * (threads > 1)}" if training.device.type == "cpu" else ""
             if training.step:
                 has_all = training.step >= training.total
-                what = "has its steps: a larger --epochs or --steps goes on" if has_all else "goes on"
-                click.echo(f"at      step {training.step:,}, where the run {what}", err=as_json)
+                what = ": that is all; a larger --epochs or --steps goes on" if has_all else ", where the run goes on"
+                click.echo(f"at      step {training.step:,}{what}", err=as_json)
             click.echo(
                 f"steps   {how}{precision}{where} ({run.config.get('compile_because', 'as it was')})", err=as_json
             )

@@ -9,6 +9,7 @@ from pyro import poutine
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
+from .datasets import Progress
 from .model import BetaVAE
 from .randomness import ONE_THREAD
 from .terms import batches, check_sites, evaluation_mode
@@ -53,20 +54,21 @@ def prior_mean(vae: BetaVAE) -> Tensor:
         return _moments(prior(vae))[0].reshape(-1).cpu()
 
 
-def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 100) -> Codes:
+def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 100, progress: Progress | None = None) -> Codes:
     """The codes of a data set.
 
     Args:
         vae: The programs; its device is used.
         data: Images or vectors ``(N, *shape)``, uint8 or float, on any device.
         batch_size: How many are encoded at once. 100 images of 64×64 stay in a CPU's cache, 1,000 do not.
+        progress: Called after each batch.
 
     Returns:
         Posterior means and standard deviations, K latents of N data.
     """
     loc, scale = [], []
     with evaluation_mode(vae, seed=0):
-        for _, x in batches(vae, data, batch_size):
+        for _, x in batches(vae, data, batch_size, progress, "codes"):
             mean, stddev = _moments(posterior(vae, x))
             loc.append(mean.cpu())
             scale.append(stddev.cpu())

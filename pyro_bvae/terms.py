@@ -23,7 +23,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
-from .datasets import pixels
+from .datasets import Progress, pixels
 from .model import BetaVAE
 from .randomness import ONE_THREAD, own_generator
 
@@ -187,7 +187,9 @@ def row_of_traces(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> T
     return row if row.device.type == "mps" else row.double()  # mps has no float64
 
 
-def mean_terms(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int = 0) -> MeanTerms:
+def mean_terms(
+    vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int = 0, progress: Progress | None = None
+) -> MeanTerms:
     """The terms of a data set: means over all images, with one draw of z each, the same at every call.
 
     Args:
@@ -195,13 +197,14 @@ def mean_terms(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int 
         data: Images or vectors ``(N, *shape)``, uint8 or float, on any device.
         batch_size: How many are evaluated at once.
         seed: Seed of the draws.
+        progress: Called after each batch.
 
     Returns:
         Means in nats an image.
     """
     distortion, rate, kl = 0.0, 0.0, None
     with evaluation_mode(vae, seed):
-        for _, x in batches(vae, data, batch_size):
+        for _, x in batches(vae, data, batch_size, progress, "distortion and rate"):
             batch_terms = terms(vae, x)
             distortion += batch_terms.distortion.double().sum().item()
             rate += batch_terms.rate.double().sum().item()
@@ -211,11 +214,13 @@ def mean_terms(vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int 
     return MeanTerms(distortion / size, rate / size, None if kl is None else (kl / size).tolist())
 
 
-def batches(vae: BetaVAE, data: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    vae: BetaVAE, data: Tensor, batch_size: int, progress: Progress | None = None, what: str = ""
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of a data set on the model's device: the data as floats, and as the programs see them.
 
     The two differ where the likelihood quantises data. If it does so by draws, as `BinarizedBernoulli` does, the draws
-    are the same at every call.
+    are the same at every call. After each batch ``progress`` is called with ``what`` and the numbers of data.
 
     Raises:
         TypeError: The data are no tensor, or neither uint8 nor float.
@@ -228,9 +233,13 @@ def batches(vae: BetaVAE, data: Tensor, batch_size: int) -> Iterator[tuple[Tenso
         raise ValueError(f"the model is for data of shape (N, {shape}), got {tuple(data.shape)}")
     device = vae.beta.device
     generator = torch.Generator(device).manual_seed(0)
+    done = 0
     for batch in data.split(index(batch_size)):
         x = pixels(batch.to(device), vae.beta.dtype)
         yield x, vae.prepare(x, generator)
+        if progress is not None:
+            done += len(batch)
+            progress(what, done, len(data))
 
 
 @contextmanager

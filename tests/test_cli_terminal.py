@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pty
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Cli
-from pyro_bvae_cli import main
+from pyro_bvae_cli import main, progress
 
 from pyro_bvae import load_run
 from pyro_bvae.runs.run import Run
@@ -101,3 +102,52 @@ def test_a_terminal_without_greek_is_no_error(digits_run: Run) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_error_and_no_file_takes_their_place(closed: str, here: Path) -> None:
+    words = "fit --hidden 8 --latent-dim 2 --image-size 8 --no-compile --steps 20 --eval-every 5 --no-figures --out a"
+    done = subprocess.run(["bash", "-c", f"{sys.executable} -m pyro_bvae_cli {words} {closed}"], check=False)
+    assert done.returncode == 0
+    assert [record["step"] for record in load_run("a").history] == [5, 10, 15, 20]
+
+
+def test_a_narrow_or_dumb_terminal_gets_whole_lines(here: Path) -> None:
+    for width, term in ((20, "xterm"), (120, "dumb")):
+        controller, terminal = pty.openpty()
+        termios.tcsetwinsize(terminal, (24, width))
+        command = [sys.executable, "-m", "pyro_bvae_cli", "fit", "--steps", "30", "--image-size", "8", "--no-figures"]
+        environment = {**os.environ, "TERM": term, "NO_COLOR": "1"}
+        process = subprocess.Popen(
+            [*command, "--out", term], stderr=terminal, stdout=subprocess.DEVNULL, env=environment
+        )
+        os.close(terminal)
+        shown = ""
+        with contextlib.suppress(OSError):
+            while part := os.read(controller, 1000):
+                shown += part.decode(errors="replace")
+        os.close(controller)
+        assert process.wait() == 0
+        if term == "dumb":
+            assert "\r" not in shown.replace("\r\n", "")
+            assert "step 30/30" in shown
+        else:
+            assert all(len(line) <= width for line in shown.replace("\r", "\n").split("\n"))
+        assert "\x1b" not in shown
+
+
+def test_long_silent_work_shows_how_far_it_is_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 40))
+    monkeypatch.setattr(progress, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    counter = progress.Counter(progress.LONGEST_SILENCE)
+    for done in range(1, 8):
+        counter("bound", done, 7)
+    counter.close()
+    assert sys.stderr.getvalue().splitlines() == ["bound: 2 of 7", "bound: 4 of 7", "bound: 6 of 7"]
+
+
+def test_evaluate_encode_and_their_json_say_nothing_odd_in_a_pipe(cli: Cli, digits_run: Run, here: Path) -> None:
+    for arguments in (("evaluate", "--particles", 3, "--exact", "--json"), ("encode", "--out", "codes.npz")):
+        result = cli(arguments[0], digits_run.path, *arguments[1:])
+        assert (result.exit_code, result.stderr) == (0, "")

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log, prod
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from ..codes import posterior_mean
+from ..datasets import Progress
 from ..generation import image_means
 from ..likelihoods.grey_levels import central_interval, log_bin_mass
 from ..model import BetaVAE
@@ -77,7 +79,15 @@ class Evaluation:
     images: int
 
 
-def evaluate(vae: BetaVAE, data: Tensor, *, particles: int = 0, batch_size: int = 1000, seed: int = 0) -> Evaluation:
+def evaluate(
+    vae: BetaVAE,
+    data: Tensor,
+    *,
+    particles: int = 0,
+    batch_size: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Evaluation:
     """Evaluate a model on data, usually the held-out ones, ``dataset.images[dataset.held_out]``.
 
     Args:
@@ -86,14 +96,16 @@ def evaluate(vae: BetaVAE, data: Tensor, *, particles: int = 0, batch_size: int 
         particles: Draws an image for the importance-weighted bound; without any, the bound is not taken.
         batch_size: How many are evaluated at once.
         seed: Seed of the draws of z.
+        progress: Called after each batch, and after each draw for the bound.
 
     Returns:
         The means over the data.
     """
-    means = mean_terms(vae, data, batch_size=batch_size, seed=seed)
+    how: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "progress": progress}
+    means = mean_terms(vae, data, **how)
     sums: dict[str, float | None] = {}
     with evaluation_mode(vae, seed):
-        for original, x in batches(vae, data, batch_size):
+        for original, x in batches(vae, data, batch_size, progress, "errors and coverage"):
             for name, value in (_of_means(vae, original, x) | _of_draws(vae, x)).items():
                 before = sums.get(name, 0.0)
                 sums[name] = None if value is None or before is None else before + value.double().sum().item()
@@ -107,7 +119,7 @@ def evaluate(vae: BetaVAE, data: Tensor, *, particles: int = 0, batch_size: int 
         rate=means.rate,
         kl_per_latent=means.kl_per_latent,
         active_units=means.active_units,
-        iw_bound=iw_bound(vae, data, particles, batch_size=batch_size, seed=seed) if particles else None,
+        iw_bound=iw_bound(vae, data, particles, **how) if particles else None,
         particles=particles,
         nats=_nats(vae, data),
         bits_per_dim=None if bins is None or not is_images else (bins + means.rate) / (dimensions * log(2)),
@@ -122,7 +134,15 @@ def evaluate(vae: BetaVAE, data: Tensor, *, particles: int = 0, batch_size: int 
     )
 
 
-def iw_bound(vae: BetaVAE, data: Tensor, particles: int, *, batch_size: int = 1000, seed: int = 0) -> float:
+def iw_bound(
+    vae: BetaVAE,
+    data: Tensor,
+    particles: int,
+    *,
+    batch_size: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> float:
     """The importance-weighted bound on log p(x), nats, mean over a data set; memory is that of one batch.
 
     Args:
@@ -131,16 +151,20 @@ def iw_bound(vae: BetaVAE, data: Tensor, particles: int, *, batch_size: int = 10
         particles: Draws an image, S.
         batch_size: How many images are evaluated at once.
         seed: Seed of the draws.
+        progress: Called after each draw of a batch, with the number of draws for all data.
 
     Returns:
         E log (1/S) Σ_s p(x, z_s)/q(z_s | x).
     """
-    total = 0.0
+    total, draws = 0.0, 0
     with evaluation_mode(vae, seed):
         for _, x in batches(vae, data, batch_size):
             log_sum = x.new_full((len(x),), -torch.inf, dtype=torch.float64)
             for _ in range(particles):
                 log_sum = torch.logaddexp(log_sum, _log_weight(vae, x).double())
+                draws += len(x)
+                if progress is not None:
+                    progress("importance-weighted bound", draws, particles * len(data))
             total += (log_sum - log(particles)).sum().item()
     return total / len(data)
 

@@ -30,6 +30,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ..codes import posterior, prior
+from ..datasets import Progress
 from ..model import BetaVAE
 from ..terms import batches, evaluation_mode, factorises, per_value
 
@@ -66,7 +67,13 @@ class Information:
 
 
 def decompose_rate(
-    vae: BetaVAE, data: Tensor, *, images: int | None = 10_000, batch_size: int = 1000, seed: int = 0
+    vae: BetaVAE,
+    data: Tensor,
+    *,
+    images: int | None = 10_000,
+    batch_size: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Information:
     """Split the rate of a data set into mutual information, total correlation and dimension-wise KL.
 
@@ -76,6 +83,7 @@ def decompose_rate(
         images: How many of them to use, drawn without replacement; None uses all.
         batch_size: How many are encoded at once.
         seed: Seed of the draws of data and z.
+        progress: Called as the aggregate posterior is evaluated.
 
     Returns:
         The terms, in nats an image.
@@ -93,7 +101,7 @@ def decompose_rate(
     with evaluation_mode(vae, seed):  # anew: the guide has drawn as well, more or less often with the batch size
         z = q.sample()
         p = prior(vae)
-        joint, marginals = _log_aggregate(z, q)
+        joint, marginals = _log_aggregate(z, q, progress)
         own, log_prior = q.log_prob(z).sum(-1), p.log_prob(z)
         by_latent = None
         if factorises(p):
@@ -124,7 +132,7 @@ def _posteriors(vae: BetaVAE, data: Tensor, batch_size: int) -> Normal:
     return Normal(*torch.cat(parameters, dim=1))
 
 
-def _log_aggregate(z: Tensor, q: Normal) -> tuple[Tensor, Tensor]:
+def _log_aggregate(z: Tensor, q: Normal, progress: Progress | None) -> tuple[Tensor, Tensor]:
     """Log q(z), ``(N,)``, and log q(z_k), ``(N, K)``, at each row of z."""
     columns = max(1, NUMBERS_AT_ONCE // (ROWS_AT_ONCE * z.shape[1]))
     joints, marginals = [], []
@@ -136,6 +144,8 @@ def _log_aggregate(z: Tensor, q: Normal) -> tuple[Tensor, Tensor]:
             marginal = torch.logaddexp(marginal, pairs.logsumexp(1))
         joints.append(joint - log(len(z)))
         marginals.append(marginal - log(len(z)))
+        if progress is not None:
+            progress("aggregate posterior", ROWS_AT_ONCE * (len(joints) - 1) + len(rows), len(z))
     return torch.cat(joints), torch.cat(marginals)
 
 

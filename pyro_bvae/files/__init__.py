@@ -1,4 +1,4 @@
-"""How files are written: whole or not at all, and by one process at a time."""
+"""How files are written: whole or not at all, and by one process at a time. And streams, which are files too."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from .errors import WriteError, naming
 from .folders import LOCK, held_folder, make_folder
 from .locks import HeldError, locked
 from .reading import parsed_json, read_json
+from .streams import is_terminal
 from .writing import as_json, atomic_write, remove_abandoned, sync, write_csv, write_json
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "atomic_write",
     "check_stored",
     "held_folder",
+    "is_terminal",
     "locked",
     "make_folder",
     "naming",
