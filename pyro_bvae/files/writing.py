@@ -16,12 +16,11 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from .errors import PARTIAL, naming
 from .folders import make_folder
 from .locks import lock
 
-__all__ = ["as_json", "atomic_write", "naming", "remove_abandoned", "sync", "write_csv", "write_json"]
-
-PARTIAL = ".partial-"  # begins the name of every partial file
+__all__ = ["as_json", "atomic_write", "remove_abandoned", "sync", "write_csv", "write_json"]
 
 
 @contextmanager
@@ -36,7 +35,7 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
             for. Leave it out for what can be made again and shows when it is damaged.
 
     Raises:
-        OSError: It cannot be written; the error names ``path``.
+        WriteError: It cannot be written; the error names ``path``.
     """
     with naming(path):
         make_folder(path.parent)
@@ -47,19 +46,6 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
             os.replace(partial, path)
         if durable:
             sync(path.parent)
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Errors of the system while ``path`` is written name that file, and not its partial one or none."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise OSError(f"{path} was not written: {error}") from error
-        if error.filename is None or Path(str(error.filename)).name.startswith(PARTIAL):
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
 
 
 @contextmanager
