@@ -74,7 +74,7 @@ def test_levels_set_what_becomes_0_and_1_and_say_what_they_clip(dtype: str, tmp_
 
 @pytest.mark.parametrize("levels", [(1, 1), (2, 1), (0, float("nan")), (0, float("inf")), (1,)])
 def test_levels_that_are_no_range_are_refused(levels: tuple, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="levels are two numbers, black and then white"):
+    with pytest.raises(ValueError, match="levels (are two numbers, black and then white|must be at least)"):
         load(saved(tmp_path, numbers("uint8", 0, 255), "npy"), levels=levels)
 
 
