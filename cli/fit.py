@@ -71,12 +71,17 @@ def command(ctx: click.Context, /, **_: Any) -> None:
         RunFolder(options["out"]).check_free(options["overwrite"])
     data, vae = _build(ctx, options)
     out = options["out"] or folder_of(data, vae, options)
-    announce(data, vae, options, out)
     from pyro_bvae.callbacks import Progress, figures_of
+
+    figures = [figures_of(options)] if options["figures"] else []
+    announce(data, vae, options, out)
+    for drawing in figures:
+        drawing.check_data(data)
+        for line in drawing.left_out(vae):
+            click.echo(f"figures {line}", err=options["as_json"])
     from pyro_bvae.runs.config import SettingsError
     from pyro_bvae.training import Interrupted
 
-    figures = [figures_of(options)] if options["figures"] else []
     try:
         run = pyro_bvae.fit(
             vae,

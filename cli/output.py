@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURE", "Stem", "check_csv", "write", "write_arrays", "write_vectors"]
+__all__ = ["PICTURE", "Stem", "check_csv", "say_left_out", "write", "write_arrays", "write_vectors"]
 
 PICTURE = (".png", ".gif", ".npz")
 
@@ -54,6 +54,12 @@ class Stem(click.ParamType[Path]):
             if run is not None:
                 self.fail(f"{plain(file)} is a file of the run {plain(run)} itself: name another", param, ctx)
         return path if ending in self.instead else stem
+
+
+def say_left_out(*notes: str) -> None:
+    """Say before it is drawn what a picture shows, where that is not all; the numbers beside it are whole."""
+    for note in filter(None, notes):
+        click.echo(f"note    the picture shows {note}", err=True)
 
 
 def write(stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: FuncAnimation | None = None) -> None:

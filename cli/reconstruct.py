@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .options import at_option, device_option, open_run, run_argument, seed_option
-from .output import PICTURE, Stem, check_csv, write
+from .output import PICTURE, Stem, check_csv, say_left_out, write
 from .progress import LoadingBar
 
 __all__ = ["command"]
@@ -34,11 +34,13 @@ def command(run: Path, count: int, draw: bool, out: Path | None, at: int | None,
     """
     from pyro_bvae import plots
     from pyro_bvae.generation import reconstruct
+    from pyro_bvae.plots.bounds import pictures_note
 
     opened = open_run(run, device, at)
     check_csv(out, opened.model.shape)
     data = opened.dataset(LoadingBar())
     originals = data.images[data.held_out[:count]]
+    say_left_out(pictures_note(data.shape, len(originals), "data", each=2))
     codes, images = reconstruct(opened.model, originals, draw=draw, seed=seed)
     arrays = {"originals": originals, "images": images, "codes": codes}
     write(out or run / "figures" / "reconstructions", arrays, plots.reconstructions(originals, images))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .options import at_option, device_option, open_run, run_argument, seed_option
-from .output import PICTURE, Stem, check_csv, write
+from .output import PICTURE, Stem, check_csv, say_left_out, write
 from .progress import LoadingBar
 
 __all__ = ["command"]
@@ -35,10 +35,12 @@ def command(run: Path, count: int, draw: bool | None, out: Path | None, at: int 
     """
     from pyro_bvae import plots
     from pyro_bvae.generation import sample
+    from pyro_bvae.plots.bounds import pictures_note
 
     opened = open_run(run, device, at)
     check_csv(out, opened.model.shape)
     of_vectors = len(opened.model.shape) == 1
+    say_left_out(pictures_note(opened.model.shape, count, "samples"))
     codes, images = sample(opened.model, count, draw=of_vectors if draw is None else draw, seed=seed)
     data = opened.dataset(LoadingBar()) if of_vectors else None
     figure = plots.samples(images, None if data is None else data.images[data.held_out])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from math import nan
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from .options import (
     seed_option,
     whole,
 )
-from .output import PICTURE, Stem, write
-from .progress import LoadingBar
+from .output import PICTURE, Stem, say_left_out, write
+from .progress import LONGEST_SILENCE, Counter, LoadingBar
 
 __all__ = ["command"]
 
@@ -80,12 +81,23 @@ def command(
         pyro-bvae traverse runs/digits-beta6-seed0 --base prior --out prior
     """
     from pyro_bvae import plots, traversal
+    from pyro_bvae.plots import bounds
     from pyro_bvae.terms import mean_terms
 
     opened = open_run(run, device, at)
     data = opened.dataset(LoadingBar())
     held_out = data.images[data.held_out]
     start = traversal.base(opened.model, held_out, base, image=image, count=count, seed=seed)
+    with closing(Counter(LONGEST_SILENCE)) as counter:
+        kl = mean_terms(opened.model, held_out, progress=counter).kl_per_latent
+    if latents is None and opened.model.latent_dim > bounds.MOST_LATENTS:
+        latents = tuple(range(bounds.MOST_LATENTS) if kl is None else bounds.most_active(kl))
+        click.echo(
+            f"note    the {len(latents)} most active of {opened.model.latent_dim:,} latents; --latents names others",
+            err=True,
+        )
+    asked = bounds.Extent(len(latents or range(opened.model.latent_dim)), columns, len(start.codes))
+    say_left_out(bounds.traversal_note(data.shape, asked))
     sweep = pyro_bvae.traverse(
         opened.model,
         start,
@@ -93,7 +105,7 @@ def command(
         low=ends[0],
         high=ends[1],
         columns=columns,
-        kl=mean_terms(opened.model, held_out).kl_per_latent,
+        kl=kl,
         draw=draw,
         seed=seed,
     )

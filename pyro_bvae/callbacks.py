@@ -1,12 +1,16 @@
 """What one may want to see of a fit: a progress bar while it runs, figures at its end.
 
-Pass them to `fit`; it prints and draws nothing by itself.
+Pass them to `fit`; it prints and draws nothing by itself. Neither ends a fit: where nobody listens any more nothing is
+written, and a picture that cannot be drawn or written is left out, with a warning that names it.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from math import isfinite
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
@@ -16,9 +20,12 @@ from tqdm.auto import tqdm
 
 from . import plots
 from .codes import encode
+from .datasets import Dataset
+from .files import is_terminal
 from .generation import reconstruct, sample
 from .model import BetaVAE
-from .plots import save_figure
+from .plots import optional, save_figure
+from .plots.bounds import MOST_LATENTS, Extent, extent, features_note, most_active, traversal_note
 from .runs.run import Run
 from .settings.options import DEFAULTS, FigureSettings
 from .terms import count_active, mean_terms
@@ -31,29 +38,31 @@ if TYPE_CHECKING:
 __all__ = ["Figures", "Progress", "draw_figures", "figures_of", "save_figure"]
 
 DATA_FOR_KL = 1000  # held-out data from which the KL beside a traversal during training is taken
+FRAME = re.compile(r"traversal-\d+\.png")  # not the part of one that a kill leaves behind
 LONGEST_SILENCE = 60.0  # seconds, after which a line is written where there is no terminal
 
 
 class Progress(Callback):
     """A progress bar in a terminal or notebook; in a pipe or file, a line now and then, at least every minute.
 
-    Shows the loss, distortion and rate of training in nats an image, active latents, and images a second.
+    Shows the loss, distortion and rate of training in nats an image, active latents, and data a second.
 
     Args:
-        file: Where to; by default standard error.
+        file: Where to; by default standard error, and nowhere where there is none.
         lines: About how many lines, where there is no terminal.
     """
 
     def __init__(self, file: TextIO | None = None, lines: int = 20) -> None:
-        self.file = file or sys.stderr
+        self.file: TextIO | None = file or sys.stderr
         self.lines = lines
-        self.as_bar = self.file.isatty() or "ipykernel" in sys.modules
+        self.as_bar = self.file is not None and (is_terminal(self.file) or "ipykernel" in sys.modules)
         self._last_look = monotonic()
         self._bar = tqdm(disable=True)
 
     def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
         """Open the bar."""
         self.training = training
+        self._unit = "images" if len(training.vae.shape) == 3 else "vectors"
         self._bar = tqdm(
             total=training.total,
             initial=training.step,
@@ -70,7 +79,7 @@ class Progress(Callback):
         self._bar.update()
         waited = monotonic() - self._last_look
         if self.as_bar and waited > 0.25:
-            self._bar.set_postfix_str(_summary(training.means()), refresh=False)
+            self._bar.set_postfix_str(_summary(training.means(), self._unit), refresh=False)
             self._last_look = monotonic()
         elif not self.as_bar and waited > LONGEST_SILENCE:
             self._write(training.step, training.means())
@@ -82,7 +91,7 @@ class Progress(Callback):
     def on_record(self, record: dict[str, Any]) -> None:
         """Write a line, where there is no bar and one is due."""
         if self.as_bar:
-            self._bar.set_postfix_str(_summary(record))
+            self._bar.set_postfix_str(_summary(record, self._unit))
             self._last_look = monotonic()
             return
         step, total = record["step"], self.training.total
@@ -91,9 +100,14 @@ class Progress(Callback):
             self._write(step, record)
 
     def _write(self, step: int, means: dict[str, Any]) -> None:
-        self.file.write(f"step {step}/{self.training.total}: {_summary(means)}\n")
-        self.file.flush()
         self._last_look = monotonic()
+        if self.file is None:
+            return
+        try:
+            self.file.write(f"step {step}/{self.training.total}: {_summary(means, self._unit)}\n")
+            self.file.flush()
+        except (OSError, ValueError):  # a pipe whose reader has left, or a closed file
+            self.file = None
 
 
 class Figures(Callback):
@@ -110,7 +124,7 @@ class Figures(Callback):
         count: How many data or draws the sweeps start from.
 
     Raises:
-        ValueError: A number is out of range, or the kind unknown.
+        ValueError: A number is out of range, the kind unknown, or the prior's one mean is to be several starts.
     """
 
     def __init__(
@@ -131,41 +145,65 @@ class Figures(Callback):
         )
         self.every, self.kind, self.ends = every, kind, (low, high)
         self.columns, self.count = columns, count
+        if kind == "prior" and count > 1:
+            raise ValueError(f"the prior's mean is one start, got a count of {count}")
 
-    def on_start(self, run: Run, training: Training) -> None:
-        """Make sure that there is a folder to draw into.
+    def check_data(self, dataset: Dataset) -> None:
+        """Make sure that there are as many held-out data as traversals start from.
 
         Raises:
-            ValueError: The run is in memory; use `draw_figures`.
+            ValueError: There are fewer.
+        """
+        there = len(dataset.held_out)
+        if self.kind in ("image", "random-image") and self.count > there:
+            raise ValueError(f"traversals are to start from {self.count} held-out data, and there are {there}")
+
+    def left_out(self, vae: BetaVAE) -> list[str]:
+        """What the figures show of a model, a line a figure, where that is not all."""
+        note = traversal_note(vae.shape, Extent(vae.latent_dim, self.columns, self.count))
+        most = ", the most active" if vae.latent_dim > MOST_LATENTS else ""
+        features = features_note(vae.shape[0]) if len(vae.shape) == 1 else ""
+        return [*filter(None, [note and f"the traversal shows {note}{most}", features and f"they show {features}"])]
+
+    def on_start(self, run: Run, training: Training) -> None:
+        """Make sure that there is a folder to draw into, and something to start from.
+
+        Raises:
+            ValueError: The run is in memory; use `draw_figures`. Or there are too few data.
         """
         if run.path is None:
             raise ValueError("figures want a run folder: give fit an out, or call draw_figures(run, folder)")
+        self.check_data(run.dataset())
         self.folder = run.path / "figures"
         self.held_out = training.held_out[:DATA_FOR_KL]
 
     def on_step(self, training: Training) -> None:
         """Draw a traversal, if it is time."""
         if self.every is not None and training.step % self.every == 0:
-            sweep = self.sweep(training.vae, self.held_out, in_order=True)
-            figure = plots.traversal(sweep)
-            figure.suptitle(f"step {training.step:,}", fontsize=8)
-            plots.save_figure(figure, self.folder / f"traversal-{training.step:09d}.png")
+            file = self.folder / f"traversal-{training.step:09d}.png"
+            with optional(file):
+                figure = plots.traversal(self.sweep(training.vae, self.held_out, in_order=True))
+                figure.suptitle(f"step {training.step:,}", fontsize=8)
+                save_figure(figure, file)
 
     def on_end(self, run: Run) -> None:
         """Draw all figures, and the film of those drawn before."""
         data = run.dataset()
-        sweep = self.sweep(run.model, data.images[data.held_out])
-        draw_figures(run, self.folder, sweep)
-        frames = sorted(self.folder.glob("traversal-[0-9]*.png"))
+        held_out = data.images[data.held_out]
+        _save_each(_drawings(run, held_out, lambda: self.sweep(run.model, held_out)), self.folder)
+        frames = sorted(file for file in self.folder.glob("traversal-*.png") if FRAME.fullmatch(file.name))
         if self.every is not None and frames:
-            plots.film(frames, self.folder / "training.gif")
+            with optional(film := self.folder / "training.gif"):
+                plots.film(frames, film)
 
     def sweep(self, vae: BetaVAE, held_out: Tensor, in_order: bool = False) -> Traversal:
-        """The traversal, its latents sorted by their KL unless they are to stay in order."""
-        start = base(vae, held_out, self.kind, count=self.count)
+        """The traversal as it is drawn: of the most active latents, sorted by their KL unless they stay in order."""
         kl = mean_terms(vae, held_out).kl_per_latent
-        latents = range(vae.latent_dim) if in_order else None
-        return traverse(vae, start, latents=latents, low=self.ends[0], high=self.ends[1], columns=self.columns, kl=kl)
+        most, columns, count = extent(vae.shape, Extent(vae.latent_dim, self.columns, self.count))
+        start = base(vae, held_out, self.kind, count=count)
+        latents = list(range(most)) if kl is None else most_active(kl, most)
+        latents = sorted(latents) if in_order else latents
+        return traverse(vae, start, latents=latents, low=self.ends[0], high=self.ends[1], columns=columns, kl=kl)
 
 
 def figures_of(settings: Mapping[str, Any]) -> Figures:
@@ -186,38 +224,56 @@ def draw_figures(run: Run, folder: Path, sweep: Traversal | None = None) -> list
         sweep: The traversal to draw; by default around the first held-out datum.
 
     Returns:
-        The files.
+        The files; a figure that cannot be drawn or written is left out, with a warning that names it.
     """
-    vae, data = run.model, run.dataset()
+    data = run.dataset()
     held_out = data.images[data.held_out]
-    figures = {
-        "traversal": plots.traversal(sweep or Figures().sweep(vae, held_out)),
-        "curves": plots.curves(run.history),
+    return _save_each(_drawings(run, held_out, lambda: sweep or Figures().sweep(run.model, held_out)), folder)
+
+
+def _save_each(drawings: Mapping[str, Callable[[], Figure]], folder: Path) -> list[Path]:
+    """Draw and write one figure after another, and go on where one fails."""
+    files: list[Path] = []
+    for name, draw in drawings.items():
+        with optional(folder / f"{name}.png"):
+            files += plots.save_figures({name: draw()}, folder)
+    return files
+
+
+def _drawings(run: Run, held_out: Tensor, sweep: Callable[[], Traversal]) -> dict[str, Callable[[], Figure]]:
+    """What draws each figure."""
+    vae, some = run.model, held_out[:20]
+    always: dict[str, Callable[[], Figure]] = {
+        "traversal": lambda: plots.traversal(sweep()),
+        "curves": lambda: plots.curves(run.history),
     }
-    if data.is_images:
-        some = held_out[:20]
-        figures["reconstructions"] = plots.reconstructions(some, reconstruct(vae, some)[1])
-        figures["samples"] = plots.samples(sample(vae, 100)[1])
-    else:
-        figures |= _of_vectors(vae, held_out)
-    return plots.save_figures(figures, folder)
+    if len(vae.shape) == 3:
+        return always | {
+            "reconstructions": lambda: plots.reconstructions(some, reconstruct(vae, some)[1]),
+            "samples": lambda: plots.samples(sample(vae, 100)[1]),
+        }
+    return always | _of_vectors(vae, held_out)
 
 
-def _of_vectors(vae: BetaVAE, held_out: Tensor) -> dict[str, Figure]:
-    size = len(held_out)
-    generated = sample(vae, size, draw=True)[1]
-    reconstructed = reconstruct(vae, held_out, draw=True)[1]
-    means = {"data": held_out, "means": reconstruct(vae, held_out)[1]}
+def _of_vectors(vae: BetaVAE, held_out: Tensor) -> dict[str, Callable[[], Figure]]:
+    @cache
+    def drawn(how: Callable[..., tuple[Tensor, Tensor]], draw: bool) -> Tensor:
+        return how(vae, len(held_out) if how is sample else held_out, draw=draw)[1]
+
     return {
-        "samples": plots.pairs({"data": held_out, "generated": generated}),
-        "reconstructions": plots.pairs({**means, "draws": reconstructed}),
-        "covariances": plots.covariances({"data": held_out, "generated": generated, "reconstructed": reconstructed}),
-        "latents": plots.latents(encode(vae, held_out)),
+        "samples": lambda: plots.pairs({"data": held_out, "generated": drawn(sample, True)}),
+        "reconstructions": lambda: plots.pairs(
+            {"data": held_out, "means": drawn(reconstruct, False), "draws": drawn(reconstruct, True)}
+        ),
+        "covariances": lambda: plots.covariances(
+            {"data": held_out, "generated": drawn(sample, True), "reconstructed": drawn(reconstruct, True)}
+        ),
+        "latents": lambda: plots.latents(encode(vae, held_out)),
     }
 
 
-def _summary(means: dict[str, Any]) -> str:
+def _summary(means: dict[str, Any], unit: str) -> str:
     kl = means["kl_per_latent"]
     active = "" if kl is None else f", {count_active(kl)}/{len(kl)} active"
     terms = f"loss {means['loss']:.1f}, distortion {means['distortion']:.1f}, rate {means['rate']:.2f}"
-    return f"{terms}{active}, {means['images_per_second']:,.0f} images/s"
+    return f"{terms}{active}, {means['images_per_second']:,.0f} {unit}/s"

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from pyro_bvae import BetaVAE, fit, plots, traverse
 from pyro_bvae.callbacks import draw_figures
+from pyro_bvae.codes import Codes
 from pyro_bvae.datasets import Dataset
+from pyro_bvae.plots import bounds
 from pyro_bvae.plots.labels import FADED_GREY
 from pyro_bvae.runs.run import Run
-from pyro_bvae.traversal import base
+from pyro_bvae.traversal import Base, Traversal, base
 
 
 def shown(figure) -> np.ndarray:
@@ -109,3 +116,131 @@ def test_kinds_of_nats_have_panels_and_runs_on_no_curve_their_labels() -> None:
 def test_betas_that_lie_too_near_to_another_are_left_out() -> None:
     (panel,) = plots.rate_distortion([*points("gaussian"), *points("laplace")]).axes
     assert [text.get_text() for text in panel.texts] == ["β 16", "β 4", "β 0.5"]
+
+
+ODD_NAMES = [
+    "$x_$", "\\bad{$", "two\nlines", "<b>&amp;</b> %s {0}", "long " * 50, "llama \U0001f999", "形状", "\x1b[31mred",
+    "\u202eback", "\ud800", "", "same", "same", "left arm of the upper one", "left arm of the upper two",
+]  # fmt: skip
+
+
+def sweep(shape: Sequence[int], latents: int, values: int = 3, starts: int = 1, latent_dim: int = 0) -> Traversal:
+    """A traversal of noise."""
+    kl = [2.0 / (1 + latent) for latent in range(latents)]
+    start = Base(torch.zeros(starts, latent_dim or latents), torch.rand(starts, *shape))
+    codes = start.codes[:, None, None].expand(-1, latents, values, -1)
+    images = torch.rand(*shape).expand(starts, latents, values, *shape)
+    return Traversal(
+        codes, images, [*range(latents)], torch.linspace(-2, 2, values), kl, start, torch.rand(starts, *shape)
+    )
+
+
+def lines(count: int, latents: int) -> list[dict[str, Any]]:
+    terms = dict.fromkeys(("loss", "distortion", "rate", "held_out_distortion", "held_out_rate"), 1.0)
+    kl = [1.0 + latent for latent in range(latents)]
+    return [{"step": step, **terms, "held_out_kl_per_latent": kl} for step in range(1, count + 1)]
+
+
+def named(names: Sequence[str]) -> dict[str, Callable[[], Figure]]:
+    """Every figure that names things after what stands in data, with these names."""
+    codes, classes = np.random.rand(30, 2), np.random.randint(0, 3, (30, len(names)))
+    images, picture = torch.rand(2, 1, 4, 4), {name: sweep((1, 4, 4), 2) for name in names}
+    points = [plots.Point(name, "density", 1.0 + place, 2.0, 1.0, name) for place, name in enumerate(names)]
+    return {
+        "heat map": lambda: plots.heat_map(np.random.rand(2, len(names)), names, "shares"),
+        "responses": lambda: plots.responses(codes, classes, names),
+        "traversal": lambda: plots.traversal(sweep((1, 4, 4), len(names)), notes=names),
+        "rate and distortion": lambda: plots.rate_distortion(points),
+        "gallery": lambda: plots.gallery(images, dict.fromkeys(names, (images, images))),
+        "side by side": lambda: plots.side_by_side(picture),
+        "pairs": lambda: plots.pairs({name: torch.randn(9, 2) for name in names}),
+        "covariances": lambda: plots.covariances({name: torch.randn(9, 2) for name in names[:3]}),
+    }
+
+
+@pytest.mark.parametrize("kind", named([""]))
+def test_names_from_data_are_plain_text(kind: str, tmp_path: Path) -> None:
+    figure = named(ODD_NAMES)[kind]()
+    plots.save_figure(figure, tmp_path / "a.png")  # warnings, of missing glyphs for example, are errors
+    figure.savefig(tmp_path / "b.svg")
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    assert not any(text.get_parse_math() for text in texts)
+    words = "".join(text.get_text() for text in texts if text.get_text() != "z0\n")
+    assert "$x_$" in words
+    assert not {"\x1b", "\u202e", "\ud800"} & {*words}
+    assert max(len(line) for text in texts for line in text.get_text().split("\n")) < 130
+
+
+EXTREMES: dict[str, Callable[[], Figure]] = {
+    "latents": lambda: plots.traversal(sweep((1, 8, 8), 60, latent_dim=5000)),
+    "values": lambda: plots.traversal(sweep((1, 8, 8), 2, values=500)),
+    "starts": lambda: plots.traversal(sweep((1, 8, 8), 12, values=9, starts=500)),
+    "large pictures": lambda: plots.traversal(sweep((3, 512, 512), 8)),
+    "one pixel": lambda: plots.traversal(sweep((1, 1, 1), 1, values=1)),
+    "one row": lambda: plots.samples(torch.rand(3, 1, 1, 600)),
+    "one column": lambda: plots.reconstructions(torch.rand(3, 1, 600, 1), torch.rand(3, 1, 600, 1)),
+    "many draws": lambda: plots.samples(torch.rand(5000, 1, 4, 4)),
+    "one draw": lambda: plots.samples(torch.rand(1, 2, 4, 4)),
+    "curves of many features": lambda: plots.traversal(sweep((10_000,), 6)),
+    "curves of one feature": lambda: plots.traversal(sweep((1,), 1, values=1)),
+    "pairs of many features": lambda: plots.pairs({"a": torch.randn(2000, 10_000), "b": torch.randn(20, 10_000)}),
+    "constants and infinities": lambda: plots.pairs(
+        {"a": torch.full((9, 2), 1e17), "b": torch.full((9, 2), torch.inf)}
+    ),
+    "a wide covariance": lambda: plots.covariances({"a": torch.randn(20, 10_000), "one": torch.randn(1, 10_000)}),
+    "one latent": lambda: plots.latents(Codes(torch.randn(9, 1), torch.rand(9, 1))),
+    "one datum": lambda: plots.latents(Codes(torch.randn(1, 3), torch.rand(1, 3))),
+    "a long history": lambda: plots.curves(lines(50_000, 2)),
+    "the KL of many latents": lambda: plots.curves(lines(2, 5000)),
+    "a large table": lambda: plots.heat_map(np.random.rand(3000, 300), ["f"] * 300, "t", kl=[*np.random.rand(3000)]),
+    "a table of one": lambda: plots.heat_map(np.zeros((1, 1)), ["f"], "t"),
+    "a factor as fine as the data": lambda: plots.responses(
+        np.random.rand(3000, 2), np.stack([np.random.permutation(3000)] * 2, axis=1), ["x", "y"]
+    ),
+    "infinite runs": lambda: plots.rate_distortion([plots.Point("a", "density", 1.0, float("inf"))]),
+    "many choices": lambda: plots.gallery(
+        torch.rand(2, 1, 4, 4), {str(i): (torch.rand(2, 1, 4, 4),) * 2 for i in range(90)}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", EXTREMES)
+def test_every_figure_is_bounded_and_can_be_drawn(kind: str, tmp_path: Path) -> None:
+    figure = EXTREMES[kind]()
+    plots.save_figure(figure, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.width * picture.height < 2 * bounds.MOST_PIXELS
+        assert picture.width > 100
+        assert picture.height > 90
+
+
+@pytest.mark.parametrize(
+    ("figure", "said"),
+    [
+        (EXTREMES["latents"], "50 of 5,000 latents"),
+        (EXTREMES["values"], "30 of 500 values"),
+        (EXTREMES["starts"], r"\d+ of 500 starts"),
+        (EXTREMES["many draws"], "2,000 of 5,000 samples"),
+        (EXTREMES["curves of many features"], "12 of 10,000 features"),
+        (EXTREMES["pairs of many features"], "5 of 10,000 features; 1,000 of 2,000 points"),
+        (EXTREMES["a wide covariance"], "100 of 10,000 features"),
+        (EXTREMES["a long history"], "1,000 of 50,000 lines"),
+        (EXTREMES["a large table"], "50 of 3,000 latents; 30 of 300 factors"),
+        (EXTREMES["many choices"], "30 of 90 choices"),
+    ],
+)
+def test_what_is_left_out_stands_below(figure: Callable[[], Figure], said: str) -> None:
+    assert re.search(said, figure().get_supxlabel())
+
+
+def test_all_is_drawn_of_what_there_is_room_for() -> None:
+    assert plots.traversal(sweep((1, 28, 28), 10, values=11, starts=4)).get_supxlabel() == ""
+    assert bounds.traversal_note((1, 64, 64), bounds.Extent(32, 11, 3)) == ""
+
+
+def test_responses_of_a_collapsed_code_lie_within_their_panels() -> None:
+    codes = np.full((30, 2), [1e-3, -1e-3]) + 1e-7 * np.random.rand(30, 2)
+    figure = plots.responses(codes, np.random.randint(0, 3, (30, 1)), ["a"], kl=[0.0, 0.0])
+    low, high = figure.axes[0].get_ylim()
+    assert low < -1e-3 - 5e-5
+    assert high > 1e-3 + 5e-5

@@ -19,9 +19,11 @@ from torch import Tensor
 from .. import plots
 from ..files import LOCK, read_json, write_csv, write_json
 from ..generation import reconstruct, sample
+from ..plots.bounds import MOST_LABELS, most_active
 from ..runs.run import Run, load_run
 from ..settings.declared import is_of
 from ..settings.options import DEFAULTS
+from ..settings.shown import finite
 from ..settings.words import slug
 from ..traversal import Traversal, base, traverse
 from .rows import RunRow
@@ -80,7 +82,7 @@ def content(experiment: Mapping[str, Any], rows: Sequence[RunRow]) -> dict[str, 
 
 def save(out: Path, experiment: Mapping[str, Any], rows: Sequence[RunRow]) -> None:
     """Write comparison.json and comparison.csv."""
-    write_json(out / "comparison.json", content(experiment, rows))
+    write_json(out / "comparison.json", finite(content(experiment, rows)))
     if rows:
         write_csv(out / "comparison.csv", [row.as_dict() for row in rows])
 
@@ -88,8 +90,8 @@ def save(out: Path, experiment: Mapping[str, Any], rows: Sequence[RunRow]) -> No
 def figures(rows: Sequence[RunRow]) -> dict[str, Figure]:
     """Pictures of a comparison: ``rate_distortion``, and for images ``gallery`` and ``traversals``.
 
-    The pictures of a label are those of its first run. Runs on different data have pictures of their own, with the
-    data in their names.
+    The pictures of a label are those of its first run; of many labels the first 30 have pictures. Runs on different
+    data have pictures of their own, with the data in their names.
 
     Args:
         rows: Rows of runs whose folders are there.
@@ -109,7 +111,7 @@ def _figures(rows: Sequence[RunRow]) -> dict[str, Figure]:
     folders: dict[str, str] = {}
     for row in rows:
         folders.setdefault(row.label, row.run)
-    runs = {label: load_run(folder) for label, folder in folders.items()}
+    runs = {label: load_run(folders[label]) for label in [*folders][:MOST_LABELS]}
     data = next(iter(runs.values())).dataset()
     if not data.is_images:
         return drawn
@@ -122,4 +124,5 @@ def _figures(rows: Sequence[RunRow]) -> dict[str, Figure]:
 
 def _sweep(run: Run, held_out: Tensor) -> Traversal:
     kl = run.history[-1]["held_out_kl_per_latent"]
-    return traverse(run.model, base(run.model, held_out), columns=9, kl=kl)
+    latents = None if kl is None else most_active(kl)
+    return traverse(run.model, base(run.model, held_out), latents=latents, columns=9, kl=kl)

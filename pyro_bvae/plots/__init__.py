@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .comparisons import Point, gallery, rate_distortion, side_by_side
 from .factors import heat_map, responses
-from .pictures import save_figure, save_figures
+from .pictures import optional, save_figure, save_figures
 from .runs import animation, curves, film, reconstructions, samples, traversal
 from .vectors import covariances, latents, pairs
 
@@ -22,6 +22,7 @@ __all__ = [
     "gallery",
     "heat_map",
     "latents",
+    "optional",
     "pairs",
     "rate_distortion",
     "reconstructions",

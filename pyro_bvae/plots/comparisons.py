@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 import torch
@@ -14,11 +15,13 @@ from torch import Tensor
 from ..datasets import pixels
 from ..evaluation.rate_distortion import lower_hull
 from ..traversal import Traversal
-from .labels import label_latents
+from .bounds import DOTS_PER_INCH, MOST_LABELS, most_pictures, part_of, some_of
+from .labels import draws_plain_text, label_latents, labels, row_labels, say_below
 from .pictures import make_panels, show
 
 __all__ = ["Point", "gallery", "rate_distortion", "side_by_side"]
 
+LONGEST_LABEL = 40  # characters
 TITLES = {"no probability": "cross-entropy of grey pixels"}
 
 
@@ -43,50 +46,65 @@ class Point:
     curve: str | None = None
 
 
+@draws_plain_text
 def gallery(originals: Tensor, rows: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     """Originals on top, and below them for each choice a row with its reconstructions of these and its samples.
+
+    Of many choices the first 30 are drawn.
 
     Args:
         originals: Images ``(N, C, H, W)``.
         rows: For each label reconstructions ``(N, C, H, W)`` and samples ``(M, C, H, W)``.
     """
     originals = pixels(originals)
-    made = list(rows.values())
+    made = list(rows.values())[:MOST_LABELS]
     blank = torch.ones_like(made[0][1])
     lines = [torch.cat([originals, blank])] + [torch.cat(pair) for pair in made]
     grid = torch.stack(lines)  # (choices + 1, N + M, C, H, W)
-    figure, (panel,) = make_panels(1, len(grid), grid.shape[1], grid.shape[-2:])
+    names = labels(["originals", *rows], LONGEST_LABEL)[: len(grid)]
+    figure, (panel,) = make_panels(1, len(grid), grid.shape[1], grid.shape[-2:], names=names)
     show(panel, grid)
     panel.axvline(len(originals) - 0.5, color="black", linewidth=1)
-    panel.set_yticks(range(len(grid)), ["originals", *rows])
+    panel.set_yticks(range(len(grid)), names)
+    panel.set_anchor("E")
     middles = [len(originals) / 2 - 0.5, len(originals) + len(blank) / 2 - 0.5]
     panel.set_xticks(middles, ["originals and reconstructions", "samples"])
+    say_below(figure, some_of(len(made), len(rows), "choices"))
     return figure
 
 
+@draws_plain_text
 def rate_distortion(points: Sequence[Point]) -> Figure:
-    """Distortion against rate, held out, nats an image: small dots are runs, large ones means over seeds.
+    """Distortion against rate, held out, nats a datum: small dots are runs, large ones means over seeds.
 
     Runs of one curve share a colour, and the line is their lower convex hull, the achievable frontier. β stands beside
     the corners of the hull, where there is room. Nats of different kinds have panels of their own, for their
-    distortions do not compare.
+    distortions do not compare. Runs whose terms are not finite have no place.
 
     Args:
         points: One a run.
     """
-    kinds = list(dict.fromkeys(point.nats for point in points))
-    figure = Figure(figsize=(5.2 * len(kinds), 4.2), layout="constrained", dpi=120)
+    there, points = len(points), [point for point in points if isfinite(point.rate) and isfinite(point.distortion)]
+    kinds = list(dict.fromkeys(point.nats for point in points)) or ["no run has a place here"]
+    figure = Figure(figsize=(5.2 * len(kinds), 4.2), layout="constrained", dpi=DOTS_PER_INCH)
     for panel, kind in zip(figure.subplots(1, len(kinds), squeeze=False).flat, kinds, strict=True):
         curves: dict[str, list[Point]] = {}
         for point in points:
             if point.nats == kind:
                 curves.setdefault(point.curve or point.label, []).append(point)
-        drawn = [_draw_curve(panel, *curve, f"C{number}") for number, curve in enumerate(curves.items())]
+        names = labels([*curves], LONGEST_LABEL)
+        drawn = [
+            _draw_curve(panel, name, runs, f"C{number}")
+            for number, (name, runs) in enumerate(zip(names, curves.values(), strict=True))
+        ]
         _write_betas(panel, [corner for corners in drawn for corner in corners])
-        panel.set(xlabel="rate, nats an image", ylabel="distortion, nats an image", title=TITLES.get(kind, kind))
+        panel.set(xlabel="rate, nats a datum", ylabel="distortion, nats a datum", title=TITLES.get(kind, kind))
         panel.locator_params(nbins=5)  # runs that lie close have long numbers
         panel.spines[["top", "right"]].set_visible(False)
-        panel.legend(fontsize=7, frameon=False, handletextpad=0)
+        if curves:
+            handles, texts = (some[:MOST_LABELS] for some in panel.get_legend_handles_labels())
+            panel.legend(handles, texts, fontsize=7, frameon=False, handletextpad=0)
+    say_below(figure, some_of(len(points), there, "runs, those whose terms are finite"))
     return figure
 
 
@@ -129,13 +147,19 @@ def _write_betas(panel: Axes, corners: Sequence[_Corner]) -> None:
             labelled.append(corner.place)
 
 
+@draws_plain_text
 def side_by_side(sweeps: Mapping[str, Traversal]) -> Figure:
-    """The traversals of several choices around the same first image, one panel each."""
-    first = next(iter(sweeps.values()))
-    figure, panels = make_panels(len(sweeps), len(first.latents), len(first.values), first.images.shape[-2:])
-    for panel, (name, sweep) in zip(panels, sweeps.items(), strict=True):
+    """The traversals of several choices around the same first image, one panel each; as many as there is room for."""
+    parts = {name: part_of(sweep) for name, sweep in sweeps.items()}
+    rows, columns = (max(len(getattr(part, what)) for part, _ in parts.values()) for what in ("latents", "values"))
+    sides = next(iter(sweeps.values())).images.shape[-2:]
+    most = min(MOST_LABELS, max(1, most_pictures(sides) // (rows * columns)))
+    names = labels([*sweeps], LONGEST_LABEL)[:most]
+    figure, panels = make_panels(len(names), rows, columns, sides)
+    for panel, name, (sweep, left_out) in zip(panels, names, parts.values(), strict=False):
         show(panel, sweep.images[0])
-        panel.set_title(name, fontsize=9)
+        panel.set_title(f"{name}  ({left_out})" if left_out else name, fontsize=9)
         panel.set_xticks([])
-        label_latents(panel, sweep)
+        label_latents(panel, sweep, row_labels(sweep))
+    say_below(figure, some_of(len(names), len(sweeps), "choices"))
     return figure

@@ -1,8 +1,10 @@
-"""Pictures in a grid, on a matplotlib figure made without pyplot."""
+"""Pictures in a grid, on a matplotlib figure made without pyplot; and files of figures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 
@@ -13,24 +15,37 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 
 from ..files import atomic_write
+from .bounds import DOTS_PER_INCH, cell_inches
+from .labels import draws_plain_text
 
-__all__ = ["PICTURE_INCHES", "make_panels", "save_figure", "save_figures", "show", "tile", "whole_rows"]
+__all__ = ["make_panels", "optional", "save_figure", "save_figures", "show", "tile", "whole_rows"]
 
-PICTURE_INCHES = 0.5  # width of a picture on the figure
+INCHES_A_LETTER = 0.065  # of a name beside a row
+LEAST_SIDE, MOST_SIDE = 4, 160  # pixels, of a picture in a grid: fewer are repeated, more are averaged
 
 
 def make_panels(
-    blocks: int, rows: int, columns: int, sides: Sequence[int], width: float = PICTURE_INCHES
+    blocks: int, rows: int, columns: int, sides: Sequence[int], *, enlarged: float = 1.0, names: Sequence[str] = ()
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of ``blocks`` panels, each sized for a grid of pictures with ``sides`` (height, width)."""
+    """A figure of ``blocks`` panels, each sized for a grid of pictures with ``sides`` (height, width).
+
+    Args:
+        blocks: How many panels.
+        rows: Of pictures in a panel.
+        columns: Likewise.
+        sides: Of a picture, in pixels.
+        enlarged: How much larger than usual pictures are drawn.
+        names: That will stand beside the rows.
+    """
     across = ceil(blocks**0.5)
     down = ceil(blocks / across)
-    height = width * sides[0] / sides[1]
-    size = (across * (columns * width + 1.4), down * (rows * height + 0.6))
-    figure = Figure(figsize=size, layout="constrained", dpi=120)
+    width, height = (enlarged * inches for inches in cell_inches(sides))
+    beside = max(1.4, 0.65 + INCHES_A_LETTER * max(map(len, names), default=0))
+    size = (across * (columns * width + beside), down * (rows * height + 0.6))
+    figure = Figure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(down, across, squeeze=False).flat)
     for panel in panels[blocks:]:
@@ -38,6 +53,21 @@ def make_panels(
     return figure, panels[:blocks]
 
 
+@contextmanager
+def optional(picture: object) -> Iterator[None]:
+    """Go on without a picture that cannot be drawn or written, with a warning that names it: it ends no fit.
+
+    Args:
+        picture: Its name or file.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever it is, what a picture shows is safe elsewhere
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or "it takes too much memory"
+        warnings.warn(f"{picture} is left out: {reason}", stacklevel=3)
+
+
+@draws_plain_text
 def save_figure(figure: Figure, file: Path) -> None:
     """Write a figure atomically, in the format that the file's ending names."""
     with atomic_write(file) as partial:
@@ -48,11 +78,13 @@ def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     """Write figures atomically into a folder, each as the PNG of its name.
 
     Returns:
-        The files.
+        The files; one that cannot be written is left out, with a warning that names it.
     """
-    files = [folder / f"{name}.png" for name in figures]
-    for file, figure in zip(files, figures.values(), strict=True):
-        save_figure(figure, file)
+    files = []
+    for name, figure in figures.items():
+        with optional(file := folder / f"{name}.png"):
+            save_figure(figure, file)
+            files.append(file)
     return files
 
 
@@ -66,7 +98,8 @@ def show(panel: Axes, grid: Tensor) -> AxesImage:
     """Show pictures ``(R, C, channels, H, W)`` with the centre of each at its column and row."""
     rows, columns, _, height, width = grid.shape
     extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
-    picture = panel.imshow(tile(grid), extent=extent, aspect=height / width, cmap="gray", vmin=0, vmax=1)
+    across, down = cell_inches((height, width))
+    picture = panel.imshow(tile(grid), extent=extent, aspect=down / across, cmap="gray", vmin=0, vmax=1)
     panel.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False, labelsize=7)
     panel.set_frame_on(False)
     return picture
@@ -76,6 +109,16 @@ def tile(grid: Tensor) -> np.ndarray:
     """Pictures ``(R, C, channels, H, W)`` as one, with a white line around each: ``(h, w)`` grey or ``(h, w, 3)``."""
     channels = grid.shape[2]
     grid = grid if channels in (1, 3) else grid.mean(2, keepdim=True)
+    grid = _sized(grid)
     framed = pad(grid.clamp(0, 1), (1, 1, 1, 1), value=1.0)
     whole = framed.permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2)  # (R·H, C·W, channels)
     return whole.squeeze(-1).numpy()
+
+
+def _sized(grid: Tensor) -> Tensor:
+    """Pictures with as many pixels a side as can be seen: more are averaged, fewer than four are repeated."""
+    height, width = grid.shape[-2:]
+    if max(height, width) > MOST_SIDE:
+        size = (min(height, MOST_SIDE), min(width, MOST_SIDE))
+        grid = interpolate(grid.flatten(0, 1), size, mode="area").unflatten(0, grid.shape[:2])
+    return grid.repeat_interleave(ceil(LEAST_SIDE / height), dim=-2).repeat_interleave(ceil(LEAST_SIDE / width), dim=-1)

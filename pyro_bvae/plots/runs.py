@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
@@ -17,12 +18,16 @@ from ..datasets import pixels
 from ..files import atomic_write
 from ..traversal import Traversal
 from . import vectors
-from .labels import label, label_latents
-from .pictures import make_panels, show, tile, whole_rows
+from .bounds import MOST_MOVING, MOST_POINTS, most_active, most_pictures, part_of, pictures_note, some_of, spread
+from .labels import draws_plain_text, label, label_latents, row_labels, say_below
+from .pictures import make_panels, optional, show, tile, whole_rows
 
 __all__ = ["animation", "curves", "film", "reconstructions", "samples", "traversal"]
 
+MOST_FRAMES = 200  # of a film
 
+
+@draws_plain_text
 def traversal(sweep: Traversal, notes: Sequence[str] = ()) -> Figure:
     """One row a latent, one column a value, after the original and its reconstruction; one block a base code.
 
@@ -35,20 +40,24 @@ def traversal(sweep: Traversal, notes: Sequence[str] = ()) -> Figure:
     """
     if sweep.images.dim() == 4:
         return vectors.vector_traversal(sweep)
+    sweep, left_out = part_of(sweep)
     originals = sweep.base.originals
     front = [sweep.reconstructions] if originals is None else [pixels(originals), sweep.reconstructions]
     heads = ["start"] if originals is None else ["x", "x̂"]
     rows, columns = len(sweep.latents), len(front) + len(sweep.values)
-    figure, panels = make_panels(len(sweep.images), rows, columns, sweep.images.shape[-2:])
+    texts = row_labels(sweep, notes[:rows])
+    figure, panels = make_panels(len(sweep.images), rows, columns, sweep.images.shape[-2:], names=texts)
     for block, panel in enumerate(panels):
         fixed = torch.stack([images[block] for images in front])[None].expand(rows, -1, -1, -1, -1)
         show(panel, torch.cat([fixed, sweep.images[block]], dim=1))
         panel.axvline(len(front) - 0.5, color="black", linewidth=1)
         panel.set_xticks(range(columns), heads + [f"{value:.3g}" for value in sweep.values.tolist()])
-        label_latents(panel, sweep, notes)
+        label_latents(panel, sweep, texts)
+    say_below(figure, left_out)
     return figure
 
 
+@draws_plain_text
 def animation(sweep: Traversal) -> FuncAnimation:
     """A traversal as an animation over the values and back: one column a latent, one row a base code.
 
@@ -60,8 +69,9 @@ def animation(sweep: Traversal) -> FuncAnimation:
     """
     if sweep.images.dim() == 4:
         raise ValueError("vectors have no picture to animate")
+    sweep, left_out = part_of(sweep, MOST_MOVING)
     order = [*range(len(sweep.values)), *range(len(sweep.values) - 2, 0, -1)]
-    figure, (panel,) = make_panels(1, len(sweep.images), len(sweep.latents), sweep.images.shape[-2:], width=0.9)
+    figure, (panel,) = make_panels(1, len(sweep.images), len(sweep.latents), sweep.images.shape[-2:], enlarged=1.8)
     picture = show(panel, sweep.images[:, :, 0])
     labels = [label(sweep, row, "\n") for row in range(len(sweep.latents))]
     panel.set_xticks(range(len(sweep.latents)), labels)
@@ -69,24 +79,34 @@ def animation(sweep: Traversal) -> FuncAnimation:
 
     def draw(frame: int) -> list[AxesImage]:
         picture.set_data(tile(sweep.images[:, :, order[frame]]))
-        panel.set_xlabel(f"value {sweep.values[order[frame]].item():+.2f}")
+        value = f"value {sweep.values[order[frame]].item():+.2f}"
+        panel.set_xlabel(f"{value}; {left_out}" if left_out else value)
         return [picture]
 
     return FuncAnimation(figure, draw, frames=len(order), interval=100)
 
 
 def film(frames: Sequence[Path], file: Path) -> None:
-    """Write picture files as one GIF, in their order; the last one stays for two seconds."""
+    """Write picture files as one GIF, in their order; the last one stays for two seconds.
+
+    A frame that cannot be read is left out, with a warning that names it. Of many frames 200 are taken, evenly spread.
+
+    Raises:
+        ValueError: None of them can be read.
+    """
     pictures = []
-    for frame in frames:
-        with Image.open(frame) as opened:
+    for frame in (frames[number] for number in spread(len(frames), MOST_FRAMES)):
+        with optional(frame), Image.open(frame) as opened:
             pictures.append(opened.convert("RGB"))
+    if not pictures:
+        raise ValueError("there is no frame that can be read")
     same = [picture.resize(pictures[-1].size) for picture in pictures]
     durations = [200] * (len(same) - 1) + [2000]
     with atomic_write(file) as partial:
         same[0].save(partial, save_all=True, append_images=same[1:], duration=durations, loop=0)
 
 
+@draws_plain_text
 def reconstructions(originals: Tensor, images: Tensor, columns: int = 10) -> Figure:
     """Originals above their reconstructions; for vectors, both in pairs of features.
 
@@ -95,9 +115,10 @@ def reconstructions(originals: Tensor, images: Tensor, columns: int = 10) -> Fig
         images: Their reconstructions.
         columns: Pictures a row.
     """
-    originals = pixels(originals)
     if images.dim() == 2:
-        return vectors.pairs({"data": originals, "reconstructions": images})
+        return vectors.pairs({"data": pixels(originals), "reconstructions": images})
+    there, most = len(images), most_pictures(images.shape[-2:]) // 2
+    originals, images = pixels(originals[:most]), images[:most]
     columns = min(columns, len(images))
     originals, images = whole_rows(originals, columns), whole_rows(images, columns)
     blocks = len(images) // columns
@@ -107,9 +128,11 @@ def reconstructions(originals: Tensor, images: Tensor, columns: int = 10) -> Fig
     show(panel, pairs.flatten(0, 1))
     panel.set_xticks([])
     panel.set_yticks(range(2 * blocks), ["x", "x̂"] * blocks)
+    say_below(figure, pictures_note(images.shape[1:], there, "images", each=2))
     return figure
 
 
+@draws_plain_text
 def samples(images: Tensor, data: Tensor | None = None, columns: int = 10) -> Figure:
     """Draws in a grid; for vectors, scatters of pairs of features.
 
@@ -120,6 +143,8 @@ def samples(images: Tensor, data: Tensor | None = None, columns: int = 10) -> Fi
     """
     if images.dim() == 2:
         return vectors.pairs({"samples": images} if data is None else {"data": data, "samples": images})
+    there, most = len(images), most_pictures(images.shape[-2:])
+    images = images[:most]
     columns = min(columns, len(images))
     images = whole_rows(images, columns)
     rows = len(images) // columns
@@ -127,30 +152,44 @@ def samples(images: Tensor, data: Tensor | None = None, columns: int = 10) -> Fi
     show(panel, images.unflatten(0, (rows, columns)))
     panel.set_xticks([])
     panel.set_yticks([])
+    say_below(figure, pictures_note(images.shape[1:], there, "samples"))
     return figure
 
 
+@draws_plain_text
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss, distortion, rate and the KL of each latent against the step, training and held-out, nats an image.
+    """Loss, distortion, rate and the KL of each latent against the step, training and held-out, nats a datum.
+
+    Of a long history 1,000 lines are drawn, evenly spread, and of many latents the 50 that end with the most KL.
 
     Args:
         history: The lines of a run's history.
     """
     figure = Figure(figsize=(14, 3.2), layout="constrained")
     panels = figure.subplots(1, 4)
-    steps = [record["step"] for record in history]
+    lines = [history[number] for number in spread(len(history), MOST_POINTS)]
+    steps = [record["step"] for record in lines]
     marker = "." if len(steps) < 10 else None
     for panel, name in zip(panels, ("loss", "distortion", "rate"), strict=False):
-        panel.plot(steps, [record[name] for record in history], label="training", marker=marker)
+        panel.plot(steps, [record[name] for record in lines], label="training", marker=marker)
         if name != "loss":
-            held_out = [record[f"held_out_{name}"] for record in history]
+            held_out = [record[f"held_out_{name}"] for record in lines]
             panel.plot(steps, held_out, label="held out", marker=marker)
             panel.legend()
-        panel.set(title=name, xlabel="step", ylabel="nats an image")
-    panels[3].set(title="KL of each latent, held out", xlabel="step", ylabel="nats an image")
-    if history and history[-1]["held_out_kl_per_latent"] is not None:
-        kl = [record["held_out_kl_per_latent"] for record in history]
-        panels[3].plot(steps, kl, marker=marker, label=[f"z{latent}" for latent in range(len(kl[0]))])
-        if len(kl[0]) <= 12:
-            panels[3].legend(fontsize=6, ncols=2)
+        panel.set(title=name, xlabel="step", ylabel="nats a datum")
+    panels[3].set(title="KL of each latent, held out", xlabel="step", ylabel="nats a datum")
+    left_out = ""
+    if lines and lines[-1]["held_out_kl_per_latent"] is not None:
+        left_out = _draw_kl(panels[3], steps, [record["held_out_kl_per_latent"] for record in lines], marker)
+    say_below(figure, some_of(len(lines), len(history), "lines of the history"), left_out)
     return figure
+
+
+def _draw_kl(panel: Axes, steps: Sequence[int], kl: Sequence[Sequence[float]], marker: str | None) -> str:
+    """Draw the KL of each latent against the step; returns what was left out."""
+    latents = sorted(most_active(kl[-1]))
+    panel.plot(steps, [[line[latent] for latent in latents] for line in kl], marker=marker,
+               label=[f"z{latent}" for latent in latents])  # fmt: skip
+    if len(latents) <= 12:
+        panel.legend(fontsize=6, ncols=2)
+    return some_of(len(latents), len(kl[-1]), "latents")

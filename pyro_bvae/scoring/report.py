@@ -22,12 +22,15 @@ from ..metrics import PROTOCOLS, dci, mutual_information
 from ..metrics.arrays import as_classes, varying
 from ..metrics.information import entropies
 from ..metrics.sampling import columns_of
+from ..plots.bounds import most_active
 from ..plots.labels import is_active
 from ..runs.run import Run
+from ..settings.shown import finite
 from ..terms import mean_terms
 from ..traversal import base, traverse
 from .registry import METRICS
 from .rows import ScoreRow
+from .scores import MOST_LATENTS
 from .summaries import summarise
 
 if TYPE_CHECKING:
@@ -94,7 +97,7 @@ def save(stem: Path, rows: Sequence[ScoreRow], data: Dataset) -> list[Path]:
         The files.
     """
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "csv")]
-    write_json(files[0], content(rows, data))
+    write_json(files[0], finite(content(rows, data)))
     lines = [row.as_dict() for row in rows]
     write_csv(files[1], lines, [name for name in lines[0] if name not in NOT_IN_CSV])
     return files
@@ -108,7 +111,7 @@ def figures(run: Run) -> dict[str, Figure]:
 
     Returns:
         ``information``, a heat map of mutual information; ``importances``, a heat map of DCI's importances, where there
-        are two latents and two factors that vary; ``responses``, the mean code against each factor; and for images
+        are 2 to 256 latents and two factors that vary; ``responses``, the mean code against each factor; and for images
         ``factor_traversal``, a traversal whose rows name the factor that the latent follows.
     """
     data = run.dataset()
@@ -120,7 +123,7 @@ def figures(run: Run) -> dict[str, Figure]:
     shares = mutual_information(codes, factors) / np.maximum(entropies(factors), LEAST_ENTROPY)
     names = _names(data)
     drawn = {"information": plots.heat_map(shares, names, "mutual information, share of the factor's entropy", kl)}
-    if run.model.latent_dim > 1 and varying(factors).sum() > 1:
+    if 1 < run.model.latent_dim <= MOST_LATENTS and varying(factors).sum() > 1:
         importances = dci(codes, factors).importances
         drawn["importances"] = plots.heat_map(importances, names, "importance for boosted trees (DCI)", kl)
     drawn["responses"] = plots.responses(codes, factors, names, kl)
@@ -146,7 +149,8 @@ def followed(shares: np.ndarray, names: Sequence[str]) -> list[str]:
 
 
 def _traversal(run: Run, held_out: Tensor, kl: list[float] | None, notes: Sequence[str]) -> Figure:
-    sweep = traverse(run.model, base(run.model, held_out), kl=kl)
+    latents = None if kl is None else most_active(kl)
+    sweep = traverse(run.model, base(run.model, held_out), latents=latents, kl=kl)
     notes = [notes[latent] if is_active(sweep, row) else "" for row, latent in enumerate(sweep.latents)]
     return plots.traversal(sweep, notes=notes)
 
