@@ -14,6 +14,7 @@ from pyro_bvae.files import held_folder
 from pyro_bvae.settings.names import METRICS
 from pyro_bvae.settings.options import DATA, DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
+from pyro_bvae.settings.shown import short_names
 from pyro_bvae.settings.words import plain
 
 from .errors import said
@@ -40,6 +41,7 @@ COLUMNS = {
     "beta": "β",
     "slope": "slope dD/dR",
 }
+LONGEST_LABEL = 60  # characters of a label in the table
 DIGITS = {"bits_per_dim": 3, "mse": 4, "ssim": 3, "probe_accuracy": 3, "coverage_90": 3, "beta": 3, "slope": 3}
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
 
@@ -187,9 +189,10 @@ def _run(todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[st
 
 def _draw(rows: Sequence[RunRow], out: Path) -> None:
     from pyro_bvae.comparison import report
-    from pyro_bvae.plots import save_figures
+    from pyro_bvae.plots import optional, save_figures
 
-    save_figures(report.figures(rows), out)
+    with optional(f"the pictures of {out}"):
+        save_figures(report.figures(rows), out)
 
 
 def _print(summaries: Sequence[LabelSummary], target: float | None, out: Path) -> None:
@@ -208,6 +211,9 @@ def _print(summaries: Sequence[LabelSummary], target: float | None, out: Path) -
         if any(summary.nats == "no probability" for summary in summaries):
             click.echo("* cross-entropy of pixels: no log-probability, its nats compare with no other row's.")
         click.echo("Nats of densities and of masses do not compare; bits/dim, MSE, SSIM and probe do.")
+    falling = [summary.label for summary in summaries if summary.still_falling]
+    if falling:
+        click.echo(f"still falling: the held-out loss of {', '.join(falling)}; train for longer before you rank them")
     if target is not None:
         _print_missed(summaries, target)
     median = departure(summaries)
@@ -229,13 +235,14 @@ def _print_table(summaries: Sequence[LabelSummary]) -> None:
     titles = COLUMNS | {name: name for name in scores}
     titles = {name: title for name, title in titles.items() if any(row[name] is not None for row in rows)}
     digits = dict.fromkeys(titles, 2) | dict.fromkeys(scores, 3) | DIGITS
-    width = max((len(summary.label) for summary in summaries), default=6) + 2
+    labels = short_names([summary.label for summary in summaries], LONGEST_LABEL)
+    width = max(map(len, labels), default=6) + 2
     click.echo(" " * width + "".join(f"{title:>{_width(title)}}" for title in titles.values()))
     is_mixed = len({row["nats"] for row in rows}) > 1
-    for row in rows:
+    for label, row in zip(labels, rows, strict=True):
         mark = "*" if is_mixed and row["nats"] == "no probability" else ""
         cells = (f"{_cell(row[name], digits[name]):>{_width(title)}}" for name, title in titles.items())
-        click.echo(f"{row['label'] + mark:<{width}}" + "".join(cells))
+        click.echo(f"{label + mark:<{width}}" + "".join(cells))
 
 
 def _print_missed(summaries: Sequence[LabelSummary], target: float) -> None:

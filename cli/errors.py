@@ -9,6 +9,8 @@ import click
 from pyro_bvae.files import WriteError
 from pyro_bvae.settings.words import one_line, plain
 
+from .spelling import as_options
+
 __all__ = ["DISK_IS_FULL", "said"]
 
 # options that a command may have, of which less takes less memory
@@ -31,7 +33,7 @@ def said(error: BaseException, command: click.Command | None) -> str:
     raw = str(error)
     if isinstance(error, MemoryError) or any(words in raw.lower() for words in OUT_OF_MEMORY):
         return _out_of_memory("cuda" in raw.lower(), command)
-    text = one_line(raw.partition("Trace Shapes:")[0])  # which Pyro adds, for those who write programs
+    text = as_options(one_line(raw.partition("Trace Shapes:")[0]))  # which Pyro adds, for those who write programs
     if isinstance(error, ValueError | FloatingPointError | OSError) and text:
         return text
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__

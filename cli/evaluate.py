@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import pyro_bvae
+from pyro_bvae.settings.shown import in_words
 from pyro_bvae.settings.words import plain
 
 from .options import Name, at_option, device_option, echo_json, json_option, open_run, run_argument, seed_option
-from .progress import LoadingBar
+from .progress import LONGEST_SILENCE, Counter, LoadingBar
 from .spelling import pasted
+from .summary import diagnosed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from pyro_bvae.runs.run import Run
 
 __all__ = ["command"]
+
+MOST_LATENTS = 50  # whose KL is printed; --json has all
 
 
 @click.command("evaluate")
@@ -72,13 +77,15 @@ def command(
     data = opened.dataset(LoadingBar())
     images = data.images[data.train if split == "train" else data.held_out]
     information = None
-    if exact:
-        information = decompose_rate(opened.model, images, images=exact_images, batch_size=batch_size, seed=seed)
-    result = pyro_bvae.evaluate(opened.model, images, particles=particles, batch_size=batch_size, seed=seed)
+    with closing(Counter(LONGEST_SILENCE)) as counter:
+        how: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "progress": counter}
+        if exact:
+            information = decompose_rate(opened.model, images, images=exact_images, **how)
+        result = pyro_bvae.evaluate(opened.model, images, particles=particles, **how)
     accuracy = probe_accuracy(opened.model, data)
     known = _known(images, data.covariance, result)
     suggested = _suggested(opened, result) if suggest_capacity else None
-    diagnosis = pyro_bvae.diagnose(opened)
+    diagnosis = diagnosed(opened)
     if as_json:
         added: dict[str, Any] = {"diagnosis": None if diagnosis is None else asdict(diagnosis)}
         added |= {} if information is None else {"information": asdict(information)}
@@ -145,9 +152,9 @@ def _echo_capacity(suggested: dict[str, Any], result: Evaluation) -> None:
 
 
 def _echo_means(result: Evaluation, particles: int, accuracy: float | None, known: Mapping[str, float | None]) -> None:
-    least = known["least_information"]
+    least, datum = known["least_information"], "a vector" if result.ssim is None else "an image"
     for name, value, unit in (
-        ("ELBO", result.elbo, f"nats an image, at β 1 ({result.nats})"),
+        ("ELBO", result.elbo, f"nats {datum}, at β 1 ({result.nats})"),
         (f"IW bound ({particles})", result.iw_bound, "nats"),
         ("exact", known["exact_log_likelihood"], "nats, log p(x) of the Gaussian that the data were drawn from"),
         ("distortion", result.distortion, "nats"),
@@ -164,12 +171,19 @@ def _echo_means(result: Evaluation, particles: int, accuracy: float | None, know
         ("trained at β", result.beta, f"(β_norm {result.beta_norm:.3g})"),
     ):
         if value is not None:
-            click.echo(f"{name:15} {value:12.4f} {unit}")
+            click.echo(f"{name:15} {in_words(value):>12} {unit}")
     if result.kl_per_latent is not None:
         click.echo(f"{'active units':15} {result.active_units:12d} of {len(result.kl_per_latent)} (KL above 0.01 nats)")
-        click.echo("KL per latent   " + "  ".join(f"z{k} {kl:.2f}" for k, kl in enumerate(result.kl_per_latent)))
+        click.echo(f"KL per latent   {_kl(result.kl_per_latent)}")
     if result.nats == "no probability":
         click.echo("These nats are cross-entropies of pixels, no log-probabilities: compare them with no other family.")
+
+
+def _kl(kl: Sequence[float]) -> str:
+    """The KL of each latent; of many those with the most."""
+    most = sorted(sorted(range(len(kl)), key=lambda latent: -kl[latent])[:MOST_LATENTS])
+    said = "  ".join(f"z{latent} {in_words(kl[latent], '.2f')}" for latent in most)
+    return said if len(kl) <= MOST_LATENTS else f"{said}  (the {MOST_LATENTS} largest of {len(kl):,})"
 
 
 def _echo_information(parts: Information) -> None:
@@ -184,5 +198,5 @@ def _echo_information(parts: Information) -> None:
         ("KL by latent", parts.dimension_wise_kl, "nats, sum over the latents of the aggregate posterior's KL"),
         ("rate", parts.rate, "nats at these draws, the sum of the three"),
     ):
-        click.echo(f"{name:15} {value:12.4f} {unit}")
-    click.echo(f"I_rep ≤ rate    {parts.mutual_information:12.4f} ≤ {parts.rate:.4f} nats")
+        click.echo(f"{name:15} {in_words(value):>12} {unit}")
+    click.echo(f"I_rep ≤ rate    {in_words(parts.mutual_information):>12} ≤ {in_words(parts.rate)} nats")

@@ -1,8 +1,9 @@
-"""Settings as the options that one would type."""
+"""Settings as the options that one would type: those of a run, and those that a message of the library names."""
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,22 @@ from pyro_bvae.settings.options import OPTIONS
 
 from .options import option_words
 
-__all__ = ["argument", "pasted", "spelled"]
+__all__ = ["argument", "as_options", "pasted", "spelled"]
+
+
+def as_options(message: str) -> str:
+    """A message of the library with the arguments that it names, between backticks, as the options that one types.
+
+    >>> as_options("lower `beta`, or stop there (`steps=20`); `match_rate`, `shape`")
+    'lower --beta, or stop there (--steps 20); --match, `shape`'
+    """
+
+    def typed(match: re.Match[str]) -> str:
+        name, value = match.groups()
+        option = option_words(name).split("/")[0]
+        return match[0] if name not in OPTIONS else option if value is None else f"{option} {value}"
+
+    return re.sub(r"`(\w+)(?:='?([^`']*)'?)?`", typed, message)
 
 
 def spelled(settings: Mapping[str, Any]) -> list[str]:

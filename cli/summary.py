@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +19,14 @@ from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.settings.words import number, plain, slug
 
 from .options import echo_json
-from .spelling import argument, pasted, spelled
+from .spelling import argument, as_options, pasted, spelled
 
 if TYPE_CHECKING:
     from pyro_bvae import BetaVAE, Run
     from pyro_bvae.datasets import Dataset
+    from pyro_bvae.evaluation import Diagnosis
 
-__all__ = ["announce", "folder_of", "report"]
+__all__ = ["announce", "diagnosed", "folder_of", "report"]
 
 
 def announce(data: Dataset, vae: BetaVAE, options: Mapping[str, Any], out: Path) -> None:
@@ -104,7 +105,7 @@ def report(run: Run, out: Path, options: Mapping[str, Any]) -> None:
     """Say what came out, where to look, and what went wrong if anything did."""
     from pyro_bvae.terms import count_active
 
-    last, diagnosis = run.history[-1], pyro_bvae.diagnose(run)
+    last, diagnosis = run.history[-1], diagnosed(run)
     kl = last["held_out_kl_per_latent"]
     if options["as_json"]:
         settings = {name: run.config[name] for name in ("beta", "beta_norm")}
@@ -114,14 +115,21 @@ def report(run: Run, out: Path, options: Mapping[str, Any]) -> None:
     counted = "" if active is None else f"; {active} of {len(kl)} latents active"
     if run.config["match_rate"] is not None:
         counted += f"; β moved to {last['beta']:.3g} for a rate of {run.config['match_rate']:g}"
+    datum = "an image" if len(run.model.shape) == 3 else "a vector"
     click.echo(
-        f"held out, nats an image at β 1: ELBO {last['held_out_elbo']:.2f} = −(distortion "
+        f"held out, nats {datum} at β 1: ELBO {last['held_out_elbo']:.2f} = −(distortion "
         f"{last['held_out_distortion']:.2f} + rate {last['held_out_rate']:.2f}){counted}"
     )
     look = f"look at {plain(out / 'figures' / 'traversal.png')}, or sweep on" if options["figures"] else "sweep"
     click.echo(f"{look}: {pasted('pyro-bvae', 'traverse', *argument(out))}")
     if diagnosis is not None:
         click.echo(str(diagnosis))
+
+
+def diagnosed(run: Run) -> Diagnosis | None:
+    """What is wrong with a run, with options in the place of arguments."""
+    diagnosis = pyro_bvae.diagnose(run)
+    return diagnosis and replace(diagnosis, remedy=as_options(diagnosis.remedy))
 
 
 def folder_of(data: Dataset, vae: BetaVAE, options: Mapping[str, Any]) -> Path:

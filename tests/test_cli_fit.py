@@ -19,7 +19,7 @@ def test_fit_says_what_it_does_and_leaves_a_run_with_figures(cli: Cli, here: Pat
     assert "digits: 1,618 training and 179 held-out images of 1×28×28" in result.stdout.splitlines()[0]
     assert "β 6 (β_norm = βK/M = 0.0306)" in result.stdout
     assert "held out, nats an image at β 1: ELBO" in result.stdout
-    assert result.stdout.splitlines()[-1].startswith("look at runs/digits-beta6-seed0/figures/traversal.png, or sweep")
+    assert result.stdout.splitlines()[-2].startswith("look at runs/digits-beta6-seed0/figures/traversal.png, or sweep")
     run = load_run("runs/digits-beta6-seed0")
     assert (run.step, run.config["beta"], run.config["latent_dim"]) == (20, 6.0, 4)
     figures = {path.name for path in (run.path / "figures").iterdir()}
@@ -106,7 +106,7 @@ def test_resume_goes_on_and_a_finished_run_exits_zero(cli: Cli, here: Path) -> N
     assert "at      step 9, where the run goes on\n" in resumed.stdout
     for again in (cli("fit", "--resume", "--out", "parts"), cli("fit", "--resume", "--out", "parts", "--epochs", 1)):
         assert again.exit_code == 0, again.stderr
-        assert "at      step 14, where the run has its steps: a larger --epochs or --steps goes on" in again.stdout
+        assert "at      step 14: that is all; a larger --epochs or --steps goes on" in again.stdout
     assert load_run("parts").step == 14
 
 

@@ -139,6 +139,11 @@ def test_summaries_are_means_and_deviations_over_seeds() -> None:
     assert other.measures["mse"] == (7.0, None)
 
 
+def test_a_label_counts_its_runs_that_were_still_falling() -> None:
+    (summary,) = summarise([row("a", still_falling=falling) for falling in (True, False, True)])
+    assert summary.still_falling == summary.as_dict()["still_falling"] == 2
+
+
 def finished(path: Path, rate: float, **settings: object) -> RunRow:
     """The row of a run on D = 100 exp(−R) + 7, with nothing but a config in its folder."""
     config = some_config(**{"likelihood": "gaussian"} | settings)

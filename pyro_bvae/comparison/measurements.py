@@ -8,12 +8,13 @@ from math import isfinite
 from pathlib import Path
 
 from ..datasets import Dataset
-from ..evaluation import evaluate
+from ..evaluation import evaluate, still_falling
 from ..evaluation.probe import probe_accuracy
 from ..files import read_json, write_json
 from ..runs.config import weighs_rate
 from ..runs.run import Run, load_run
 from ..scoring import score, score_columns
+from ..settings.shown import finite
 from ..settings.words import plain
 from .rows import RunRow
 
@@ -30,7 +31,7 @@ def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) 
         if row is not None and (row.step, row.particles, row.run, {*row.scores}) == asked:
             return replace(row, label=label)
     row = _measure(run, label, particles, metrics)
-    write_json(path, row.as_stored())
+    write_json(path, finite(row.as_stored()))
     return row
 
 
@@ -82,6 +83,7 @@ def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> Ru
         data=_name(data),
         seconds=run.history[-1]["seconds"] if run.history else None,
         **evaluation,
+        still_falling=still_falling(run) is not None,
         probe_accuracy=probe_accuracy(run.model, data),
         scores=score([run], metrics, repeats=1)[0].scores if metrics else {},
     )

@@ -25,6 +25,7 @@ class RunRow:
         seconds: Seconds of training; None where the run has no history.
         beta: The β of the training; None where the objective does not weigh the rate with it.
         probe_accuracy: Held-out accuracy of a linear classifier of the labels; None for data without labels.
+        still_falling: Whether the held-out loss was still going down when training stopped; such a run ranks nothing.
         scores: The metrics asked for, by column.
         curve: The rate–distortion curve that the run lies on, filled in by `on_curves`; None where there is none.
         slope: The slope dD/dR of the curve at this β, likewise.
@@ -54,6 +55,7 @@ class RunRow:
     beta_norm: float
     images: int
     probe_accuracy: float | None
+    still_falling: bool
     scores: Mapping[str, float | None]
     curve: str | None = None
     slope: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import mean, median, stdev
 from typing import Any, NamedTuple
 
@@ -46,9 +47,10 @@ class LabelSummary:
         nats: The kind of nats, see `evaluation.Evaluation`.
         seeds: Number of runs.
         curve: The rate–distortion curve that they lie on, and ``slope`` the curve's slope there; see `RunRow`.
-        measures: Each of `MEASURES`; None where a run has none.
+        measures: Each of `MEASURES`; None where a run has none that is finite.
         scores: Each score that the runs hold, likewise.
         data: The data of the runs, see `RunRow`.
+        still_falling: How many of the runs were still falling when they ended; see `RunRow`.
     """
 
     label: str
@@ -59,10 +61,12 @@ class LabelSummary:
     measures: Mapping[str, MeanDeviation | None]
     scores: Mapping[str, MeanDeviation | None]
     data: str = ""
+    still_falling: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """All by name, as in comparison.json: measures and scores stand beside the rest."""
-        row = {name: getattr(self, name) for name in ("label", "data", "nats", "seeds", "curve", "slope")}
+        names = ("label", "data", "nats", "seeds", "curve", "slope", "still_falling")
+        row = {name: getattr(self, name) for name in names}
         return {**row, **self.measures, **self.scores}
 
 
@@ -85,11 +89,12 @@ def _summary(label: str, rows: Sequence[RunRow]) -> LabelSummary:
         slope=first.slope,
         measures={name: _mean_deviation([getattr(row, name) for row in rows]) for name in MEASURES},
         scores={name: _mean_deviation([row.scores[name] for row in rows]) for name in first.scores},
+        still_falling=sum(row.still_falling for row in rows),
     )
 
 
 def _mean_deviation(values: Sequence[float | None]) -> MeanDeviation | None:
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and isfinite(value)]
     if len(known) < len(values):
         return None
     return MeanDeviation(mean(known), stdev(known) if len(known) > 1 else None)

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from .diagnosis import Diagnosis, diagnose
+from .diagnosis import Diagnosis, diagnose, still_falling
 from .evaluation import Evaluation, evaluate, iw_bound, least_information
 from .information import Information, decompose_rate
 from .paying_beta import largest_paying_beta
@@ -30,4 +30,5 @@ __all__ = [
     "psnr",
     "slopes",
     "ssim",
+    "still_falling",
 ]

@@ -1,17 +1,19 @@
 """What went wrong in a fit, if anything did, and what to do about it.
 
-Each of six checks looks at the run's history and returns a `Diagnosis` or None. `diagnose` returns the first one that
+Each of eight checks looks at the run's history and returns a `Diagnosis` or None. `diagnose` returns the first one that
 is not None, in the order
 
-    missed rate, posterior collapse, narrow scale, rising loss, idle β, full code.
+    negative rate, missed rate, posterior collapse, narrow scale, rising loss, idle β, still falling, full code.
 
-The checks for collapse and for a full code also ask up to which β one more latent would lower the loss: `paying_beta`.
+None of them changes with the units of the data, which add a constant to the distortion. The checks for collapse and for
+a full code also ask up to which β one more latent would lower the loss: `paying_beta`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, prod
+from math import inf, log, prod
 
 from ..likelihoods import GaussianLearned, GaussianOptimal, LaplaceLearned, Standardised, family_of
 from ..objectives.controlled import GREATEST_BETA, LEAST_BETA
@@ -21,12 +23,17 @@ from ..settings.parsing import specified
 from ..terms import ACTIVE_ABOVE
 from .paying_beta import largest_paying_beta
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["Diagnosis", "diagnose", "still_falling"]
 
 MISSED_ABOVE_SHARE = 0.1  # of the target: the largest relative error of a rate that was asked for
 NARROW_BELOW = 1 / 255  # a learned scale narrower than a grey level
 RISEN_ABOVE_NATS = 0.1  # a value: what a Gaussian loses whose scale is a quarter too small
-RECENT_LINES = 5  # of the history, whose best counts as where the run ended: single lines jump
+RECENT_LINES = 5  # of the history at most, and a quarter of it, whose best is where the run ended: single lines jump
+JUMPS_BELOW = 10  # times as high as a rise: a last line that is still higher is where the run ended
+EXPLODED_ABOVE = 10  # times the rate of the best line
+EARLY_SHARE = 0.05  # of the steps, before which it is no advice to stop
+FALLING_NATS, FALLING_NATS_A_VALUE = 0.1, 0.005  # by which the loss of a run that can go on falls in its last quarter
+NEGATIVE_BELOW = -0.1  # nats, of a rate: an estimate of a rate of 0 is as near to it
 IDLE_ABOVE_NATS = log(100)  # KL of a latent whose posterior is a hundredth as wide as its prior
 FULL_ABOVE = 100.0  # λ/β above which one more latent would have less than a hundredth of its prior's variance
 FAMILIES_WITH_A_SCALE = ("gaussian-learned", "gaussian-optimal", "gaussian-heteroscedastic", "laplace-learned", "beta")
@@ -39,10 +46,10 @@ class Diagnosis:
     Attributes:
         name: The name of the problem.
         finding: What was observed, with its numbers.
-        remedy: What to do about it.
+        remedy: What to do about it. Arguments of `fit` and of the model stand between backticks.
 
-    >>> str(Diagnosis("posterior collapse", "no latent is active", "lower --beta"))
-    'posterior collapse: no latent is active; lower --beta'
+    >>> str(Diagnosis("posterior collapse", "no latent is active", "lower `beta`"))
+    'posterior collapse: no latent is active; lower `beta`'
     """
 
     name: str
@@ -56,8 +63,9 @@ class Diagnosis:
 def diagnose(run: Run) -> Diagnosis | None:
     """The most serious problem of a run, or None.
 
-    The problems, most serious first: a rate out of reach, or not reached; posterior collapse; a diverging scale or
-    overfitting; a β that has no effect; a code in which all latents are used, which is a remark more than a problem.
+    The problems, most serious first: a negative rate; a rate out of reach, or not reached; posterior collapse; an
+    exploding rate, diverging training, a diverging scale or overfitting; a β that has no effect. And two remarks: the
+    loss is still falling; all latents are used.
 
     Only collapse and the full code need the data; where these can no longer be loaded, the diagnosis is less precise.
     A check is skipped where it has no answer: for parts of your own, for posteriors or priors that do not factorise,
@@ -68,7 +76,9 @@ def diagnose(run: Run) -> Diagnosis | None:
     """
     if not run.history:
         return None
-    checks = (_missed_rate, _collapse, _narrow_scale, _rising, _idle_beta, _full_code)
+    checks = (
+        _negative_rate, _missed_rate, _collapse, _narrow_scale, _rising, _idle_beta, still_falling, _full_code
+    )  # fmt: skip
     return next((diagnosis for check in checks if (diagnosis := check(run))), None)
 
 
@@ -84,6 +94,25 @@ def _kl(run: Run) -> list[float]:
     return last["held_out_kl_per_latent"] or [last["held_out_rate"]]
 
 
+def _losses(run: Run, terms: str = "held_out_") -> list[float]:
+    """D + βR at the last β, of each line; D alone where the objective is not the β-VAE's.
+
+    The ELBO, at β 1, is no measure of this: it may fall while the loss of another β does.
+    """
+    beta = _beta(run) if weighs_rate(run.config) else 0.0
+    return [record[f"{terms}distortion"] + beta * record[f"{terms}rate"] for record in run.history]
+
+
+def _negative_rate(run: Run) -> Diagnosis | None:
+    """The rate is below 0, in training and on held-out data, which no KL divergence is."""
+    last = run.history[-1]
+    rate = max(last["rate"], last["held_out_rate"])
+    if rate >= NEGATIVE_BELOW:
+        return None
+    finding = f"the rate is {last['held_out_rate']:.3g} nats, and a KL divergence is never below 0"
+    return Diagnosis("negative rate", finding, "look at the densities of prior and posterior: one is not normalised")
+
+
 def _missed_rate(run: Run) -> Diagnosis | None:
     """A controller has moved β to an end of its range, or the training rate is more than a tenth off its target."""
     last, asked = run.history[-1], run.config.get("match_rate")
@@ -97,7 +126,7 @@ def _missed_rate(run: Run) -> Diagnosis | None:
         return Diagnosis(
             "rate out of reach",
             f"β has gone to its bound of {beta:g}, and the rate is {rate:.3g} nats, not {asked:g}",
-            "ask for less, train for longer or raise --latent-dim" if beta <= LEAST_BETA else "ask for more",
+            "ask for less, train for longer or raise `latent_dim`" if beta <= LEAST_BETA else "ask for more",
         )
     if abs(last["rate"] / asked - 1) <= MISSED_ABOVE_SHARE:
         return None
@@ -110,18 +139,18 @@ def _collapse(run: Run) -> Diagnosis | None:
     if max(_kl(run)) > ACTIVE_ABOVE:
         return None
     beta, most = _beta(run), largest_paying_beta(run)
-    finding, remedy = "no latent is active, the decoder ignores the code", "lower --beta, or train for longer"
+    finding, remedy = "no latent is active, the decoder ignores the code", "lower `beta`, or train for longer"
     if not weighs_rate(run.config):
         remedy = "let the objective ask less of the code, or train for longer"
     if most is not None and beta < most:
         finding = f"no latent is active, though one would pay up to β {most:.3g}"
-        remedy = "train for longer, or let β rise slowly: --beta-schedule linear:STEPS"
+        remedy = "train for longer, or let β rise slowly: `beta_schedule='linear:STEPS'`"
     elif most is not None and run.config["likelihood"] == "gaussian":
         noise = family_of(run.model.likelihood).scale.item() ** 2
         finding = f"the data's largest eigenvalue {most * noise:.3g} is below β σ² = {beta * noise:.3g}: no latent pays"
-        remedy = "lower --scale or --beta"
+        remedy = "lower `scale` or `beta`"
     elif most is not None:
-        finding, remedy = f"no latent pays above β {most:.3g}, and β is {beta:g}", "lower --beta"
+        finding, remedy = f"no latent pays above β {most:.3g}, and β is {beta:g}", "lower `beta`"
     return Diagnosis("posterior collapse", finding, remedy)
 
 
@@ -139,33 +168,75 @@ def _narrow_scale(run: Run) -> Diagnosis | None:
     finding = f"the learned scale {scale:.2g} is at its floor, below {NARROW_BELOW:.2g}"
     remedy = "give the data larger units"
     if len(run.model.shape) == 3:
-        remedy = "take --likelihood discretized-logistic, or gaussian with a fixed --scale"
+        remedy = "take `likelihood='discretized-logistic'`, or gaussian with a fixed `scale`"
     elif isinstance(run.model.likelihood, Standardised):
-        remedy = "the code holds next to all of the data: take gaussian with a fixed --scale, or fewer latents"
+        remedy = "the code holds next to all of the data: take gaussian with a fixed `scale`, or fewer latents"
     return Diagnosis("diverging scale", finding, remedy)
 
 
 def _rising(run: Run) -> Diagnosis | None:
     """The held-out loss D + βR, at the last β, has risen above its minimum by more than 0.1 nats a value plus β nats.
 
-    A Gaussian of scale s loses ½ (u − 1 − log u) nats a value, u = (error/s)², which is 0.1 for s = ¾ of the error. The
-    ELBO, at β 1, is no measure of this: it may fall while the loss of another β does.
+    A Gaussian of scale s loses ½ (u − 1 − log u) nats a value, u = (error/s)², which is 0.1 for s = ¾ of the error.
 
-    Where the objective is not the β-VAE's, only the distortion is looked at, and only for families with a scale.
+    Where the rate makes most of the rise, it has exploded; where the loss of training has risen as well, training has
+    diverged; otherwise the model fits training data alone, by its scale if it has one. Where the objective is not the
+    β-VAE's, only the distortion is looked at, and only for families with a scale.
     """
-    beta = _beta(run) if weighs_rate(run.config) else 0.0
-    if not beta and run.config["likelihood"] not in FAMILIES_WITH_A_SCALE:
+    has_scale = run.config["likelihood"] in FAMILIES_WITH_A_SCALE
+    if not (weighs_rate(run.config) and _beta(run)) and not has_scale:
         return None
-    losses = [record["held_out_distortion"] + beta * record["held_out_rate"] for record in run.history]
-    rise = min(losses[-RECENT_LINES:]) - min(losses)
-    if rise <= RISEN_ABOVE_NATS * prod(run.model.shape) + beta:
+    losses, beta = _losses(run), _beta(run) if weighs_rate(run.config) else 0.0
+    threshold = RISEN_ABOVE_NATS * prod(run.model.shape) + beta
+    best, end = losses.index(min(losses)), _end(losses, JUMPS_BELOW * threshold)
+    rise, before, after = losses[end] - losses[best], run.history[best], run.history[end]
+    if rise <= threshold:
         return None
-    best = run.history[losses.index(min(losses))]["step"]
-    finding = f"the held-out loss has risen by {rise:.0f} nats since step {best:,}"
-    remedy = f"stop there (--steps {best})"
-    if run.config["likelihood"] not in FAMILIES_WITH_A_SCALE:
+    since = f"since step {before['step']:,}"
+    rates = before["held_out_rate"], after["held_out_rate"]
+    calmer = "lower `lr`, or warm it up with `lr_warmup`"
+    if beta * (rates[1] - rates[0]) > rise / 2 and rates[1] > EXPLODED_ABOVE * max(1.0, rates[0]):
+        finding = f"the held-out rate has gone from {rates[0]:.3g} to {rates[1]:.3g} nats {since}"
+        return Diagnosis("exploding rate", finding, calmer)
+    training = _losses(run, terms="")
+    if training[end] - training[best] > rise / 2:
+        finding = f"the loss has risen by {_amount(training[end] - training[best])} nats in training too {since}"
+        return Diagnosis("diverging training", finding, calmer)
+    remedy = f"stop there (`steps={before['step']}`)"
+    if before["step"] < EARLY_SHARE * run.history[-1]["step"] or best == 0:
+        remedy = "take more data, a smaller network or a smaller `lr`"
+    finding = f"the held-out loss has risen by {_amount(rise)} nats {since}"
+    if not has_scale:
         return Diagnosis("overfitting", finding, remedy)
-    return Diagnosis("diverging scale", finding, f"{remedy}, or take gaussian with a fixed --scale")
+    return Diagnosis("diverging scale", finding, f"{remedy}, or take gaussian with a fixed `scale`")
+
+
+def _amount(nats: float) -> str:
+    return f"{nats:,.0f}" if nats >= 100 else f"{nats:.2g}"
+
+
+def _end(losses: Sequence[float], jump: float) -> int:
+    """The line that says where a run ended: the best of its last quarter, the last one if that is higher by a jump."""
+    recent = min(RECENT_LINES, max(1, len(losses) // 4))
+    best = min(range(len(losses) - recent, len(losses)), key=losses.__getitem__)
+    return len(losses) - 1 if losses[-1] > losses[best] + jump else best
+
+
+def still_falling(run: Run) -> Diagnosis | None:
+    """A remark: the best held-out loss D + βR, at the last β, is still going down, and the run is not at its end.
+
+    In the last quarter of the steps it has fallen by more than 0.1 nats and 0.005 nats a value. Numbers of such runs
+    say how fast they learn, and rank no settings.
+    """
+    if not run.history:
+        return None
+    losses, last = _losses(run), run.history[-1]["step"]
+    earlier = [loss for loss, record in zip(losses, run.history, strict=True) if record["step"] <= 0.75 * last]
+    fall = min(earlier, default=-inf) - min(losses)
+    if fall <= FALLING_NATS + FALLING_NATS_A_VALUE * prod(run.model.shape):
+        return None
+    finding = f"the held-out loss fell by {_amount(fall)} nats in the last quarter of {last:,} steps"
+    return Diagnosis("still falling", finding, "train for longer")
 
 
 def _idle_beta(run: Run) -> Diagnosis | None:
@@ -181,7 +252,7 @@ def _idle_beta(run: Run) -> Diagnosis | None:
         return None
     finding = f"each active latent has {min(active):.2g} nats or more, so β {beta:g} holds none to the prior"
     has_scale = run.config["likelihood"] in ("gaussian", "laplace")
-    return Diagnosis("idle β", finding, "raise --beta or --scale" if has_scale else "raise --beta")
+    return Diagnosis("idle β", finding, "raise `beta` or `scale`" if has_scale else "raise `beta`")
 
 
 def _full_code(run: Run) -> Diagnosis | None:
@@ -194,4 +265,4 @@ def _full_code(run: Run) -> Diagnosis | None:
         return None
     size, nats = run.model.latent_dim, log(gain) / 2
     finding = f"{size} of {size} latents are active, and one more would carry about {nats:.1f} nats"
-    return Diagnosis("full code", finding, "raise --latent-dim, or --beta if some are to be left out")
+    return Diagnosis("full code", finding, "raise `latent_dim`, or `beta` if some are to be left out")
