@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +13,8 @@ from pyro_bvae.settings.words import plain
 from .options import echo_json, json_option, run_argument
 
 __all__ = ["command"]
+
+MOST_SAID = 8  # values of a list
 
 
 @click.command("info")
@@ -32,16 +36,39 @@ def command(run: Path, as_json: bool) -> None:
     if as_json:
         echo_json({"config": config, "last": last, "has_checkpoint": folder.has_checkpoint, "checkpoints": checkpoints})
         return
-    if last is not None:
-        click.echo(
-            f"{'reached':17} step {last['step']:,}, epoch {last['epoch']:.4g}, {last['seconds']:.1f} s of training"
-        )
-        click.echo(f"{'held-out ELBO':17} {last['held_out_elbo']:.3f} nats an image at β 1")
-        click.echo(f"{'distortion, rate':17} {last['held_out_distortion']:.3f}, {last['held_out_rate']:.3f} nats")
+    lines = [] if last is None else _reached(last, "an image" if len(config["shape"]) == 3 else "a vector")
     if checkpoints:
-        click.echo(f"{'checkpoints':17} {', '.join(map(str, checkpoints))} (for --at)")
+        lines.append(("checkpoints", f"{', '.join(map(str, checkpoints))} (for --at)"))
     if not folder.has_checkpoint:
-        click.echo(f"{'checkpoint':17} none yet; fit --resume starts it again")
-    for name, value in config.items():
-        if value is not None:
-            click.echo(f"{plain(name):17} {plain(value)}")
+        lines.append(("checkpoint", "none yet; fit --resume starts it again"))
+    lines += [(name, _said(value)) for name, value in config.items() if value not in (None, {})]
+    for name, said in lines:
+        click.echo(f"{plain(name):17} {said}")
+
+
+def _reached(last: Mapping[str, Any], datum: str) -> list[tuple[str, str]]:
+    """How far a run got."""
+    return [
+        ("reached", f"step {last['step']:,}, epoch {last['epoch']:.4g}, {last['seconds']:.1f} s of training"),
+        ("held-out ELBO", f"{last['held_out_elbo']:.3f} nats {datum} at β 1"),
+        ("distortion, rate", f"{last['held_out_distortion']:.3f}, {last['held_out_rate']:.3f} nats"),
+    ]
+
+
+def _said(value: Any) -> str:
+    """A setting in words: yes and no, lists with commas, and of long ones the length."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{plain(name)} {_said(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        is_table = any(isinstance(inner, list) for inner in value)
+        if is_table:
+            return " × ".join(map(str, _shape(value))) + " numbers (--json shows them)"
+        said = ", ".join(map(_said, value[:MOST_SAID])) or "none"
+        return said if len(value) <= MOST_SAID else f"{said}, ... ({len(value)} in all)"
+    return f"{value:g}" if isinstance(value, float) else plain(value)
+
+
+def _shape(table: Any) -> list[int]:
+    return [len(table), *_shape(table[0])] if isinstance(table, list) and table else []

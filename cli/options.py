@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Collection, Sequence
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -15,6 +17,7 @@ from pyro_bvae.settings import names
 from pyro_bvae.settings.declared import OneOf, Option, Parsed, Range
 from pyro_bvae.settings.options import OPTIONS
 from pyro_bvae.settings.parsing import specified
+from pyro_bvae.settings.shown import finite
 from pyro_bvae.settings.words import brief
 
 if TYPE_CHECKING:
@@ -301,6 +304,12 @@ def open_run(path: Path, device: str, at: int | None) -> Run:
     return pyro_bvae.load_run(path, device=resolve_device(device), at=at)
 
 
-def echo_json(content: Any) -> None:
-    """Print one JSON object."""
-    click.echo(as_json(content))
+def echo_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object, in ASCII where the stream knows no more; null, and a word, for what is not finite."""
+    text = as_json(finite(content))
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text), indent=2)
+    click.echo(text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pyro_bvae.settings import names
+from pyro_bvae.settings.shown import short_names
 from pyro_bvae.settings.words import plain
 
 from .options import Name, device_option, echo_json, json_option, open_run
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pyro_bvae.scoring.report import ProtocolUsed
 
 __all__ = ["command"]
+
+MOST_LATENTS = 50  # whose KL is printed; the json has all
 
 
 @click.command("score")
@@ -95,7 +98,7 @@ def command(
 
 def _draw(runs: Sequence[Run]) -> list[Path]:
     """Draw the figures of each run into its folder."""
-    from pyro_bvae.plots import save_figures
+    from pyro_bvae.plots import optional, save_figures
     from pyro_bvae.scoring import report
     from pyro_bvae.scoring.repetitions import sharing
 
@@ -104,7 +107,8 @@ def _draw(runs: Sequence[Run]) -> list[Path]:
         for number, run in enumerate(sharing(runs)):
             assert run.path is not None
             counter(f"{run.path}: figures", number, len(runs))
-            files += save_figures(report.figures(run), run.path / "figures")
+            with optional(run.path / "figures"):
+                files += save_figures(report.figures(run), run.path / "figures")
     return files
 
 
@@ -131,15 +135,16 @@ def _print(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed]) -> None
         numbers = f"{score.mean:9.4f} {_cell(score.repeats):>10} {_cell(score.runs):>9}  {interval:18}"
         click.echo(f"  {name:22} {numbers} {_protocol(protocols.get(name))}".rstrip())
     for kl in summary.kl_per_latent:
-        click.echo(f"  {f'KL of z0 to z{len(kl) - 1}, nats':22} {''.join(f'{value:7.3f}' for value in kl)}")
+        shown = "".join(f"{value:7.3f}" for value in kl[:MOST_LATENTS]) + (" ..." if len(kl) > MOST_LATENTS else "")
+        click.echo(f"  {f'KL of z0 to z{len(kl) - 1}, nats':22} {shown}")
 
 
 def _protocol(used: ProtocolUsed | None) -> str:
     if used is None:
         return ""
     points = f"{used.points:,} + {used.test_points:,} points"
-    factors = plain(", ".join(used.factors))
-    return f"{len(used.factors)} factors ({factors}), {used.pairs} pairs, {points}, {used.classifier}"
+    factors = f"{len(used.factors)} factors ({', '.join(short_names(used.factors))})"
+    return f"{factors}, {used.pairs} pairs, {points}, {used.classifier}"
 
 
 def _cell(value: float | None) -> str:
