@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyro
@@ -12,6 +13,7 @@ from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceMeanField_ELBO
 from pyro.infer.autoguide import AutoNormal
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves
 
 from pyro_bvae import BetaVAE
@@ -195,6 +197,29 @@ def test_a_missing_compiler_leaves_the_recorded_graph(x: Tensor) -> None:
     second, _ = step(x)
     assert first.isfinite()
     assert second != first
+
+
+def test_a_library_that_a_kill_cut_short_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inductor takes what lies in its cache as it is."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    library = tmp_path / "6t" / "main.so"
+    library.parent.mkdir()
+    library.touch()
+
+    def load(graph: Any, *_: Any, **__: Any) -> Any:
+        if library.exists():
+            raise ImportError(f"{library}: file too short")
+        return graph
+
+    monkeypatch.setattr(torch._inductor, "compile", load)
+    graph = make_fx(lambda x: x.sin())(torch.zeros(9))
+    assert inductor(graph, [torch.zeros(9)]) is graph
+    outside = tmp_path.parent / "main.so"
+    library = outside
+    library.touch()
+    with pytest.raises(ImportError):  # no file of anybody else is touched
+        inductor(graph, [torch.zeros(9)])
+    assert outside.exists()
 
 
 def test_a_param_outside_the_module_is_refused(x: Tensor) -> None:

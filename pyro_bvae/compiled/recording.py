@@ -46,7 +46,20 @@ def record(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModul
     """
     device = inputs[0].device
     with undisturbed(device), _without_host_reads():
-        return make_fx(function)(*[copy_of(tensor) for tensor in inputs])
+        return _of_any_strides(make_fx(function)(*[copy_of(tensor) for tensor in inputs]))
+
+
+def _of_any_strides(graph: GraphModule) -> GraphModule:
+    """The same graph, with ``reshape`` in place of ``view``.
+
+    Views were possible with the strides of the recording; a compiler that lays a result out in another way, as inductor
+    does that of batch normalisation, may have to copy there. What is changed in place has to stay a view.
+    """
+    for node in graph.graph.find_nodes(op="call_function", target=torch.ops.aten.view.default):
+        if not any(getattr(user.target, "_schema", None) and user.target._schema.is_mutable for user in node.users):
+            node.target = torch.ops.aten.reshape.default
+    graph.recompile()
+    return graph
 
 
 def constants_of(graph: GraphModule) -> list[Tensor]:

@@ -38,6 +38,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -62,6 +63,8 @@ MOST_SHAPES = 8  # of data, each of which costs a recording
 def inductor(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable[..., Any]:
     """Compile a graph to kernels of this machine. They draw the random numbers that eager operations draw.
 
+    Kernels come from inductor's cache where they are there; one that a kill has cut short is made anew.
+
     Args:
         graph: Of tensor operations.
         inputs: Example inputs.
@@ -71,9 +74,27 @@ def inductor(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable[..., Any]
     """
     from torch import _inductor
 
+    def compiled() -> Callable[..., Any]:
+        return _inductor.compile(graph, list(inputs), options={"fallback_random": True})  # type: ignore[no-untyped-call]
+
     with _quietly(), torch.no_grad():
-        options = {"fallback_random": True}
-        return _inductor.compile(graph, list(inputs), options=options)  # type: ignore[no-untyped-call]
+        try:
+            return compiled()
+        except Exception as error:  # whatever a damaged library makes the loader raise
+            if not _remove_damaged(str(error)):
+                raise
+            return compiled()
+
+
+def _remove_damaged(message: str) -> bool:
+    """Remove the libraries of inductor's cache that a message names; whether there are any."""
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    named = {Path(word.rstrip(":,")) for word in message.split() if word.rstrip(":,").endswith(".so")}
+    damaged = [path for path in named if path.is_relative_to(cache_dir()) and path.is_file()]
+    for path in damaged:
+        path.unlink()
+    return bool(damaged)
 
 
 class CompiledStep:
