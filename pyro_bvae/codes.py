@@ -9,9 +9,9 @@ from pyro import poutine
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
+from .compiled.randomness import ONE_THREAD
 from .datasets import Progress
 from .model import BetaVAE
-from .randomness import ONE_THREAD
 from .terms import batches, check_sites, evaluation_mode
 
 __all__ = ["Codes", "encode", "posterior", "posterior_mean", "prior", "prior_mean"]

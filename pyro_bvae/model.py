@@ -32,9 +32,10 @@ from torch import Tensor, nn
 from . import likelihoods
 from .compiled.store import register
 from .networks import ACTIVATIONS, NETWORKS
-from .settings.declared import class_name, hinted, unwrapped
+from .settings.declared import class_name, unwrapped
 from .settings.names import check
-from .settings.options import BETA, OPTIONS
+from .settings.options import BETA, check_options
+from .settings.signatures import hinted
 
 __all__ = ["BetaVAE", "StandardNormal", "beta_of_norm"]
 
@@ -118,11 +119,8 @@ class BetaVAE(nn.Module):
         decoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.shape, scale = _checked_shape(shape), unwrapped(scale)
-        sizes = {"latent_dim": latent_dim, "hidden": hidden, "decoder_hidden": decoder_hidden, "scale": scale}
-        for option, value in sizes.items():
-            OPTIONS[option].check(value)
-        self.latent_dim = index(latent_dim)
+        self.shape, self.latent_dim, scale = _checked_shape(shape), index(latent_dim), unwrapped(scale)
+        check_options(latent_dim=latent_dim, hidden=hidden, decoder_hidden=decoder_hidden, scale=scale)
         pair = NETWORKS[check("network", network, NETWORKS)]
         networks = pair.sized(hidden, decoder_hidden, check("activation", decoder_activation, ACTIVATIONS))
         self.name = f"beta_vae_{next(_instances)}"
@@ -290,9 +288,7 @@ def _likelihood(
 def _checked_prior(prior: Prior, latent_dim: int) -> Prior:
     if isinstance(prior, torch.distributions.Distribution) or not callable(prior):
         kind = type(prior).__name__
-        raise TypeError(
-            f"prior must be a module or function that returns a distribution, got {kind}; pass lambda: prior"
-        )
+        raise TypeError(f"prior is a module or function that returns a distribution, got {kind}; pass lambda: prior")
     with torch.no_grad():
         p = prior()
     if tuple(p.event_shape) != (latent_dim,) or p.batch_shape:

@@ -23,9 +23,9 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
+from .compiled.randomness import ONE_THREAD, own_generator
 from .datasets import Progress, pixels
 from .model import BetaVAE
-from .randomness import ONE_THREAD, own_generator
 
 __all__ = [
     "ACTIVE_ABOVE",

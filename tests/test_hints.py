@@ -28,16 +28,11 @@ def test_a_pasted_name_is_the_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["-inf", "a\nb", "it's"])
 def test_the_hint_of_a_fit_can_be_pasted(name: str, cli: Cli, here: Path) -> None:
-    fitted = cli(
-        "fit", "--steps", 2, "--image-size", 8, "--hidden", 4, "--latent-dim", 2, "--no-compile", "--out", name
-    )
-    hint = fitted.stdout.partition("pyro-bvae ")[2]
-    words = shlex.split(hint.replace("posterior collapse: ", "\n#"), comments=True)[:3]
-    assert words[:2] == ["traverse", "--"] if name.startswith("-") else words[0] == "traverse"
-    assert (
-        cli(*words[: 3 if "--" in words else 2][:1], "--columns", 2, *words[1 : 3 if "--" in words else 2]).exit_code
-        == 0
-    )
+    fitted = cli("fit", "--steps", 2, "--image-size", 8, "--hidden", 4, "--no-compile", "--out", name)
+    traverse = pasted("pyro-bvae", "traverse", *argument(name))
+    assert traverse in fitted.stdout
+    _, command, *rest = shlex.split(traverse)
+    assert cli(command, "--columns", 2, *rest).exit_code == 0
 
 
 def test_names_of_data_and_factors_are_plain_text(cli: Cli, here: Path) -> None:

@@ -34,8 +34,9 @@ def rows() -> list[set[str]]:
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the library by its dotted name; a package is its ``__init__``."""
-    files = {path: path.relative_to(LIBRARY).with_suffix("").parts for path in LIBRARY.rglob("*.py")}
+    """Every module of the library by its dotted name; a package is its ``__init__``, and ``python -m`` is none."""
+    paths = (path for path in LIBRARY.rglob("*.py") if path.name != "__main__.py")
+    files = {path: path.relative_to(LIBRARY).with_suffix("").parts for path in paths}
     return {".".join(parts).removesuffix("__init__").rstrip("."): path for path, parts in files.items()}
 
 
@@ -104,7 +105,7 @@ def lines(function: Function) -> int:
 
 
 def test_the_library_knows_nothing_of_the_command_line() -> None:
-    for path in (ROOT / "pyro_bvae").rglob("*.py"):
+    for path in modules().values():
         text = path.read_text(encoding="utf-8")
         assert "import click" not in text
         assert "pyro_bvae_cli" not in text
@@ -154,6 +155,12 @@ def test_the_names_that_others_rely_on_are_there() -> None:
     assert {*pinned.split()} <= {*listed}
     assert [name for name in listed if not hasattr(pyro_bvae, name)] == []
     assert pyro_bvae.compiled.CompiledStep
+
+
+@pytest.mark.parametrize("name", ["pyro_bvae", "pyro_bvae_cli"])
+def test_python_runs_the_command_line_as_a_module(name: str) -> None:
+    done = subprocess.run([sys.executable, "-m", name, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split(",")[0]) == (0, "pyro-bvae"), done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["fit", "--help"], ["datasets", "--help"]])

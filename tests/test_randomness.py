@@ -6,7 +6,7 @@ import contextlib
 
 import torch
 
-from pyro_bvae.randomness import generator_state, own_generator, set_generator_state
+from pyro_bvae.compiled.randomness import generator_state, own_generator, set_generator_state
 
 CPU = torch.device("cpu")
 

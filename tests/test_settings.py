@@ -18,8 +18,9 @@ from pyro_bvae_cli.options import fit_options
 
 import pyro_bvae
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.settings.declared import OneOf, Parsed, Range, check_values, documented, options_of, takes
+from pyro_bvae.settings.declared import OneOf, Parsed, Range, check_values, options_of
 from pyro_bvae.settings.options import DEFAULTS, OPTIONS, SETTINGS, TRAINING
+from pyro_bvae.settings.signatures import documented, takes
 from pyro_bvae.training import FitArguments
 
 ROOT = Path(__file__).parents[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from math import isfinite
 from pathlib import Path
 
 from ..datasets import Dataset
@@ -70,9 +69,6 @@ def _name(data: Dataset) -> str:
 def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> RunRow:
     data = run.dataset()
     evaluation = asdict(evaluate(run.model, data.images[data.held_out], particles=particles))
-    infinite = [name for name, value in evaluation.items() if isinstance(value, float) and not isfinite(value)]
-    if infinite:
-        raise ValueError(f"{plain(run.path)}: {', '.join(infinite)} of held-out data is not finite: nothing to compare")
     if not weighs_rate(run.config):
         evaluation["beta"] = None
     return RunRow(

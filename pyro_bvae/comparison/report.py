@@ -21,7 +21,7 @@ from ..files import LOCK, read_json, write_csv, write_json
 from ..generation import reconstruct, sample
 from ..plots.bounds import MOST_LABELS, most_active
 from ..runs.run import Run, load_run
-from ..settings.declared import is_of
+from ..settings.kinds import is_of
 from ..settings.options import DEFAULTS
 from ..settings.shown import finite
 from ..settings.words import slug

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, get_type_hints
 
 from ..scoring import METRICS, score_columns
-from ..settings.declared import is_of
+from ..settings.kinds import is_of
 
 __all__ = ["RunRow"]
 

@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from ..randomness import generator_state, set_generator_state
 from .places import copy_of
+from .randomness import generator_state, set_generator_state
 
 __all__ = ["constants_of", "record", "undisturbed"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from .. import datasets
+from ..compiled.randomness import own_generator
 from ..datasets import Dataset, Progress
 from ..likelihoods.standardised import Standardised, takes_standardised
 from ..model import BetaVAE
-from ..randomness import own_generator
 from ..settings.options import DATA_OPTIONS, MODEL
 
 __all__ = ["build", "build_model", "load_data"]

@@ -294,8 +294,7 @@ class RunFolder:
 
 def owner_of(file: Path) -> Path | None:
     """The run whose own file that is, by whatever name, links and letter case included; None where it is nobody's."""
-    real = file.resolve()
-    home, outer = real.parent, real.parent.parent
+    real, home, outer = file.resolve(), file.resolve().parent, file.resolve().parent.parent
     if real.name.casefold() in OWN and RunFolder(home).is_run:
         return home
     return outer if home.name.casefold() == "checkpoints" and RunFolder(outer).is_run else None

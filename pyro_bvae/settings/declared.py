@@ -8,15 +8,13 @@ From such a field come the check of its value, the option of the command line, a
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
-from functools import wraps
 from math import isfinite
 from numbers import Real
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from .kinds import in_words, is_of
 from .names import check
 from .words import brief
 
@@ -27,19 +25,9 @@ __all__ = [
     "Range",
     "check_values",
     "class_name",
-    "documented",
-    "hinted",
-    "is_of",
     "options_of",
-    "takes",
     "unwrapped",
 ]
-
-P = ParamSpec("P")
-First = TypeVar("First")
-Second = TypeVar("Second")
-Given = TypeVar("Given")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -200,43 +188,6 @@ def class_name(thing: object) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def is_of(kind: Any, value: Any) -> bool:
-    """Whether plain data, as JSON has them, are of a type; whole numbers are numbers too, and booleans are none.
-
-    >>> is_of(float, 1), is_of(int, True), is_of(tuple[int, ...], [1, 2]), is_of(int | str, "all")
-    (True, False, True, True)
-    """
-    origin, parts = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return True
-    if origin in (tuple, list):
-        size = None if len(parts) == 1 or parts[-1] is Ellipsis else len(parts)
-        fits = isinstance(value, list | tuple) and size in (None, len(value))
-        return fits and all(is_of(parts[0], each) for each in value)
-    if origin is dict:
-        return isinstance(value, dict) and all(is_of(parts[1], each) for each in value.values())
-    if parts:  # a union
-        return any(is_of(part, value) for part in parts)
-    kinds = (int, float) if kind is float else kind
-    return isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))
-
-
-def in_words(kind: Any) -> str:
-    """What is wanted of plain data of a type.
-
-    >>> in_words(int), in_words(tuple[float, float]), in_words(int | str)
-    ('a whole number', 'a list of 2 numbers', 'a whole number or a text')
-    """
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin in (tuple, list):
-        size = "" if len(parts) == 1 or parts[-1] is Ellipsis else f"{len(parts)} "
-        return f"a list of {size}{in_words(parts[0]).removeprefix('a ')}s"
-    if parts and origin is not dict:
-        return " or ".join(map(in_words, parts))
-    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
-    return words.get(kind, "an object")
-
-
 def check_values(settings: Any) -> None:
     """Check every value of a dataclass of settings, and make numbers plain ones, so that json can write them.
 
@@ -256,81 +207,5 @@ def check_values(settings: Any) -> None:
         option.check(value)
 
 
-def documented(declared: type[Given]) -> type[Given]:
-    """Write the options of a dataclass into its docstring, and plain types into its constructor's signature."""
-    lines = _lines(options_of(declared).values())
-    declared.__init__.__annotations__ = {**get_type_hints(declared), "return": None}
-    declared.__doc__ = "\n".join([inspect.cleandoc(declared.__doc__ or ""), "", "Attributes:", *lines])
-    return declared
-
-
-def takes(
-    arguments: Callable[P, Given],
-) -> Callable[[Callable[[First, Second, Given], Result]], Callable[Concatenate[First, Second, P], Result]]:
-    """Let ``function(first, second, given)`` be called with the fields of ``given``, a dataclass, as keywords.
-
-    Signature and docstring of the new function show each field with type, default and text, at run time; type checkers
-    and editors see the parameters of the dataclass.
-
-    Args:
-        arguments: The dataclass of ``given``; all its fields are keywords with defaults.
-    """
-    assert isinstance(arguments, type)
-    types = get_type_hints(arguments)
-    keywords = [each.replace(annotation=types[each.name]) for each in inspect.signature(arguments).parameters.values()]
-    described = _lines(options_of(arguments).values())
-
-    def decorate(
-        function: Callable[[First, Second, Given], Result],
-    ) -> Callable[Concatenate[First, Second, P], Result]:
-        things = list(inspect.signature(function).parameters.values())[:2]
-        signature = inspect.signature(function).replace(parameters=[*things, *keywords])
-
-        @wraps(function)
-        def called(*args: Any, **given: Any) -> Result:
-            bound = _bound(function.__name__, signature, args, given)
-            first, second = (bound.pop(thing.name) for thing in things)
-            return function(first, second, arguments(**bound))
-
-        before, returns, after = inspect.cleandoc(function.__doc__ or "").partition("\n\nReturns:")
-        both: tuple[Any, Any] = (function, called)  # pdoc looks at the first, everybody else at the second
-        for one in both:
-            one.__doc__ = "\n".join([before, *described]) + returns + after
-            one.__signature__ = signature
-        return cast("Callable[Concatenate[First, Second, P], Result]", called)
-
-    return decorate
-
-
-def hinted(function: Callable[P, Result]) -> Callable[P, Result]:
-    """Answer a misspelt keyword of a function, or of a class by its ``__init__``, with the nearest there is."""
-    signature = inspect.signature(function)
-
-    @wraps(function)
-    def called(*args: P.args, **given: P.kwargs) -> Result:
-        _bound(function.__qualname__.removesuffix(".__init__"), signature, args, given)
-        return function(*args, **given)
-
-    return called
-
-
-def _bound(name: str, signature: inspect.Signature, args: Iterable[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments by name.
-
-    Raises:
-        TypeError: They do not fit the signature; of a keyword that is not known, with the nearest that is.
-    """
-    try:
-        return dict(signature.bind(*args, **given).arguments)
-    except TypeError as error:
-        near = [get_close_matches(each, signature.parameters, n=1) for each in {*given} - {*signature.parameters}]
-        hint = "".join(f"; did you mean {each!r}?" for names in near for each in names)
-        raise TypeError(f"{name}() {error}{hint}") from None
-
-
 def _said(bound: float) -> str:
     return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
-
-
-def _lines(options: Iterable[Option]) -> list[str]:
-    return [f"    {option.name}: {option.text}" for option in options]

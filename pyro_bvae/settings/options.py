@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from .declared import OneOf, Option, Range, check_values, documented, options_of
+from .declared import OneOf, Option, Range, check_values, options_of
 from .names import ACTIVATIONS, BASES, FRAMES, LIKELIHOODS, MEAN_LINKS, NETWORKS
+from .signatures import documented
 from .training import COUNT, TrainingSettings
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "SETTINGS",
     "TRAINING",
     "FigureSettings",
+    "check_options",
 ]
 
 WholeNumbers = tuple[int, ...]
@@ -147,3 +149,14 @@ REPEATS = (
     "keep",
     *FIGURES,
 )
+
+
+def check_options(**given: Any) -> None:
+    """Refuse values that are out of the range their options declare; None is the default.
+
+    Raises:
+        ValueError: One is out of range, or unknown.
+        TypeError: A number is wanted.
+    """
+    for name, value in given.items():
+        OPTIONS[name].check(value)

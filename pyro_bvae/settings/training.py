@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ..schedules import Schedule
-from .declared import OneOf, Parsed, Range, check_values, documented
+from .declared import OneOf, Parsed, Range, check_values
 from .names import DEVICES, LEAST_BATCH, OBJECTIVES, OPTIMIZERS, PRECISIONS, check
 from .parsing import scheduled, specified
+from .signatures import documented
 from .words import brief
 
 __all__ = ["TrainingSettings"]

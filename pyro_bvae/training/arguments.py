@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pyro.infer import ELBO
 
-from ..settings.declared import documented
+from ..settings.signatures import documented
 from ..settings.training import TrainingSettings
 from .callback import Callback
 

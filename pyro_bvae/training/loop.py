@@ -19,10 +19,10 @@ from ..model import BetaVAE
 from ..objectives import build_objective
 from ..runs import Run, RunFolder
 from ..runs.config import check_same, config_of
-from ..settings.declared import takes
 from ..settings.names import AS_ASKED
 from ..settings.options import COMPILATION, DEFAULTS, LENGTH, MODEL
 from ..settings.parsing import specified
+from ..settings.signatures import takes
 from .arguments import FitArguments
 from .checks import check_data, check_programs, least_batch
 from .faults import before_the_first_step

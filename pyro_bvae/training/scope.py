@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pyro
 import torch
 
+from ..compiled.randomness import own_generator
 from ..model import BetaVAE
-from ..randomness import own_generator
 
 __all__ = ["fit_scope"]
 

@@ -16,12 +16,12 @@ from pyro.infer import ELBO
 from torch import Tensor
 
 from ..compiled.gradient_step import GradientStep
+from ..compiled.randomness import generator_state, set_generator_state
 from ..compiled.recording import undisturbed
 from ..compiled.step import CompiledStep, Compiler
 from ..datasets import Dataset
 from ..model import BetaVAE
 from ..objectives import PerImage, RateController, Regularised
-from ..randomness import generator_state, set_generator_state
 from ..runs.folder import FORMAT
 from ..schedules import LinearWarmup
 from ..settings.training import TrainingSettings
