@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -104,7 +105,8 @@ def _draw_histogram(panel: Axes, values: Tensor, color: str, name: str) -> None:
 def covariances(sets: Mapping[str, Tensor]) -> Figure:
     """The covariance of the features of each set, on one scale, with its largest difference from that of the first.
 
-    Of many features the first 100 are taken. Where they have units of their own, they are in deviations of the first set.
+    Of many features the first 100 are taken. Where they have units of their own, they are in deviations of the first
+    set.
 
     Args:
         sets: For each label vectors ``(N, D)``; the covariance of one vector is 0.
