@@ -6,7 +6,7 @@ An --out is checked when it is read, before anything is loaded: its ending, and 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ class Stem(click.ParamType[Path]):
         from pyro_bvae.runs.folder import owner_of
 
         path, said = Path(value), plain(value)
-        if path.is_dir() or not path.name or str(value).endswith(("/", os.sep)):
+        if os.path.isdir(path) or not path.name or str(value).endswith(("/", os.sep)):
             self.fail(f"{said} is a folder: name a file in it", param, ctx)
         ending = path.suffix.lower() if path.suffix[1:].isalpha() else ""  # the .5 of beta0.5 is none
         known = (*self.writes, *self.instead)
@@ -62,8 +62,10 @@ def say_left_out(*notes: str) -> None:
         click.echo(f"note    the picture shows {note}", err=True)
 
 
-def write(stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: FuncAnimation | None = None) -> None:
-    """Write ``stem``.png, .npz and, where there is an animation, .gif, and print their names.
+def write(
+    stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: Callable[[], FuncAnimation] | None = None
+) -> None:
+    """Write ``stem``.png, .npz and, where there is an animation to make, .gif, and print their names.
 
     Where ``stem`` ends in .csv, the vectors among the arrays, ``images``, are written as that in place of an npz.
     """
@@ -76,7 +78,7 @@ def write(stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: Func
     click.echo(plain(png))
     if animation is not None:
         with atomic_write(gif) as partial:
-            animation.save(partial, writer="pillow")
+            animation().save(partial, writer="pillow")
         click.echo(plain(gif))
     if as_csv:
         write_vectors(stem.with_name(stem.name + ".csv"), arrays["images"])

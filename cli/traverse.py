@@ -111,5 +111,5 @@ def command(
     )
     arrays = {"codes": sweep.codes, "images": sweep.images, "latents": sweep.latents, "values": sweep.values}
     arrays["kl"] = [nan] * len(sweep.latents) if sweep.kl is None else sweep.kl
-    moving = plots.animation(sweep) if data.is_images else None
+    moving = (lambda: plots.animation(sweep)) if data.is_images else None  # one that is not saved, matplotlib warns of
     write(out or run / "figures" / "traversal", arrays, plots.traversal(sweep), moving)

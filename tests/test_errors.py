@@ -144,3 +144,28 @@ def test_a_place_that_cannot_be_written_is_named(
     assert result.stderr.startswith("Error: cannot write ")
     assert message in result.stderr
     assert {path.name for path in here.iterdir()} == {"run", "a.txt"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["encode", "run"],
+        ["sample", "run", "--count", 4],
+        ["reconstruct", "run", "--count", 4],
+        ["traverse", "run", "--latents", "0", "--columns", 2, "--out", "a"],
+        ["compare", *FIT[:9], "--seeds", "0", "--out", "c"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_full_disk_leaves_what_stood_there_whatever_the_command(
+    words: list[object], cli: Cli, here: Path, digits_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(digits_run.path, "run")
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fails_at(0, os.fsync, errno.ENOSPC))
+        result = cli(*words)
+    assert result.exit_code == 1
+    how = "what stood there is kept: make room, and type the command again"
+    assert re.fullmatch(rf"Error: cannot write \S+: No space left on device; {how}\n", result.stderr)
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before

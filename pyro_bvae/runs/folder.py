@@ -32,25 +32,10 @@ from ..files import LOCK, held_folder, naming, read_json, remove_abandoned, sync
 from ..settings.stored import check_config
 from .checkpoints import FORMAT, listed, name_of, read_checkpoint, step_of, write_checkpoint
 from .history import append_line, read_lines, write_lines
+from .names import OWN, SUCCESSOR, WRITTEN
 
 __all__ = ["FORMAT", "RunFolder", "owner_of"]
 
-SUCCESSOR = ".config.new.json"  # the config of a run that takes the place of another, until that is cleared away
-# what a run writes beside its config; a user's own files in the folder are not touched
-PICTURES = (
-    "traversal",
-    "traversal-[0-9]*",
-    "training",
-    "reconstructions",
-    "samples",
-    "curves",
-    "covariances",
-    "latents",
-)
-WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json"]
-WRITTEN += [f"figures/{name}.*" for name in PICTURES]
-# what nothing but the run may write
-OWN = ("config.json", "history.jsonl", "checkpoint.pt", "evaluation.json", SUCCESSOR, LOCK)
 SECONDS_BETWEEN_SYNCS = 10.0
 
 
@@ -73,7 +58,7 @@ class RunFolder:
     @property
     def is_run(self) -> bool:
         """Whether there is a run here."""
-        return self._config.is_file()
+        return os.path.isfile(self._config)  # which, other than Path's, says no where a name is too long
 
     @property
     def has_checkpoint(self) -> bool:
@@ -82,7 +67,7 @@ class RunFolder:
 
     @property
     def _is_half_overwritten(self) -> bool:
-        return (self.path / SUCCESSOR).is_file()
+        return os.path.isfile(self.path / SUCCESSOR)
 
     @property
     def _config(self) -> Path:
@@ -256,7 +241,7 @@ class RunFolder:
 
     def _other_files(self) -> list[str]:
         """Names of the files here that are no run's; a run killed at its very start leaves a lock or a partial file."""
-        names = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
+        names = {file.name for file in self.path.iterdir()} if os.path.isdir(self.path) else set()
         return sorted(name for name in names - {LOCK, "config.partial.json"} if not name.startswith(".partial-"))
 
     def _tidy(self) -> None:

@@ -1,0 +1,24 @@
+"""What the files of a run are called."""
+
+from __future__ import annotations
+
+from ..files import LOCK
+
+__all__ = ["OWN", "SUCCESSOR", "WRITTEN"]
+
+SUCCESSOR = ".config.new.json"  # the config of a run that takes the place of another, until that is cleared away
+# what a run writes beside its config; a user's own files in the folder are not touched
+PICTURES = [
+    "traversal",
+    "traversal-[0-9]*",
+    "training",
+    "reconstructions",
+    "samples",
+    "curves",
+    "covariances",
+    "latents",
+]
+WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json"]
+WRITTEN += [f"figures/{name}.*" for name in PICTURES]
+# what nothing but the run may write
+OWN = ("config.json", "history.jsonl", "checkpoint.pt", "evaluation.json", SUCCESSOR, LOCK)
