@@ -68,7 +68,12 @@ def command(ctx: click.Context, /, **_: Any) -> None:
 
     options = settle(ctx)
     if options["out"] is not None and not options["resume"]:  # before data are read, which may take minutes
-        RunFolder(options["out"]).check_free(options["overwrite"])
+        try:
+            RunFolder(options["out"]).check_free(options["overwrite"])
+        except FileExistsError:
+            raise
+        except OSError:  # a place that cannot be looked at: the fit itself says that nothing can be written there
+            pass
     data, vae = _build(ctx, options)
     out = options["out"] or folder_of(data, vae, options)
     from pyro_bvae.callbacks import Progress, figures_of

@@ -278,8 +278,9 @@ class RunFolder:
 
 
 def owner_of(file: Path) -> Path | None:
-    """The run whose own file that is, by whatever name, links and letter case included; None where it is nobody's."""
-    real, home, outer = file.resolve(), file.resolve().parent, file.resolve().parent.parent
-    if real.name.casefold() in OWN and RunFolder(home).is_run:
-        return home
-    return outer if home.name.casefold() == "checkpoints" and RunFolder(outer).is_run else None
+    """The run whose own file that is, links and letter case regarded; None where it is nobody's."""
+    real = Path(os.path.realpath(file))  # which leaves a name that is too long to the writing
+    if real.name.casefold() in OWN and RunFolder(real.parent).is_run:
+        return real.parent
+    outer = real.parent.parent
+    return outer if real.parent.name.casefold() == "checkpoints" and RunFolder(outer).is_run else None
