@@ -59,6 +59,9 @@ class Name(click.Choice[str]):
             return self.fail(str(error), param, ctx)
 
 
+PACKED = (".gz", ".bz2", ".xz", ".zip")
+
+
 class DatasetName(click.ParamType[str]):
     """A data set's name, or ``kind:PATH``."""
 
@@ -66,7 +69,8 @@ class DatasetName(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check the kind."""
-        ending = Path(value).suffix[1:]
+        endings = [suffix[1:].lower() for suffix in Path(value).suffixes if suffix.lower() not in PACKED]
+        ending = {"tsv": "csv"}.get(endings[-1], endings[-1]) if endings else ""
         if ":" not in value and ending in ("npz", "npy", "csv", "txt"):
             self.fail(f"{brief(value)} looks like a file: write {ending}:{value}", param, ctx)
         kinds = [re.split(r"[:\[]", name)[0] for name in names.DATASETS]

@@ -201,8 +201,7 @@ class BetaVAE(nn.Module):
 
     def standardise(self, x: Tensor) -> Tensor:
         """The data ``(B, *shape)`` as the encoder sees them: unchanged, or (x − loc)/scale under a `Standardised`."""
-        standardise = getattr(self.likelihood, "standardise", None)
-        return x if standardise is None else standardise(x)
+        return self.likelihood.standardise(x) if isinstance(self.likelihood, likelihoods.Standardised) else x
 
     def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
         """The program p(x, z), summed over the batch.

@@ -155,11 +155,7 @@ def traverse(
     if latents is None:
         latents = range(dim) if kl is None else sorted(range(dim), key=lambda latent: -kl[latent])
     latents = [index(latent) for latent in latents]
-    if not latents:
-        raise ValueError("choose at least one latent to sweep")
-    for latent in latents:
-        if not 0 <= latent < dim:
-            raise ValueError(f"latents must lie in 0 to {dim - 1}, got {latent}")
+    _check_latents(latents, dim)
     if not (isfinite(low) and isfinite(high)):
         raise ValueError(f"the range must be finite, got {low} to {high}")
     low, high = float(low), float(high)
@@ -175,6 +171,14 @@ def traverse(
         reconstructions=images_of(vae, start.codes, draw=draw, seed=seed),
         units=_units(vae),
     )
+
+
+def _check_latents(latents: Sequence[int], dim: int) -> None:
+    if not latents:
+        raise ValueError("choose at least one latent to sweep")
+    for latent in latents:
+        if not 0 <= latent < dim:
+            raise ValueError(f"latents must lie in 0 to {dim - 1}, got {latent}")
 
 
 def _units(vae: BetaVAE) -> tuple[Tensor, Tensor] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import Cli
 
 from pyro_bvae import datasets
 from pyro_bvae.datasets import Dataset, lines
@@ -121,6 +122,19 @@ READ = {
     "a count without a name": (rows(header=""), (12, 1), "name it in a first line to keep it"),
     "a count with a name of its own": (rows(header="time,b"), (12, 2), "column 'time' counts the rows, and is kept"),
     "numbers that only look like a header": ("0,1,2\n3,4,5\n6,7,9\n", (3, 3), None),
+    "names of pandas over whole numbers": ("0,1\n" + "5,30\n7,8\n" * 6, (12, 2), "the first line, 0, 1, is taken"),
+    "the name of one column of pandas": ("0\n1.5\n2.5\n4.5\n", (3, 1), "the first line, 0, is taken for names"),
+    "wavelengths": (
+        "9.5,9.7,9.9,10.1\n" + "1,5,2,4\n3,1,1,7\n" * 3,
+        (6, 4),
+        "the first line, 9.5, 9.7, 9.9 and 1 more,",
+    ),
+    "numbers of patients": (
+        "id,a\n8423,1\n8517,3\n8431,7\n",
+        (3, 1),
+        "the first column 'id' numbers or names",
+    ),
+    "a first datum of whole numbers": ("5\n1.5\n2.5\n4.5\n", (4, 1), None),
     "zeros and ones": ("0,1\n1,1\n0,0\n1,0\n", (4, 2), None),
     "a separator at the end": ("a,b\n1,2,\n3,4,\n5,7,\n", (3, 2), "1 column without any number left out: column 3"),
     "separators at all ends": ("a,b,\n1,2,\n3,4,\n5,7,\n", (3, 2), "1 column without any number left out: column 3"),
@@ -223,6 +237,12 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(tmp_path: Path, monke
         load(tmp_path, gzip.compress(b"1,2\n" * 100_000))
     with pytest.raises(ValueError, match="line 1: more than 5,000 characters"):
         load(tmp_path, gzip.compress(b"1," * 100_000))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.TSV", "a.txt.zip"])
+def test_a_file_without_its_kind_is_answered_with_it(cli: Cli, name: str) -> None:
+    kind = "txt" if "txt" in name else "csv"
+    assert f"looks like a file: write {kind}:{name}" in cli("fit", "--dataset", name).output
 
 
 @pytest.mark.parametrize("kind", ["csv", "txt"])

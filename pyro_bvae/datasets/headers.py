@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .cells import Dialect, is_gap, is_plain_integer, truth
+from .cells import Dialect, is_gap, is_number, is_plain_integer, truth
 
 __all__ = ["counts_rows", "is_header", "is_index", "is_numbered"]
 
 ROWS_THAT_TELL = 3  # lines after the first, without which a line of whole numbers is a datum
 ROWS_THAT_COUNT = 10  # from which on a first column without a name that counts the rows is no accident
+COLUMNS_OF_A_SCALE = 4  # from which on equal distances are no accident
 INDEX_NAMES = frozenset(
     ["id", "index", "idx", "row", "rowid", "row_id", "rownames", "rowname", "no", "no.", "nr", "obs", "#"]
 )
@@ -39,19 +40,39 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]], dialect: Dial
 
 
 def is_numbered(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first line holds numbers of columns, as pandas names them where nobody did, and no datum.
+    """Whether a first line of numbers names the columns, as pandas does where nobody has, and is no datum.
 
-    It does if it reads 0, 1, 2, ..., with or without an empty cell before, or if it alone holds whole numbers, all
-    different, and three lines or more are written with decimals.
+    It does if it holds whole numbers, all different, over numbers with decimals; or if it reads 0, 1, 2, ..., or, from
+    four columns on, any numbers at equal distances (wavelengths), and no other line does. An empty cell may stand
+    before. Of one or two columns, 0 and 1 are names if they are rare in the lines below.
+
+    Args:
+        first: The cells of the first line.
+        rows: Those of the lines after it.
     """
-    names = first[1:] if is_gap(first[0]) else first
-    if not all(map(is_plain_integer, names)) or len(names) < 2 or len({*names}) < len(names):
+    names = first[1:] if len(first) > 1 and is_gap(first[0]) else first
+    if not all(map(is_number, names)) or len({*names}) < len(names):
         return False
-    if len(rows) >= ROWS_THAT_TELL and not any(is_plain_integer(cell) for row in rows for cell in row[-len(names) :]):
-        return True
+    others = [list(row[-len(names) :]) for row in rows]
+    cells = [cell for row in others for cell in row]
     counts = list(names) == [str(number) for number in range(len(names))]
-    goes_on = bool(rows) and list(rows[0]) == [str(number) for number in range(len(names), 2 * len(names))]
-    return counts and not goes_on and (len(names) > 2 or len(first) > len(names))
+    are_whole = all(map(is_plain_integer, names)) and not any(map(is_plain_integer, cells))
+    if are_whole and len(rows) >= ROWS_THAT_TELL and (counts or len(names) > 1):
+        return True
+    if any(map(_is_scale, others)):
+        return False
+    if len(names) >= COLUMNS_OF_A_SCALE and len(rows) >= ROWS_THAT_TELL and _is_scale(names):
+        return True
+    are_rare = len(rows) >= ROWS_THAT_COUNT and sum(cell in ("0", "1") for cell in cells) < 0.1 * len(cells)
+    return counts and (len(names) > 2 or len(first) > len(names) or are_rare)
+
+
+def _is_scale(cells: Sequence[str]) -> bool:
+    """Whether cells are numbers at equal distances that are not 0."""
+    if len(cells) < 3 or not all(map(is_number, cells)):
+        return False
+    steps = np.diff([float(cell) for cell in cells])
+    return bool(steps[0] != 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0))
 
 
 def is_index(name: str | None, values: np.ndarray, has_words: bool) -> bool:
@@ -64,9 +85,9 @@ def is_index(name: str | None, values: np.ndarray, has_words: bool) -> bool:
     """
     if name is None:
         return not has_words and len(values) >= ROWS_THAT_COUNT and counts_rows(values)
-    if name == "" or re.fullmatch(r"Unnamed: \d+", name):
+    if name == "" or name.lower() in INDEX_NAMES or re.fullmatch(r"Unnamed: \d+", name):
         return has_words or bool((values == np.round(values)).all() and len(np.unique(values)) == len(values))
-    return name.lower() in INDEX_NAMES and not has_words and counts_rows(values)
+    return False
 
 
 def counts_rows(values: np.ndarray) -> bool:

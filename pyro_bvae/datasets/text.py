@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .cells import COMMENT, SEPARATORS, Dialect, is_gap, truth
+from .cells import COMMENT, SEPARATORS, Dialect, is_gap, is_number, truth
 from .dataset import Dataset
 from .headers import counts_rows, is_header, is_index
 from .lines import lines
@@ -190,7 +190,7 @@ def _name(table: _Table, first: list[str], body: list[list[str]]) -> None:
             f"{table.width}; leave out lines above the names"
         )
     table.names = first
-    if all(is_gap(cell) or cell.isdecimal() for cell in first):
+    if all(is_gap(cell) or is_number(cell) for cell in first):
         table.notes.append(f"the first line, {named([cell for cell in first if cell])}, is taken for names of columns")
     twice = sorted({name for name in first if name and first.count(name) > 1})
     if twice:

@@ -51,8 +51,7 @@ def vector_traversal(sweep: Traversal) -> Figure:
         panel.set_title(label(sweep, row, "  "), fontsize=8, color="black" if is_active(sweep, row) else FADED_GREY)
     chosen = some_of(len(features), len(moves), "features, those that move most")
     say_below(figure, "value of the latent (KL in nats above)", left_out, chosen)
-    unit = "" if sweep.units is None else ", in deviations of the data"
-    figure.supylabel(f"mean of each feature{unit}", fontsize=8)
+    figure.supylabel("mean of each feature" if sweep.units is None else "means, in deviations", fontsize=8)
     return figure
 
 
