@@ -139,7 +139,7 @@ READ = {
     "a separator at the end": ("a,b\n1,2,\n3,4,\n5,7,\n", (3, 2), "1 column without any number left out: column 3"),
     "separators at all ends": ("a,b,\n1,2,\n3,4,\n5,7,\n", (3, 2), "1 column without any number left out: column 3"),
     "rows of nothing": ("a,b\n1,2\n3,5\n8,7\n,\n,\n", (3, 2), "2 rows of 5 with gaps, the first in line 5"),
-    "truths": ("a,b\nTrue,2\nFalse,5\nTrue,7\n", (3, 2), "column 'a' holds true and false, read as 1 and 0"),
+    "truths": ("a,b\nTrue,2\nFalse,5\nTrue,7\n", (3, 2), "1 column of true and false, read as 1 and 0: column 'a'"),
     "thousands": ('a,b\n"1,234",2\n"12,345.5",4\n5,7\n', (3, 2), "2 numbers in another spelling, such as '1,234' for"),
     "a minus of typographers": ("a,b\n−1,2\n3,4\n5,7\n", (3, 2), "1 number in another spelling"),
     "one name twice": ("a,a\n1,2\n3,5\n5,7\n", (3, 2), "names of more than one column: a"),
@@ -283,3 +283,13 @@ def test_large_tables_have_the_notes_of_small_ones(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("pyro_bvae.datasets.vectors.ROWS_AT_ONCE", 100)
     assert datasets.load(f"npy:{tmp_path / 'a.npy'}").notes == before
     assert len(before) == 1
+
+
+def test_notes_of_one_kind_are_few(tmp_path: Path) -> None:
+    table = np.random.default_rng(0).normal(size=(100, 40))
+    table[3] = 1e12
+    np.save(tmp_path / "a.npy", table)
+    notes = datasets.load(f"npy:{tmp_path / 'a.npy'}").notes
+    assert (len(notes), notes[-1]) == (4, "and so in 37 more columns")
+    truths = load(tmp_path, ",".join("abcde") + "\n" + ("True," * 4 + "False\n") * 5)
+    assert "5 columns of true and false, read as 1 and 0: column 'a', column 'b', column 'c' and 2 more" in truths.notes

@@ -240,10 +240,12 @@ def _check_words(table: _Table, numbers: np.ndarray, kept: list[int]) -> None:
         )
     for column, count in table.truths.items():
         filled = int((~np.isnan(numbers[:, column])).sum())
-        name = column_name(table.names, column)
         if count < filled:
+            name = column_name(table.names, column)
             raise ValueError(f"{table.path}: {name} holds true or false in {count:,} of {filled:,} rows, else numbers")
-        table.notes.append(f"{name} holds true and false, read as 1 and 0")
+    if table.truths:
+        names = named([column_name(table.names, column) for column in table.truths])
+        table.notes.append(f"{counted(len(table.truths), 'column')} of true and false, read as 1 and 0: {names}")
 
 
 def _whole_rows(table: _Table, numbers: np.ndarray, kept: list[int]) -> np.ndarray:

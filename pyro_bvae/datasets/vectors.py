@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ __all__ = ["as_vectors"]
 ROWS_AT_ONCE = 4096  # in double precision
 FEW_CELLS = 5_000_000  # of a table that is sorted in any case
 MOST_MERGED = 0.01  # share of a column's values that rounding may make equal to others
+MOST_ALIKE = 3  # notes of one kind
 OUTLIER_ABOVE = 1e4  # deviations of the other values
 
 
@@ -48,11 +49,16 @@ def as_vectors(
         constant = [column(j) for j in np.flatnonzero(low == high).tolist()]
         if constant:
             notes.append(f"{counted(len(constant), 'column')} with one value only: {named(constant)}")
-        for j in _may_merge(table, vectors, low, high):
-            notes += _merged(table[:, j], vectors[:, j], column(j))
-        for j in _lies_out(table, low, high):
-            notes += _outlier(table[:, j].astype(np.float64), column(j), row)
+        notes += _few(_merged(table[:, j], vectors[:, j], column(j)) for j in _may_merge(table, vectors, low, high))
+        notes += _few(_outlier(table[:, j].astype(np.float64), column(j), row) for j in _lies_out(table, low, high))
     return torch.from_numpy(vectors), tuple(notes)
+
+
+def _few(notes: Iterable[str | None]) -> list[str]:
+    """The first of the notes, and how many columns there are more like these."""
+    said = [note for note in notes if note is not None]
+    more = len(said) - MOST_ALIKE
+    return said if more <= 0 else [*said[:MOST_ALIKE], f"and so in {counted(more, 'more column', 'more columns')}"]
 
 
 def _not_finite(
@@ -92,26 +98,26 @@ def _lies_out(table: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[int]
     return columns
 
 
-def _merged(exact: np.ndarray, rounded: np.ndarray, name: str) -> list[str]:
+def _merged(exact: np.ndarray, rounded: np.ndarray, name: str) -> str | None:
     """Values of a column that rounding has made equal: times in seconds, and ids, have more digits than fit."""
     before, after = len(np.unique(exact)), len(np.unique(rounded))
     if before - after < max(1, MOST_MERGED * before):
-        return []
+        return None
     step = np.spacing(np.abs(rounded).max())
-    return [
+    return (
         f"{name}: {counted(before, 'value')} become {after:,} in {rounded.dtype}, whose steps are {step:.3g} there; "
         "subtract the column's least value from it if they matter"
-    ]
+    )
 
 
-def _outlier(exact: np.ndarray, name: str, row: Callable[[int], str]) -> list[str]:
+def _outlier(exact: np.ndarray, name: str, row: Callable[[int], str]) -> str | None:
     """A value beside which the others of its column are alike."""
     last = int(np.abs(exact - exact.mean()).argmax())
     others = np.delete(exact, last)
     distance, deviation = abs(exact[last] - others.mean()), others.std()
     if not 0 < deviation * OUTLIER_ABOVE < distance:
-        return []
-    return [
+        return None
+    return (
         f"{name}: {exact[last]:.6g} in {row(last)} lies {distance / deviation:.1g} deviations from the others, "
         "which are alike beside it: mend it or leave it out"
-    ]
+    )
