@@ -13,6 +13,7 @@ import click
 from pyro_bvae.settings.words import one_line
 
 from .errors import said
+from .spelling import as_options
 from .stopping import exit_code, terminable
 from .waiting import wait_briefly
 
@@ -41,13 +42,13 @@ class Commands(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")  # a β must not end a run on an old terminal
-        warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
+        warnings.formatwarning = lambda message, *_, **__: f"Warning: {as_options(str(message))}\n"
         try:
             with terminable():
                 return super().invoke(ctx)
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx else ctx.command_path
-            raise click.UsageError(f"{one_line(error.format_message())}; see {where} --help") from error
+            raise click.UsageError(f"{as_options(one_line(error.format_message()))}; see {where} --help") from error
         except KeyboardInterrupt as stop:
             click.echo("\ninterrupted", err=True)
             ctx.exit(exit_code(stop))

@@ -130,7 +130,7 @@ class ConvDecoder(nn.Module):
     ) -> None:
         super().__init__()
         if not hidden:
-            raise ValueError("the conv decoder wants at least one dense layer: give --decoder-hidden a width")
+            raise ValueError("the conv decoder wants at least one dense layer: give `decoder_hidden` a width")
         sides = _halvings(shape)[::-1]
         activate = ACTIVATIONS[activation]
         layers = [*_dense([latent_dim, *hidden], activate), nn.Unflatten(1, (hidden[-1], 1, 1))]
@@ -220,7 +220,7 @@ def _halvings(shape: Sequence[int]) -> list[tuple[int, int]]:
     """Heights and widths from the image down to the smallest map, whose shorter side is at most 4."""
     if len(shape) != 3 or min(shape[1:]) < 16:
         raise ValueError(
-            f"conv wants images (C, H, W) with sides of at least 16, got shape {tuple(shape)}; use --network mlp"
+            f"conv wants images (C, H, W) with sides of at least 16, got shape {tuple(shape)}; use `network='mlp'`"
         )
     sides = [(shape[1], shape[2])]
     while min(sides[-1]) > 4:

@@ -158,14 +158,13 @@ def traverse(
     _check_latents(latents, dim)
     if not (isfinite(low) and isfinite(high)):
         raise ValueError(f"the range must be finite, got {low} to {high}")
-    low, high = float(low), float(high)
-    values = torch.from_numpy(np.linspace(low, high, columns, dtype=np.float32))  # torch's own misses 0 by 3e-8
-    codes = sweep(start.codes, latents, values)
+    values = np.linspace(float(low), float(high), columns, dtype=np.float32)  # torch's own misses 0 by 3e-8
+    codes = sweep(start.codes, latents, torch.from_numpy(values))
     return Traversal(
         codes=codes,
         images=images_of(vae, codes, draw=draw, seed=seed),
         latents=latents,
-        values=values,
+        values=torch.from_numpy(values),
         kl=None if kl is None else [kl[latent] for latent in latents],
         base=start,
         reconstructions=images_of(vae, start.codes, draw=draw, seed=seed),

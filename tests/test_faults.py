@@ -69,7 +69,7 @@ class Grow(Callback):
 
 
 def test_steps_that_diverge_are_to_be_smaller(images: Dataset) -> None:
-    with pytest.raises(FloatingPointError, match="step 2: .*lower --lr, or warm it up"):
+    with pytest.raises(FloatingPointError, match="step 2: .*lower `lr`, or warm it up"):
         fit(new_vae(), images, steps=3, callbacks=[Grow()], compile=False, eval_every=3)
 
 

@@ -158,7 +158,7 @@ def test_scales_must_be_positive(name: str, scale: float) -> None:
 def test_unknown_links_and_options_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown mean link 'sigmoyd': did you mean 'sigmoid'"):
         build("gaussian", (4,), mean_link="sigmoyd")
-    with pytest.raises(ValueError, match="the bernoulli likelihood has no mean_link: leave --mean-link out"):
+    with pytest.raises(ValueError, match="the bernoulli likelihood has no mean_link: leave `mean_link` out"):
         build("bernoulli", (4,), mean_link="sigmoid")
 
 

@@ -58,7 +58,7 @@ def test_conv_fits_any_size(sides: tuple[int, int], channels: int) -> None:
 @pytest.mark.parametrize("shape", [(1, 15, 16), (1, 64, 8), (100,)])
 def test_conv_says_what_it_wants(shape: tuple[int, ...]) -> None:
     for make in (lambda: ConvEncoder(shape, 4), lambda: ConvDecoder(4, shape)):
-        with pytest.raises(ValueError, match="conv wants images .* at least 16.* use --network mlp"):
+        with pytest.raises(ValueError, match="conv wants images .* at least 16.* use `network='mlp'`"):
             make()
 
 

@@ -64,7 +64,7 @@ def test_a_nan_stops_the_run_and_leaves_the_last_good_checkpoint(
     part: str, term: str, images: Dataset, tmp_path: Path
 ) -> None:
     options = {"steps": 9, "checkpoint_every": 2, "eval_every": 3, "out": tmp_path / "run"}
-    with pytest.raises(FloatingPointError, match=f"at step 6: .*the {term} is nan.*lower --lr"):
+    with pytest.raises(FloatingPointError, match=f"at step 6: .*the {term} is nan.*lower `lr`"):
         fit(new_vae(), images, callbacks=[Poison(5, part)], **options)
     assert RunFolder(tmp_path / "run").load()["step"] == 4
     resumed = fit(new_vae(), images, resume=True, **options)
@@ -78,7 +78,7 @@ def test_a_checkpoint_is_never_written_with_a_nan_in_it(images: Dataset, tmp_pat
 
 
 def test_a_run_that_diverges_stops_with_a_reason(images: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(FloatingPointError, match="lower --lr"):
+    with pytest.raises(FloatingPointError, match="lower `lr`"):
         fit(new_vae(), images, epochs=50, lr=30.0, optimizer="sgd", out=tmp_path / "run")
 
 

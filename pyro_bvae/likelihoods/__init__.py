@@ -78,6 +78,5 @@ def build(name: str, shape: Sequence[int], *, scale: float | None = None, mean_l
     options = {"scale": scale, "mean_link": mean_link}
     given = {option: value for option, value in options.items() if value is not None}
     for option in given.keys() - inspect.signature(family).parameters.keys():
-        flag = "--" + option.replace("_", "-")
-        raise ValueError(f"the {name} likelihood has no {option}: leave {flag} out, or choose a gaussian")
+        raise ValueError(f"the {name} likelihood has no {option}: leave `{option}` out, or choose a gaussian")
     return family(shape, **given)

@@ -174,6 +174,8 @@ def unwrapped(value: Any) -> Any:
     >>> unwrapped(1), unwrapped("all")
     (1, 'all')
     """
+    if isinstance(value, list | tuple):
+        return [unwrapped(each) for each in value]
     is_number = hasattr(value, "item") and getattr(value, "ndim", None) == 0
     return value.item() if is_number else value
 

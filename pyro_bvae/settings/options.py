@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from .declared import OneOf, Option, Range, check_values, options_of
+from .declared import OneOf, Option, Range, check_values, options_of, unwrapped
 from .names import ACTIVATIONS, BASES, FRAMES, LIKELIHOODS, MEAN_LINKS, NETWORKS
 from .signatures import documented
 from .training import COUNT, TrainingSettings
@@ -159,4 +159,4 @@ def check_options(**given: Any) -> None:
         TypeError: A number is wanted.
     """
     for name, value in given.items():
-        OPTIONS[name].check(value)
+        OPTIONS[name].check(unwrapped(value))

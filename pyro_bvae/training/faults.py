@@ -26,7 +26,7 @@ __all__ = ["advice", "before_the_first_step", "what_is_not_finite"]
 
 FEW = 0.5  # share of the data up to which they are the reason themselves
 FAR = 100.0  # from 0 as the encoder sees it, where values are too large for networks
-SMALLER_STEPS = "lower --lr, or warm it up with --lr-warmup"
+SMALLER_STEPS = "lower `lr`, or warm it up with `lr_warmup`"
 
 
 def what_is_not_finite(training: Training, step: int, loss: float, distortion: float, rate: float) -> str:
@@ -53,7 +53,7 @@ def advice(training: Training, index: Tensor | None = None, is_first: bool = Fal
         reach = data.images.abs().amax(0)
         if reach.max() > FAR:
             largest = f"{reach.max().item():.4g} in {data.column(int(reach.argmax()))}"
-            rest = "" if is_first else "; then lower --lr"
+            rest = "" if is_first else "; then lower `lr`"
             return f"the values reach {largest}: standardise them (--standardise, or likelihoods.Standardised){rest}"
     if is_first:
         return "nothing was learnt yet, so look at what the networks, the likelihood and β make of these data"
