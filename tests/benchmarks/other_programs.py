@@ -1,4 +1,6 @@
-"""Whether compiled steps of other people's programs are slower than eager ones: `python tests/benchmarks/programs.py`.
+"""Whether compiled steps of other people's programs are slower than eager ones.
+
+    python tests/benchmarks/other_programs.py
 
 Each program of the family in tests/programs.py, and some whose products read slices of wider tensors, is stepped eagerly
 and compiled in turn, on noise. Printed are the medians of both and their ratio; one above 1.2 is marked, and makes the
