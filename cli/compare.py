@@ -98,15 +98,16 @@ def command(
 
     ctx.with_resource(held_folder(out))
     failed: list[str] = []
-    target = None
+    target, place = None, {}
     metrics = tuple(dict.fromkeys(metrics))
     if runs:
         runs = tuple(given_once("run", runs))
         experiment: dict[str, Any] = {"runs": [str(run) for run in runs]}
         report.start(out, experiment)
-        labels = comparison.labels_of(runs)
+        labels, place = comparison.labels_of(runs), _place(ctx, given)
         rows = [
-            comparison.measured_anew(run, label, particles, metrics) for run, label in zip(runs, labels, strict=True)
+            comparison.measured_anew(run, label, particles, metrics, **place)
+            for run, label in zip(runs, labels, strict=True)
         ]
     else:
         grid, seeds = _grid(ctx, given, recipe), tuple(given_once("seed", seeds))
@@ -122,7 +123,7 @@ def command(
     rows = comparison.on_curves(rows)
     report.save(out, experiment, rows)
     if rows and given["figures"]:
-        _draw(rows, out)
+        _draw(rows, out, place)
     summaries = comparison.summarise(rows)
     if as_json:
         content = report.content(experiment, rows)
@@ -133,6 +134,16 @@ def command(
         click.echo(f"failed: {line}", err=True)
     if failed:
         ctx.exit(1)
+
+
+def _place(ctx: click.Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the data of finished runs lie now, as far as that was said."""
+    typed = [name for name in ("dataset", "data_root") if is_typed(ctx, name)]
+    if any(len(given[name]) > 1 for name in typed):
+        raise click.UsageError(
+            "the runs that one compares have the same data: give --dataset and --data-root once", ctx
+        )
+    return {name: given[name][0] for name in typed}
 
 
 def _grid(ctx: click.Context, given: Mapping[str, Any], recipe: str | None) -> dict[str, Sequence[Any]]:
@@ -187,12 +198,12 @@ def _run(todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[st
     return [rows[choice.folder] for choice in todo if choice.folder in rows], failed
 
 
-def _draw(rows: Sequence[RunRow], out: Path) -> None:
+def _draw(rows: Sequence[RunRow], out: Path, place: Mapping[str, Any]) -> None:
     from pyro_bvae.comparison import report
     from pyro_bvae.plots import optional, save_figures
 
     with optional(f"the pictures of {out}"):
-        save_figures(report.figures(rows), out)
+        save_figures(report.figures(rows, **place), out)
 
 
 def _print(summaries: Sequence[LabelSummary], target: float | None, out: Path) -> None:

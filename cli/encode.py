@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from .options import Name, at_option, device_option, open_run, run_argument
-from .output import Stem, write_arrays
-from .progress import LONGEST_SILENCE, Counter, LoadingBar
+from .chosen import chosen, start_options
+from .options import Name, at_option, data_options, device_option, open_run, run_argument
+from .output import Stem, named, write_arrays
+from .progress import LONGEST_SILENCE, Counter
 
 __all__ = ["command"]
 
@@ -20,37 +21,50 @@ __all__ = ["command"]
 @click.option(
     "--split", type=Name("split", ("all", "train", "held-out")), default="all", show_default=True, help="Which data."
 )
-@click.option("--out", type=Stem(".npz"), help="The npz.  [default: RUN/codes.npz]")
+@start_options
+@click.option("--out", type=Stem(".npz"), help="The npz.  [default: codes in RUN; of some, named by which]")
 @at_option
+@data_options
 @device_option
-def command(run: Path, split: str, out: Path | None, at: int | None, device: str) -> None:
+def command(
+    run: Path,
+    split: str,
+    image: int | Path | None,
+    label: str | None,
+    out: Path | None,
+    at: int | None,
+    dataset: str | None,
+    data_root: Path | None,
+    device: str,
+) -> None:
     """Write the codes of the data, means and scales of q(z|x), as an npz.
 
     It holds loc and scale (N×K), index (which data these are), held_out (which of them training has not seen), and
-    labels, label_names, factors and factor_names where there are any.
+    labels, label_names, factors and factor_names where there are any. --image takes one datum of the split, or those of
+    a file of your own, of which there are loc and scale alone.
 
     \b
-    Example:
+    Examples:
         pyro-bvae encode runs/digits-beta6-seed0 --split held-out --out codes.npz
+        pyro-bvae encode runs/digits-beta6-seed0 --label 3 --out threes.npz
     """
     import torch
 
     from pyro_bvae.codes import encode
 
-    opened = open_run(run, device, at)
-    data = opened.dataset(LoadingBar())
-    index = {"all": torch.arange(len(data)), "train": data.train, "held-out": data.held_out}[split]
+    opened = open_run(run, device, at, dataset, data_root)
+    some = chosen(opened, image, label, split)
+    some = some.part(image, 1) if isinstance(image, int) else some
     with closing(Counter(LONGEST_SILENCE)) as counter:
-        codes = encode(opened.model, data.images if split == "all" else data.images[index], progress=counter)
-    arrays: dict[str, Any] = {"loc": codes.loc, "scale": codes.scale, "index": index}
-    arrays["held_out"] = torch.isin(index, data.held_out)
-    if data.labels is not None:
-        arrays["labels"] = data.labels[index]
-    if data.label_names is not None:
-        arrays["label_names"] = data.label_names
-    if data.factors is not None:
-        arrays["factors"] = data.factors[index]
-    if data.factor_names is not None:
-        arrays["factor_names"] = data.factor_names
-    out = out or run / "codes"
+        codes = encode(opened.model, some.images, progress=counter)
+    arrays: dict[str, Any] = {"loc": codes.loc, "scale": codes.scale}
+    if some.data is not None and some.index is not None:
+        arrays |= {"index": some.index, "held_out": torch.isin(some.index, some.data.held_out)}
+        for name in ("labels", "factors"):
+            values = getattr(some.data, name)
+            arrays |= {} if values is None else {name: values[some.index]}
+        names = {"label_names": some.data.label_names, "factor_names": some.data.factor_names}
+        arrays |= {name: values for name, values in names.items() if values is not None}
+    shown = {"split": split, "image": "0" if image == 0 else image, "label": label, "at": at}
+    out = out or named(run / "codes", shown, {"split": "all"})
     write_arrays(out.with_name(f"{out.name}.npz"), arrays)

@@ -14,7 +14,17 @@ import pyro_bvae
 from pyro_bvae.settings.shown import in_words
 from pyro_bvae.settings.words import plain
 
-from .options import Name, at_option, device_option, echo_json, json_option, open_run, run_argument, seed_option
+from .options import (
+    Name,
+    at_option,
+    data_options,
+    device_option,
+    echo_json,
+    json_option,
+    open_run,
+    run_argument,
+    seed_option,
+)
 from .progress import LONGEST_SILENCE, Counter, LoadingBar
 from .spelling import pasted
 from .summary import diagnosed
@@ -48,6 +58,7 @@ MOST_LATENTS = 50  # whose KL is printed; --json has all
 @click.option("--batch-size", type=click.IntRange(1, 10**7), default=1000, show_default=True, help="Images at once.")
 @at_option
 @seed_option
+@data_options
 @device_option
 @json_option
 def command(
@@ -60,6 +71,8 @@ def command(
     batch_size: int,
     at: int | None,
     seed: int,
+    dataset: str | None,
+    data_root: Path | None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -73,7 +86,7 @@ def command(
     """
     from pyro_bvae.evaluation import decompose_rate, probe_accuracy
 
-    opened = open_run(run, device, at)
+    opened = open_run(run, device, at, dataset, data_root)
     data = opened.dataset(LoadingBar())
     images = data.images[data.train if split == "train" else data.held_out]
     information = None

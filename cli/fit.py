@@ -46,6 +46,10 @@ NOTES = ("recipe", *FIGURES)
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<dataset>-beta<β>-seed<seed>]"
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, to new --epochs or --steps if given.")
+@click.option(
+    "--at", type=click.IntRange(min=1), metavar="STEP",
+    help="With --resume: from this numbered checkpoint on; what came later is set aside in the run folder.",
+)  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Repeat a config.json.")
 @json_option
@@ -94,6 +98,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
             **{name: options[name] for name in TRAINING},
             out=out,
             resume=options["resume"],
+            at=options["at"],
             overwrite=options["overwrite"],
             callbacks=[announcement(options["as_json"]), Progress(), *figures],
             notes={"command": shlex.join(["pyro-bvae", *sys.argv[1:]]), **{name: options[name] for name in NOTES}},
@@ -129,9 +134,12 @@ def _goes_on(out: Path) -> str:
 
 def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVAE]:
     from pyro_bvae.model import beta_of_norm
-    from pyro_bvae.runs import build_model, load_data
+    from pyro_bvae.runs import build_model, data_of_run, load_data
 
-    data = load_data(options, LoadingBar())
+    if options["resume"]:
+        data = data_of_run({"can_be_loaded": True, **options}, LoadingBar())
+    else:
+        data = load_data(options, LoadingBar())
     if options["config"] is not None and not any(is_typed(ctx, name) for name in DATA):
         _check_unchanged(data, options)
     if options["beta_norm"] is not None:
@@ -143,7 +151,7 @@ def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVA
 
 
 def _check_unchanged(data: Dataset, options: dict[str, Any]) -> None:
-    if data.fingerprint != stored(options)["fingerprint"]:
+    if data.fingerprint != stored(options).get("fingerprint", data.fingerprint):
         raise ValueError(
             f"{data.name} has changed since {options['config']} was written; say --dataset to use it anyway"
         )

@@ -29,6 +29,7 @@ __all__ = [
     "Number",
     "Numbers",
     "at_option",
+    "data_options",
     "device_option",
     "echo_json",
     "fit_options",
@@ -293,6 +294,16 @@ device_option = click.option(
     "--device", type=_type_of(OPTIONS["device"]), metavar="auto|cpu|cuda[:N]|mps", default="auto", show_default=True,
     help="Where to compute; auto is CUDA where there is one.",
 )  # fmt: skip
+
+
+def data_options(command: Command) -> Command:
+    """Give a command the options that say where a run's data lie, if elsewhere than when it was begun."""
+    place = click.Path(exists=True, file_okay=False, path_type=Path)
+    command = click.option("--data-root", type=place, help="Where downloads lie, if elsewhere than for fit.")(command)
+    moved = "The run's data, if they lie elsewhere than for fit."
+    return click.option("--dataset", type=DatasetName(), metavar="NAME[:PATH]", help=moved)(command)
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and no more there."
 )
@@ -301,11 +312,11 @@ seed_option = click.option(
 )
 
 
-def open_run(path: Path, device: str, at: int | None) -> Run:
-    """The run, on the device."""
+def open_run(path: Path, device: str, at: int | None, dataset: str | None = None, data_root: Path | None = None) -> Run:
+    """The run, on the device, with its data where they lie now."""
     from pyro_bvae.training import resolve_device
 
-    return pyro_bvae.load_run(path, device=resolve_device(device), at=at)
+    return pyro_bvae.load_run(path, device=resolve_device(device), at=at, dataset=dataset, data_root=data_root)
 
 
 def echo_json(content: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ An --out is checked when it is read, before anything is loaded: its ending, and 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURE", "Stem", "check_csv", "say_left_out", "write", "write_arrays", "write_vectors"]
+__all__ = ["PICTURE", "Stem", "check_csv", "named", "say_left_out", "write", "write_arrays", "write_vectors"]
 
 PICTURE = (".png", ".gif", ".npz")
 
@@ -99,6 +100,33 @@ def check_csv(out: Path | None, shape: Sequence[int]) -> None:
     """
     if is_csv(out) and len(shape) != 1:
         raise click.UsageError("a csv holds vectors, and these are images: give --out another ending")
+
+
+def named(stem: Path, shown: Mapping[str, Any], by_default: Mapping[str, Any]) -> Path:
+    """Where output goes by default: ``stem``, followed by what it shows otherwise than what stands there.
+
+    A picture that fit has drawn, and codes of all data, are thus not replaced by others.
+
+    Args:
+        stem: A file without its ending.
+        shown: What the output shows, by the names of the options.
+        by_default: The same of what stands at ``stem``; what is missing here is None, 0 or False there.
+
+    >>> named(Path("traversal"), {"base": "prior", "range": (-3.0, 3.0), "columns": 11, "at": None}, {"columns": 11})
+    PosixPath('traversal-base-prior-range--3,3')
+    """
+    others = {name: value for name, value in shown.items() if _plain(value) != _plain(by_default.get(name))}
+    words = [name if value is True else f"{name}-{_plain(value)}" for name, value in others.items()]
+    return stem.with_name("-".join([stem.name, *words]))
+
+
+def _plain(value: Any) -> str:
+    """A value as a part of a file's name."""
+    if isinstance(value, Path):
+        value = value.stem
+    parts = value if isinstance(value, list | tuple) else [value or ""]
+    text = ",".join(f"{part:g}" if isinstance(part, float | int) else str(part) for part in parts)
+    return re.sub(r"[^\w.,-]", "_", text)
 
 
 def write_vectors(file: Path, vectors: Any) -> None:

@@ -100,6 +100,8 @@ def announcement(as_json: bool) -> Callback:
                 has_all = training.step >= training.total
                 what = ": that is all; a larger --epochs or --steps goes on" if has_all else ", where the run goes on"
                 click.echo(f"at      step {training.step:,}{what}", err=as_json)
+            for note in run.notes:
+                click.echo(f"note    {plain(note)}", err=as_json)
             click.echo(
                 f"steps   {how}{precision}{where} ({run.config.get('compile_because', 'as it was')})", err=as_json
             )

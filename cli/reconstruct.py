@@ -6,41 +6,65 @@ from pathlib import Path
 
 import click
 
-from .options import at_option, device_option, open_run, run_argument, seed_option
-from .output import PICTURE, Stem, check_csv, say_left_out, write
-from .progress import LoadingBar
+from .chosen import chosen, start_options
+from .options import at_option, data_options, device_option, open_run, run_argument, seed_option
+from .output import PICTURE, Stem, check_csv, named, say_left_out, write
 
 __all__ = ["command"]
+
+COUNT = 20  # as many as fit draws
 
 
 @click.command("reconstruct")
 @run_argument
-@click.option("--count", type=click.IntRange(1, 10**6), default=20, show_default=True, help="How many held-out images.")
+@start_options
+@click.option(
+    "--count", type=click.IntRange(1, 10**6), default=COUNT, show_default=True, help="How many held-out images."
+)
 @click.option("--sample", "draw", is_flag=True, help="Draw z and x in place of taking means.")
 @click.option(
     "--out", type=Stem(*PICTURE, instead=[".csv"]), help="File without ending, or .csv.  [default: RUN/figures/...]"
 )
 @at_option
 @seed_option
+@data_options
 @device_option
-def command(run: Path, count: int, draw: bool, out: Path | None, at: int | None, seed: int, device: str) -> None:
-    """Encode held-out images and decode them again: a PNG, and an npz with originals, images and codes.
+def command(
+    run: Path,
+    image: int | Path | None,
+    label: str | None,
+    count: int,
+    draw: bool,
+    out: Path | None,
+    at: int | None,
+    seed: int,
+    dataset: str | None,
+    data_root: Path | None,
+    device: str,
+) -> None:
+    """Encode held-out images and decode them again: a PNG, and an npz with originals, images, codes and index.
 
-    For vectors, --out may end in .csv. With --sample, z and x are drawn: data once through encoder and decoder.
+    The index says which data these are. For vectors, --out may end in .csv. With --sample, z and x are drawn: data once
+    through encoder and decoder.
 
     \b
-    Example:
+    Examples:
         pyro-bvae reconstruct runs/digits-beta6-seed0 --count 30
+        pyro-bvae reconstruct runs/digits-beta6-seed0 --label 3
     """
     from pyro_bvae import plots
     from pyro_bvae.generation import reconstruct
     from pyro_bvae.plots.bounds import pictures_note
 
-    opened = open_run(run, device, at)
+    opened = open_run(run, device, at, dataset, data_root)
     check_csv(out, opened.model.shape)
-    data = opened.dataset(LoadingBar())
-    originals = data.images[data.held_out[:count]]
-    say_left_out(pictures_note(data.shape, len(originals), "data", each=2))
+    some = chosen(opened, image, label).part(image if isinstance(image, int) else 0, count)
+    originals = some.images
+    say_left_out(pictures_note(opened.model.shape, len(originals), "data", each=2))
     codes, images = reconstruct(opened.model, originals, draw=draw, seed=seed)
     arrays = {"originals": originals, "images": images, "codes": codes}
-    write(out or run / "figures" / "reconstructions", arrays, plots.reconstructions(originals, images))
+    arrays |= {} if some.index is None else {"index": some.index}
+    shown = {"image": image or 0, "label": label, "count": count, "sample": draw, "at": at, "seed": seed}
+    by_fit = {"count": COUNT} if len(opened.model.shape) == 3 else {}
+    stem = out or named(run / "figures" / "reconstructions", shown, by_fit)
+    write(stem, arrays, plots.reconstructions(originals, images))

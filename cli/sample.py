@@ -6,16 +6,18 @@ from pathlib import Path
 
 import click
 
-from .options import at_option, device_option, open_run, run_argument, seed_option
-from .output import PICTURE, Stem, check_csv, say_left_out, write
-from .progress import LoadingBar
+from .chosen import held_out_if_there
+from .options import at_option, data_options, device_option, open_run, run_argument, seed_option
+from .output import PICTURE, Stem, check_csv, named, say_left_out, write
 
 __all__ = ["command"]
+
+COUNT = 100  # as many images as fit draws
 
 
 @click.command("sample")
 @run_argument
-@click.option("--count", type=click.IntRange(1, 10**7), default=100, show_default=True, help="How many draws.")
+@click.option("--count", type=click.IntRange(1, 10**7), default=COUNT, show_default=True, help="How many draws.")
 @click.option(
     "--sample/--mean", "draw", default=None, help="Draw x from p(x|z), or take its mean.  [default: for vectors draw]"
 )
@@ -24,8 +26,19 @@ __all__ = ["command"]
 )
 @at_option
 @seed_option
+@data_options
 @device_option
-def command(run: Path, count: int, draw: bool | None, out: Path | None, at: int | None, seed: int, device: str) -> None:
+def command(
+    run: Path,
+    count: int,
+    draw: bool | None,
+    out: Path | None,
+    at: int | None,
+    seed: int,
+    dataset: str | None,
+    data_root: Path | None,
+    device: str,
+) -> None:
     """Draw from the prior and decode: a PNG, and an npz with codes and images (or a csv of vectors).
 
     \b
@@ -37,11 +50,12 @@ def command(run: Path, count: int, draw: bool | None, out: Path | None, at: int 
     from pyro_bvae.generation import sample
     from pyro_bvae.plots.bounds import pictures_note
 
-    opened = open_run(run, device, at)
+    opened = open_run(run, device, at, dataset, data_root)
     check_csv(out, opened.model.shape)
     of_vectors = len(opened.model.shape) == 1
     say_left_out(pictures_note(opened.model.shape, count, "samples"))
     codes, images = sample(opened.model, count, draw=of_vectors if draw is None else draw, seed=seed)
-    data = opened.dataset(LoadingBar()) if of_vectors else None
-    figure = plots.samples(images, None if data is None else data.images[data.held_out])
-    write(out or run / "figures" / "samples", {"codes": codes, "images": images}, figure)
+    figure = plots.samples(images, held_out_if_there(opened) if of_vectors else None)
+    shown = {"count": count, "mean" if of_vectors else "sample": draw is not None and draw != of_vectors}
+    stem = named(run / "figures" / "samples", {**shown, "at": at, "seed": seed}, {} if of_vectors else {"count": COUNT})
+    write(out or stem, {"codes": codes, "images": images}, figure)

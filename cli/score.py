@@ -13,7 +13,7 @@ from pyro_bvae.settings import names
 from pyro_bvae.settings.shown import short_names
 from pyro_bvae.settings.words import plain
 
-from .options import Name, device_option, echo_json, json_option, open_run
+from .options import Name, data_options, device_option, echo_json, json_option, open_run
 from .output import Stem
 from .progress import Counter, LoadingBar
 from .settings import given_once
@@ -42,6 +42,7 @@ MOST_LATENTS = 50  # whose KL is printed; the json has all
 @click.option("--out", type=Stem(".json", ".csv"),
               help="Files without ending.  [default: scores in the run's folder, or beside several; with --metric "
                    "they are named by the metrics]")  # fmt: skip
+@data_options
 @device_option
 @json_option
 @click.pass_context
@@ -53,6 +54,8 @@ def command(
     baselines: tuple[str, ...],
     figures: bool,
     out: Path | None,
+    dataset: str | None,
+    data_root: Path | None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -73,7 +76,7 @@ def command(
     from pyro_bvae.scoring import report
 
     runs, metrics = tuple(given_once("run", runs)), tuple(dict.fromkeys(metrics))
-    opened = [open_run(path, device, None) for path in runs]
+    opened = [open_run(path, device, None, dataset, data_root) for path in runs]
     data = opened[0].dataset(LoadingBar())
     name = "-".join(["scores", *dict.fromkeys(metrics)])  # so that a part does not replace the whole
     stem = out or (runs[0] if len(runs) == 1 else runs[0].parent) / name

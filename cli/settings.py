@@ -30,14 +30,19 @@ def settle(ctx: click.Context) -> dict[str, Any]:
         raise click.UsageError("--resume goes on with a run and --overwrite replaces it: choose one", ctx)
     if options["resume"] and options["out"] is None:
         raise click.UsageError("say which run to go on with: --resume --out DIR", ctx)
+    if options["at"] is not None and not options["resume"]:
+        raise click.UsageError("--at goes on from a numbered checkpoint: say --resume too", ctx)
     if is_typed(ctx, "beta") and options["beta_norm"] is not None:
         raise click.UsageError("--beta and --beta-norm set the same number: give one", ctx)
     if is_typed(ctx, "figures_every") and not options["figures"]:
         raise click.UsageError("--figures-every draws during training: leave --no-figures out", ctx)
     if options["epochs"] is not None and options["steps"] is not None:
         raise click.UsageError("--epochs and --steps set the same length: give one", ctx)
+    typed = {name for name in SETTINGS if is_typed(ctx, name)}
     given = stored(options)
-    options = filled(options, {name for name in SETTINGS if is_typed(ctx, name)}, given)
+    if "device" in given:
+        given = _at_hand(options, typed, given)
+    options = filled(options, typed, given)
     if not is_typed(ctx, "threads") and any(name in os.environ for name in THREADS_OF_THE_USER):
         options["threads"] = None  # what the environment says comes before what another run had
     if options["resume"] and not is_typed(ctx, "standardise"):  # the model of the run, wherever its data lie now
@@ -47,6 +52,23 @@ def settle(ctx: click.Context) -> dict[str, Any]:
     if options["objective"] is None:
         raise click.UsageError("the run's ELBO is your own: go on from Python, or give --objective", ctx)
     return options
+
+
+def _at_hand(options: dict[str, Any], typed: Collection[str], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run or a config, with a device that this machine has, and a run's data where they lie now."""
+    from pyro_bvae.runs import moved
+    from pyro_bvae.training import resolve_device
+
+    given = dict(stored)
+    if options["resume"]:
+        place = {name: options[name] for name in ("dataset", "data_root") if name in typed}
+        given = moved(stored, options["out"], **place)
+        options |= {name: given[name] for name in place}
+    try:
+        resolve_device(given["device"])
+    except ValueError:  # the machine that the run was begun on had it
+        given["device"] = "auto"
+    return given
 
 
 def filled(options: Mapping[str, Any], typed: Collection[str], stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from math import nan
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 import pyro_bvae
 from pyro_bvae.settings import names
 from pyro_bvae.settings.declared import Range
+from pyro_bvae.settings.options import DEFAULTS
 
+from .chosen import chosen, kl_of, start_options
 from .options import (
     Name,
     Number,
     Numbers,
     at_option,
+    data_options,
     device_option,
     limits_of,
     open_run,
@@ -24,23 +27,20 @@ from .options import (
     seed_option,
     whole,
 )
-from .output import PICTURE, Stem, say_left_out, write
-from .progress import LONGEST_SILENCE, Counter, LoadingBar
+from .output import PICTURE, Stem, named, say_left_out, write
 
 __all__ = ["command"]
 
-INDEX, COUNT, COLUMNS = (
-    click.IntRange(0, 10**9),
-    whole(limits_of("traverse_count")),
-    whole(limits_of("traverse_columns")),
-)
+COUNT, COLUMNS = whole(limits_of("traverse_count")), whole(limits_of("traverse_columns"))
 END = Number(limits_of("traverse_range"))
+FROM_DATA = ("image", "random-image")
+BY_FIT = ("base", "range", "columns", "count")  # what fit's own traversal is drawn with, settings traverse_...
 
 
 @click.command("traverse")
 @run_argument
 @click.option("--base", type=Name("base", names.BASES), default="image", show_default=True, help="Where sweeps start.")
-@click.option("--image", type=INDEX, default=0, metavar="I", help="Index of the first held-out image.")
+@start_options
 @click.option("--count", type=COUNT, default=1, metavar="N", help="How many images or draws.")
 @click.option("--range", "ends", type=(END, END), default=(-2.0, 2.0), show_default=True, help="Both included.")
 @click.option("--columns", type=COLUMNS, default=11, show_default=True, help="Values in the range.")
@@ -51,14 +51,16 @@ END = Number(limits_of("traverse_range"))
     help="Which, in this order.  [default: all, by their KL]",
 )
 @click.option("--sample", "draw", is_flag=True, help="Draw from p(x|z) in place of taking its mean.")
-@click.option("--out", type=Stem(*PICTURE), help="File without ending.  [default: RUN/figures/traversal]")
+@click.option("--out", type=Stem(*PICTURE), help="File without ending.  [default: in RUN/figures]")
 @at_option
 @seed_option
+@data_options
 @device_option
 def command(
     run: Path,
     base: str,
-    image: int,
+    image: int | Path | None,
+    label: str | None,
     count: int,
     ends: tuple[float, float],
     columns: int,
@@ -67,29 +69,38 @@ def command(
     out: Path | None,
     at: int | None,
     seed: int,
+    dataset: str | None,
+    data_root: Path | None,
     device: str,
 ) -> None:
     """Sweep one latent at a time and look: a PNG, an animated GIF, and an npz with the numbers.
 
     Rows are latents with their KL on the held-out data, highest first.
-    The npz holds codes, images, latents, values and kl.
+    The npz holds codes, images, latents, values and kl, where sweeps start (x, reconstructions, index in the data), and
+    draws the figure again: plots.traversal(Traversal.from_arrays(np.load("traversal.npz"))).
 
     \b
     Examples:
         pyro-bvae traverse runs/digits-beta6-seed0
         pyro-bvae traverse runs/digits-beta6-seed0 --count 4 --range -3 3 --latents 0,7
+        pyro-bvae traverse runs/digits-beta6-seed0 --label 3 --image 2
         pyro-bvae traverse runs/digits-beta6-seed0 --base prior --out prior
     """
     from pyro_bvae import plots, traversal
     from pyro_bvae.plots import bounds
-    from pyro_bvae.terms import mean_terms
 
-    opened = open_run(run, device, at)
-    data = opened.dataset(LoadingBar())
-    held_out = data.images[data.held_out]
-    start = traversal.base(opened.model, held_out, base, image=image, count=count, seed=seed)
-    with closing(Counter(LONGEST_SILENCE)) as counter:
-        kl = mean_terms(opened.model, held_out, progress=counter).kl_per_latent
+    if base not in FROM_DATA and (image is not None or label is not None):
+        raise click.UsageError(f"--image and --label choose a datum, and --base {base} starts from none")
+    if base == "random-image" and image is not None:
+        raise click.UsageError("--image chooses a datum, and --base random-image draws one: give one of them")
+    opened = open_run(run, device, at, dataset, data_root)
+    some = chosen(opened, image, label) if base in FROM_DATA else None
+    images, data = (None, None) if some is None else (some.images, some.data)
+    first = image if isinstance(image, int) else 0
+    start = traversal.base(opened.model, images, base, image=first, count=count, seed=seed)
+    if some is not None and start.index is not None:
+        start = replace(start, index=None if some.index is None else some.index[start.index])
+    kl, asked_for = kl_of(opened, data), latents
     if latents is None and opened.model.latent_dim > bounds.MOST_LATENTS:
         latents = tuple(range(bounds.MOST_LATENTS) if kl is None else bounds.most_active(kl))
         click.echo(
@@ -97,7 +108,7 @@ def command(
             err=True,
         )
     asked = bounds.Extent(len(latents or range(opened.model.latent_dim)), columns, len(start.codes))
-    say_left_out(bounds.traversal_note(data.shape, asked))
+    say_left_out(bounds.traversal_note(opened.model.shape, asked))
     sweep = pyro_bvae.traverse(
         opened.model,
         start,
@@ -109,7 +120,9 @@ def command(
         draw=draw,
         seed=seed,
     )
-    arrays = {"codes": sweep.codes, "images": sweep.images, "latents": sweep.latents, "values": sweep.values}
-    arrays["kl"] = [nan] * len(sweep.latents) if sweep.kl is None else sweep.kl
-    moving = (lambda: plots.animation(sweep)) if data.is_images else None  # one that is not saved, matplotlib warns of
-    write(out or run / "figures" / "traversal", arrays, plots.traversal(sweep), moving)
+    is_picture = len(opened.model.shape) == 3
+    moving = (lambda: plots.animation(sweep)) if is_picture else None  # one that is not saved, matplotlib warns of
+    shown: dict[str, Any] = {"base": base, "image": image or 0, "label": label, "count": count, "range": ends}
+    shown |= {"columns": columns, "latents": asked_for, "sample": draw, "at": at, "seed": seed}
+    by_fit = {name: opened.config.get(f"traverse_{name}", DEFAULTS[f"traverse_{name}"]) for name in BY_FIT}
+    write(out or named(run / "figures" / "traversal", shown, by_fit), sweep.arrays(), plots.traversal(sweep), moving)

@@ -9,10 +9,11 @@ Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, figures 1 to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from operator import index
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,10 +30,17 @@ __all__ = ["Base", "Traversal", "base", "sweep", "traverse"]
 
 @dataclass(frozen=True)
 class Base:
-    """The codes that traversals start from, ``(N, K)``, and the data ``(N, *shape)`` that they encode, if any."""
+    """The codes that traversals start from.
+
+    Attributes:
+        codes: ``(N, K)``.
+        originals: The data that they encode, ``(N, *shape)``; None where they encode none.
+        index: Where these are in the data that were given, ``(N,)``; None where that is not known.
+    """
 
     codes: Tensor
     originals: Tensor | None
+    index: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -59,13 +67,61 @@ class Traversal:
     reconstructions: Tensor
     units: tuple[Tensor, Tensor] | None = None
 
+    def arrays(self) -> dict[str, Any]:
+        """All of it by name, as the npz of the command line has it; `from_arrays` reads them."""
+        named: dict[str, Any] = {
+            "codes": self.codes,
+            "images": self.images,
+            "latents": self.latents,
+            "values": self.values,
+            "kl": [nan] * len(self.latents) if self.kl is None else self.kl,
+            "start": self.base.codes,
+            "reconstructions": self.reconstructions,
+            "x": self.base.originals,
+            "index": self.base.index,
+            "units": None if self.units is None else torch.stack(self.units),
+        }
+        return {name: array for name, array in named.items() if array is not None}
 
-def base(vae: BetaVAE, data: Tensor, kind: str = "image", *, image: int = 0, count: int = 1, seed: int = 0) -> Base:
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Traversal:
+        """A traversal as `arrays` gave it, for example to draw it again.
+
+            plots.traversal(Traversal.from_arrays(np.load("traversal.npz"))).savefig("traversal.pdf")
+
+        Args:
+            arrays: By name; an npz will do.
+
+        Raises:
+            ValueError: One is missing, as in a file of an older version.
+        """
+        wanted = ("codes", "images", "latents", "values", "kl", "start", "reconstructions")
+        lacking = [name for name in wanted if name not in arrays]
+        if lacking:
+            raise ValueError(f"these are not the arrays of a whole traversal: {', '.join(lacking)} are missing")
+        named = {name: np.asarray(arrays[name]) for name in (*wanted, "x", "index", "units") if name in arrays}
+        tensors = {name: torch.from_numpy(array) for name, array in named.items()}
+        kl = tensors["kl"]
+        return cls(
+            codes=tensors["codes"],
+            images=tensors["images"],
+            latents=tensors["latents"].tolist(),
+            values=tensors["values"],
+            kl=None if kl.isnan().any() else kl.tolist(),
+            base=Base(tensors["start"], tensors.get("x"), tensors.get("index")),
+            reconstructions=tensors["reconstructions"],
+            units=(tensors["units"][0], tensors["units"][1]) if "units" in tensors else None,
+        )
+
+
+def base(
+    vae: BetaVAE, data: Tensor | None, kind: str = "image", *, image: int = 0, count: int = 1, seed: int = 0
+) -> Base:
     """Codes to start from.
 
     Args:
         vae: The programs.
-        data: Images or vectors to choose from ``(N, *shape)``, uint8 or float.
+        data: Images or vectors to choose from ``(N, *shape)``, uint8 or float; None for a prior, which needs none.
         kind: "image", the posterior means of the data ``image`` ... ``image + count − 1``; "random-image", those of
             ``count`` data chosen at random; "prior", the prior's mean; "random-z", ``count`` draws from the prior.
         image: Index into ``data``.
@@ -76,7 +132,7 @@ def base(vae: BetaVAE, data: Tensor, kind: str = "image", *, image: int = 0, cou
         The codes, with the data they encode.
 
     Raises:
-        ValueError: An unknown kind, or an index that is out of range.
+        ValueError: An unknown kind, one that wants data where there are none, or an index that is out of range.
     """
     check("base", kind, BASES)
     if count < 1 or (kind == "prior" and count > 1):
@@ -85,13 +141,16 @@ def base(vae: BetaVAE, data: Tensor, kind: str = "image", *, image: int = 0, cou
         return Base(prior_mean(vae)[None], None)
     if kind == "random-z":
         return Base(sample(vae, count, seed=seed)[0], None)
+    if data is None:
+        raise ValueError(f"the base {kind} is a datum: give data to choose from")
     if kind == "image" and not 0 <= image <= len(data) - count:
         raise ValueError(f"there are {len(data)} images: image + count must be at most that, got {image} + {count}")
     if kind == "random-image" and count > len(data):
         raise ValueError(f"count must be at most {len(data)}, the number of images, got {count}")
     shuffled = torch.randperm(len(data), generator=torch.Generator().manual_seed(index(seed)))[:count]
-    originals = data[shuffled] if kind == "random-image" else data[image : image + count]
-    return Base(encode(vae, originals).loc, originals)
+    places = shuffled if kind == "random-image" else torch.arange(image, image + count)
+    originals = data[places]
+    return Base(encode(vae, originals).loc, originals, places)
 
 
 def sweep(codes: Tensor, latents: Sequence[int], values: Tensor) -> Tensor:

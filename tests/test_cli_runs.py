@@ -23,7 +23,9 @@ def test_traverse_writes_a_picture_an_animation_and_the_numbers(cli: Cli, digits
     assert result.exit_code == 0, result.stderr
     assert result.stdout.split() == ["t.png", "t.gif", "t.npz"]
     with np.load("t.npz") as arrays:
-        assert set(arrays) == {"codes", "images", "latents", "values", "kl"}
+        assert set(arrays) == {
+            *("codes", "images", "latents", "values", "kl", "start", "reconstructions", "x", "index")
+        }
         assert arrays["codes"].shape == (2, 10, 7, 10)
         assert arrays["images"].shape == (2, 10, 7, 1, 28, 28)
         assert arrays["values"][[0, -1]].tolist() == [-3, 3]

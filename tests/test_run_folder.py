@@ -259,7 +259,7 @@ def test_a_last_line_cut_short_is_left_out(tmp_path: Path) -> None:
     one, two = history_line(1), history_line(2)
     (tmp_path / "history.jsonl").write_text(f'{json.dumps(one)}\n{json.dumps(two)}\n{{"ste')
     assert RunFolder(tmp_path).read_history() == [one, two]
-    assert RunFolder(tmp_path).cut_history(1, every=1, finished=False) == [one]
+    assert RunFolder(tmp_path).cut_history(1, since=one["seconds"], finished=False) == [one]
     (tmp_path / "history.jsonl").write_text(f'{{"ste\n{json.dumps(two)}\n')
     with pytest.raises(ValueError, match=r"history\.jsonl is damaged at line 1"):
         RunFolder(tmp_path).read_history()
@@ -359,7 +359,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(digits_run: Run) -> None:
 def test_data_that_changed_since_the_run_are_refused(digits_run: Run) -> None:
     run = load_run(digits_run.path)
     run.config["fingerprint"] = "sha256:0"
-    with pytest.raises(ValueError, match="the dataset digits has changed since the run"):
+    with pytest.raises(ValueError, match="digits is not, or no longer, that of the run: its fingerprint differs"):
         run.dataset()
 
 

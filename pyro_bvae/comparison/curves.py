@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from ..evaluation.rate_distortion import slopes
-from ..runs.config import weighs_rate, with_defaults
+from ..runs.config import weighs_rate
 from ..runs.folder import RunFolder
 from ..settings.options import REPEATS, SETTINGS
 from .choices import label_of
@@ -44,7 +44,7 @@ def on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
 
 def _on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
     """The same for rows of the same data."""
-    configs = [with_defaults(RunFolder(row.run).read_config()) for row in rows]
+    configs = [RunFolder(row.run).read_config() for row in rows]
     names = _settings_between(configs)
     placed = [
         replace(row, curve=label_of(config, names) if _has_curve(row, config) else None)

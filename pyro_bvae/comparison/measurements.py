@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -52,14 +53,22 @@ def labels_of(paths: Sequence[Path]) -> list[str]:
     return [plain(path if names.count(name) > 1 else name) for path, name in zip(paths, names, strict=True)]
 
 
-def measured_anew(path: Path, label: str, particles: int, metrics: Sequence[str] = ()) -> RunRow:
-    """The row of a finished run.
+def measured_anew(
+    path: Path,
+    label: str,
+    particles: int,
+    metrics: Sequence[str] = (),
+    *,
+    dataset: str | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+) -> RunRow:
+    """The row of a finished run, whose data may lie elsewhere now, see `load_run`.
 
     Raises:
         FileNotFoundError: There is no run, or no checkpoint.
         ValueError: It cannot be loaded.
     """
-    return _measure(load_run(path), label, particles, metrics)
+    return _measure(load_run(path, dataset=dataset, data_root=data_root), label, particles, metrics)
 
 
 def _name(data: Dataset) -> str:

@@ -10,6 +10,7 @@ with each other; bits per dimension, errors and probe accuracies can.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from ..generation import reconstruct, sample
 from ..plots.bounds import MOST_LABELS, most_active
 from ..runs.run import Run, load_run
 from ..settings.kinds import is_of
-from ..settings.options import DEFAULTS
+from ..settings.options import CHANGES_NO_NUMBER, DEFAULTS, FIGURES
 from ..settings.shown import finite
 from ..settings.words import slug
 from ..traversal import Traversal, base, traverse
@@ -63,7 +64,7 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
 
 def _holds(values: Sequence[Any], stored: Sequence[Any] | None, name: str) -> bool:
     """Whether a setting has the values of the stored experiment, or more that leave the labels as they are."""
-    if name == "figures" and len(values) == 1:  # what is drawn changes no number
+    if name in ("data_root", *CHANGES_NO_NUMBER, *FIGURES) and len(values) == 1:
         return True
     may_grow = stored is not None and (name in ("seeds", "runs") or len(stored) > 1)
     return values == stored or (may_grow and all(value in values for value in stored or ()))
@@ -87,7 +88,9 @@ def save(out: Path, experiment: Mapping[str, Any], rows: Sequence[RunRow]) -> No
         write_csv(out / "comparison.csv", [row.as_dict() for row in rows])
 
 
-def figures(rows: Sequence[RunRow]) -> dict[str, Figure]:
+def figures(
+    rows: Sequence[RunRow], *, dataset: str | None = None, data_root: str | os.PathLike[str] | None = None
+) -> dict[str, Figure]:
     """Pictures of a comparison: ``rate_distortion``, and for images ``gallery`` and ``traversals``.
 
     The pictures of a label are those of its first run; of many labels the first 30 have pictures. Runs on different
@@ -95,23 +98,27 @@ def figures(rows: Sequence[RunRow]) -> dict[str, Figure]:
 
     Args:
         rows: Rows of runs whose folders are there.
+        dataset: The data of the runs, where they lie elsewhere now, see `load_run`.
+        data_root: Where downloads lie now.
     """
     by_data: dict[str, list[RunRow]] = {}
     for row in rows:
         by_data.setdefault(row.data, []).append(row)
-    if len(by_data) == 1:
-        return _figures(rows)
-    return {f"{name}-{slug(data)}": drawn for data, some in by_data.items() for name, drawn in _figures(some).items()}
+    place: dict[str, Any] = {"dataset": dataset, "data_root": data_root}
+    drawn = {data: _figures(some, place) for data, some in by_data.items()}
+    if len(drawn) == 1:
+        return next(iter(drawn.values()))
+    return {f"{name}-{slug(data)}": figure for data, some in drawn.items() for name, figure in some.items()}
 
 
-def _figures(rows: Sequence[RunRow]) -> dict[str, Figure]:
+def _figures(rows: Sequence[RunRow], place: Mapping[str, Any]) -> dict[str, Figure]:
     """The pictures of runs on the same data."""
     points = [plots.Point(row.label, row.nats, row.rate, row.distortion, row.beta, row.curve) for row in rows]
     drawn = {"rate_distortion": plots.rate_distortion(points)}
     folders: dict[str, str] = {}
     for row in rows:
         folders.setdefault(row.label, row.run)
-    runs = {label: load_run(folders[label]) for label in [*folders][:MOST_LABELS]}
+    runs = {label: load_run(folders[label], **place) for label in [*folders][:MOST_LABELS]}
     data = next(iter(runs.values())).dataset()
     if not data.is_images:
         return drawn

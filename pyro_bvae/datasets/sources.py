@@ -28,6 +28,7 @@ class Source:
         shape: Shape of an image, or "any".
         origin: Where the data come from.
         on_disk: A function of the data root that says whether loading needs no network.
+        folder: The folder of its files under the data root, where it has one.
         path: Whether the name is followed by ``:PATH``: "none", "optional" or "required".
         options: The options of `load` that it has, with their defaults; ``subsample`` is one of every source.
         subsamples: Whether its ``load`` takes a ``subsample`` itself, since loading all may take long.
@@ -39,6 +40,7 @@ class Source:
     shape: str
     origin: str
     on_disk: Callable[[Path], bool] = lambda root: True  # noqa: ARG005
+    folder: str | None = None
     path: str = "none"
     options: Mapping[str, Any] = field(default_factory=lambda: {"subsample": None})
     subsamples: bool = False
@@ -56,6 +58,7 @@ def _torchvision(name: str, origin: str) -> Source:
         shape="1×28×28",
         origin=origin,
         on_disk=lambda root: mnist.is_on_disk(name, root),
+        folder=mnist.TORCHVISION_NAMES[name],
     )
 
 
@@ -109,6 +112,7 @@ SOURCES: dict[str, Source] = {
         shape="3×64×64",
         origin="3D Chairs with three factors: a download of its tar, or your tar or folder",
         on_disk=chairs.is_on_disk,
+        folder="chairs",
         path="optional",
     ),
     "celeba": _pictures(
@@ -119,6 +123,7 @@ SOURCES: dict[str, Source] = {
         shape="3×64×64",
         origin="faces with 40 attributes: torchvision's files, or your zip or folder",
         on_disk=celeba.is_on_disk,
+        folder="celeba",
         path="optional",
     ),
     "gaussian": Source(
@@ -202,7 +207,7 @@ def load(
     options = {**source.options, **given}
     taken = {option: value for option, value in options.items() if source.subsamples or option != "subsample"}
     taken |= {"progress": progress} if source.reports else {}
-    where = absolute(root or cache_folder())
+    where = _root_of_files(source, absolute(root or cache_folder()))
     data = source.load(place_of(path), where, **taken)
     if subsample is not None and not source.subsamples:
         data = part_of(data, subsample)
@@ -229,6 +234,22 @@ def canonical(name: str) -> str:
     """The name with its path made absolute. A run stores it so, to load its data from any folder."""
     kind, _, path = name.partition(":")
     return f"{kind}:{absolute(path)}" if path else name
+
+
+def _root_of_files(source: Source, root: Path) -> Path:
+    """The data root, also where the folder named is one of the files' own below it, or the one above it.
+
+    Raises:
+        ValueError: The folder is above several data roots that have the files.
+    """
+    if source.folder is None or source.on_disk(root):
+        return root
+    above = [folder for folder in root.parents if root.relative_to(folder).parts[0] == source.folder]
+    below = sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
+    meant = [folder for folder in (*above, *below) if source.on_disk(folder)]
+    if len(meant) > 1:
+        raise ValueError(f"{root} has {source.folder} in {' and in '.join(folder.name for folder in meant)}: name one")
+    return meant[0] if meant else root
 
 
 def available(root: str | os.PathLike[str] | None = None) -> list[Mapping[str, Any]]:

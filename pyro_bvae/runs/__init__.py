@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .building import build, build_model, load_data
+from .building import build, build_model, data_of_run, load_data, moved
 from .folder import RunFolder
 from .run import Run, load_run
 
-__all__ = ["Run", "RunFolder", "build", "build_model", "load_data", "load_run"]
+__all__ = ["Run", "RunFolder", "build", "build_model", "data_of_run", "load_data", "load_run", "moved"]

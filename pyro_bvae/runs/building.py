@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +14,10 @@ from ..compiled.randomness import own_generator
 from ..datasets import Dataset, Progress
 from ..likelihoods.standardised import Standardised, takes_standardised
 from ..model import BetaVAE
+from ..settings.names import check
 from ..settings.options import DATA_OPTIONS, MODEL
 
-__all__ = ["build", "build_model", "load_data"]
+__all__ = ["build", "build_model", "data_of_run", "load_data", "moved"]
 
 TABLES = ("npz", "npy", "txt", "csv")  # sources whose vectors are standardised unless one says otherwise
 
@@ -23,6 +26,79 @@ def load_data(settings: Mapping[str, Any], progress: Progress | None = None) -> 
     """The data set that the settings `options.DATA` describe; ``progress`` is called while they load."""
     options = {name: settings[name] for name in DATA_OPTIONS if settings.get(name) is not None}
     return datasets.load(settings["dataset"], settings.get("data_root"), **options, progress=progress)
+
+
+def moved(
+    config: Mapping[str, Any],
+    folder: Path,
+    dataset: str | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
+    """The config of a run whose data may lie elsewhere than when it was begun.
+
+    Args:
+        config: Of the run.
+        folder: Of the run. Data that are not where the config says are looked for from the folders above it on, under
+            the ends of their path: a folder that holds both may have moved.
+        dataset: Their name now, like ``npz:PATH``; None where it is the same. Options of the run that data of this kind
+            do not have fall away: whether the data are the same is for their fingerprint to say.
+        data_root: Where downloads lie now; None where that is the same.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    here = dict(config)
+    kind, _, path = str(here["dataset"]).partition(":")
+    if dataset is not None:
+        source = datasets.SOURCES[check("dataset", dataset.partition(":")[0], datasets.SOURCES)]
+        here |= {name: None for name in DATA_OPTIONS if name not in source.options}
+        here |= {"dataset": datasets.canonical(dataset), "can_be_loaded": True}
+    elif path and here["can_be_loaded"]:
+        here["dataset"] = f"{kind}:{_moved_along(path, folder, Path.exists)}"
+    if data_root is not None:
+        here["data_root"] = str(data_root)
+    elif here.get("data_root") and _downloads(kind, path):
+        here["data_root"] = _moved_along(here["data_root"], folder, datasets.SOURCES[kind].on_disk)
+    return here
+
+
+def _downloads(kind: str, path: str) -> bool:
+    """Whether data are files that somebody else made, under the data root."""
+    return not path and kind in datasets.SOURCES and datasets.SOURCES[kind].folder is not None
+
+
+def _moved_along(path: str, folder: Path, is_there: Callable[[Path], bool]) -> str:
+    """A path, or where its end leads to from a folder above the run's, if what is wanted is not at the path itself."""
+    parts = Path(path).parts[1:]
+    ends = [Path(*parts[start:]) for start in range(len(parts))]
+    places = [above / end for end in ends for above in folder.absolute().parents if above.parent != above]
+    return next((str(place) for place in (Path(path), *places) if is_there(place)), path)
+
+
+def data_of_run(config: Mapping[str, Any], progress: Progress | None = None) -> Dataset:
+    """The data that a run's config names; ``progress`` is called while they load.
+
+    Raises:
+        ValueError: The data were in memory, or are damaged.
+        OSError: They are not there, or cannot be read; the message says how to name where they are now.
+    """
+    name = config["dataset"]
+    if not config["can_be_loaded"]:
+        raise ValueError(f"the dataset {name!r} was in memory and is not stored in the run; give it with --dataset")
+    try:
+        _check_root(config)
+        return load_data(config, progress)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        place = f"--dataset {name.partition(':')[0]}:PATH" if ":" in name else "--data-root DIR"
+        raise OSError(f"cannot read the run's data ({reason}); if they lie elsewhere now, say {place}") from error
+
+
+def _check_root(config: Mapping[str, Any]) -> None:
+    """Refuse to download again what lay under a data root that is gone."""
+    root, (kind, _, path) = config.get("data_root"), config["dataset"].partition(":")
+    if root is not None and _downloads(kind, path) and not Path(root).is_dir():
+        raise FileNotFoundError(f"there is no folder {root}")
 
 
 def build_model(settings: Mapping[str, Any], shape: tuple[int, ...], data: Dataset | None = None) -> BetaVAE:

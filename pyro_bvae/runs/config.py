@@ -13,14 +13,32 @@ from pyro.infer import ELBO
 from ..datasets import Dataset
 from ..likelihoods import Standardised
 from ..model import BetaVAE
-from ..settings.options import COMPILATION, DATA_OPTIONS, DEFAULTS, FIGURES, LENGTH, TRAINING
+from ..settings.options import CHANGES_NO_NUMBER, COMPILATION, DATA_OPTIONS, FIGURES, LENGTH, TRAINING
 from ..settings.training import TrainingSettings
+from ..settings.words import brief
 from .folder import FORMAT
+from .older import with_defaults
 
-__all__ = ["SettingsError", "check_same", "config_of", "weighs_rate", "with_defaults"]
+__all__ = [
+    "CONDITIONS",
+    "MAY_CHANGE",
+    "PLACE",
+    "SettingsError",
+    "check_same",
+    "config_of",
+    "other_conditions",
+    "weighs_rate",
+]
 
-NOT_SETTINGS = {*LENGTH, *COMPILATION, *FIGURES}
-NOT_SETTINGS |= {"beta_norm", "threads", "covariance", "command", "recipe", "resumed", "ran_on", "versions"}
+PLACE = ("dataset", "data_root", "source", "can_be_loaded", *DATA_OPTIONS)  # of the data, known by their fingerprint
+CONDITIONS = (
+    "ran_on",
+    "machine",
+    "versions",
+)  # under which a run repeats to the last bit, with "threads"
+# what a resumed run may change, since it changes no number, or the length alone
+MAY_CHANGE = (*LENGTH, *COMPILATION, *CHANGES_NO_NUMBER, *FIGURES, *CONDITIONS)
+NOT_SETTINGS = {*MAY_CHANGE, "beta_norm", "covariance", "command", "recipe", "resumed"}
 
 
 class SettingsError(ValueError):
@@ -60,6 +78,7 @@ def config_of(
         "elbo": _text_of(elbo),
         **{name: getattr(settings, name) for name in TRAINING},
         "ran_on": str(device),
+        "machine": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         "command": None,
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
     }
@@ -71,18 +90,15 @@ def _text_of(elbo: ELBO) -> str:
     return f"{type(elbo).__name__}({', '.join(f'{name}={value}' for name, value in settings.items())})"
 
 
-def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config, with the default of each training setting that is younger; an older run is not standardised."""
-    return {name: DEFAULTS[name] for name in TRAINING} | {"standardise": False} | dict(config)
-
-
 def weighs_rate(config: Mapping[str, Any]) -> bool:
     """Whether a run minimised D + βR, with the β of the programs and nothing else."""
     return str(config["elbo"]).partition("(")[0] in ("TraceMeanField_ELBO", "Trace_ELBO")
 
 
 def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
-    """Refuse to go on with a run under other settings than its own, its length aside.
+    """Refuse to go on with a run under settings that would give other numbers than its own.
+
+    Where the data are the same by their fingerprint, it does not matter where they lie and how they were prepared.
 
     Args:
         config: What is asked for.
@@ -92,10 +108,44 @@ def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
         SettingsError: The message names what differs.
     """
     known = with_defaults(stored)
+    free = {*NOT_SETTINGS, *(PLACE if config["fingerprint"] == stored["fingerprint"] else ("source", "can_be_loaded"))}
     differ = [
-        f"{name} is {known.get(name)!r} in the run and {value!r} here"
+        f"{name} is {brief(known.get(name))} in the run and {brief(value)} here"
         for name, value in config.items()
-        if name not in NOT_SETTINGS and known.get(name, value) != value
+        if name not in free and known.get(name, value) != value
     ]
     if differ:
-        raise SettingsError(f"cannot resume with other settings: {'; '.join(differ)}")
+        raise SettingsError(
+            f"cannot resume with other settings: {'; '.join(differ)}; leave them as they were, or begin another run "
+            "(in another folder, or in this one with --overwrite)"
+        )
+
+
+def other_conditions(config: Mapping[str, Any], stored: Mapping[str, Any]) -> str | None:
+    """How this process differs from the one that ran before in what a repetition to the last bit takes.
+
+    Sums are rounded in another order on another processor or device, and with another version of the packages. (Of the
+    number of threads, `training.threads` warns.)
+
+    Args:
+        config: Of this fit.
+        stored: Of the run; a condition that an older version did not store is not looked at.
+
+    Returns:
+        A sentence for the user; None where nothing differs.
+
+    >>> other_conditions({"ran_on": "cpu", "threads": 2}, {"ran_on": "cuda", "threads": 1})
+    'ran_on: cuda in the run, cpu here; its last digits may differ from those of a run that had never stopped'
+    """
+    here, there = _flat(config), _flat(stored)
+    known = [name for name in here if name in there and here[name] != there[name]]
+    differ = [f"{name}: {there[name]} in the run, {here[name]} here" for name in known]
+    if not differ:
+        return None
+    return f"{'; '.join(differ)}; its last digits may differ from those of a run that had never stopped"
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The conditions of a config by name, a package by its own."""
+    versions = {name: number for name, number in config.get("versions", {}).items() if name != "python"}
+    return {name: config[name] for name in CONDITIONS if name != "versions" and name in config} | versions

@@ -27,12 +27,12 @@ from typing import Any
 
 import torch
 
-from ..datasets import SOURCES
 from ..files import LOCK, held_folder, naming, read_json, remove_abandoned, sync, write_json
 from ..settings.stored import check_config
 from .checkpoints import FORMAT, listed, name_of, read_checkpoint, step_of, write_checkpoint
 from .history import append_line, read_lines, write_lines
 from .names import OWN, SUCCESSOR, WRITTEN
+from .older import understood
 
 __all__ = ["FORMAT", "RunFolder", "owner_of"]
 
@@ -127,7 +127,7 @@ class RunFolder:
         write_json(self.path / "config.json", config)
 
     def read_config(self) -> dict[str, Any]:
-        """The settings of the run.
+        """The settings of the run; those that are younger than it mean what there was before.
 
         Raises:
             FileNotFoundError: No run is here.
@@ -135,11 +135,8 @@ class RunFolder:
         """
         if not self.is_run:
             raise FileNotFoundError(f"{self.path} is not a run: it has no config.json")
-        config = check_config(read_json(self._config), self.path / "config.json")
-        source = SOURCES.get(str(config["dataset"]).partition(":")[0])
-        if "background" not in config and source is not None and "background" in source.options:
-            config["background"] = "none"  # older runs took the colours under transparent pixels
-        return config
+        where = self.path / "config.json"
+        return understood(check_config(read_json(self._config), where), where)
 
     def append(self, record: dict[str, Any]) -> None:
         """Add one line to the history."""
@@ -153,12 +150,13 @@ class RunFolder:
         """
         return [] if self._is_half_overwritten else read_lines(self.path / "history.jsonl")
 
-    def cut_history(self, step: int, every: int, finished: bool) -> list[dict[str, Any]]:
+    def cut_history(self, step: int, since: float, finished: bool) -> list[dict[str, Any]]:
         """Keep what an uninterrupted run would hold at ``step``.
 
         Args:
             step: Lines beyond it go.
-            every: Only lines at a multiple of it stay.
+            since: Seconds of training at the last line after which means began anew. A later line closed a shorter run,
+                between two lines of the longer one, and goes.
             finished: Whether the run ends at ``step``, which then has a line in any case.
 
         Returns:
@@ -166,7 +164,7 @@ class RunFolder:
         """
         last = step if finished else -1
         lines = [record for record in self.read_history() if record["step"] <= step]
-        kept = [record for record in lines if record["step"] % every == 0 or record["step"] == last]
+        kept = [record for record in lines if record["seconds"] <= since or record["step"] == last]
         write_lines(self.path / "history.jsonl", kept)
         return kept
 

@@ -20,5 +20,7 @@ PICTURES = [
 ]
 WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json"]
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
+SHOWN = ("split", "base", "image", "label", "count", "range", "columns", "latents", "sample", "mean", "at", "seed")
+WRITTEN += [f"{name}-{shown}*" for name in ("codes", *(f"figures/{name}" for name in PICTURES)) for shown in SHOWN]
 # what nothing but the run may write
 OWN = ("config.json", "history.jsonl", "checkpoint.pt", "evaluation.json", SUCCESSOR, LOCK)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ..datasets import Dataset, Progress
 from ..model import BetaVAE
-from .building import build_model, load_data
+from .building import build_model, data_of_run, moved
 from .folder import RunFolder
 
 __all__ = ["Run", "load_run"]
@@ -28,6 +29,7 @@ class Run:
         history: One mapping a logging interval, as in history.jsonl.
         step: Training steps taken.
         path: The run folder, if there is one.
+        notes: What a resumed fit has to say: under which other conditions it goes on, and what it set aside.
     """
 
     model: BetaVAE
@@ -35,6 +37,7 @@ class Run:
     history: list[dict[str, Any]]
     step: int
     path: Path | None = None
+    notes: list[str] = field(default_factory=list)
     _dataset: Dataset | None = None
 
     def __repr__(self) -> str:
@@ -48,17 +51,11 @@ class Run:
             progress: Called while they load.
 
         Raises:
-            ValueError: The data were in memory, or are no longer those of the run.
-            OSError: They cannot be read.
+            ValueError: The data were in memory, or are not those of the run.
+            OSError: They cannot be read, or lie elsewhere now: `load_run` takes the place.
         """
         if self._dataset is None:
-            config = self.config
-            if not config["can_be_loaded"]:
-                raise ValueError(f"the dataset {config['dataset']!r} was in memory and is not stored in the run")
-            data = load_data(config, progress)
-            if data.fingerprint != config["fingerprint"]:
-                raise ValueError(f"the dataset {config['dataset']} has changed since the run: its fingerprint differs")
-            self._dataset = data
+            self._dataset = _same_data(data_of_run(self.config, progress), self.config)
         return self._dataset
 
 
@@ -68,6 +65,8 @@ def load_run(
     *,
     device: torch.device | str = "cpu",
     at: int | None = None,
+    dataset: str | Dataset | None = None,
+    data_root: str | os.PathLike[str] | None = None,
 ) -> Run:
     """Restore a run from its folder.
 
@@ -76,16 +75,21 @@ def load_run(
         model: A model of the run's structure to load the parameters into; wanted for a run with classes of your own.
         device: Where the model goes.
         at: A step that has a numbered checkpoint, in place of the latest.
+        dataset: The data of the run, where they lie elsewhere now: their name, like ``npz:PATH``, or the data
+            themselves. They have to be the same, by their fingerprint.
+        data_root: Where downloads lie now.
 
     Returns:
         The run, with the β that training had at that step.
 
     Raises:
         FileNotFoundError: No run, or no such checkpoint.
-        ValueError: Damaged files, another format, a class that only you have, or a model that does not fit.
+        ValueError: Damaged files, another format, a class that only you have, a model that does not fit, or other data.
     """
     folder = RunFolder(path)
     config = folder.read_config()
+    held = _same_data(dataset, config) if isinstance(dataset, Dataset) else None
+    config = moved(config, folder.path, dataset if isinstance(dataset, str) else None, data_root)
     state = folder.load(at, device)
     vae = _rebuild(config, state["model"]) if model is None else model
     vae.beta = state["beta"]
@@ -94,7 +98,7 @@ def load_run(
     except RuntimeError as error:
         raise ValueError(f"the checkpoint of {path} does not fit the model: {str(error).splitlines()[-1]}") from error
     history = [record for record in folder.read_history() if record["step"] <= state["step"]]
-    return Run(vae.to(device), config, history, state["step"], folder.path)
+    return Run(vae.to(device), config, history, state["step"], folder.path, _dataset=held)
 
 
 def _rebuild(config: dict[str, Any], weights: dict[str, Any]) -> BetaVAE:
@@ -104,3 +108,21 @@ def _rebuild(config: dict[str, Any], weights: dict[str, Any]) -> BetaVAE:
         raise ValueError(f"the run uses classes of your own ({classes}): build it and call load_run(path, model=...)")
     dtype = next(value.dtype for value in weights.values() if isinstance(value, Tensor) and value.is_floating_point())
     return build_model(config, tuple(config["shape"])).to(dtype)
+
+
+def _same_data(data: Dataset, config: dict[str, Any]) -> Dataset:
+    """The data, if they are those of the run.
+
+    Raises:
+        ValueError: Their fingerprint is another.
+    """
+    if data.fingerprint == config["fingerprint"]:
+        return data
+    here = _counted(len(data.train), len(data.held_out), data.shape)
+    there = _counted(config.get("train_images"), config.get("held_out_images"), config["shape"])
+    how = f"{here}, and in the run {there}" if here != there else "values, labels or split differ"
+    raise ValueError(f"the dataset {data.name} is not, or no longer, that of the run: its fingerprint differs ({how})")
+
+
+def _counted(train: int | None, held_out: int | None, shape: Sequence[int]) -> str:
+    return f"{train} + {held_out} of {'×'.join(map(str, shape))}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..runs.config import with_defaults
+from ..runs.older import with_defaults
 from ..runs.run import Run
 from ..settings.names import BASELINES
 from ..settings.options import REPEATS, SETTINGS

@@ -13,6 +13,7 @@ from .words import brief
 __all__ = [
     "ACTIVATIONS",
     "AS_ASKED",
+    "AS_BEGUN",
     "BASELINES",
     "BASES",
     "DATASETS",
@@ -88,6 +89,7 @@ OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 PRECISIONS = ("fp32", "bf16")
 THREADS_OF_THE_USER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # the environment's, which are never overruled
 AS_ASKED = "as asked"  # why a step is compiled or not, where it was not the fit that decided
+AS_BEGUN = "as the run was begun, to the same last digits"  # and where it was the fit that is resumed
 SCHEDULES = ("constant", "linear", "cyclic", "cosine")
 
 

@@ -16,6 +16,7 @@ from .training import COUNT, TrainingSettings
 
 __all__ = [
     "BETA",
+    "CHANGES_NO_NUMBER",
     "COMPILATION",
     "DATA",
     "DATA_OPTIONS",
@@ -136,19 +137,9 @@ FIGURES = tuple(OF_FIGURES)
 
 LENGTH = ("epochs", "steps")  # what a resumed run may change
 COMPILATION = ("compile", "compile_because")  # and this too: the step is the same either way
+CHANGES_NO_NUMBER = ("device", "threads", "eval_every", "checkpoint_every", "keep")  # or but by rounding
 # settings in which repetitions of a fit may differ: they change results by chance and rounding alone
-REPEATS = (
-    "data_root",
-    "seed",
-    "device",
-    "threads",
-    "compile",
-    "precision",
-    "eval_every",
-    "checkpoint_every",
-    "keep",
-    *FIGURES,
-)
+REPEATS = ("data_root", "seed", "compile", "precision", *CHANGES_NO_NUMBER, *FIGURES)
 
 
 def check_options(**given: Any) -> None:

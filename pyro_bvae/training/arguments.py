@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pyro.infer import ELBO
 
 from ..settings.signatures import documented
-from ..settings.training import TrainingSettings
+from ..settings.training import COUNT, TrainingSettings
 from .callback import Callback
 
 __all__ = ["FitArguments"]
@@ -35,6 +35,11 @@ class FitArguments(TrainingSettings):
     resume: Annotated[bool, "Go on with the run in ``out``, to a new total of epochs or steps if that is larger."] = (
         False
     )
+    at: Annotated[
+        int | None,
+        "With ``resume``, go on from the numbered checkpoint of this step; what came later is set aside in the folder.",
+        COUNT,
+    ] = None
     overwrite: Annotated[bool, "Replace the run in ``out``."] = False
     callbacks: Annotated[
         Sequence[Callback], "Called at the start, after each step and line of the history, and at the end."
@@ -55,3 +60,5 @@ class FitArguments(TrainingSettings):
             raise ValueError("give an objective or an elbo")
         if self.out is None and (self.resume or self.overwrite):
             raise ValueError("resume and overwrite want a run folder: give out")
+        if self.at is not None and not self.resume:
+            raise ValueError("at is a step to resume from: give resume as well")

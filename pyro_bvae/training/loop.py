@@ -18,15 +18,16 @@ from ..datasets import Dataset
 from ..model import BetaVAE
 from ..objectives import build_objective
 from ..runs import Run, RunFolder
-from ..runs.config import check_same, config_of
+from ..runs.config import config_of
 from ..settings.names import AS_ASKED
-from ..settings.options import COMPILATION, DEFAULTS, LENGTH, MODEL
+from ..settings.options import DEFAULTS, MODEL
 from ..settings.parsing import specified
 from ..settings.signatures import takes
 from .arguments import FitArguments
 from .checks import check_data, check_programs, least_batch
 from .faults import before_the_first_step
 from .interrupts import Interrupted, deferred_interrupt
+from .resuming import go_on
 from .scope import fit_scope
 from .state import Training, resolve_device
 from .threads import choose_threads, own_threads
@@ -70,7 +71,9 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
     device = resolve_device(given.device)
     mend_cache()
     stored = folder.read_config() if folder is not None and given.resume else None
-    state = folder.load_to_go_on(device) if folder is not None and stored else None
+    state = None
+    if folder is not None and stored:
+        state = folder.load_to_go_on(device) if given.at is None else folder.load(given.at, device)
     with fit_scope(vae, given.seed, device), own_threads():
         elbo = given.elbo or _elbo_of(given, len(dataset.train), vae.latent_dim)
         config = config_of(vae, dataset, given, elbo, device) | dict(given.notes or {})
@@ -84,14 +87,14 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
         except ValueError as error:
             raise before_the_first_step(training, error) from error
         config["threads"] = choose_threads(training, stored or {})
-        run = Run(vae, config, [], 0, folder.path if folder else None, dataset)
+        run = Run(vae, config, [], 0, folder.path if folder else None, _dataset=dataset)
         if folder is not None and stored is not None:
-            _go_on(folder, run, training, stored, state)
+            go_on(folder, run, training, stored, state, given.at)
             state = None  # whose tensors take up the device's memory
-        else:
+        if stored is None or run.config["compile"] is None:
             _choose_step(run, training)
-            if folder is not None:
-                folder.start(config, given.overwrite)
+        if folder is not None:
+            folder.start(config, given.overwrite) if stored is None else folder.write_config(run.config)
         compiles, compiled_step = run.config.get("compile", False), None
         if compiles or given.precision != "fp32":
             compiled_step = training.compile(inductor if compiles else None)
@@ -198,29 +201,6 @@ def _graph_of(config: dict[str, Any]) -> dict[str, Any]:
     names = ("shape", "custom", "elbo", "optimizer", "weight_decay", "batch_size", "train_images", "precision",
              "ran_on", "versions")  # fmt: skip
     return {name: config.get(name, DEFAULTS.get(name)) for name in (*MODEL, *names)}
-
-
-def _go_on(
-    folder: RunFolder, run: Run, training: Training, stored: dict[str, Any], state: dict[str, Any] | None
-) -> None:
-    """Take up the run in a folder: its state, its history up to there, and its settings with the new length."""
-    check_same(run.config, stored)
-    if run.config["compile"] in (None, stored.get("compile")):
-        run.config |= {"compile": False} | {name: stored[name] for name in COMPILATION if name in stored}
-    else:
-        run.config["compile_because"] = AS_ASKED
-    if state is not None:
-        training.load_state_dict(state)
-    finished = training.total <= training.step
-    run.history += folder.cut_history(training.step, training.eval_every, finished)
-    if training.total < training.step:  # a run is never made shorter
-        training.total = training.step
-        run.config = stored
-        return
-    resumed = [*stored.get("resumed", []), run.config["command"]]
-    may_change = {name: run.config[name] for name in (*LENGTH, "threads", *COMPILATION) if name in run.config}
-    run.config = stored | may_change | {"resumed": resumed}
-    folder.write_config(run.config)
 
 
 @contextmanager

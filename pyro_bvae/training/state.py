@@ -258,9 +258,9 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    kind, _, number = name.partition(":")
-    is_there = there.get(kind, False) and (kind != "cuda" or int(number or 0) < torch.cuda.device_count())
-    if not is_there:
+    kind, _, number = (name if ":" in name else f"{name}:0").partition(":")
+    of_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = {"cpu": 1, "cuda": of_cuda, "mps": int(torch.backends.mps.is_available())}
+    if not number.isdecimal() or int(number) >= there.get(kind, 0):
         raise ValueError(f"there is no device {name!r} on this machine; use auto or cpu")
     return torch.device(name)

@@ -1,0 +1,51 @@
+"""What the config of an older version of this package means.
+
+The first version wrote `KEYS`, without which a run cannot be understood. What later versions added has a default
+that means what there was before: no schedule, no weight decay, 32 bits, steps that are not compiled, the colours under
+transparent pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..datasets import SOURCES
+from ..settings.options import DATA_OPTIONS, DEFAULTS, TRAINING
+
+__all__ = ["KEYS", "understood", "with_defaults"]
+
+KEYS = {
+    *("format", "dataset", "image_size", "grey", "can_be_loaded", "fingerprint", "command"),
+    *("shape", "network", "hidden", "latent_dim", "likelihood", "scale", "mean_link", "custom", "beta"),
+    *("elbo", "optimizer", "lr", "lr_warmup", "batch_size", "epochs", "steps", "seed"),
+}
+LATER: dict[str, Any] = {
+    **dict.fromkeys(("data_root", *DATA_OPTIONS, "source", "covariance", "beta_norm", "ran_on")),
+    **{name: DEFAULTS[name] for name in TRAINING},
+    "compile": False,
+    "compile_because": "an older version of this package did not",
+    "standardise": False,
+    "versions": {},
+}
+
+
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config, with what each name that is younger than the run means where it is missing."""
+    known = LATER | dict(config)
+    source = SOURCES.get(str(known["dataset"]).partition(":")[0])
+    if "background" not in config and source is not None and "background" in source.options:
+        known["background"] = "none"  # older runs took the colours under transparent pixels
+    return known
+
+
+def understood(config: Mapping[str, Any], where: object) -> dict[str, Any]:
+    """The same of a config that lacks nothing that cannot be missing.
+
+    Raises:
+        ValueError: It does; the message says what, and names the file, ``where``.
+    """
+    lacking = sorted(KEYS - config.keys())
+    if lacking:
+        raise ValueError(f"{where} is damaged: it lacks {', '.join(lacking)}")
+    return with_defaults(config)
