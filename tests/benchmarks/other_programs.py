@@ -2,8 +2,8 @@
 
     python tests/benchmarks/other_programs.py
 
-Each program of the family in tests/programs.py, and some whose products read slices of wider tensors, is stepped eagerly
-and compiled in turn, on noise. Printed are the medians of both and their ratio; one above 1.2 is marked, and makes the
+Each program of the family in tests/programs.py, and some whose products read slices of wider tensors, is stepped
+eagerly and compiled in turn, on noise. Printed are the medians of both and their ratio; one above 1.2 is marked, and makes the
 exit code 1. Compiling all of them takes some minutes.
 """
 
@@ -97,7 +97,8 @@ def _measure(name: str, make: Callable[[], BetaVAE], x: torch.Tensor, turns: int
     said = " SLOWER" if ratio > MOST else ""
     how = f" ({steps[1].reason})" if isinstance(steps[1], CompiledStep) and steps[1].reason else ""
     print(
-        f"{name:34} eager {1e3 * eager_seconds:7.2f} ms  compiled {1e3 * compiled_seconds:7.2f} ms  {ratio:.2f}{said}{how}"
+        f"{name:34} eager {1e3 * eager_seconds:7.2f} ms  compiled {1e3 * compiled_seconds:7.2f} ms  "
+        f"{ratio:.2f}{said}{how}"
     )
     return ratio > MOST
 
