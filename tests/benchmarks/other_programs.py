@@ -3,8 +3,8 @@
     python tests/benchmarks/other_programs.py
 
 Each program of the family in tests/programs.py, and some whose products read slices of wider tensors, is stepped
-eagerly and compiled in turn, on noise. Printed are the medians of both and their ratio; one above 1.2 is marked, and makes the
-exit code 1. Compiling all of them takes some minutes.
+eagerly and compiled in turn, on noise. Printed are the medians of both and their ratio; one above 1.2 is marked, and
+makes the exit code 1. Compiling all of them takes some minutes.
 """
 
 from __future__ import annotations
