@@ -114,7 +114,8 @@ def forked(
             def look(event: str, details: tuple[Any, ...]) -> None:
                 writes = event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
                 writes |= event == "open" and bool(details[2] & (os.O_WRONLY | os.O_RDWR))
-                if writes and os.path.abspath(os.fsdecode(details[0])).startswith(here):
+                is_path = not isinstance(details[0], int) if details else False
+                if writes and is_path and os.path.abspath(os.fsdecode(details[0])).startswith(here):
                     count[0] += 1
                     if count[0] == before_write:
                         os.kill(os.getpid(), signal.SIGKILL)
@@ -324,10 +325,26 @@ def _mutate(path: Path, choose: random.Random) -> str:
             del config[key]
             said.append(f"no {key}")
         else:
-            config[key] = choose.choice(ODD)
+            config[key] = choose.choice(ODD) if choose.random() < 0.5 else _alike(config[key], choose)
             said.append(f"{key} = {str(config[key])[:40]!r}")
     path.write_text(json.dumps(config), encoding="utf-8")
     return ", ".join(said)
+
+
+def _alike(value: Any, choose: random.Random) -> Any:
+    """Another value of the same kind, which looks as if somebody had meant it."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return choose.choice([0, 1, value + 1, -value, 1000 * value, value / 3])
+    if isinstance(value, str):
+        others = ["adam", "conv", "beta:beta=2", value.replace("npz", "npy")]
+        return choose.choice([value[:-1], value.upper(), value + "x", *others])
+    if isinstance(value, list):
+        return choose.choice([value[:-1], [*value, *value], list(reversed(value))])
+    if isinstance(value, dict):
+        return choose.choice([{**value, "more": 1}, dict(list(value.items())[1:])])
+    return choose.choice([1, 0.5, "x", [8]])
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
