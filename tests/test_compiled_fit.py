@@ -223,10 +223,10 @@ def test_a_cache_that_cannot_be_made_ends_no_fit(
 
 def test_the_command_line_says_how_steps_are_taken(cli: Cli, here: Path) -> None:
     result = cli("fit", "--steps", 2, "--compile", "--precision", "bf16", "--out", "run")
-    assert "steps   compiled, bf16 products (as asked)" in result.stdout
+    assert "steps   compiled, bf16 products, 1 thread (as asked)" in result.stdout
     resumed = cli("fit", "--resume", "--steps", 3, "--out", "run")
-    assert "steps   compiled, bf16 products (as asked)" in resumed.stdout
-    assert "steps   not compiled (2 steps are too few" in cli("fit", "--steps", 2).stdout
+    assert "steps   compiled, bf16 products, 1 thread (as asked)" in resumed.stdout
+    assert "steps   not compiled, 1 thread (2 steps are too few" in cli("fit", "--steps", 2).stdout
 
 
 @pytest.mark.slow
