@@ -143,6 +143,7 @@ def base(
         return Base(sample(vae, count, seed=seed)[0], None)
     if data is None:
         raise ValueError(f"the base {kind} is a datum: give data to choose from")
+    image, count = index(image), index(count)
     if kind == "image" and not 0 <= image <= len(data) - count:
         raise ValueError(f"there are {len(data)} images: image + count must be at most that, got {image} + {count}")
     if kind == "random-image" and count > len(data):

@@ -18,8 +18,9 @@ __all__ = ["modules", "specifications", "write"]
 
 
 def modules() -> list[str]:
-    """The names of all modules of the library."""
-    return ["pyro_bvae", *sorted(each.name for each in pkgutil.walk_packages(pyro_bvae.__path__, "pyro_bvae."))]
+    """The names of all modules of the library; ``__main__`` is the command line's, and runs it."""
+    names = sorted(each.name for each in pkgutil.walk_packages(pyro_bvae.__path__, "pyro_bvae."))
+    return ["pyro_bvae", *(name for name in names if not name.endswith("__main__"))]
 
 
 def specifications() -> list[str]:

@@ -207,7 +207,10 @@ def test_the_departure_is_the_median_of_rates_above_one_nat_between_the_ends() -
 
 
 def test_an_evaluation_is_restored_unless_another_version_wrote_other_columns() -> None:
-    stored = row("a", kl_per_latent=[1.0, 0.0], scores={"mig": 0.5, "irs": None}).as_stored()
+    counts = {"seed": 0, "step": 3, "active_units": 1, "particles": 0, "images": 7, "still_falling": False}
+    texts = {"run": "r", "data": "d"}
+    written = row("a", kl_per_latent=[1.0, 0.0], scores={"mig": 0.5, "irs": None}, **counts, **texts)
+    stored = written.as_stored()
     restored = RunRow.from_stored(json.loads(json.dumps(stored)))
     assert restored is not None
     assert (restored.as_stored(), restored.scores) == (stored, {"mig": 0.5, "irs": None})

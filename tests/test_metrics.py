@@ -147,7 +147,10 @@ def test_importances_are_beside_their_factors() -> None:
 @pytest.mark.parametrize("name", SCORES)
 def test_the_numbers_of_classes_do_not_matter(name: str) -> None:
     z = mixed(SMALL)
-    assert SCORES[name](z, SMALL**3 * 100 - 5) == SCORES[name](z, SMALL)
+    first = (
+        5 if name == "beta-vae-paper" else -5
+    )  # the paper's protocol draws from a data set, whose classes begin at 0
+    assert SCORES[name](z, SMALL**3 * 100 + first) == SCORES[name](z, SMALL)
 
 
 def test_factor_vae_compares_variances_relative_to_those_of_all_data() -> None:

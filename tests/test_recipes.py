@@ -15,6 +15,7 @@ from pyro_bvae.settings.recipes import RECIPES
 
 PAGE = Path(__file__).parents[1] / "pyro_bvae" / "settings" / "README.md"
 NOT_THEIRS = {
+    "threads",
     "data_root",
     "seed",
     "device",

@@ -100,7 +100,7 @@ class TrainingSettings:
         "Compile a step to one graph; by default where that pays for itself. A resumed run keeps to it.",
     ] = None
     threads: Annotated[
-        int | None, "Of the CPU; by default as many as pay for a step of this size, and those that a resumed run had.",
+        int | None, "Of the CPU; by default as many as pay; a resumed run takes those that it had.",
         COUNT,
     ] = None  # fmt: skip
     precision: Annotated[
