@@ -331,6 +331,14 @@ def test_two_comparisons_do_not_share_a_folder(cli: Cli, here: Path) -> None:
     assert not any(here.iterdir())
 
 
+def test_what_a_kill_left_of_the_first_file_does_not_hold_up_the_next_comparison(cli: Cli, here: Path) -> None:
+    Path("c").mkdir()
+    Path("c/.partial-1-00000000.json").write_text("half")
+    Path("c", LOCK).touch()
+    assert cli("compare", *BUDGET, "--beta", 1, "--out", "c").exit_code == 0
+    assert not Path("c/.partial-1-00000000.json").exists()
+
+
 def test_another_experiment_in_the_folder_is_refused_and_nothing_lost(cli: Cli, here: Path) -> None:
     assert cli("compare", *BUDGET, "--beta", 1, "--out", "c").exit_code == 0
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from .. import plots
-from ..files import LOCK, read_json, write_csv, write_json
+from ..files import LOCK, read_json, remove_abandoned, write_csv, write_json
 from ..generation import reconstruct, sample
 from ..plots.bounds import MOST_LABELS, most_active
 from ..runs.run import Run, load_run
@@ -39,12 +39,14 @@ __all__ = ["content", "figures", "save", "start"]
 def start(out: Path, experiment: Mapping[str, Any]) -> None:
     """Make the folder of a comparison, or make sure that it holds the same experiment or a part of it.
 
-    An experiment may grow by seeds, and by values of a setting that had several: the labels stay as they are.
+    An experiment may grow by seeds, and by values of a setting that had several: the labels stay as they are. Partial
+    files of a process that was killed here go.
 
     Raises:
         FileExistsError: The folder holds another experiment, or other files.
         ValueError: Its comparison.json is damaged.
     """
+    remove_abandoned(out)
     path = out / "comparison.json"
     if path.is_file():
         content = read_json(path)
