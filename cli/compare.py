@@ -110,7 +110,8 @@ def command(
             for run, label in zip(runs, labels, strict=True)
         ]
     else:
-        grid, seeds = _grid(ctx, given, recipe), tuple(given_once("seed", seeds))
+        grid = _grid(ctx, given, recipe, report.settings_before(out))
+        seeds = tuple(given_once("seed", seeds))
         target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
         experiment = {**{name: list(values) for name, values in grid.items()}, "seeds": list(seeds)}
         experiment = comparison.plain(experiment)
@@ -146,12 +147,14 @@ def _place(ctx: click.Context, given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: given[name][0] for name in typed}
 
 
-def _grid(ctx: click.Context, given: Mapping[str, Any], recipe: str | None) -> dict[str, Sequence[Any]]:
-    """The values of every setting: those that were given, or the recipe's, or the default of fit."""
+def _grid(
+    ctx: click.Context, given: Mapping[str, Any], recipe: str | None, before: Mapping[str, Any]
+) -> dict[str, Sequence[Any]]:
+    """The values of every setting: those given, or the recipe's, or those of an older comparison, or fit's default."""
     typed = {name for name in given if is_typed(ctx, name)}
     repeated = {name for name in typed if isinstance(given[name], tuple)}  # all but flags
     first = {name: given[name][0] if name in repeated else given[name] for name in typed}
-    settings = filled(DEFAULTS | first, typed, RECIPES[recipe].settings if recipe else {})
+    settings = filled({**DEFAULTS, **before, **first}, typed, RECIPES[recipe].settings if recipe else {})
     grid: dict[str, Sequence[Any]] = {
         name: given_once(name, given[name], name) if name in repeated else [settings[name]]
         for name in SETTINGS

@@ -331,6 +331,21 @@ def test_two_comparisons_do_not_share_a_folder(cli: Cli, here: Path) -> None:
     assert not any(here.iterdir())
 
 
+def test_an_older_comparison_of_vectors_grows_by_runs_like_its_own(cli: Cli, here: Path) -> None:
+    np.save("a.npy", np.random.default_rng(0).normal(3, 2, (60, 4)))
+    words = ["compare", "--dataset", "npy:a.npy", "--likelihood", "gaussian", "--steps", 2, "--hidden", 4, "--out", "c"]
+    assert cli(*words, "--no-standardise").exit_code == 0
+    for path in (Path("c/comparison.json"), Path("c/gaussian-seed0/config.json")):
+        content = json.loads(path.read_text())
+        content.get("experiment", content).pop("standardise")
+        path.write_text(json.dumps(content))
+    for seeds in ("0,1", "0,1,2"):
+        grown = cli(*words, "--seeds", seeds)
+        assert grown.exit_code == 0, grown.output
+        assert not json.loads(Path(f"c/gaussian-seed{seeds[-1]}/config.json").read_text())["standardise"]
+    assert "(standardise differ)" in cli(*words, "--seeds", "0,1,2", "--standardise").stderr
+
+
 def test_what_a_kill_left_of_the_first_file_does_not_hold_up_the_next_comparison(cli: Cli, here: Path) -> None:
     Path("c").mkdir()
     Path("c/.partial-1-00000000.json").write_text("half")

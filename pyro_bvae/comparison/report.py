@@ -21,6 +21,7 @@ from .. import plots
 from ..files import LOCK, read_json, remove_abandoned, write_csv, write_json
 from ..generation import reconstruct, sample
 from ..plots.bounds import MOST_LABELS, most_active
+from ..runs.older import with_defaults
 from ..runs.run import Run, load_run
 from ..settings.kinds import is_of
 from ..settings.options import CHANGES_NO_NUMBER, DEFAULTS, FIGURES
@@ -33,7 +34,7 @@ from .summaries import departure, summarise
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["content", "figures", "save", "start"]
+__all__ = ["content", "figures", "save", "settings_before", "start"]
 
 
 def start(out: Path, experiment: Mapping[str, Any]) -> None:
@@ -47,21 +48,46 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
         ValueError: Its comparison.json is damaged.
     """
     remove_abandoned(out)
-    path = out / "comparison.json"
-    if path.is_file():
-        content = read_json(path)
-        stored = content.get("experiment") if isinstance(content, dict) else None
-        if stored is None or not is_of(dict[str, list[Any]], stored):
-            raise ValueError(f"{path} is damaged, or no comparison of this package: name another --out")
-        defaults = {name: [value] for name, value in DEFAULTS.items()}  # an older comparison lacks newer settings
-        stored = {name: stored.get(name, defaults.get(name)) for name in experiment}
-        differ = [name for name, values in experiment.items() if not _holds(values, stored[name], name)]
+    stored = _experiment_in(out)
+    if stored is not None:
+        defaults = {name: [value] for name, value in (DEFAULTS | settings_before(out)).items()}
+        meant = {name: stored.get(name, defaults.get(name)) for name in experiment}
+        differ = [name for name, values in experiment.items() if not _holds(values, meant[name], name)]
         if differ:
             raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another --out")
     elif out.is_dir() and {file.name for file in out.iterdir()} - {LOCK}:
         raise FileExistsError(f"{out} holds other files: name another --out")
     else:
         save(out, experiment, [])
+
+
+def settings_before(out: Path) -> dict[str, Any]:
+    """What the comparison in a folder means by settings that are younger than it, where that is not their default now.
+
+    The runs of an older one are not standardised, and neither are those by which it grows, now and later on.
+
+    Raises:
+        ValueError: Its comparison.json is damaged.
+    """
+    stored = _experiment_in(out)
+    if stored is None:
+        return {}
+    meant = with_defaults({"dataset": next(iter(stored.get("dataset", [])), "")})
+    names = ("standardise", "background")
+    return {name: meant[name] for name in names if stored.get(name, [meant[name]]) == [meant[name]]}
+
+
+def _experiment_in(out: Path) -> dict[str, list[Any]] | None:
+    """The experiment of the comparison in a folder; None where there is none."""
+    path = out / "comparison.json"
+    if not path.is_file():
+        return None
+    content = read_json(path)
+    stored = content.get("experiment") if isinstance(content, dict) else None
+    if stored is None or not is_of(dict[str, list[Any]], stored):
+        raise ValueError(f"{path} is damaged, or no comparison of this package: name another --out")
+    experiment: dict[str, list[Any]] = stored
+    return experiment
 
 
 def _holds(values: Sequence[Any], stored: Sequence[Any] | None, name: str) -> bool:
