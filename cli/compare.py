@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyro_bvae.files import held_folder
+from pyro_bvae.files import held_folder, is_terminal
 from pyro_bvae.settings.names import METRICS
 from pyro_bvae.settings.options import DATA, DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
@@ -185,7 +185,7 @@ def _run(todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[st
         applicable(metrics, data, runs=1, latents=min(choice.settings["latent_dim"] for choice in todo))
     rows: dict[Path, RunRow] = {}
     failed = []
-    bar = tqdm(total=len(todo), unit="run", disable=not sys.stderr.isatty(), file=sys.stderr)
+    bar = tqdm(total=len(todo), unit="run", disable=not is_terminal(sys.stderr), file=sys.stderr)
     callbacks = [heading(), Progress(lines=2)] if jobs == 1 else []
     with closing(comparison.run_all(todo, particles, jobs, metrics, callbacks)) as results:
         for number, (choice, row) in enumerate(results, start=1):

@@ -179,3 +179,8 @@ sys.exit(f"imported {{heavy}}" if heavy else 0)
 def test_the_library_works_without_torchvision() -> None:
     script = "import sys; sys.modules['torchvision'] = None\nimport pyro_bvae as p; [getattr(p, n) for n in p.__all__]"
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
+
+
+def test_one_function_says_whether_a_stream_is_a_terminal() -> None:
+    files = [*LIBRARY.rglob("*.py"), *(ROOT / "cli").glob("*.py")]
+    assert [file.name for file in files if "isatty" in file.read_text(encoding="utf-8")] == ["streams.py"]
