@@ -114,7 +114,7 @@ def command(
         seeds = tuple(given_once("seed", seeds))
         target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
         experiment = {**{name: list(values) for name, values in grid.items()}, "seeds": list(seeds)}
-        experiment = comparison.plain(experiment)
+        experiment = comparison.as_read_back(experiment)
         report.start(out, experiment)
         try:
             rows, failed = _run(comparison.choices_of(grid, seeds, out), particles, jobs, metrics)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .choices import Choice, choices_of, distinct
 from .curves import on_curves
-from .fits import plain, run_all
+from .fits import as_read_back, run_all
 from .measurements import labels_of, measured_anew
 from .rows import RunRow
 from .summaries import LEAST_RATE, MEASURES, LabelSummary, MeanDeviation, departure, summarise
@@ -20,13 +20,13 @@ __all__ = [
     "LabelSummary",
     "MeanDeviation",
     "RunRow",
+    "as_read_back",
     "choices_of",
     "departure",
     "distinct",
     "labels_of",
     "measured_anew",
     "on_curves",
-    "plain",
     "run_all",
     "summarise",
 ]

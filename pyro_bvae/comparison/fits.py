@@ -21,10 +21,10 @@ from .measurements import measured
 from .rows import RunRow
 from .workers import run_in_workers
 
-__all__ = ["plain", "run_all"]
+__all__ = ["as_read_back", "run_all"]
 
 
-def plain(experiment: Mapping[str, Any]) -> dict[str, Any]:
+def as_read_back(experiment: Mapping[str, Any]) -> dict[str, Any]:
     """An experiment as it is read back from its json, so that it equals a stored one."""
     restored: dict[str, Any] = json.loads(json.dumps(experiment, default=str))
     return restored
