@@ -16,7 +16,7 @@ __all__ = ["DISK_IS_FULL", "said"]
 # options that a command may have, of which less takes less memory
 TAKE_MEMORY = ("jobs", "batch_size", "count", "columns", "image_size", "exact_images", "subsample")
 DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed", "storage size")
 
 
 def said(error: BaseException, command: click.Command | None) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, get_args, get_origin
 
 __all__ = ["in_words", "is_of"]
 
 
 def is_of(kind: Any, value: Any) -> bool:
-    """Whether plain data, as JSON has them, are of a type; whole numbers are numbers too, and booleans are none.
+    """Whether plain data, as JSON has them, are of a type.
+
+    Whole numbers are numbers too, unless they are larger than a float can be, and booleans are none.
 
     >>> is_of(float, 1), is_of(int, True), is_of(tuple[int, ...], [1, 2]), is_of(int | str, "all")
     (True, False, True, True)
@@ -24,8 +27,9 @@ def is_of(kind: Any, value: Any) -> bool:
         return isinstance(value, dict) and all(is_of(parts[1], each) for each in value.values())
     if parts:  # a union
         return any(is_of(part, value) for part in parts)
-    kinds = (int, float) if kind is float else kind
-    return isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) <= sys.float_info.max
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 def in_words(kind: Any) -> str:

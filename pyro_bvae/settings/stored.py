@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from difflib import get_close_matches
+from math import prod
 from typing import Annotated, Any
 
 from .declared import Option, Range, options_of
@@ -18,7 +19,8 @@ from .words import brief
 
 __all__ = ["FORMAT", "check_config", "check_line", "misspelt"]
 
-WHOLE = Range(least=0)
+MOST_VALUES = 10**9  # of a datum
+WHOLE = Range(least=0, most=10**18)
 OF_A_CUSTOM_PART = {"likelihood": ("likelihood", "scale", "mean_link")}  # settings that a class of one's own replaces
 Numbers = list[float]
 
@@ -31,7 +33,7 @@ class RunFacts:
     dataset: Annotated[str, "The data."]
     can_be_loaded: Annotated[bool, "Whether the data can be loaded again by their name."]
     fingerprint: Annotated[str, "SHA-256 of the data."]
-    shape: Annotated[tuple[int, ...], "Shape of a datum.", Range(least=1, most=10**9)]
+    shape: Annotated[tuple[int, ...], "Shape of a datum.", Range(least=1, most=MOST_VALUES)]
     custom: Annotated[dict[str, str], "Parts that are classes of one's own."]
     beta: Annotated[float, "β at the start.", OPTIONS["beta"].limits]
     likelihood: Annotated[str, "Family of p(x|z).", OPTIONS["likelihood"].limits]
@@ -94,6 +96,8 @@ def check_config(config: Any, where: object) -> dict[str, Any]:
     absent = {name for name in DATA_OPTIONS if config.get(name) is None}
     try:
         _check(config, {name: option for name, option in OF_A_CONFIG.items() if name not in {*replaced, *absent}})
+        if prod(config["shape"]) > MOST_VALUES:
+            raise ValueError(f"shape must hold at most {MOST_VALUES:,} values, got {brief(config['shape'])}")
     except ValueError as error:
         raise ValueError(f"{where} is damaged: {error}") from error
     return config
