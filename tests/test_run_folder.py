@@ -390,3 +390,11 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     assert done.stdout == "File too large\n"
     assert load_run(tmp_path / "run").step == 2
     assert not list((tmp_path / "run").glob("*partial*"))
+
+
+@pytest.mark.parametrize("part", ["model", "optimizer", "rng", "interval"])
+def test_a_checkpoint_with_an_empty_part_is_refused_by_name(part: str, digits_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save(torch.load(digits_run.path / "checkpoint.pt") | {part: {}}, path)
+    with pytest.raises(ValueError, match=rf"checkpoint.pt is damaged: it.* {part}"):
+        read_checkpoint(path)

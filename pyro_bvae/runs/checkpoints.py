@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..files import atomic_write, check_stored
 from ..settings.stored import FORMAT
@@ -27,6 +28,7 @@ STATE: dict[str, type | tuple[type, ...]] = {
     "rng": dict,
     "interval": dict,
 }
+PARTS = {"optimizer": {"state", "param_groups"}, "rng": {"cpu"}, "interval": {"sums", "count", "since"}}
 MOST_LISTED = 8  # steps in a message
 
 
@@ -94,6 +96,12 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         elif isinstance(error, ValueError):
             reason = str(error)
         raise ValueError(f"{path} is damaged or no checkpoint of this package: {reason}") from error
+    _check(state, path)
+    return state
+
+
+def _check(state: Any, path: Path) -> None:
+    """Make sure that a file held the state of a fit, whole."""
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path} is not a checkpoint of the format {FORMAT!r}")
     if not state.keys() >= STATE.keys():
@@ -101,4 +109,8 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     strange = [name for name, kind in STATE.items() if not isinstance(state[name], kind)]
     if strange:
         raise ValueError(f"{path} is damaged: its {strange[0]} is a {type(state[strange[0]]).__name__}")
-    return state
+    lacking = [f"{name} {key}" for name, keys in PARTS.items() for key in sorted(keys - state[name].keys())]
+    if lacking:
+        raise ValueError(f"{path} is damaged: it lacks {', '.join(lacking)}")
+    if not any(isinstance(value, Tensor) and value.is_floating_point() for value in state["model"].values()):
+        raise ValueError(f"{path} is damaged: its model has no parameters")
