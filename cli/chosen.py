@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .progress import LoadingBar
+from .spelling import as_options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,7 +101,7 @@ def held_out_if_there(run: Run) -> Tensor | None:
     try:
         data = run.dataset(LoadingBar())
     except (OSError, ValueError) as error:
-        click.echo(f"without the data of the run: {error}", err=True)
+        click.echo(as_options(f"without the data of the run: {error}"), err=True)
         return None
     return data.images[data.held_out]
 

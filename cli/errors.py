@@ -34,6 +34,8 @@ def said(error: BaseException, command: click.Command | None) -> str:
     if isinstance(error, MemoryError) or any(words in raw.lower() for words in OUT_OF_MEMORY):
         return _out_of_memory("cuda" in raw.lower(), command)
     text = as_options(one_line(raw.partition("Trace Shapes:")[0]))  # which Pyro adds, for those who write programs
+    if command is None or "at" not in {param.name for param in command.params}:
+        text = text.replace("--at STEP", "fit --resume --at STEP")
     if isinstance(error, ValueError | FloatingPointError | OSError) and text:
         return text
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__

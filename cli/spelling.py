@@ -14,18 +14,24 @@ from .options import option_words
 
 __all__ = ["argument", "as_options", "pasted", "spelled"]
 
+OF_A_RUN = ("at", "out", "overwrite", "resume")  # arguments that are no settings
+
 
 def as_options(message: str) -> str:
     """A message of the library with the arguments that it names, between backticks, as the options that one types.
 
-    >>> as_options("lower `beta`, or stop there (`steps=20`); `match_rate`, `shape`")
-    'lower --beta, or stop there (--steps 20); --match, `shape`'
+    >>> as_options("lower `beta`, or stop there (`steps=20`); `match_rate`, `standardise=False`, `shape`")
+    'lower --beta, or stop there (--steps 20); --match, --no-standardise, `shape`'
     """
 
     def typed(match: re.Match[str]) -> str:
         name, value = match.groups()
-        option = option_words(name).split("/")[0]
-        return match[0] if name not in OPTIONS else option if value is None else f"{option} {value}"
+        if name not in (*OPTIONS, *OF_A_RUN):
+            return match[0]
+        option, *off = option_words(name).split("/")
+        if off and value == "False":
+            return off[0]
+        return option if value is None else f"{option} {value}"
 
     return re.sub(r"`(\w+)(?:='?([^`']*)'?)?`", typed, message)
 

@@ -170,3 +170,13 @@ def test_a_full_disk_leaves_what_stood_there_whatever_the_command(
     how = "what stood there is kept: make room, and type the command again"
     assert re.fullmatch(rf"Error: cannot write \S+: No space left on device; {how}\n", result.stderr)
     assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("words", [["score"], ["compare", "--out", "out"], ["evaluate"], ["fit", "--resume", "--out"]])
+def test_a_damaged_checkpoint_names_an_option_that_there_is(words: list[str], cli: Cli, here: Path) -> None:
+    small = ("--image-size", 8, "--hidden", 4, "--latent-dim", 2, "--no-compile")
+    cli("fit", *small, "--steps", 2, "--checkpoint-every", 1, "--keep", "all", "--out", "run")
+    Path("run/checkpoint.pt").write_bytes(b"PK")
+    said = cli(*words, "run").stderr.splitlines()[-1]
+    what = "--at STEP" if "at" in {param.name for param in main.commands[words[0]].params} else "fit --resume --at STEP"
+    assert said.endswith(f"; {what} takes that of another step: [1, 2]")

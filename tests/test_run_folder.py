@@ -77,7 +77,7 @@ def test_a_run_is_not_overwritten_unless_one_says_so(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.start(CONFIG)
     folder.append(history_line(1))
-    with pytest.raises(FileExistsError, match="--resume it, --overwrite it, or name another --out"):
+    with pytest.raises(FileExistsError, match="`resume` it, `overwrite` it, or name another `out`"):
         folder.start(CONFIG)
     assert folder.read_history() == [history_line(1)]
     folder.start(CONFIG, overwrite=True)
@@ -221,7 +221,7 @@ def test_a_missing_latest_checkpoint_is_replaced_by_the_last_numbered_one(images
     options = {"checkpoint_every": 2, "keep": "all", "eval_every": 1, "out": tmp_path}
     fit(new_vae(), images, steps=5, **options)
     (tmp_path / "checkpoint.pt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"is missing; --at STEP, .*takes that of another step: \[2, 4, 5\]"):
+    with pytest.raises(FileNotFoundError, match=r"is missing; `at=STEP` takes that of another step: \[2, 4, 5\]"):
         load_run(tmp_path)
     with pytest.warns(UserWarning, match=r"checkpoint\.pt is missing: the run goes on from .* step 5"):
         resumed = fit(new_vae(), images, steps=7, resume=True, **options)
@@ -295,7 +295,7 @@ def test_a_flipped_bit_in_any_record_of_a_checkpoint_is_noticed(digits_run: Run,
     assert len(starts) > 20
     for name, start in starts.items():
         path.write_bytes(whole[:start] + bytes([whole[start] ^ 0x40]) + whole[start + 1 :])
-        message = rf"the checksum of its record {name} is wrong; --at STEP, .*: \[13, 26\]"
+        message = rf"the checksum of its record {name} is wrong; `at=STEP` .*: \[13, 26\]"
         with pytest.raises(ValueError, match=message):
             load_run(path.parent)
     assert load_run(path.parent, at=26).step == 26

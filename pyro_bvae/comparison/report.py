@@ -54,9 +54,9 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
         meant = {name: stored.get(name, defaults.get(name)) for name in experiment}
         differ = [name for name, values in experiment.items() if not _holds(values, meant[name], name)]
         if differ:
-            raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another --out")
+            raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another `out`")
     elif out.is_dir() and {file.name for file in out.iterdir()} - {LOCK}:
-        raise FileExistsError(f"{out} holds other files: name another --out")
+        raise FileExistsError(f"{out} holds other files: name another `out`")
     else:
         save(out, experiment, [])
 
@@ -85,7 +85,7 @@ def _experiment_in(out: Path) -> dict[str, list[Any]] | None:
     content = read_json(path)
     stored = content.get("experiment") if isinstance(content, dict) else None
     if stored is None or not is_of(dict[str, list[Any]], stored):
-        raise ValueError(f"{path} is damaged, or no comparison of this package: name another --out")
+        raise ValueError(f"{path} is damaged, or no comparison of this package: name another `out`")
     experiment: dict[str, list[Any]] = stored
     return experiment
 

@@ -84,13 +84,13 @@ def data_of_run(config: Mapping[str, Any], progress: Progress | None = None) -> 
     """
     name = config["dataset"]
     if not config["can_be_loaded"]:
-        raise ValueError(f"the dataset {name!r} was in memory and is not stored in the run; give it with --dataset")
+        raise ValueError(f"the dataset {name!r} was in memory and is not stored in the run; give it as `dataset`")
     try:
         _check_root(config)
         return load_data(config, progress)
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        place = f"--dataset {name.partition(':')[0]}:PATH" if ":" in name else "--data-root DIR"
+        place = f"`dataset={name.partition(':')[0]}:PATH`" if ":" in name else "`data_root=DIR`"
         raise OSError(f"cannot read the run's data ({reason}); if they lie elsewhere now, say {place}") from error
 
 
@@ -128,11 +128,11 @@ def _is_table(data: Dataset) -> bool:
 
 def _standardised(family: Any, name: str, data: Dataset | None) -> Standardised:
     if len(family.shape) == 3:
-        raise ValueError("--standardise is for vectors, and these data are images: leave it out")
+        raise ValueError("`standardise` is for vectors, and these data are images: leave it out")
     if not takes_standardised(family):
         raise ValueError(
-            f"the {name} likelihood does not take standardised values: say --no-standardise, or choose a gaussian with "
-            "the identity link"
+            f"the {name} likelihood does not take standardised values: say `standardise=False`, or choose a gaussian "
+            "with the identity link"
         )
     return Standardised(family, 0.0, 1.0) if data is None else Standardised.of(family, data.images[data.train])
 

@@ -117,7 +117,7 @@ def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     if differ:
         raise SettingsError(
             f"cannot resume with other settings: {'; '.join(differ)}; leave them as they were, or begin another run "
-            "(in another folder, or in this one with --overwrite)"
+            "(in another folder, or in this one with `overwrite`)"
         )
 
 

@@ -118,9 +118,9 @@ class RunFolder:
         if self.is_run:
             self.read_config()  # another program's config.json is not ours to overwrite
             if not overwrite:
-                raise FileExistsError(f"{self.path} holds a run: --resume it, --overwrite it, or name another --out")
+                raise FileExistsError(f"{self.path} holds a run: `resume` it, `overwrite` it, or name another `out`")
         elif self._other_files():
-            raise FileExistsError(f"{self.path} holds other files, like {self._other_files()[0]}: name another --out")
+            raise FileExistsError(f"{self.path} holds other files, like {self._other_files()[0]}: name another `out`")
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Write config.json."""
@@ -201,13 +201,13 @@ class RunFolder:
             ValueError: The file is damaged or of another format. The message names the numbered checkpoints.
         """
         others = [step for step in self.numbered_steps() if step != at]
-        instead = f"; --at STEP, in Python at=STEP, takes that of another step: {listed(others)}" if others else ""
+        instead = f"; `at=STEP` takes that of another step: {listed(others)}" if others else ""
         if at is None and not self.has_checkpoint:
             missing = "is missing" if others else "does not exist: the run has no checkpoint yet"
             raise FileNotFoundError(f"{self.path / 'checkpoint.pt'} {missing}{instead}")
         path = self.path / ("checkpoint.pt" if at is None else f"checkpoints/{name_of(at)}")
         if at is not None and at not in self.numbered_steps():
-            known = f"; there are {listed(others)}" if others else "; fit keeps them with --keep N or --keep all"
+            known = f"; there are {listed(others)}" if others else "; fit keeps them with `keep=N` or `keep=all`"
             raise FileNotFoundError(f"{path} does not exist: no step {at}{known}")
         try:
             return read_checkpoint(path, device)
