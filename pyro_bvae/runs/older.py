@@ -1,8 +1,8 @@
 """What the config of an older version of this package means.
 
-The first version wrote `KEYS`, without which a run cannot be understood. What later versions added has a default
-that means what there was before: no schedule, no weight decay, 32 bits, steps that are not compiled, the colours under
-transparent pixels.
+The first version wrote `KEYS`, the facts of every config and the settings that there were, without which a run cannot
+be understood. What later versions added has a default that means what there was before: no schedule, no weight decay,
+32 bits, steps that are not compiled, the colours under transparent pixels.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 
 from ..datasets import SOURCES
 from ..settings.options import DATA_OPTIONS, DEFAULTS, TRAINING
+from ..settings.stored import FACTS
 
 __all__ = ["KEYS", "understood", "with_defaults"]
 
 KEYS = {
-    *("format", "dataset", "image_size", "grey", "can_be_loaded", "fingerprint", "command"),
-    *("shape", "network", "hidden", "latent_dim", "likelihood", "scale", "mean_link", "custom", "beta"),
-    *("elbo", "optimizer", "lr", "lr_warmup", "batch_size", "epochs", "steps", "seed"),
+    *FACTS,
+    *("image_size", "grey", "network", "hidden", "scale", "mean_link"),
+    *("optimizer", "lr", "lr_warmup", "batch_size", "epochs", "steps"),
 }
 LATER: dict[str, Any] = {
     **dict.fromkeys(("data_root", *DATA_OPTIONS, "source", "covariance", "beta_norm", "ran_on")),

@@ -17,7 +17,7 @@ from .declared import Option, Range, options_of
 from .options import DATA_OPTIONS, OPTIONS
 from .words import brief
 
-__all__ = ["FORMAT", "check_config", "check_line", "misspelt"]
+__all__ = ["FACTS", "FORMAT", "check_config", "check_line", "misspelt"]
 
 MOST_VALUES = 10**9  # of a datum
 WHOLE = Range(least=0, most=10**18)
@@ -40,8 +40,8 @@ class RunFacts:
     latent_dim: Annotated[int, "Number of latents, K.", OPTIONS["latent_dim"].limits]
     seed: Annotated[int, "Seed of the fit.", OPTIONS["seed"].limits]
     elbo: Annotated[str, "What was minimised."]
-    beta_norm: Annotated[float, "βK/M.", Range(least=0)]
     command: Annotated[str | None, "The command line."]
+    beta_norm: Annotated[float | None, "βK/M.", Range(least=0)] = None
     source: Annotated[str | None, "Where the data come from."] = None
     covariance: Annotated[list[Numbers] | None, "That of the data, where it is known."] = None
     train_images: Annotated[int, "Training data.", WHOLE] = 0
@@ -75,6 +75,7 @@ class HistoryLine:
 
 OF_A_CONFIG: dict[str, Option] = {**OPTIONS, **options_of(RunFacts)}
 OF_A_LINE: dict[str, Option] = options_of(HistoryLine)
+FACTS = tuple(name for name, option in OF_A_CONFIG.items() if option.default is MISSING)  # that every config has
 FORMAT = "pyro-bvae run 1"
 
 
