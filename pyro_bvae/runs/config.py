@@ -138,7 +138,7 @@ def other_conditions(config: Mapping[str, Any], stored: Mapping[str, Any]) -> st
     'ran_on: cuda in the run, cpu here; its last digits may differ from those of a run that had never stopped'
     """
     here, there = _flat(config), _flat(stored)
-    known = [name for name in here if name in there and here[name] != there[name]]
+    known = [name for name in here if there.get(name) is not None and here[name] != there[name]]
     differ = [f"{name}: {there[name]} in the run, {here[name]} here" for name in known]
     if not differ:
         return None

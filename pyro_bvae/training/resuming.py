@@ -68,11 +68,11 @@ def _compilation(config: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[s
     before = stored["compile"]
     if config["compile"] not in (None, before) or stored.get("compile_because") == AS_ASKED:
         return {"compile": before if config["compile"] is None else config["compile"], "compile_because": AS_ASKED}
-    if _kind(config) != _kind(stored):
+    if stored.get("ran_on") is not None and _kind(config) != _kind(stored):
         return {"compile": None}
     return {"compile": before, "compile_because": AS_BEGUN}
 
 
 def _kind(config: Mapping[str, Any]) -> str:
     """The kind of device of a run."""
-    return str(config.get("ran_on", "cpu")).partition(":")[0]
+    return str(config["ran_on"]).partition(":")[0]
