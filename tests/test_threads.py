@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
+from conftest import Cli
 from pyro.infer import TraceMeanField_ELBO
 from pyro_bvae_cli import waiting
 
@@ -109,3 +111,9 @@ def test_the_command_line_sets_waiting_before_pytorch_is_loaded_and_the_library_
     for way, names in ways.items():
         shown = subprocess.run([sys.executable, "-c", f"{way}; {show}"], capture_output=True, text=True, env=bare)
         assert shown.stdout.splitlines()[-1].startswith(str(names)), shown.stderr
+
+
+def test_threads_that_no_system_gives_are_refused(cli: Cli, here: Path) -> None:
+    result = cli("fit", "--threads", 100_000, "--steps", 1)
+    assert (result.exit_code, "1<=x<=1024" in result.stderr) == (2, True)
+    assert not any(here.iterdir())

@@ -17,6 +17,7 @@ __all__ = ["TrainingSettings"]
 
 MOST = 999_999_999  # the steps that a numbered checkpoint has digits for
 COUNT = Range(least=1, most=MOST)
+THREADS = Range(least=1, most=1024)  # far beyond what a system has, OpenMP ends the process
 SEED = Range(least=0, most=2**63 - 1)
 EPOCHS = 100  # where neither epochs nor steps are given
 WHAT_IS_MINIMISED = (
@@ -101,7 +102,7 @@ class TrainingSettings:
     ] = None
     threads: Annotated[
         int | None, "Of the CPU; by default as many as pay; a resumed run takes those that it had.",
-        COUNT,
+        THREADS,
     ] = None  # fmt: skip
     precision: Annotated[
         str, 'Of matrix products: "fp32", or "bf16" for bfloat16 operands. All else stays float32.',
