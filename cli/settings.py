@@ -106,9 +106,7 @@ def stored(options: Mapping[str, Any]) -> dict[str, Any]:
             content.pop("compile", None)
         return {"standardise": False, **content}
     if options["resume"]:
-        folder = RunFolder(options["out"])
-        if folder.is_run or not folder.path.is_dir():
-            return {"standardise": False, **folder.read_config()}
+        return {"standardise": False, **RunFolder(options["out"]).read_config()}
     return {}
 
 

@@ -133,3 +133,11 @@ def test_mnist_goes_through_fit(cli: Cli, made_mnist: Path, here: Path) -> None:
 def test_two_epochs_of_real_mnist_learn_digits(cli: Cli, here: Path) -> None:
     result = cli("fit", "--dataset", "mnist", "--data-root", REAL_DATA, "--epochs", 2, "--json")
     assert json.loads(result.stdout)["held_out_elbo"] > -130
+
+
+def test_a_folder_without_a_run_is_refused_before_data_are_read(cli: Cli, here: Path) -> None:
+    Path("empty").mkdir()
+    for folder in ("empty", "none"):
+        result = cli("fit", "--resume", "--out", folder)
+        assert result.stderr == f"Error: {folder} is not a run: it has no config.json\n"
+        assert result.stdout == ""
