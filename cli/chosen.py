@@ -41,7 +41,7 @@ def start_options(command: Command) -> Command:
     """Give a command --image and --label."""
     label = "Only data of this class, by name or number; of attributes, those that have it."
     command = click.option("--label", metavar="LABEL", help=label)(command)
-    image = "The first of the held-out data, by its number, or a file of your own: a picture, or a vector."
+    image = "The first of the data, by its number from 0 on, or a file of your own: a picture, or a vector."
     return click.option("--image", type=IndexOrFile(), metavar="N|FILE", help=image)(command)
 
 
