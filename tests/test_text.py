@@ -265,6 +265,15 @@ def test_arrays_of_any_numbers_are_vectors(kind: str, tmp_path: Path) -> None:
         assert np.array_equal(data.images.numpy(), array.astype(np.float32))
 
 
+def test_columns_without_names_are_counted_in_the_file_also_after_one_is_left_out(tmp_path: Path) -> None:
+    content = "".join(f"{row},{row % 3},7\n" for row in range(12))
+    left_out, constant = load(tmp_path, content).notes
+    assert left_out.startswith("the first column numbers or names the rows and is left out")
+    assert constant == "1 column with one value only: column 3"
+    with pytest.raises(ValueError, match="line 13, column 2;"):
+        load(tmp_path, f"{content}12,inf,7\n")
+
+
 def test_notes_on_arrays_name_columns_as_numpy_does(tmp_path: Path) -> None:
     array = np.random.default_rng(0).normal(size=(500, 3))
     array[:, 1], array[7, 2] = 4, 1e12

@@ -123,7 +123,7 @@ def _load(kind: str, path: Path, usual: str | None) -> Dataset:
         str(path),
         numbers[np.ix_(rows, np.array(kept))],
         row=lambda row: f"line {line_numbers[row]}",
-        column=lambda column: column_name(names, column),
+        column=lambda column: column_name(table.names, kept[column]),
     )
     return Dataset(f"{kind}:{path}", vectors, source=str(path), notes=(*table.notes, *notes), columns=names)
 
