@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pyro_bvae.settings.words import plain
+
 from .progress import LoadingBar
 from .spelling import as_options
 
@@ -85,7 +87,10 @@ def chosen(run: Run, image: int | Path | None, label: str | None, split: str = "
     if isinstance(image, Path):
         if label is not None:
             raise click.UsageError("--image names a file, and --label chooses from the run's data: give one of them")
-        return Chosen(data_from(image, run.model.shape, run.config))
+        images, notes = data_from(image, run.model.shape, run.config)
+        for note in notes:
+            click.echo(f"{plain(image)}: {plain(note)}", err=True)
+        return Chosen(images)
     data = run.dataset(LoadingBar())
     if split == "all" and label is None:
         return Chosen(data.images, torch.arange(len(data)), data)  # without a copy

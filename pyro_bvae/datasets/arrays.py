@@ -23,7 +23,7 @@ from .notes import counted
 from .numpy_files import read_npy, read_npz, shapes_of
 from .vectors import as_vectors
 
-__all__ = ["load_npy", "load_npz"]
+__all__ = ["images_or_vectors", "load_npy", "load_npz"]
 
 ARRAYS = ("images", "labels", "label_names", "factors", "factor_names")
 LIKE_BYTES = 128  # floats that are whole numbers reach this if they are bytes, and not counts of something
@@ -49,7 +49,7 @@ def load_npz(path: Path, levels: Sequence[float] | None = None) -> Dataset:
             hint = "the published dSprites is --dataset dsprites"
         shapes = ", ".join(f"{name} ({shape})" for name, shape in list(others.items())[:8])
         raise ValueError(f"{path} has no array 'images', only {sorted(others)[:8]}; {hint}; it holds {shapes}")
-    images, notes = _images(path, arrays["images"], levels)
+    images, notes = images_or_vectors(path, arrays["images"], levels)
     label_names, factor_names = (_names(arrays.get(name)) for name in ("label_names", "factor_names"))
     return Dataset(
         f"npz:{path}",
@@ -74,12 +74,21 @@ def load_npy(path: Path, levels: Sequence[float] | None = None) -> Dataset:
         ValueError: Not an npy, damaged, or an array of the wrong kind.
         OSError: The file cannot be read.
     """
-    images, notes = _images(path, read_npy(path), levels)
+    images, notes = images_or_vectors(path, read_npy(path), levels)
     return Dataset(f"npy:{path}", images, source=str(path), notes=notes)
 
 
-def _images(path: Path, array: np.ndarray, levels: Sequence[float] | None) -> tuple[Tensor, Sequence[str]]:
-    """Images or vectors, and what to say of them."""
+def images_or_vectors(path: Path, array: np.ndarray, levels: Sequence[float] | None) -> tuple[Tensor, Sequence[str]]:
+    """An array as images ``(N, C, H, W)`` or vectors ``(N, D)``, and what to say of them, a line each.
+
+    Args:
+        path: Its file, for messages.
+        array: Images N×H×W or N×C×H×W, or vectors N×D.
+        levels: The grey levels that become 0 and 1; by default see above.
+
+    Raises:
+        ValueError: It is neither, or its numbers are out of range.
+    """
     _check(path, array)
     if array.ndim == 2:
         if levels is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -12,20 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .arrays import images_or_vectors
 from .dataset import Dataset
 from .decoding import Preparation, decode
+from .numpy_files import read_npy, read_npz, shapes_of
+from .text import read_vectors
 
 __all__ = ["data_from", "labelled"]
 
-BETWEEN_NUMBERS = re.compile(r"[\s,;]+")
 
-
-def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> Tensor:
+def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> tuple[Tensor, Sequence[str]]:
     """The data in a file, in the shape of a run's.
 
     A picture is cropped as the run's pictures were, and scaled to their size and channels. An npy or npz (its array
-    ``images``, or its only one) holds one datum or several, of that shape. Any other file holds vectors, one a line,
-    with blanks, commas or semicolons between the numbers; a first line of words is a header.
+    ``images``, or its only one) holds one datum or several, of that shape. Any other file holds vectors, a table as
+    ``csv:`` reads it.
 
     Args:
         file: The file.
@@ -33,24 +33,24 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> T
         options: Of the run's data, as a config has them.
 
     Returns:
-        Data ``(N, *shape)``, uint8 or float.
+        Data ``(N, *shape)``, uint8 or float, and what was read in a way that one may not expect, a line each.
 
     Raises:
         ValueError: The file is damaged, or what it holds has another shape.
         OSError: It cannot be read.
     """
-    if file.suffix in (".npy", ".npz"):
-        data = _array(file)
+    notes: Sequence[str] = ()
+    if file.suffix.lower() in (".npy", ".npz"):
+        array, levels = _stacked(file, _array(file), shape), options.get("levels")
+        if len(shape) == 3 and levels is None:
+            _check_pixels(file, array)
+        data, notes = images_or_vectors(file, array, levels)
+    elif len(shape) == 3:
+        data = _picture(file, shape, options)[None]
     else:
-        data = _vectors(file) if len(shape) == 1 else _picture(file, shape, options)[None]
-    if data.dim() in (2, 3) and len(shape) == 3 and shape[0] == 1:  # without channels, of which there is one
-        data = data.reshape(-1, 1, *data.shape[-2:])
-    data = data[None] if data.dim() == len(shape) else data
-    if data.shape[1:] != torch.Size(shape) or not len(data):
-        raise ValueError(f"{file} holds an array of {_sides(data.shape)}, and a datum of the run is {_sides(shape)}")
-    if data.is_floating_point() and not (data.isfinite().all() and (len(shape) == 1 or _are_pixels(data))):
-        raise ValueError(f"{file} holds values that are not finite, or pixels outside 0 to 1")
-    return data
+        data, _, notes = read_vectors(file, "," if ".csv" in file.suffixes else None)
+    _check_shape(file, data.shape[1:], shape)
+    return data, notes
 
 
 def _picture(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> Tensor:
@@ -62,40 +62,39 @@ def _picture(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> Te
     return torch.from_numpy(decode(file.read_bytes(), str(file), how).copy())  # Pillow gives it read-only
 
 
-def _array(file: Path) -> Tensor:
+def _array(file: Path) -> np.ndarray:
     """The array of an npy, or of an npz."""
-    try:
-        with open(file, "rb") as opened:
-            loaded = np.load(opened, allow_pickle=False)
-            array = loaded
-            if not isinstance(loaded, np.ndarray):
-                array = loaded[loaded.files[0] if len(loaded.files) == 1 else "images"]
-    except OSError:
-        raise
-    except Exception as error:  # whatever the bytes of a damaged file make numpy's reader raise
-        raise ValueError(f"{file} is damaged, no numpy file, or has no array 'images'") from error
-    if array.dtype != np.uint8 and array.dtype.kind != "f":
-        raise ValueError(f"{file}: data must be uint8 or float, got {array.dtype}")
-    return torch.from_numpy(np.ascontiguousarray(array if array.dtype == np.uint8 else array.astype(np.float32)))
+    if file.suffix.lower() == ".npy":
+        return read_npy(file)
+    names = list(shapes_of(file))
+    name = names[0] if len(names) == 1 else "images"
+    if name not in names:
+        raise ValueError(f"{file} has no array 'images', only {names[:8]}")
+    return read_npz(file, [name])[name]
 
 
-def _vectors(file: Path) -> Tensor:
-    """The numbers of a text file, a vector a line, ``(N, D)``."""
-    rows: list[list[float]] = []
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
-        content = line.partition("#")[0].strip()
-        try:
-            row = [float(word) for word in BETWEEN_NUMBERS.split(content)] if content else []
-        except ValueError as error:
-            if not rows and number == 1:
-                continue
-            raise ValueError(f"{file}, line {number}: {content[:40]!r} are no numbers") from error
-        if row and rows and len(row) != len(rows[0]):
-            raise ValueError(f"{file}, line {number}: {len(row)} numbers, where the first vector has {len(rows[0])}")
-        rows += [row] if row else []
-    if not rows:
-        raise ValueError(f"{file} holds no numbers")
-    return torch.tensor(rows, dtype=torch.float32)
+def _stacked(file: Path, array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """One datum or several as ``(N, *shape)``; also without channels, where there is one."""
+    if array.ndim in (2, 3) and len(shape) == 3 and shape[0] == 1 and array.shape != tuple(shape):
+        array = array.reshape(-1, 1, *array.shape[-2:])
+    array = array[None] if array.ndim == len(shape) else array
+    _check_shape(file, array.shape[1:] if array.ndim else (), shape)
+    if not len(array):
+        raise ValueError(f"{file} holds an array without a datum")
+    return array
+
+
+def _check_shape(file: Path, came: Sequence[int], wanted: Sequence[int]) -> None:
+    if tuple(came) != tuple(wanted):
+        raise ValueError(f"{file} holds an array of {_sides(came)}, and a datum of the run is {_sides(wanted)}")
+
+
+def _check_pixels(file: Path, array: np.ndarray) -> None:
+    """Refuse grey levels whose range would be measured: that of one file need not be that of the run's data."""
+    if array.dtype not in (np.uint8, bool) and array.dtype.kind != "f":
+        raise ValueError(f"{file}: pixels must be uint8 or float in [0, 1], got {array.dtype}")
+    if array.dtype.kind == "f" and not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError(f"{file} holds values that are not finite, or pixels outside 0 to 1")
 
 
 def labelled(data: Dataset, label: str) -> Tensor:
@@ -118,10 +117,6 @@ def labelled(data: Dataset, label: str) -> Tensor:
         raise ValueError(f"{data.name} has no label {label!r}: choose from {known[:200]}")
     column = data.labels[:, number] if data.labels.dim() == 2 else torch.eq(data.labels, number)
     return column.nonzero().squeeze(1)
-
-
-def _are_pixels(data: Tensor) -> bool:
-    return bool(data.min() >= 0 and data.max() <= 1)
 
 
 def _sides(shape: Sequence[int]) -> str:

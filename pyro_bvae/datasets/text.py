@@ -14,6 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from .cells import COMMENT, SEPARATORS, Dialect, is_gap, is_number, truth
 from .dataset import Dataset
@@ -22,7 +23,7 @@ from .lines import lines
 from .notes import counted, named, plain
 from .vectors import as_vectors
 
-__all__ = ["column_name", "load_csv", "load_txt"]
+__all__ = ["column_name", "load_csv", "load_txt", "read_vectors"]
 
 SAMPLE = 200  # lines from which the dialect is known
 MOST_LEFT_OUT = 0.5  # share of the rows that may have gaps
@@ -110,6 +111,21 @@ class _Table:
 
 
 def _load(kind: str, path: Path, usual: str | None) -> Dataset:
+    vectors, names, notes = read_vectors(path, usual)
+    return Dataset(f"{kind}:{path}", vectors, source=str(path), notes=notes, columns=names)
+
+
+def read_vectors(path: Path, usual: str | None) -> tuple[Tensor, list[str] | None, list[str]]:
+    """The vectors ``(N, D)`` of a text file, the names of their columns if they have any, and what to say of them.
+
+    Args:
+        path: The file.
+        usual: The separator that is taken where others do as well; None for blanks.
+
+    Raises:
+        ValueError: As `load_csv`.
+        OSError: The file cannot be read.
+    """
     table = _read(path, usual)
     if not table.line_numbers:
         raise ValueError(f"{path} holds no numbers")
@@ -117,7 +133,6 @@ def _load(kind: str, path: Path, usual: str | None) -> Dataset:
     kept = _kept_columns(table, numbers)
     _check_words(table, numbers, kept)
     rows = _whole_rows(table, numbers, kept)
-    names = None if table.names is None else [table.names[column] for column in kept]
     line_numbers = np.frombuffer(table.line_numbers, np.int64)[rows]
     vectors, notes = as_vectors(
         str(path),
@@ -125,7 +140,8 @@ def _load(kind: str, path: Path, usual: str | None) -> Dataset:
         row=lambda row: f"line {line_numbers[row]}",
         column=lambda column: column_name(table.names, kept[column]),
     )
-    return Dataset(f"{kind}:{path}", vectors, source=str(path), notes=(*table.notes, *notes), columns=names)
+    names = None if table.names is None else [table.names[column] for column in kept]
+    return vectors, names, [*table.notes, *notes]
 
 
 def _read(path: Path, usual: str | None) -> _Table:
