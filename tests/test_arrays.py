@@ -59,7 +59,7 @@ def test_grey_levels(dtype: str, low: int, high: int, ends: tuple, layout: str, 
     wanted = (array.astype(float) - ends[0]) / (ends[1] - ends[0])
     assert np.abs(pixels(data.images)[:, 0].numpy() - wanted).max() < 1e-6
     assert len(data.notes) == (dtype != "uint8")
-    assert all("read as bytes" in note or "become 0…1" in note for note in data.notes)
+    assert all(note.startswith(dtype) and ("read as bytes" in note or "become 0…1" in note) for note in data.notes)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int64", "float32", "float64"])

@@ -106,6 +106,11 @@ def test_an_array_is_read_as_the_runs_arrays_are(tmp_path: Path) -> None:
         data_from(tmp_path / "levels.npy", whole.shape, {})
 
 
+def test_the_only_array_of_an_archive_may_have_any_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "v.npz", **{"of a name that is longer than a line shows" * 2: np.ones(4)})
+    assert data_from(tmp_path / "v.npz", (4,), {})[0].tolist() == [[1, 1, 1, 1]]
+
+
 def test_whole_numbers_are_vectors(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.arange(4))
     mine, _ = data_from(tmp_path / "v.npy", (4,), {})

@@ -19,7 +19,7 @@ from torch import Tensor
 from .dataset import Dataset
 from .labels import is_one_hot
 from .levels import ROUNDING, Levels, in_words, measured_levels, scaled_images, spread
-from .notes import counted
+from .notes import counted, plain
 from .numpy_files import read_npy, read_npz, shapes_of
 from .vectors import as_vectors
 
@@ -47,8 +47,8 @@ def load_npz(path: Path, levels: Sequence[float] | None = None) -> Dataset:
         hint = "name it so: np.savez(FILE, images=...)"
         if "imgs" in others:
             hint = "the published dSprites is --dataset dsprites"
-        shapes = ", ".join(f"{name} ({shape})" for name, shape in list(others.items())[:8])
-        raise ValueError(f"{path} has no array 'images', only {sorted(others)[:8]}; {hint}; it holds {shapes}")
+        shapes = ", ".join(f"{plain(name)} ({shape})" for name, shape in list(others.items())[:8])
+        raise ValueError(f"{path} has no array 'images', only {sorted(map(plain, others))[:8]}; {hint}; it holds {shapes}")
     images, notes = images_or_vectors(path, arrays["images"], levels)
     label_names, factor_names = (_names(arrays.get(name)) for name in ("label_names", "factor_names"))
     return Dataset(
@@ -139,12 +139,12 @@ def _grey_levels(path: Path, array: np.ndarray, levels: Levels | None) -> tuple[
         return array, []
     if array.dtype.kind != "f" and occur == (0, 1):
         raise ValueError(
-            f"{path}: {array.dtype} pixels run from 0 to 255, got only 0 and 1; multiply by 255, use bool, or say "
+            f"{path}: {array.dtype.name} pixels run from 0 to 255, got only 0 and 1; multiply by 255, use bool, or say "
             "--levels 0 1"
         )
     is_whole = array.dtype.kind != "f" or (occur[1] >= LIKE_BYTES and np.array_equal(array, np.round(array)))
     if is_whole and occur[0] >= 0 and occur[1] <= 255:
-        said = f"{array.dtype} pixels, all whole numbers, are read as bytes{spread(occur, (0, 255))}"
+        said = f"{array.dtype.name} pixels, all whole numbers, are read as bytes{spread(occur, (0, 255))}"
         return array.astype(np.uint8), [said]
     if array.dtype.kind == "f":
         low, high = (f"{end:.7g}" for end in occur)
@@ -153,7 +153,7 @@ def _grey_levels(path: Path, array: np.ndarray, levels: Levels | None) -> tuple[
             f"becomes 0…1, like --levels {low} {high}"
         )
     natural = LEVELS_BY_TYPE.get(array.dtype.name) or measured_levels(*occur, floats=False)
-    said = f"{array.dtype} grey levels {in_words(natural)} become 0…1 (--levels LOW HIGH sets it)"
+    said = f"{array.dtype.name} grey levels {in_words(natural)} become 0…1 (--levels LOW HIGH sets it)"
     return scaled_images(array, natural), [said + (spread(occur, natural) if natural != occur else "")]
 
 

@@ -70,7 +70,7 @@ def shapes_of(path: Path) -> dict[str, str]:
                 said = f"{'×'.join(map(str, shape)) or 'one'} {dtype}"
             except Exception:  # whatever stands in place of a header
                 said = "no array"
-            shapes[plain(info.filename.removesuffix(".npy"))] = said
+            shapes[info.filename.removesuffix(".npy")] = said
     return shapes
 
 

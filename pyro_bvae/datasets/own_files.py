@@ -14,6 +14,7 @@ from torch import Tensor
 from .arrays import images_or_vectors
 from .dataset import Dataset
 from .decoding import Preparation, decode
+from .notes import named
 from .numpy_files import read_npy, read_npz, shapes_of
 from .text import read_vectors
 
@@ -69,7 +70,8 @@ def _array(file: Path) -> np.ndarray:
     names = list(shapes_of(file))
     name = names[0] if len(names) == 1 else "images"
     if name not in names:
-        raise ValueError(f"{file} has no array 'images', only {names[:8]}")
+        only = f", only {named(names)}" if names else ""
+        raise ValueError(f"{file} has no array 'images'{only}")
     return read_npz(file, [name])[name]
 
 
