@@ -19,7 +19,7 @@ from torch import Tensor
 from .dataset import Dataset
 from .labels import is_one_hot
 from .levels import ROUNDING, Levels, in_words, measured_levels, scaled_images, spread
-from .notes import counted, plain
+from .notes import counted, shortened
 from .numpy_files import read_npy, read_npz, shapes_of
 from .vectors import as_vectors
 
@@ -47,8 +47,10 @@ def load_npz(path: Path, levels: Sequence[float] | None = None) -> Dataset:
         hint = "name it so: np.savez(FILE, images=...)"
         if "imgs" in others:
             hint = "the published dSprites is --dataset dsprites"
-        shapes = ", ".join(f"{plain(name)} ({shape})" for name, shape in list(others.items())[:8])
-        raise ValueError(f"{path} has no array 'images', only {sorted(map(plain, others))[:8]}; {hint}; it holds {shapes}")
+        shapes = ", ".join(f"{shortened(name)} ({shape})" for name, shape in list(others.items())[:8])
+        raise ValueError(
+            f"{path} has no array 'images', only {sorted(map(shortened, others))[:8]}; {hint}; it holds {shapes}"
+        )
     images, notes = images_or_vectors(path, arrays["images"], levels)
     label_names, factor_names = (_names(arrays.get(name)) for name in ("label_names", "factor_names"))
     return Dataset(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .labels import is_one_hot, looks_numbered
 from .levels import ROUNDING
-from .notes import counted, plain
+from .notes import counted, shortened
 
 __all__ = ["Dataset", "part_of", "pixels", "random_subset", "seeded_split", "some_of"]
 
@@ -108,7 +108,7 @@ class Dataset:
         "column 'length'"
         """
         name = self.columns[number] if self.columns is not None else ""
-        return f"column {plain(name)!r}" if name else f"column [:, {number}]"
+        return f"column {shortened(name)!r}" if name else f"column [:, {number}]"
 
     @cached_property
     def fingerprint(self) -> str:

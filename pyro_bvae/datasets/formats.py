@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from PIL import Image, features
 
-from .notes import counted, named, plain
+from .notes import counted, named, shortened
 
 __all__ = ["is_picture", "note_on_others", "note_on_unreadable", "sorted_out"]
 
@@ -52,7 +52,7 @@ def note_on_unreadable(names: Sequence[str]) -> str:
     >>> note_on_unreadable(["a/1.HEIC", "a/2.HEIC"])
     'left out 2 pictures of kinds that Pillow does not read (2 .heic): a/1.HEIC, a/2.HEIC; convert them to PNG'
     """
-    kinds = ", ".join(f"{count:,} {plain(ending)}" for ending, count in Counter(map(_ending, names)).most_common(5))
+    kinds = ", ".join(f"{count:,} {shortened(ending)}" for ending, count in Counter(map(_ending, names)).most_common(5))
     them = "it" if len(names) == 1 else "them"
     whole = counted(len(names), "picture of a kind", "pictures of kinds")
     return f"left out {whole} that Pillow does not read ({kinds}): {named(names)}; convert {them} to PNG"

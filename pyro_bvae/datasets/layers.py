@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from .levels import Levels, scaled
-from .notes import plain
+from .notes import shortened
 
 __all__ = [
     "BYTES",
@@ -172,5 +172,5 @@ def checked_colour(text: str) -> str:
         colour_of(text)
     except ValueError as error:
         wanted = "a colour like white or #204060, or none to take what is stored under transparent pixels"
-        raise ValueError(f"background must be {wanted}, got {plain(text)!r}") from error
+        raise ValueError(f"background must be {wanted}, got {shortened(text)!r}") from error
     return text

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..settings import words
 
-__all__ = ["counted", "named", "plain"]
+__all__ = ["counted", "named", "shortened"]
 
 MOST_NAMES = 3  # that one line holds
 MOST_LETTERS = 60  # of a name
@@ -27,14 +27,14 @@ def named(names: Sequence[str]) -> str:
     >>> named(["a", "b"]), named(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c and 2 more')
     """
-    shown = ", ".join(map(plain, names[:MOST_NAMES]))
+    shown = ", ".join(map(shortened, names[:MOST_NAMES]))
     return shown if len(names) <= MOST_NAMES else f"{shown} and {len(names) - MOST_NAMES:,} more"
 
 
-def plain(text: str) -> str:
+def shortened(text: str) -> str:
     r"""Text from data on one line, as `words.plain` has it, and without its middle where it is long.
 
-    >>> plain("a\nb\x1b[1m") == "a\\nb\\x1b[1m"
+    >>> shortened("a\nb\x1b[1m") == "a\\nb\\x1b[1m"
     True
     """
     line = words.plain(text)

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .notes import plain
+from .notes import shortened
 
 __all__ = ["read_npy", "read_npz", "shapes_of"]
 
@@ -95,7 +95,7 @@ def _check_size(path: Path, info: zipfile.ZipInfo) -> None:
     """Refuse what unpacks to much more than it is: black images, or an attack."""
     most = max(ALWAYS_UNPACKED, MOST_UNPACKED * info.compress_size)
     if info.file_size > most:
-        name = plain(info.filename.removesuffix(".npy"))
+        name = shortened(info.filename.removesuffix(".npy"))
         raise ValueError(
             f"{path}: {name} would take {info.file_size:,} bytes unpacked, and of its {info.compress_size:,} bytes at "
             f"most {most:,} are unpacked: write it with np.savez or np.save, which do not pack"

@@ -22,7 +22,7 @@ from .decoding import Preparation, frames_of, loaded_frames, opened_picture, ref
 from .layers import BYTES, Depth, colour_of, depth_of, has_alpha, is_grey, layers
 from .levels import Levels, in_words, measured_levels, spread
 from .mapped import Progress
-from .notes import counted, named, plain
+from .notes import counted, named, shortened
 
 __all__ = ["Survey", "surveyed"]
 
@@ -166,7 +166,7 @@ def _notes(looks: dict[str, Look], how: Preparation, measured: Levels | None) ->
         notes.append(f"{cut}, cut to the square at the centre: {named(oblong)}")
     transparent = those(lambda look: look.is_transparent)
     if transparent:
-        done = f"laid on {plain(how.background)} (--background takes another colour)"
+        done = f"laid on {shortened(how.background)} (--background takes another colour)"
         if how.background == "none":
             done = "read with the colours that are stored there"
         notes.append(f"{counted(len(transparent), 'picture')} with transparent pixels, {done}: {named(transparent)}")

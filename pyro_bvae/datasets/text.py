@@ -20,7 +20,7 @@ from .cells import COMMENT, SEPARATORS, Dialect, is_gap, is_number, truth
 from .dataset import Dataset
 from .headers import counts_rows, is_header, is_index
 from .lines import lines
-from .notes import counted, named, plain
+from .notes import counted, named, shortened
 from .vectors import as_vectors
 
 __all__ = ["column_name", "load_csv", "load_txt", "read_vectors"]
@@ -221,7 +221,7 @@ def _kept_columns(table: _Table, numbers: np.ndarray) -> list[int]:
         kept.remove(0)
         hint = "; name it in a first line to keep it" if name is None else ""
         table.notes.append(
-            f"the first column{f' {plain(name)!r}' if name else ''} numbers or names the rows and is left out{hint}"
+            f"the first column{f' {shortened(name)!r}' if name else ''} numbers or names the rows and is left out{hint}"
         )
     empty = [column for column in kept if column not in table.words and np.isnan(numbers[:, column]).all()]
     if empty:
@@ -250,7 +250,7 @@ def _check_words(table: _Table, numbers: np.ndarray, kept: list[int]) -> None:
         more = f", like {counted(count - 1, 'other')} of {filled:,} there" if count > 1 else ""
         others = f"; words are in {counted(len(wrong), 'column')} in all" if len(wrong) > 1 else ""
         raise ValueError(
-            f"{table.path}, line {line}: {plain(text[:40])!r} is not a number "
+            f"{table.path}, line {line}: {shortened(text[:40])!r} is not a number "
             f"({column_name(table.names, column)}{more}){others}; leave the column out, or write numbers: "
             "0 and 1 for each category, days since a first date"
         )
@@ -291,4 +291,4 @@ def column_name(names: Sequence[str] | None, column: int) -> str:
     >>> column_name(["a", ""], 0), column_name(["a", ""], 1)
     ("column 'a'", 'column 2')
     """
-    return f"column {plain(names[column])!r}" if names is not None and names[column] else f"column {column + 1}"
+    return f"column {shortened(names[column])!r}" if names is not None and names[column] else f"column {column + 1}"
