@@ -182,6 +182,7 @@ def test_factors_know_a_file_by_any_name_that_is_its_alone(written: str, tmp_pat
         (FACTORS + "dog/1.png,square,7\n", r"line 6: dog/1\.png is named twice"),
         (FACTORS.replace("100", ""), r"line 5: expected a file and 2 values"),
         (FACTORS.replace(",100", ""), r"line 5: expected a file and 2 values"),
+        (FACTORS.replace("100", "NaN"), r"line 5: expected a file and 2 values"),
     ],
 )
 def test_bad_tables_of_factors_are_refused(text: str, message: str, pictures: Path) -> None:

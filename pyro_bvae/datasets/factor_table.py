@@ -26,6 +26,7 @@ from .notes import counted, named
 __all__ = ["FactorTable", "read_factors"]
 
 SEPARATORS = ",;\t"
+MISSING = frozenset(["", "na", "n/a", "nan", "nat", "#n/a", "?"])  # none, null and - may be the words of a factor
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def read_factors(path: Path, folder: Path, files: Sequence[str]) -> FactorTable:
             continue
         if file in values:
             raise ValueError(f"{path}, line {line}: {plain(file)} is named twice")
-        if len(row) != len(header) + 1 or not all(cell.strip() for cell in row):
+        if len(row) != len(header) + 1 or any(cell.strip().lower() in MISSING for cell in row):
             raise ValueError(
                 f"{path}, line {line}: expected a file and {counted(len(header), 'value')}, got {row}"[:300]
             )
