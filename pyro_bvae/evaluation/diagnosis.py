@@ -147,7 +147,9 @@ def _collapse(run: Run) -> Diagnosis | None:
         remedy = "train for longer, or let β rise slowly: `beta_schedule='linear:STEPS'`"
     elif most is not None and run.config["likelihood"] == "gaussian":
         noise = family_of(run.model.likelihood).scale.item() ** 2
-        finding = f"the data's largest eigenvalue {most * noise:.3g} is below β σ² = {beta * noise:.3g}: no latent pays"
+        data = "standardised data" if isinstance(run.model.likelihood, Standardised) else "data"
+        eigenvalue = f"the largest eigenvalue of the {data}, {most * noise:.3g}"
+        finding = f"{eigenvalue}, is below β σ² = {beta * noise:.3g}: no latent pays"
         remedy = "lower `scale` or `beta`"
     elif most is not None:
         finding, remedy = f"no latent pays above β {most:.3g}, and β is {beta:g}", "lower `beta`"
