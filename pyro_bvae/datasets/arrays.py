@@ -27,7 +27,7 @@ __all__ = ["images_or_vectors", "load_npy", "load_npz"]
 
 ARRAYS = ("images", "labels", "label_names", "factors", "factor_names")
 LIKE_BYTES = 128  # floats that are whole numbers reach this if they are bytes, and not counts of something
-LEVELS_BY_TYPE: dict[str, Levels] = {"uint8": (0, 255), "uint16": (0, 65535)}
+LEVELS_BY_TYPE: dict[str, Levels] = {"uint16": (0, 65535)}
 
 
 def load_npz(path: Path, levels: Sequence[float] | None = None) -> Dataset:
