@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..settings import words
+from ..settings.shown import short
 
 __all__ = ["counted", "named", "shortened"]
 
@@ -32,10 +32,9 @@ def named(names: Sequence[str]) -> str:
 
 
 def shortened(text: str) -> str:
-    r"""Text from data on one line, as `words.plain` has it, and without its middle where it is long.
+    r"""Text from data on one line, without its middle where it is long.
 
     >>> shortened("a\nb\x1b[1m") == "a\\nb\\x1b[1m"
     True
     """
-    line = words.plain(text)
-    return line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS // 2]}…{line[-MOST_LETTERS // 2 :]}"
+    return short(text, MOST_LETTERS)
