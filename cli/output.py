@@ -140,10 +140,13 @@ def write_vectors(file: Path, vectors: Any) -> None:
 
 
 def write_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
-    """Write an npz and print its name."""
+    """Write an npz and print its name, and which arrays hold NaN or infinity; a KL that is not known is NaN."""
     import numpy as np
 
     content: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
     with atomic_write(file) as partial, open(partial, "wb") as opened:
         np.savez_compressed(opened, **content)
     click.echo(plain(file))
+    floats = {name: array for name, array in content.items() if array.dtype.kind == "f" and name != "kl"}
+    if wrong := [name for name, array in floats.items() if not np.isfinite(array).all()]:
+        click.echo(f"note    {', '.join(wrong)}: some numbers are NaN or infinite", err=True)

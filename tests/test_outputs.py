@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Cli
+from pyro_bvae_cli.output import write_arrays
 
 from pyro_bvae.runs.run import Run
 
@@ -96,3 +97,9 @@ def test_a_comparison_stays_below_its_folder_whatever_the_data_are_called(cli: C
     assert len(runs) == len(names)
     assert {path.parent for path in runs} == {here / "p/q/deep/c"}
     assert all(path.name.isprintable() for path in runs)
+
+
+def test_arrays_that_are_not_finite_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scale = np.array([1, np.inf])
+    write_arrays(tmp_path / "codes.npz", {"loc": np.zeros(2), "scale": scale, "kl": [np.nan], "index": [0, 1]})
+    assert capsys.readouterr().err == "note    scale: some numbers are NaN or infinite\n"
