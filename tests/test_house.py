@@ -184,9 +184,3 @@ def test_the_library_works_without_torchvision() -> None:
 def test_one_function_says_whether_a_stream_is_a_terminal() -> None:
     files = [*LIBRARY.rglob("*.py"), *(ROOT / "cli").glob("*.py")]
     assert [file.name for file in files if "isatty" in file.read_text(encoding="utf-8")] == ["streams.py"]
-
-
-@pytest.mark.parametrize("room", ["settings", "compiled"])
-def test_the_page_of_a_room_lists_all_its_files(room: str) -> None:
-    listed = re.findall(r"^\| `(\w+)` \|", (LIBRARY / room / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert {file.stem for file in (LIBRARY / room).glob("*.py")} - {"__init__"} <= {*listed}
