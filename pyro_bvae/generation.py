@@ -6,6 +6,7 @@ distribution p(x | z), and the image is the mean of that, or a draw from it.
 
 from __future__ import annotations
 
+from math import prod
 from operator import index
 
 import torch
@@ -17,6 +18,8 @@ from .model import BetaVAE
 from .terms import batches, check_sites, evaluation_mode
 
 __all__ = ["image_means", "images_of", "reconstruct", "sample"]
+
+MOST_VALUES = 10**9  # of all images that are made at once: 4 GB
 
 
 def images_of(vae: BetaVAE, z: Tensor, *, draw: bool = False, seed: int = 0, batch_size: int = 1000) -> Tensor:
@@ -31,8 +34,12 @@ def images_of(vae: BetaVAE, z: Tensor, *, draw: bool = False, seed: int = 0, bat
 
     Returns:
         Images ``(..., *shape)``, on the CPU.
+
+    Raises:
+        ValueError: They have more values than are kept at once.
     """
     rows = z.reshape(-1, z.shape[-1])
+    _check_size(vae, len(rows))
     with evaluation_mode(vae, seed):
         images = [_decode(vae, batch.to(vae.beta), draw).cpu() for batch in rows.split(index(batch_size))]
     return torch.cat(images).unflatten(0, z.shape[:-1])
@@ -52,7 +59,11 @@ def sample(
 
     Returns:
         Latents ``(size, K)`` and images ``(size, *shape)``, on the CPU.
+
+    Raises:
+        ValueError: They have more values than are kept at once.
     """
+    _check_size(vae, size)
     latents, images = [], []
     with evaluation_mode(vae, seed):
         for start in range(0, size, batch_size):
@@ -100,3 +111,10 @@ def _image(trace: poutine.Trace, draw: bool) -> Tensor:
     check_sites(trace, "model", ("z", "x"))
     site = trace.nodes["x"]
     return site["value"] if draw else site["fn"].mean
+
+
+def _check_size(vae: BetaVAE, count: int) -> None:
+    most = MOST_VALUES // prod(vae.shape)
+    if count > most:
+        size = "×".join(map(str, vae.shape))
+        raise ValueError(f"{count:,} of {size} are more than are kept in memory at once: at most {most:,}")

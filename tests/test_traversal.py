@@ -165,3 +165,8 @@ def test_codes_are_those_of_the_guide(vae: BetaVAE, images: Dataset) -> None:
     stack = torch.stack(draws)
     assert (stack.mean(0) - codes.loc).abs().max() < 6 * codes.scale.max() / 2000**0.5
     torch.testing.assert_close(stack.std(0), codes.scale, rtol=0.15, atol=0)
+
+
+def test_more_images_than_memory_holds_are_refused_before_they_are_made(vae: BetaVAE) -> None:
+    with pytest.raises(ValueError, match="10,000,000 of 1×16×16 are more than .*: at most 3,906,250"):
+        sample(vae, 10_000_000)
