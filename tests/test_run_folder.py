@@ -99,7 +99,8 @@ def test_overwriting_leaves_files_of_the_users_own(tmp_path: Path) -> None:
     RunFolder(tmp_path).start(CONFIG)
     (tmp_path / "figures").mkdir()
     own = [tmp_path / "notes.txt", tmp_path / "figures" / "poster.png"]
-    for file in [*own, tmp_path / "figures" / "traversal.png", tmp_path / "codes.npz"]:
+    of_the_run = ["figures/traversal.png", "figures/factor_traversal.png", "codes.npz", "scores.csv", "scores-mig.json"]
+    for file in [*own, *map(tmp_path.joinpath, of_the_run)]:
         file.write_text("look at latent 3")
     RunFolder(tmp_path).start(CONFIG, overwrite=True)
     assert {file for file in tmp_path.rglob("*") if file.is_file()} == {*own, tmp_path / "config.json"}

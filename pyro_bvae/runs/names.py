@@ -17,8 +17,13 @@ PICTURES = [
     "curves",
     "covariances",
     "latents",
+    "factor_traversal",
+    "importances",
+    "information",
+    "responses",
 ]
 WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json"]
+WRITTEN += ["scores.*", "scores-*"]
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
 SHOWN = ("split", "base", "image", "label", "count", "range", "columns", "latents", "sample", "mean", "at", "seed")
 WRITTEN += [f"{name}-{shown}*" for name in ("codes", *(f"figures/{name}" for name in PICTURES)) for shown in SHOWN]
