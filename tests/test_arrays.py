@@ -44,8 +44,8 @@ def saved(path: Path, array: np.ndarray, kind: str, **others: Any) -> str:
     return f"{kind}:{file}"
 
 
-def numbers(dtype: str, low: int, high: int) -> np.ndarray:
-    array = (low + SEED.random(SHAPE) * (high - low)).astype(dtype)
+def numbers(dtype: str, low: int, high: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    array = (low + SEED.random(shape) * (high - low)).astype(dtype)
     array.flat[:2] = low, high
     return array
 
@@ -111,8 +111,85 @@ def test_names_may_be_bytes(tmp_path: Path) -> None:
 
 
 def test_a_channel_that_may_be_an_opacity_is_said(tmp_path: Path) -> None:
-    (note,) = load(saved(tmp_path, np.full((5, 4, 8, 8), 7, np.uint8), "npy")).notes
+    (note,) = load(saved(tmp_path, numbers("uint8", 0, 255, (5, 4, 8, 8)), "npy")).notes
     assert note == "images have 4 channels, all of them modelled: is the last an opacity?"
+
+
+AXES = {
+    (60, 48): "",
+    (48, 48): "read as 48 vectors of 48 values; if it is one picture, it is no data set: stack many, N×H×W",
+    (60, 28, 28): "",
+    (60, 28, 20): "",
+    (48, 48, 20): "read as 48 images of 48×20; if they are 20 slices of 48×48, save array.transpose(2, 0, 1)",
+    (48, 40, 20): "read as 48 images of 40×20; if they are 20 slices of 48×40, save array.transpose(2, 0, 1)",
+    (60, 3, 28, 28): "",
+    (60, 8, 28, 28): "read as 60 images of 28×28 with 8 channels, all of them modelled; if they are slices or frames, "
+    "reshape to N×1×H×W",
+}
+REFUSED_AXES = {
+    (60, 28, 28, 3): r"looks like N×H×W×C; convert with \.transpose\(0, 3, 1, 2\)",
+    (60, 28, 20, 1): r"looks like N×H×W×C; convert with \.transpose\(0, 3, 1, 2\)",
+    (60, 28, 3, 28): r"looks like N×H×C×W; convert with \.transpose\(0, 2, 1, 3\)",
+    (28, 28, 3, 60): r"looks like H×W×C×N; convert with \.transpose\(3, 2, 0, 1\)",
+    (28, 28, 1, 60): r"looks like H×W×C×N; convert with \.transpose\(3, 2, 0, 1\)",
+}
+
+
+@pytest.mark.parametrize("shape", AXES)
+def test_axes_that_may_be_meant_otherwise_are_said(shape: tuple[int, ...], tmp_path: Path) -> None:
+    notes = load(saved(tmp_path, numbers("float32", 0, 1, shape), "npy")).notes
+    assert notes == ((AXES[shape],) if AXES[shape] else ())
+
+
+@pytest.mark.parametrize("shape", REFUSED_AXES)
+def test_channels_that_do_not_come_second_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=REFUSED_AXES[shape]):
+        load(saved(tmp_path, numbers("float32", 0, 1, shape), "npy"))
+
+
+DARK = {
+    ("uint8", 0, 3): "uint8 pixels, 0…255 become 0…1; 0…3 occur, --levels 0 3 spreads them",
+    ("uint8", 0, 16): "uint8 pixels, 0…255 become 0…1; 0…16 occur, --levels 0 16 spreads them",
+    ("int64", 0, 16): "int64 pixels, all whole numbers, are read as bytes; 0…16 occur, --levels 0 16 spreads them",
+    ("uint8", 0, 40): None,
+    ("uint8", 7, 7): "every pixel of all images is 7: there is nothing to learn",
+    ("float32", 0, 0): "every pixel of all images is 0: there is nothing to learn",
+}
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), DARK)
+def test_images_that_are_nearly_or_wholly_blank_are_said(dtype: str, low: int, high: int, tmp_path: Path) -> None:
+    notes = load(saved(tmp_path, np.floor(numbers(dtype, low, high)), "npz")).notes
+    assert notes == (() if DARK[dtype, low, high] is None else (DARK[dtype, low, high],))
+
+
+def test_padding_far_below_all_other_levels_is_said(tmp_path: Path) -> None:
+    array = numbers("int16", -1041, 931)
+    array[:, 0] = -32768
+    array[0, 1, :2] = -1041, 931
+    said, padding = load(saved(tmp_path, array, "npy")).notes
+    assert said == "int16 grey levels −32768…931 become 0…1 (--levels LOW HIGH sets it)"
+    advice = "--levels -1041 931 leaves it out of the range"
+    assert padding == f"nothing but −32768 lies below −1041, as padding does: {advice}"
+
+
+@pytest.mark.parametrize(("names", "shape"), [(None, (6,)), (["a", "b", "c"], (6,)), (["is it"], (6, 1))])
+def test_one_column_of_labels_holds_classes_unless_it_has_a_name(
+    names: list | None, shape: tuple, tmp_path: Path
+) -> None:
+    labels = np.array([0, 2, 1, 1, 0, 2])[:, None]
+    others = {} if names is None else {"label_names": names}
+    data = load(saved(tmp_path, numbers("uint8", 0, 255), "npz", labels=labels, **others))
+    assert data.labels.shape == shape
+    assert data.labels.flatten().tolist() == [0, 2, 1, 1, 0, 2]
+
+
+def test_arrays_of_other_names_are_said(tmp_path: Path) -> None:
+    others = {"targets": np.zeros(6, int), "latents_classes": np.zeros((6, 3), int)}
+    assert load(saved(tmp_path, numbers("uint8", 0, 255), "npz", **others)).notes == (
+        "left out 2 arrays: targets (6 int64), latents_classes (6×3 int64); classes are read from labels, factors of "
+        "variation from factors",
+    )
 
 
 def test_labels_beyond_int64_are_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .labels import is_one_hot, looks_numbered
+from .labels import is_one_hot, looks_numbered, without_column
 from .levels import ROUNDING
 from .notes import counted, shortened
 
@@ -30,7 +30,7 @@ class Dataset:
     Args:
         name: The name that `load` was called with, or any name for data of your own.
         images: ``(N, C, H, W)``, uint8 in 0 ... 255 or float in [0, 1]; or vectors ``(N, D)``, float, in any unit.
-        labels: Classes ``(N,)``, integers; or attributes ``(N, A)``, each a class.
+        labels: Classes ``(N,)``, integers, also as one column; or attributes ``(N, A)``, each a class.
         label_names: The names of the classes, in their order, or those of the A attributes.
         factors: Ground-truth factors of variation ``(N, F)``, integer classes from 0 on.
         factor_names: Their names, F of them.
@@ -45,6 +45,7 @@ class Dataset:
         notes: What was left out, clipped, cut or read in a way that one may not expect, a line each. Pixels outside
             [0, 1] by no more than rounding are clipped, and labels in one-hot rows are taken for classes, with a note.
         columns: The names of the D values of a vector, where they have names.
+        levels: The grey levels of the files that have become 0 and 1, where these are not a byte's or a float's own.
 
     Raises:
         ValueError: Wrong shape, fewer than two data, pixels out of range, values that are not finite, or labels,
@@ -67,18 +68,22 @@ class Dataset:
     digest: str | None = None
     notes: Sequence[str] = ()
     columns: Sequence[str] | None = None
+    levels: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         _check_shape(self.name, self.images)
         if self.digest is None:  # with a digest the source has made the images, and there may be gigabytes of them
             _check_values(self.name, self.images)
             _clip(self)
+            _add_notes(self, _notes_on_blank(self.images))
         if self.images.is_floating_point():
             object.__setattr__(self, "images", self.images.to(torch.get_default_dtype()))
         if self.train is None or self.held_out is None:
             train, held_out = seeded_split(len(self.images))
             object.__setattr__(self, "train", train)
             object.__setattr__(self, "held_out", held_out)
+        if isinstance(self.labels, Tensor) and len(self.label_names or ()) != 1:  # one name is that of an attribute
+            object.__setattr__(self, "labels", without_column(self.labels))
         _check_companions(self)
         _add_notes(self, _notes_on_labels(self.labels))
         if self.factors is not None and self.factor_sizes is None:
@@ -229,6 +234,12 @@ def _clip(data: Dataset) -> None:
     count, most = int((beyond > 0).sum()), beyond.max().item()
     object.__setattr__(data, "images", images.clamp(0, 1))
     _add_notes(data, [f"{counted(count, 'pixel')} up to {most:.1g} outside [0, 1], by rounding: clipped"])
+
+
+def _notes_on_blank(images: Tensor) -> list[str]:
+    if images.dim() == 2 or images.min() != images.max():
+        return []
+    return [f"every pixel of all images is {images.min():g}: there is nothing to learn"]
 
 
 def _notes_on_labels(labels: Tensor | None) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import torch  # noqa: F401  (the examples below)
 from torch import Tensor
 
-__all__ = ["classes_of", "in_natural_order", "is_one_hot", "looks_numbered"]
+__all__ = ["classes_of", "in_natural_order", "is_one_hot", "looks_numbered", "without_column"]
 
 
 def is_one_hot(labels: Tensor) -> bool:
@@ -34,6 +34,15 @@ def classes_of(labels: Tensor) -> Tensor:
             [2]])
     """
     return labels.argmax(1, keepdim=True) if is_one_hot(labels) else labels.reshape(len(labels), -1)
+
+
+def without_column(labels: Tensor) -> Tensor:
+    """Classes ``(N,)`` of labels ``(N, 1)``, as many packages write them; other labels as they are.
+
+    >>> without_column(torch.tensor([[3], [7]]))
+    tensor([3, 7])
+    """
+    return labels.squeeze(1) if labels.dim() == 2 and labels.shape[1] == 1 else labels
 
 
 def looks_numbered(labels: Tensor) -> bool:

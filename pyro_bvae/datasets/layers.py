@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageColor
 
-from .levels import Levels, scaled
+from .levels import BYTES, Levels, scaled
 from .notes import shortened
 
 __all__ = [
-    "BYTES",
     "Depth",
     "checked_colour",
     "colour_of",
@@ -32,7 +31,6 @@ __all__ = [
 
 BITS_A_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of a TIFF
 MISREAD = {(1, 32): "u4", (2, 8): "i1"}  # sample formats and bits that Pillow takes for signed, and for unsigned
-BYTES: Levels = (0.0, 255.0)
 SIXTEEN_BITS: Levels = (0.0, 65535.0)
 UNSIGNED_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 WITH_ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")

@@ -11,6 +11,7 @@ from math import isfinite
 import numpy as np
 
 __all__ = [
+    "BYTES",
     "FLOATS",
     "ROUNDING",
     "Levels",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 Levels = tuple[float, float]
+BYTES: Levels = (0.0, 255.0)
 FLOATS: Levels = (0.0, 1.0)  # where floats keep to them
 ROUNDING = 8 * float(np.finfo(np.float32).eps)  # how far a pixel may lie outside [0, 1] to be taken for 0 or 1
 SPARSE = 8  # a range is hardly used if what occurs is less than this part of it
@@ -65,7 +67,7 @@ def measured_levels(lowest: float, highest: float, floats: bool) -> Levels:
     return (lowest, highest) if lowest < highest else (lowest, lowest + 1)
 
 
-def in_words(levels: Levels) -> str:
+def in_words(levels: Sequence[float]) -> str:
     """A range as it is said.
 
     >>> in_words((-1024, 3071))

@@ -45,7 +45,8 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
         array, levels = _stacked(file, _array(file), shape), options.get("levels")
         if len(shape) == 3 and levels is None:
             _check_pixels(file, array)
-        data, notes = images_or_vectors(file, array, levels)
+        known = images_or_vectors(file, array, levels)
+        data, notes = known["images"], known["notes"]
     elif len(shape) == 3:
         data = _picture(file, shape, options)[None]
     else:

@@ -19,8 +19,8 @@ from PIL import Image
 
 from .archives import Archive
 from .decoding import Preparation, frames_of, loaded_frames, opened_picture, refuse
-from .layers import BYTES, Depth, colour_of, depth_of, has_alpha, is_grey, layers
-from .levels import Levels, in_words, measured_levels, spread
+from .layers import Depth, colour_of, depth_of, has_alpha, is_grey, layers
+from .levels import BYTES, Levels, in_words, measured_levels, spread
 from .mapped import Progress
 from .notes import counted, named, shortened
 
