@@ -102,7 +102,8 @@ def test_an_array_is_read_as_the_runs_arrays_are(tmp_path: Path) -> None:
     mine, notes = data_from(tmp_path / "levels.npy", whole.shape, whole.options)
     assert torch.equal(mine, whole.images)
     assert notes == ["grey levels 0…1000 become 0…1; 0…1700 occur, 7 pixels beyond are clipped"]
-    with pytest.raises(ValueError, match=r"pixels must be uint8 or float in \[0, 1\], got uint16"):
+    np.save(tmp_path / "levels.npy", levels.astype(np.int32))
+    with pytest.raises(ValueError, match=r"pixels outside 0 to 1, 0…1700, and the run's data had no such range"):
         data_from(tmp_path / "levels.npy", whole.shape, {})
 
 
@@ -112,7 +113,7 @@ def test_the_only_array_of_an_archive_may_have_any_name(tmp_path: Path) -> None:
 
 
 def test_whole_numbers_are_vectors(tmp_path: Path) -> None:
-    np.save(tmp_path / "v.npy", np.arange(4))
+    np.save(tmp_path / "v.npy", np.arange(4, dtype=np.uint8))
     mine, _ = data_from(tmp_path / "v.npy", (4,), {})
     assert torch.equal(mine, torch.arange(4.0)[None])
 
@@ -122,6 +123,58 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path: Path, monkeypatch: pytest
     np.savez_compressed(tmp_path / "v.npz", images=np.zeros((1, 100_000)))
     with pytest.raises(ValueError, match="would take 800,128 bytes unpacked"):
         data_from(tmp_path / "v.npz", (100_000,), {})
+
+
+def as_tiffs(folder: Path, images: np.ndarray) -> str:
+    folder.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{number}.tif")
+    return f"folder:{folder}"
+
+
+def as_array(folder: Path, images: np.ndarray) -> str:
+    np.save(folder.with_suffix(".npy"), images)
+    return f"npy:{folder.with_suffix('.npy')}"
+
+
+# type, lowest and highest number, --levels
+LEVELS = [
+    ("uint8", 0, 255, None),
+    ("uint8", 0, 15, (0, 15)),
+    ("uint16", 0, 4095, None),
+    ("uint16", 0, 4095, (0, 4095)),
+    ("int16", -1024, 3071, None),
+    ("int32", -1024, 70_000, (0, 3000)),
+    ("int64", 0, 255, None),
+    ("float32", 0, 255, None),
+    ("float32", -2, 5, (-1, 3)),
+    ("float64", 0, 1, None),
+]
+
+
+@pytest.mark.parametrize(("dtype", "low", "high", "levels"), LEVELS)
+@pytest.mark.parametrize("write", [as_array, as_tiffs])
+def test_a_datum_of_the_run_arrives_from_a_file_as_it_did_in_fit(
+    write: Any, dtype: str, low: int, high: int, levels: tuple | None, tmp_path: Path
+) -> None:
+    """Also one that reaches neither end of the grey levels of the others."""
+    if write is as_tiffs and "64" in dtype:
+        pytest.skip("Pillow writes no pictures of 64 bits")
+    images = np.random.default_rng(0).uniform(low, high, (3, 8, 8)).astype(dtype)
+    images[0, 0, :2] = low, high
+    images[2] = images[2].clip(low, (low + high) / 3)
+    if dtype == "float32" and high == 255:
+        images = np.round(images)
+    whole = datasets.load(write(tmp_path / "p", images), tmp_path, levels=levels)
+    fit(BetaVAE(whole.shape, 2, hidden=(4,)), whole, steps=1, compile=False, out=tmp_path / "run")
+    config = load_run(tmp_path / "run").config
+    for number, image in enumerate(images):
+        file = tmp_path / "p" / f"{number}.tif" if write is as_tiffs else tmp_path / "one.npy"
+        if write is as_array:
+            np.save(file, image)
+        assert torch.equal(
+            datasets.pixels(data_from(file, whole.shape, config)[0]), datasets.pixels(whole.images[[number]])
+        )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -72,6 +72,7 @@ def load(
         source=str(path),
         digest=pictures.digest,
         notes=(*notes, *pictures.notes),
+        levels=pictures.levels,
     )
     return data if subsample is None else part_of(data, subsample)
 

@@ -17,7 +17,7 @@ import numpy as np
 from .levels import BYTES, FLOATS, ROUNDING, Levels, in_words, measured_levels, scaled_images, spread
 from .notes import counted
 
-__all__ = ["GreyImages", "as_grey", "as_those_of_a_run"]
+__all__ = ["GreyImages", "as_grey", "levels_of_a_run"]
 
 LIKE_BYTES = 128  # floats that are whole numbers reach this if they are bytes, and not counts of something
 LEVELS_BY_TYPE: dict[str, Levels] = {"uint16": (0, 65535)}
@@ -81,8 +81,8 @@ def as_grey(path: Path, array: np.ndarray, levels: Levels | None) -> GreyImages:
     return GreyImages(scaled_images(array, ends), notes + _note_on_padding(array, ends), ends)
 
 
-def as_those_of_a_run(path: Path, array: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Images of one's own as the data of a run were read: by its --levels, or else by the range that its data had.
+def levels_of_a_run(path: Path, array: np.ndarray, options: Mapping[str, Any]) -> Levels | None:
+    """The ``levels`` by which `as_grey` reads images of one's own as the data of a run: its --levels, or their range.
 
     Bytes, booleans and floats in [0, 1] have a range of their own, which --levels alone changes.
 
@@ -96,23 +96,18 @@ def as_those_of_a_run(path: Path, array: np.ndarray, options: Mapping[str, Any])
     """
     if not _are_finite(array):
         raise ValueError(f"{path} holds values that are not finite")
-    occur = _occur(array)
+    given, known, occur = options.get("levels"), options.get("read_levels"), _occur(array)
     natural = _natural_levels(array, occur)
-    ends = options.get("levels")
-    if ends is None and natural != FLOATS and not _are_bytes(array):
-        ends = options.get("read_levels")
-    if array.dtype == bool:
-        return array.astype(np.uint8) * 255
-    if ends is not None:
-        return scaled_images(array, (ends[0], ends[1]))
-    if natural is None:
+    if given is not None:
+        return given[0], given[1]
+    if array.dtype == bool or _are_bytes(array) or natural == FLOATS:
+        return None
+    if known is None and natural is None:
         raise ValueError(
             f"{path} holds pixels outside 0 to 1, {in_words(occur)}, and the run's data had no such range: scale them "
             "as its data were"
         )
-    if natural == BYTES:
-        return array.astype(np.uint8)
-    return array.astype(np.float32) if natural == FLOATS else scaled_images(array, natural)
+    return natural if known is None else (known[0], known[1])
 
 
 def _natural_levels(array: np.ndarray, occur: Levels) -> Levels | None:

@@ -133,7 +133,10 @@ def rendered(
     values, alpha = layers(picture, depth)
     levels = depth.levels if levels is None else levels
     if levels is None:
-        raise ValueError("a picture of floats has no known range, and one of signed numbers neither: give --levels")
+        raise ValueError(
+            "floats and signed numbers have no grey levels of their own, and the run's data had none: save the picture "
+            "with bytes, 0 to 255"
+        )
     if not np.isfinite(values).all():
         raise ValueError(f"{int((~np.isfinite(values)).sum()):,} pixels are NaN or infinite")
     shares = scaled(values, levels)

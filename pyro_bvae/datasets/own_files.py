@@ -14,6 +14,7 @@ from torch import Tensor
 from .arrays import images_or_vectors
 from .dataset import Dataset
 from .decoding import Preparation, decode
+from .grey_arrays import levels_of_a_run
 from .notes import named
 from .numpy_files import read_npy, read_npz, shapes_of
 from .text import read_vectors
@@ -26,7 +27,7 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
 
     A picture is cropped as the run's pictures were, and scaled to their size and channels. An npy or npz (its array
     ``images``, or its only one) holds one datum or several, of that shape. Any other file holds vectors, a table as
-    ``csv:`` reads it.
+    ``csv:`` reads it. Grey levels become 0 and 1 as in the run's data: by its ``levels``, or the range read there.
 
     Args:
         file: The file.
@@ -42,9 +43,8 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
     """
     notes: Sequence[str] = ()
     if file.suffix.lower() in (".npy", ".npz"):
-        array, levels = _stacked(file, _array(file), shape), options.get("levels")
-        if len(shape) == 3 and levels is None:
-            _check_pixels(file, array)
+        array = _stacked(file, _array(file), shape)
+        levels = levels_of_a_run(file, array, options) if len(shape) == 3 else None
         known = images_or_vectors(file, array, levels)
         data, notes = known["images"], known["notes"]
     elif len(shape) == 3:
@@ -60,7 +60,8 @@ def _picture(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> Te
     known = {field.name for field in fields(Preparation)}
     given = {name: value for name, value in options.items() if name in known and value is not None}
     size = shape[1] if shape[1] == shape[2] else None
-    how = Preparation(**({"crop": None} | given | {"image_size": size, "grey": shape[0] == 1}))
+    fixed = {"image_size": size, "grey": shape[0] == 1, "measured": options.get("read_levels")}
+    how = Preparation(**({"crop": None} | given | fixed))
     return torch.from_numpy(decode(file.read_bytes(), str(file), how).copy())  # Pillow gives it read-only
 
 
@@ -90,14 +91,6 @@ def _stacked(file: Path, array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 def _check_shape(file: Path, came: Sequence[int], wanted: Sequence[int]) -> None:
     if tuple(came) != tuple(wanted):
         raise ValueError(f"{file} holds an array of {_sides(came)}, and a datum of the run is {_sides(wanted)}")
-
-
-def _check_pixels(file: Path, array: np.ndarray) -> None:
-    """Refuse grey levels whose range would be measured: that of one file need not be that of the run's data."""
-    if array.dtype not in (np.uint8, bool) and array.dtype.kind != "f":
-        raise ValueError(f"{file}: pixels must be uint8 or float in [0, 1], got {array.dtype}")
-    if array.dtype.kind == "f" and not (array.min() >= 0 and array.max() <= 1):
-        raise ValueError(f"{file} holds values that are not finite, or pixels outside 0 to 1")
 
 
 def labelled(data: Dataset, label: str) -> Tensor:

@@ -30,12 +30,14 @@ class Pictures:
         digest: Their SHA-256, if they are memory-mapped.
         counts: How many of them each file gave, in the order of the files.
         notes: What was left out or read in a way that one may not expect, a line each.
+        levels: The grey levels that have become 0 and 1 in files whose format does not say; None if it always does.
     """
 
     images: Tensor
     digest: str | None
     counts: Sequence[int]
     notes: Sequence[str]
+    levels: Sequence[float] | None = None
 
 
 def load_pictures(
@@ -78,9 +80,9 @@ def load_pictures(
     if remarks is None:
         shape, blocks = make()
         if np.prod(shape) < in_memory_below:
-            return Pictures(torch.from_numpy(np.concatenate(list(blocks))), None, survey.counts, notes)
+            return Pictures(torch.from_numpy(np.concatenate(list(blocks))), None, survey.counts, notes, survey.measured)
     images, digest = mapped(kept / stem, key, make, progress, remarks=asdict(survey))
-    return Pictures(images, digest, survey.counts, notes)
+    return Pictures(images, digest, survey.counts, notes, survey.measured)
 
 
 def _hash(names: Sequence[str]) -> str:
