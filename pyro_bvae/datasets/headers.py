@@ -51,7 +51,7 @@ def is_numbered(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
         rows: Those of the lines after it.
     """
     names = first[1:] if len(first) > 1 and is_gap(first[0]) else first
-    if not all(map(is_number, names)) or len({*names}) < len(names):
+    if not rows or not all(map(is_number, names)) or len({*names}) < len(names):
         return False
     others = [list(row[-len(names) :]) for row in rows]
     cells = [cell for row in others for cell in row]
@@ -80,9 +80,11 @@ def is_index(name: str | None, values: np.ndarray, has_words: bool) -> bool:
 
     Args:
         name: Its name, empty where the first line leaves it out; None where there is no such line.
-        values: Its numbers.
+        values: Its numbers, without gaps.
         has_words: Whether it holds anything else than numbers.
     """
+    if not len(values) and not has_words:
+        return False
     if name is None:
         return not has_words and len(values) >= ROWS_THAT_COUNT and counts_rows(values)
     if name == "" or name.lower() in INDEX_NAMES or re.fullmatch(r"Unnamed: \d+", name):

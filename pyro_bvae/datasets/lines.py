@@ -1,8 +1,8 @@
 """The lines of a text file in any of the usual encodings, compressed or not.
 
 Compression is known by the first bytes of a file (gzip, bzip2, xz, zip), its encoding by a byte order mark, and without
-one UTF-8 is taken, or Latin-1 where the first bytes are no UTF-8. What is compressed is unpacked as it is read, and
-never to much more than a table of that size could hold.
+one UTF-8 is taken, or Windows-1252 where the first bytes are no UTF-8. What is compressed is unpacked as it is read,
+and never to much more than a table of that size could hold.
 """
 
 from __future__ import annotations
@@ -116,5 +116,5 @@ def _encoding(path: Path, head: bytes) -> str:
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        return "latin-1"
+        return "cp1252"
     return "utf-8"

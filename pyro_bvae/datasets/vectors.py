@@ -12,11 +12,13 @@ from .notes import counted, named
 
 __all__ = ["as_vectors"]
 
-ROWS_AT_ONCE = 4096  # in double precision
 FEW_CELLS = 5_000_000  # of a table that is sorted in any case
 MOST_MERGED = 0.01  # share of a column's values that rounding may make equal to others
 MOST_ALIKE = 3  # notes of one kind
-OUTLIER_ABOVE = 1e4  # deviations of the other values
+ROWS_FOR_MEDIAN = 10_000  # about as many are taken of a longer table, at equal distances
+OUTLIER_ABOVE = 15  # deviations from the median, by the median of the distances from it
+OUTLIER_ALONE = 3  # times as far as the next
+ALIKE_BELOW = 1e-4  # deviation of the others beside the distance, where most values of a column are the same
 
 
 def as_vectors(
@@ -31,8 +33,8 @@ def as_vectors(
         column: What to call a column, by its index.
 
     Returns:
-        Vectors ``(N, D)``, and notes: constant columns, values that rounding has made equal, values that lie so far out
-        that the others of their column are alike beside them.
+        Vectors ``(N, D)``, and notes: constant columns, values that rounding has made equal or whole numbers that it
+        has changed, and values that lie far out and alone.
 
     Raises:
         ValueError: A value is NaN, infinite, or too large for that type.
@@ -88,36 +90,55 @@ def _may_merge(table: np.ndarray, vectors: np.ndarray, low: np.ndarray, high: np
 
 
 def _lies_out(table: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[int]:
-    """The columns in which one value makes up a fourth or more of the variance."""
-    mean = table.mean(0, dtype=np.float64)
-    blocks = (table[first : first + ROWS_AT_ONCE] for first in range(0, len(table), ROWS_AT_ONCE))
-    with np.errstate(over="ignore"):
-        variance = sum(np.square(block - mean).sum(0) for block in blocks) / len(table)
-    far = np.maximum(high - mean, mean - low)
-    columns: list[int] = np.flatnonzero(far > np.sqrt(len(table) * variance) / 2).tolist()
+    """The columns that may have an outlier, by their least and largest value."""
+    some = table[:: -(-len(table) // ROWS_FOR_MEDIAN)].astype(np.float64)
+    median = np.median(some, 0)
+    distances = np.abs(some - median)
+    far = np.maximum(high - median, median - low)
+    deviation = 1.4826 * np.median(distances, 0)
+    are_alike = distances.mean(0) < 2 * far * (ALIKE_BELOW + 1 / len(some))
+    columns: list[int] = np.flatnonzero((far > OUTLIER_ABOVE * deviation) & ((deviation > 0) | are_alike)).tolist()
     return columns
 
 
 def _merged(exact: np.ndarray, rounded: np.ndarray, name: str) -> str | None:
-    """Values of a column that rounding has made equal: times in seconds, and ids, have more digits than fit."""
+    """Values that rounding has made equal, and whole numbers it has changed: times, ids and dates have many digits."""
     before, after = len(np.unique(exact)), len(np.unique(rounded))
-    if before - after < max(1, MOST_MERGED * before):
-        return None
+    changed = exact != rounded if (exact == np.round(exact)).all() else np.zeros(len(exact), bool)
     step = np.spacing(np.abs(rounded).max())
-    return (
-        f"{name}: {counted(before, 'value')} become {after:,} in {rounded.dtype}, whose steps are {step:.3g} there; "
-        "subtract the column's least value from it if they matter"
-    )
+    if before - after >= max(1, MOST_MERGED * before):
+        what = f"{counted(before, 'value')} become {after:,} in {rounded.dtype}, whose steps are {step:.3g} there"
+    elif changed.any():
+        most = np.abs(exact[changed].astype(np.float64) - rounded[changed]).max()
+        what = f"{counted(int(changed.sum()), 'value')} change by up to {most:.3g} in {rounded.dtype}"
+    else:
+        return None
+    return f"{name}: {what}; subtract the column's least value from it if they matter"
 
 
 def _outlier(exact: np.ndarray, name: str, row: Callable[[int], str]) -> str | None:
-    """A value beside which the others of its column are alike."""
-    last = int(np.abs(exact - exact.mean()).argmax())
-    others = np.delete(exact, last)
-    distance, deviation = abs(exact[last] - others.mean()), others.std()
-    if not 0 < deviation * OUTLIER_ABOVE < distance:
+    """A value that lies far out, alone or in several rows, as a total does, a slip, or a number that stands for a gap.
+
+    Its distance is counted from the median, in medians of the distances from it (1.4826 of them are a deviation of a
+    Gaussian), since one such value would move mean and deviation towards itself.
+    """
+    some = exact[:: -(-len(exact) // ROWS_FOR_MEDIAN)]
+    median = np.median(some)
+    deviation = 1.4826 * np.median(np.abs(some - median))
+    distances = np.abs(exact - median)
+    last = int(distances.argmax())
+    value, distance = exact[last], distances[last]
+    if distance <= OUTLIER_ABOVE * deviation or distance == 0:
         return None
-    return (
-        f"{name}: {exact[last]:.6g} in {row(last)} lies {distance / deviation:.1g} deviations from the others, "
-        "which are alike beside it: mend it or leave it out"
-    )
+    is_it = exact == value
+    others = exact[~is_it]
+    if deviation == 0:  # most values are the median
+        deviation = others.std()
+        if not 0 < deviation < ALIKE_BELOW * distance:
+            return None
+    elif distance <= OUTLIER_ALONE * distances[~is_it].max():
+        return None
+    count = int(is_it.sum())
+    where = row(last) if count == 1 else f"{count:,} rows, the first {row(last)},"
+    advice = "mend it or leave it out" if count == 1 else "if it stands for a gap, leave the cells empty"
+    return f"{name}: {value:.6g} in {where} lies {distance / deviation:.3g} deviations from the others: {advice}"
