@@ -5,6 +5,8 @@ An --out is checked when it is read, before anything is loaded: its ending, and 
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -64,11 +66,16 @@ def say_left_out(*notes: str) -> None:
 
 
 def write(
-    stem: Path, arrays: Mapping[str, Any], figure: Figure, animation: Callable[[], FuncAnimation] | None = None
+    stem: Path,
+    arrays: Mapping[str, Any],
+    figure: Figure,
+    animation: Callable[[], FuncAnimation] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> None:
     """Write ``stem``.png, .npz and, where there is an animation to make, .gif, and print their names.
 
-    Where ``stem`` ends in .csv, the vectors among the arrays, ``images``, are written as that in place of an npz.
+    Where ``stem`` ends in .csv, the vectors among the arrays, ``images``, are written as that in place of an npz,
+    under the names of their ``columns``.
     """
     from pyro_bvae.plots import save_figure
 
@@ -82,7 +89,7 @@ def write(
             animation().save(partial, writer="pillow")
         click.echo(plain(gif))
     if as_csv:
-        write_vectors(stem.with_name(stem.name + ".csv"), arrays["images"])
+        write_vectors(stem.with_name(stem.name + ".csv"), arrays["images"], columns)
     else:
         write_arrays(npz, arrays)
 
@@ -129,13 +136,23 @@ def _plain(value: Any) -> str:
     return re.sub(r"[^\w.,-]", "_", text)
 
 
-def write_vectors(file: Path, vectors: Any) -> None:
-    """Write vectors ``(N, D)`` as a csv with a header, and print its name."""
+def write_vectors(file: Path, vectors: Any, columns: Sequence[str] | None = None) -> None:
+    """Write vectors ``(N, D)`` as a csv under the names of their columns, or x0, x1, ..., and print its name."""
     import numpy as np
 
-    header = ",".join(f"x{feature}" for feature in range(vectors.shape[1]))
+    names = columns or [""] * vectors.shape[1]
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([name or f"x{feature}" for feature, name in enumerate(names)])
     with atomic_write(file) as partial:
-        np.savetxt(partial, np.asarray(vectors), fmt="%.9g", delimiter=",", header=header, comments="")
+        np.savetxt(
+            partial,
+            np.asarray(vectors),
+            fmt="%.9g",
+            delimiter=",",
+            header=line.getvalue(),
+            comments="",
+            encoding="utf-8",
+        )
     click.echo(plain(file))
 
 

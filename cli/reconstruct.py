@@ -67,4 +67,4 @@ def command(
     shown = {"image": image or 0, "label": label, "count": count, "sample": draw, "at": at, "seed": seed}
     by_fit = {"count": COUNT} if len(opened.model.shape) == 3 else {}
     stem = out or named(run / "figures" / "reconstructions", shown, by_fit)
-    write(stem, arrays, plots.reconstructions(originals, images))
+    write(stem, arrays, plots.reconstructions(originals, images), columns=opened.config.get("columns"))

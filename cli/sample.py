@@ -58,4 +58,4 @@ def command(
     figure = plots.samples(images, held_out_if_there(opened) if of_vectors else None)
     shown = {"count": count, "mean" if of_vectors else "sample": draw is not None and draw != of_vectors}
     stem = named(run / "figures" / "samples", {**shown, "at": at, "seed": seed}, {} if of_vectors else {"count": COUNT})
-    write(out or stem, {"codes": codes, "images": images}, figure)
+    write(out or stem, {"codes": codes, "images": images}, figure, columns=opened.config.get("columns"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import Cli
 
-from pyro_bvae import datasets
+from pyro_bvae import BetaVAE, datasets, fit, load_run
 from pyro_bvae.datasets import Dataset
+from pyro_bvae.datasets.own_files import data_from
 
 
 def load(folder: Path, content: str | bytes, kind: str = "csv") -> Dataset:
@@ -117,3 +119,59 @@ MANY = "".join(f"{i % 7};{i * 5 % 11}\n" for i in range(40))
 def test_what_is_no_number_is_refused_with_a_way_on(content: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         load(tmp_path, content)
+
+
+GERMAN = ";Höhe (€);b;c\n" + "".join(f"{i};{i * 7 % 5},5;{i % 3};{i % 4}\n" for i in range(40))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("german")
+    data = load(folder, GERMAN.encode("cp1252"))
+    model = BetaVAE(data.shape, 2, hidden=(4,), likelihood="gaussian")
+    fit(model, data, steps=2, compile=False, out=folder / "run")
+    return folder / "run"
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        (GERMAN, None),
+        ("Höhe (€);b;c\n10,5;3;2\n", [[10.5, 3, 2]]),
+        (";c;Höhe (€);b\n7;2;10,5;3\n8;4;1,5;6\n", [[10.5, 3, 2], [1.5, 6, 4]]),
+        ("10,5;3;2", [[10.5, 3, 2]]),
+        ("10.5,3,2", [[10.5, 3, 2]]),
+        ("10.5 3 2", [[10.5, 3, 2]]),
+    ],
+)
+def test_a_table_of_ones_own_is_read_as_the_data_were(
+    content: str, values: list[list[float]] | None, run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text(content, encoding="utf-8")
+    config = load_run(run).config
+    expected = load(tmp_path, GERMAN).images.tolist() if values is None else values
+    assert data_from(file, (3,), config)[0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("10,5;3", "holds an array of 2, and a datum of the run is 3"),
+        ("Höhe (€);b\n10,5;3\n", "lacks column 'c', other than the data of the run"),
+        ("Höhe (€);b;d\n10,5;3;4\n", "lacks column 'c' and has column 'd', other than"),
+        ("a cat;3;4\n1;2;3\n2;x;4\n", "is not a number"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(content: str, says: str, cli: Cli, run: Path, here: Path) -> None:
+    Path("mine.csv").write_text(content, encoding="utf-8")
+    result = cli("reconstruct", run, "--image", "mine.csv", "--out", "o")
+    assert (result.exit_code > 0, says in result.stderr) == (True, True), result.stderr
+
+
+def test_vectors_are_written_under_the_names_of_their_columns(cli: Cli, run: Path, here: Path) -> None:
+    for command in (["sample", run, "--count", 5], ["reconstruct", run, "--sample", "--count", 3]):
+        assert cli(*command, "--out", "o.csv").exit_code == 0
+        assert datasets.load("csv:o.csv").columns == ["Höhe (€)", "b", "c"]
+    Path("c.csv").write_text("b;c;Höhe (€)\n1;2;3\n", encoding="utf-8")
+    assert "put in the order of the run's" in cli("reconstruct", run, "--image", "c.csv", "--out", "o").stderr

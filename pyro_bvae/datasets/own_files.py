@@ -14,6 +14,7 @@ from torch import Tensor
 from .arrays import images_or_vectors
 from .dataset import Dataset
 from .decoding import Preparation, decode
+from .features import column_name
 from .grey_arrays import levels_of_a_run
 from .notes import named
 from .numpy_files import read_npy, read_npz, shapes_of
@@ -27,7 +28,8 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
 
     A picture is cropped as the run's pictures were, and scaled to their size and channels. An npy or npz (its array
     ``images``, or its only one) holds one datum or several, of that shape. Any other file holds vectors, a table as
-    ``csv:`` reads it. Grey levels become 0 and 1 as in the run's data: by its ``levels``, or the range read there.
+    ``csv:`` reads it, whose columns are put in the order of the run's, by their names. Grey levels become 0 and 1 as in
+    the run's data: by its ``levels``, or the range read there.
 
     Args:
         file: The file.
@@ -38,7 +40,7 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
         Data ``(N, *shape)``, uint8 or float, and what was read in a way that one may not expect, a line each.
 
     Raises:
-        ValueError: The file is damaged, or what it holds has another shape.
+        ValueError: The file is damaged, or what it holds has another shape, or columns of other names.
         OSError: It cannot be read.
     """
     notes: Sequence[str] = ()
@@ -50,7 +52,8 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
     elif len(shape) == 3:
         data = _picture(file, shape, options)[None]
     else:
-        data, _, notes = read_vectors(file, "," if ".csv" in file.suffixes else None)
+        data, names, notes = read_vectors(file, "," if ".csv" in file.suffixes else None)
+        data, notes = _in_order(file, data, names, options.get("columns"), notes)
     _check_shape(file, data.shape[1:], shape)
     return data, notes
 
@@ -91,6 +94,30 @@ def _stacked(file: Path, array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 def _check_shape(file: Path, came: Sequence[int], wanted: Sequence[int]) -> None:
     if tuple(came) != tuple(wanted):
         raise ValueError(f"{file} holds an array of {_sides(came)}, and a datum of the run is {_sides(wanted)}")
+
+
+def _in_order(
+    file: Path, vectors: Tensor, names: list[str] | None, wanted: list[str] | None, notes: list[str]
+) -> tuple[Tensor, list[str]]:
+    """Vectors with the columns in the order of the run's, where both have names, and what is to be said of them.
+
+    Raises:
+        ValueError: A column of the run is missing, or there is one that the run has not.
+    """
+    if names is None or wanted is None or names == wanted:
+        return vectors, notes
+    if sorted(names) != sorted(wanted):
+        lacking = [column_name(wanted, column) for column, name in enumerate(wanted) if name not in names]
+        unknown = [column_name(names, column) for column, name in enumerate(names) if name not in wanted]
+        parts = [f"{what} {named(some)}" for what, some in (("lacks", lacking), ("has", unknown)) if some]
+        raise ValueError(
+            f"{file} {' and '.join(parts) or 'has one name more often'}, other than the data of the run: "
+            "give it the same columns, in any order"
+        )
+    if len({*names}) < len(names):
+        raise ValueError(f"{file} has names of more than one column: give it the columns in the order of the run's")
+    order = "the columns are put in the order of the run's, by their names"
+    return vectors[:, [names.index(name) for name in wanted]], [*notes, order]
 
 
 def labelled(data: Dataset, label: str) -> Tensor:

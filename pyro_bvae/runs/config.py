@@ -38,7 +38,7 @@ CONDITIONS = (
 )  # under which a run repeats to the last bit, with "threads"
 # what a resumed run may change, since it changes no number, or the length alone
 MAY_CHANGE = (*LENGTH, *COMPILATION, *CHANGES_NO_NUMBER, *FIGURES, *CONDITIONS)
-NOT_SETTINGS = {*MAY_CHANGE, "beta_norm", "covariance", "read_levels", "command", "recipe", "resumed"}
+NOT_SETTINGS = {*MAY_CHANGE, "beta_norm", "covariance", "read_levels", "columns", "command", "recipe", "resumed"}
 
 
 class SettingsError(ValueError):
@@ -67,6 +67,7 @@ def config_of(
         "source": dataset.source,
         "read_levels": None if dataset.levels is None else list(dataset.levels),
         "covariance": None if dataset.covariance is None else dataset.covariance.tolist(),
+        "columns": None if dataset.columns is None else list(dataset.columns),
         "can_be_loaded": bool(dataset.options),
         "fingerprint": dataset.fingerprint,
         "train_images": len(dataset.train),

@@ -22,7 +22,7 @@ KEYS = {
     *("optimizer", "lr", "lr_warmup", "batch_size", "epochs", "steps"),
 }
 LATER: dict[str, Any] = {
-    **dict.fromkeys(("data_root", *DATA_OPTIONS, "source", "covariance", "beta_norm", "ran_on")),
+    **dict.fromkeys(("data_root", *DATA_OPTIONS, "source", "covariance", "columns", "beta_norm", "ran_on")),
     **{name: DEFAULTS[name] for name in TRAINING},
     "compile": False,
     "compile_because": "an older version of this package did not",

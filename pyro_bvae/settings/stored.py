@@ -45,6 +45,7 @@ class RunFacts:
     source: Annotated[str | None, "Where the data come from."] = None
     covariance: Annotated[list[Numbers] | None, "That of the data, where it is known."] = None
     read_levels: Annotated[Numbers | None, "The grey levels of its data that became 0 and 1."] = None
+    columns: Annotated[list[str] | None, "The names of the values of a vector."] = None
     train_images: Annotated[int, "Training data.", WHOLE] = 0
     held_out_images: Annotated[int, "Held-out data.", WHOLE] = 0
     ran_on: Annotated[str, "The device."] = "cpu"
