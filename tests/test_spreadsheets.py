@@ -66,6 +66,8 @@ READ = {
     "units": ("t;a;b\nh;kg;EUR\n" + rows(), (12, 3), "'h' in line 2"),
     "empty rows below an index": (";a;b\n" + rows() + ";;\n;;\n", (12, 2), "the first column numbers or names"),
     "an empty row and no names": (rows() + ";;\n", (12, 2), "the first column numbers or names the rows"),
+    "a title": ("Umsatz 2024\n\na;b;c\n" + rows(), (12, 3), "1 line above the names left out: Umsatz 2024"),
+    "padded titles": ("Umsatz;;\nStand;1;\n;b;c\n" + rows(), (12, 2), "2 lines above the names left out: Umsatz;;"),
     "percents": ("a;b\n27,0%;5,64\n30,5 %;6,5\n1,5%;7\n", (3, 2), "such as '27,0%' for 27"),
     "euros": ("a;b\n1.037,72 €;5\n12,50 EUR;6\n1,5 €;7\n", (3, 2), "such as '1.037,72 €' for 1037.72"),
     "dollars": ('a,b\n"$1,037.72",5\n$12.50,6\n-$3,7\n', (3, 2), "such as '$1,037.72' for 1037.72"),

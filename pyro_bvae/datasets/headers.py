@@ -9,8 +9,9 @@ import numpy as np
 
 from .cells import Dialect, is_gap, is_number, is_plain_integer, truth
 
-__all__ = ["counts_rows", "is_header", "is_index", "is_numbered"]
+__all__ = ["counts_rows", "is_header", "is_index", "is_numbered", "titles"]
 
+LINES_OF_TITLES = 10  # at most, above the names
 ROWS_THAT_TELL = 3  # lines after the first, without which a line of whole numbers is a datum
 ROWS_THAT_COUNT = 10  # from which on a first column without a name that counts the rows is no accident
 COLUMNS_OF_A_SCALE = 4  # from which on equal distances are no accident
@@ -37,6 +38,23 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]], dialect: Dial
     below = [row[column] for row in rows for column in words if column < len(row) and not is_gap(row[column])]
     over_numbers = not below or any(not _is_word(cell, dialect) for cell in below)
     return not has_measures and (over_numbers or len(words) == len(named))
+
+
+def titles(rows: Sequence[Sequence[str]], dialect: Dialect) -> int:
+    """How many lines stand above the names of the columns: words in each cell below lines that fill fewer cells.
+
+    Args:
+        rows: The cells of the first lines.
+        dialect: Reads the numbers.
+    """
+    widths = [len(row) for row in rows]
+    width = max(widths, key=widths.count, default=0)
+    for above, row in enumerate(rows[: LINES_OF_TITLES + 1]):
+        if len(row) == width > 1 and all(_is_word(cell, dialect) for cell in row[not row[0] :]):
+            return above
+        if sum(not is_gap(cell) for cell in row) >= width:
+            return 0
+    return 0
 
 
 def is_numbered(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

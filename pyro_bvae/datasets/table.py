@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Table:
         dialect: How it is written.
         width: Cells of a row.
         names: Of the columns; None where the file has none.
-        values: The numbers, row by row, NaN for gaps and words.
+        values: An array of the numbers, row by row, NaN for gaps and words.
         line_numbers: Of the rows.
         words: For each column that has any, the first of them by row.
         word_counts: How many there are.
@@ -37,8 +38,8 @@ class Table:
     dialect: Dialect
     width: int
     names: list[str] | None = None
-    values: array[float] = field(default_factory=lambda: array("d"))
-    line_numbers: array[int] = field(default_factory=lambda: array("q"))
+    values: Any = field(default_factory=lambda: array("d"))
+    line_numbers: Any = field(default_factory=lambda: array("q"))
     words: dict[int, dict[int, str]] = field(default_factory=dict)
     word_counts: dict[int, int] = field(default_factory=dict)
     truths: dict[int, int] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from torch import Tensor
 from .cells import COMMENT, SEPARATORS, Dialect, is_gap, is_number
 from .dataset import Dataset
 from .features import column_name, features_of
-from .headers import is_header
+from .headers import is_header, titles
 from .lines import lines
 from .marks import grouped_cell
 from .notes import counted, named
@@ -99,10 +99,16 @@ def _read(path: Path, usual: str | None, has_decimal_commas: bool | None = None)
     dialect = Dialect.guess([line for _, line in sample], usual)
     if has_decimal_commas is not None:
         dialect = replace(dialect, has_decimal_commas=has_decimal_commas)
+    above = titles([dialect.split(line) for _, line in sample], dialect)
+    left_out, sample = sample[:above], sample[above:]
     body = [dialect.split(dialect.without_comment(line)) for _, line in sample[1:]]
     first = _first_cells(dialect, sample[0][1]) if sample else [""]
     widths = [len(cells) for cells in (first, *body)]
     table = Table(path, dialect, max(widths, key=widths.count))
+    if left_out:
+        table.notes.append(
+            f"{counted(above, 'line')} above the names left out: {named([line for _, line in left_out])}"
+        )
     if dialect.separator != usual and table.width > 1:
         table.notes.append(f"cells are separated by {SEPARATORS[dialect.separator]}")
     if is_header(first, body, dialect):
