@@ -204,6 +204,45 @@ def test_an_archive_of_other_names_says_what_it_holds(tmp_path: Path) -> None:
         load(f"npz:{tmp_path / 'a.npz'}")
 
 
+OBJECTS = {
+    "list": np.array([np.zeros((4, 4)), np.zeros((5, 5))], dtype=object),
+    "dictionary": np.array({"images": 1}, dtype=object),
+}
+
+
+@pytest.mark.parametrize("case", OBJECTS)
+def test_objects_are_refused_with_the_name_of_the_array_and_a_way(case: str, tmp_path: Path) -> None:
+    for kind, name in (("npy", "it"), ("npz", "images")):
+        with pytest.raises(ValueError, match=rf": {name} holds pickled objects, which are not read; .* np\.stack"):
+            load(saved(tmp_path, OBJECTS[case], kind))
+    labels = np.array(["cat"] * 6, dtype=object)
+    with pytest.raises(ValueError, match=r": labels holds pickled objects, .*\.astype\(str\)"):
+        load(saved(tmp_path, numbers("uint8", 0, 255), "npz", labels=labels))
+
+
+STARTS = {
+    b"\x89HDF\r\n\x1a\n": "it is HDF5",
+    b"MATLAB 5.0 MAT-file": "it is a file of MATLAB",
+    b"\x1f\x8b\x08": "it is packed with gzip: unpack it",
+    b"\x80\x04\x95": "it is a pickle",
+    b"words": "its kind is not known; it begins with b'words'",
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_files_of_other_kinds_are_named(kind: str, start: bytes, tmp_path: Path) -> None:
+    (tmp_path / f"a.{kind}").write_bytes(start + bytes(99) if start != b"words" else start)
+    with pytest.raises(ValueError, match=f"is damaged or no numpy file: {STARTS[start]}"):
+        load(f"{kind}:{tmp_path}/a.{kind}")
+
+
+def test_a_file_of_pytorch_says_what_to_write(tmp_path: Path) -> None:
+    torch.save(torch.zeros(3, 8, 8), tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"it is a file of PyTorch: np\.savez\(FILE, images=tensor\.numpy\(\)\)"):
+        load(f"npz:{tmp_path / 'a.npz'}")
+
+
 def header_of(kind: str, shape: tuple[int, ...]) -> bytes:
     """What an npy begins with."""
     said = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from pyro_bvae.datasets.archives import opened
 
 def put(path: Path, level: int = 0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((8, 8), level, np.uint8)).save(path)
+    picture = np.full((8, 8), level, np.uint8)
+    picture[7, 7] = 255
+    Image.fromarray(picture).save(path)
 
 
 def read(path: Path, **options: Any) -> Dataset:
@@ -27,6 +30,11 @@ def read(path: Path, **options: Any) -> Dataset:
 
 def levels(data: Dataset) -> list[int]:
     return data.images[:, 0, 0, 0].tolist()
+
+
+def notes(data: Dataset) -> tuple[str, ...]:
+    """All but that on labels."""
+    return tuple(note for note in data.notes if not note.startswith("labels are the "))
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ def test_hidden_files_are_left_out_and_named(name: str, pictures: Path) -> None:
     put(pictures / name)
     data = read(pictures)
     assert (len(data), data.labels.tolist()) == (4, [0, 0, 1, 1])
-    (note,) = data.notes
+    (note,) = notes(data)
     assert note.startswith("left out 1 hidden file or folder: ")
     assert name.startswith(note.partition(": ")[2])
 
@@ -67,7 +75,7 @@ def test_links_are_followed_each_folder_once_and_circles_end(pictures: Path) -> 
     data = read(pictures)
     assert levels(data) == [9, 0, 1, 2, 3, 9]
     assert data.label_names == ["bird", "cat", "dog"]
-    assert data.notes == (
+    assert notes(data) == (
         "left out 2 links that lead nowhere: gone.png, self",
         "left out 2 links to folders that are read already: ape, cat/up",
     )
@@ -75,7 +83,7 @@ def test_links_are_followed_each_folder_once_and_circles_end(pictures: Path) -> 
 
 def test_pipes_are_left_out_of_folders_and_refused_as_data(pictures: Path) -> None:
     os.mkfifo(pictures / "a.png")
-    assert read(pictures).notes == ("left out 1 pipe, socket or device: a.png",)
+    assert notes(read(pictures)) == ("left out 1 pipe, socket or device: a.png",)
     for name in (f"npy:{pictures / 'a.png'}", f"csv:{pictures / 'a.png'}", "npz:/dev/zero", f"folder:{os.devnull}"):
         with pytest.raises(ValueError, match="is a pipe, a socket or a device, and a data set is a file or a folder"):
             load(name)
@@ -84,7 +92,7 @@ def test_pipes_are_left_out_of_folders_and_refused_as_data(pictures: Path) -> No
 def test_other_files_are_left_out_with_counts_and_names(pictures: Path) -> None:
     for name in ("a.HEIC", "b.heic", "c.svg", "labels.h5", "clip.mpg", "notes.txt", "none", "d.pdf"):
         (pictures / name).write_bytes(b"\0\0\0\x18ftypheic")
-    assert read(pictures).notes == (
+    assert notes(read(pictures)) == (
         "left out 4 pictures of kinds that Pillow does not read (2 .heic, 1 .svg, 1 .pdf): a.HEIC, b.heic, c.svg and 1 "
         "more; convert them to PNG",
         "left out 4 files that are no pictures by their names: clip.mpg, labels.h5, none and 1 more",
@@ -99,8 +107,57 @@ def test_a_folder_without_pictures_says_what_is_there(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_under_a_picture_s_name_is_named_with_how_it_begins(pictures: Path) -> None:
     (pictures / "cat" / "phone.jpg").write_bytes(b"\0\0\0\x18ftypheic")
-    with pytest.raises(ValueError, match=r"phone\.jpg is damaged or no image: .* begins with b'.*ftypheic'"):
+    with pytest.raises(ValueError, match=r"phone\.jpg is damaged or no image: it is HEIC: convert it to PNG"):
         read(pictures)
+
+
+@pytest.mark.parametrize("homes", [("train", "val"), ("images", "masks"), ("a/x", "a/y")])
+def test_labels_that_come_from_subfolders_are_said(homes: tuple[str, ...], tmp_path: Path) -> None:
+    for home in homes:
+        put(tmp_path / "p" / home / "0.png")
+    assert read(tmp_path / "p").notes == (f"labels are the 2 subfolders: {', '.join(homes)}",)
+
+
+@pytest.mark.parametrize(
+    ("levels", "note"),
+    [
+        ((0, 3), ("bytes, grey levels 0…255 become 0…1; 0…3 occur, --levels 0 3 spreads them",)),
+        ((0, 16), ("bytes, grey levels 0…255 become 0…1; 0…16 occur, --levels 0 16 spreads them",)),
+        ((0, 100), ()),
+        ((0, 0), ("every pixel of all images is 0: there is nothing to learn",)),
+    ],
+)
+def test_masks_of_few_levels_are_said(levels: tuple[int, int], note: tuple, pictures: Path) -> None:
+    for level, file in zip((*levels, *levels), sorted(pictures.rglob("*.png")), strict=True):
+        Image.fromarray(np.full((8, 8), level, np.uint8)).save(file)
+    assert notes(read(pictures)) == note
+
+
+def test_masks_of_0_and_1_are_refused_with_what_reads_them(pictures: Path) -> None:
+    for number, file in enumerate(sorted(pictures.rglob("*.png"))):
+        Image.fromarray(np.full((8, 8), number % 2, np.uint8)).save(file)
+    with pytest.raises(ValueError, match=r"got only 0 and 1; say --levels 0 1 for black and white"):
+        read(pictures)
+    assert levels(read(pictures, levels=(0, 1))) == [0, 255, 0, 255]
+
+
+def test_one_file_of_many_frames_says_how_to_read_them(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    frames = [Image.fromarray(np.full((8, 8), 80 * number, np.uint8)) for number in range(3)]
+    frames[0].save(tmp_path / "p" / "a.tif", save_all=True, append_images=frames[1:])
+    with pytest.raises(ValueError, match=r"needs at least 2 images, and .* holds 1; .* \(--frames all reads them\)"):
+        read(tmp_path / "p")
+    assert len(read(tmp_path / "p", frames="all")) == 3
+
+
+def test_a_file_in_place_of_a_folder_says_what_to_name(pictures: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"0\.png is not a folder; give the folder that holds it, folder:.*/cat"
+    ):
+        read(pictures / "cat" / "0.png")
+    shutil.make_archive(str(pictures), "zip", pictures)
+    with pytest.raises(FileNotFoundError, match=r"p\.zip is not a folder; unpack it"):
+        load(f"folder:{pictures}.zip")
 
 
 def test_classes_come_in_natural_order_with_their_names(tmp_path: Path) -> None:
@@ -119,7 +176,7 @@ def test_names_of_any_bytes_are_read_and_said_escaped(pictures: Path) -> None:
     (home / "a\nb\x1b[1m.txt").write_text("")
     data = read(pictures)
     assert len(data) == 5
-    assert data.notes == (r"left out 1 file that is no picture by its name: \udcff\udcfe/a\nb\x1b[1m.txt",)
+    assert notes(data) == (r"left out 1 file that is no picture by its name: \udcff\udcfe/a\nb\x1b[1m.txt",)
 
 
 def test_a_run_on_a_folder_of_any_bytes_is_read_again(tmp_path: Path) -> None:
@@ -149,14 +206,14 @@ def test_factors_are_numbered_in_the_order_of_their_values(separator: str, mark:
     assert (data.factor_names, data.factor_sizes) == (("shape", "angle"), (2, 3))
     assert data.factors.tolist() == [[1, 1], [0, 0], [0, 1], [1, 2]]
     assert data.options["factors"] == str(table)
-    assert data.notes == ()
+    assert notes(data) == ()
 
 
 def test_factors_say_what_is_missing_and_what_is_too_much(pictures: Path) -> None:
     (pictures / "f.csv").write_text(FACTORS.replace("dog/0.png", "owl/0.png"))
     data = read(pictures, factors="f.csv")  # in the folder itself
     assert levels(data) == [0, 1, 3]
-    assert data.notes == (
+    assert notes(data) == (
         "left out 1 picture of which f.csv has no factors: dog/0.png",
         "left out 1 line of f.csv that no picture belongs to: owl/0.png",
     )

@@ -44,6 +44,8 @@ def load_npz(path: Path, levels: Sequence[float] | None = None) -> Dataset:
         hint = "name it so: np.savez(FILE, images=...)"
         if "imgs" in others:
             hint = "the published dSprites is --dataset dsprites"
+        if any(name.endswith("data.pkl") for name in others):
+            hint = "it is a file of PyTorch: np.savez(FILE, images=tensor.numpy()) writes one that is read"
         shapes = ", ".join(f"{shortened(name)} ({shape})" for name, shape in list(others.items())[:8])
         raise ValueError(
             f"{path} has no array 'images', only {sorted(map(shortened, others))[:8]}; {hint}; it holds {shapes}"

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, ImageSequence
 
 from ..settings.words import plain
 from .archives import Archive
+from .kinds import kind_of
 from .layers import Depth, colour_of, depth_of, rendered
 from .levels import Levels
 from .notes import counted, named
@@ -62,7 +63,10 @@ class Preparation:
         """The range of one picture; None for bytes as they are."""
         if self.levels is not None:
             if depth.is_reduced:
-                raise ValueError("its colours have 16 bits, of which Pillow reads 8: --levels cannot tell them apart")
+                raise ValueError(
+                    "its colours have 16 bits, of which Pillow reads 8: --levels cannot tell them apart; save all "
+                    "pictures as one npy of uint16, N×3×H×W, or each with its levels spread over 8 bits"
+                )
             return self.levels[0], self.levels[1]
         return self.measured if depth.levels is None else None
 
@@ -82,7 +86,7 @@ def opened_picture(content: bytes, name: str) -> Iterator[Image.Image]:
         if not content:
             reason = "the file is empty"
         elif "cannot identify" in reason:
-            reason = f"this Pillow does not know its kind; it begins with {content[:12]!r}"
+            reason = kind_of(content)
         raise ValueError(f"{plain(name)} is damaged or no image: {reason}") from error
 
 

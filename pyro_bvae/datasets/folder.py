@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -14,12 +16,15 @@ from .decoding import Preparation
 from .factor_table import read_factors
 from .formats import note_on_others, note_on_unreadable, sorted_out
 from .labels import in_natural_order
+from .levels import BYTES, are_hardly_used, spread
 from .mapped import Progress
-from .pictures import load_pictures
+from .notes import named
+from .pictures import Pictures, load_pictures
 
 __all__ = ["load"]
 
 IN_MEMORY_BELOW_BYTES = 2**28  # a quarter of a gigabyte
+SOME = 256  # pictures that are looked at before all are
 
 
 def load(
@@ -47,9 +52,7 @@ def load(
             them.
         OSError: The folder cannot be read.
     """
-    if not path.is_dir():
-        hint = "; unpack it" if path.exists() else ""
-        raise FileNotFoundError(f"{path} is not a folder{hint}")
+    _check_folder(path)
     with opened(path) as archive:
         names, notes = _pictures(path, archive.names, factors)
         table = None if factors is None else read_factors(factors, path, names)
@@ -61,7 +64,10 @@ def load(
         pictures = load_pictures(
             archive, names, how, kept, in_memory_below=IN_MEMORY_BELOW_BYTES, keeps_grey=True, progress=progress
         )
+    notes += _notes_on(path, how, pictures)
     labels, label_names = _classes(names)
+    if label_names is not None:
+        notes.append(f"labels are the {len(label_names):,} subfolders: {named(label_names)}")
     times = torch.tensor(pictures.counts)  # an image a frame
     data = Dataset(
         f"folder:{path}",
@@ -71,10 +77,18 @@ def load(
         **({} if table is None else table.of(names, times)),
         source=str(path),
         digest=pictures.digest,
-        notes=(*notes, *pictures.notes),
+        notes=tuple(notes),
         levels=pictures.levels,
     )
     return data if subsample is None else part_of(data, subsample)
+
+
+def _check_folder(path: Path) -> None:
+    if not path.is_dir():
+        is_archive = path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+        hint = "unpack it" if is_archive else f"give the folder that holds it, folder:{path.parent}"
+        hint = f"; {hint}" if path.exists() else ""
+        raise FileNotFoundError(f"{path} is not a folder{hint}")
 
 
 def _pictures(path: Path, names: Sequence[str], factors: Path | None) -> tuple[list[str], list[str]]:
@@ -97,3 +111,23 @@ def _classes(names: Sequence[str]) -> tuple[Tensor | None, list[str] | None]:
         return None, None
     numbers = {home: number for number, home in enumerate(ordered)}
     return torch.tensor([numbers[home] for home in homes]), ordered
+
+
+def _notes_on(path: Path, how: Preparation, pictures: Pictures) -> list[str]:
+    """What was said of the pictures; and whether few of the 256 levels occur, as in masks, which are nearly black then.
+
+    Raises:
+        ValueError: There is one picture alone, or only the levels 0 and 1 occur.
+    """
+    notes, images = list(pictures.notes), pictures.images
+    if len(images) == 1:
+        said = "".join(f"; {note}" for note in notes)
+        raise ValueError(f"a data set needs at least 2 images, and {path} holds 1{said}")
+    some = images[:: max(1, len(images) // SOME)]
+    if how.levels is not None or not pictures.are_bytes or int(some.max()) - int(some.min()) > BYTES[1] / 2:
+        return notes
+    occur = (float(images.min()), float(images.max()))
+    if occur == (0, 1):
+        raise ValueError(f"{path}: pixels run from 0 to 255, got only 0 and 1; say --levels 0 1 for black and white")
+    dark = f"bytes, grey levels 0…255 become 0…1{spread(occur, BYTES)}"
+    return [*notes, dark] if are_hardly_used(occur, BYTES) else notes

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .levels import BYTES, FLOATS, ROUNDING, Levels, in_words, measured_levels, scaled_images, spread
+from .levels import BYTES, FLOATS, ROUNDING, Levels, are_hardly_used, in_words, measured_levels, scaled_images, spread
 from .notes import counted
 
 __all__ = ["GreyImages", "as_grey", "levels_of_a_run"]
@@ -125,7 +125,7 @@ def _notes_on_bytes(array: np.ndarray, occur: Levels) -> list[str]:
     said = spread(occur, BYTES)
     if not _are_bytes(array):
         return [f"{array.dtype.name} pixels, all whole numbers, are read as bytes{said}"]
-    return [f"uint8 pixels, 0…255 become 0…1{said}"] if "--levels" in said else []
+    return [f"uint8 pixels, 0…255 become 0…1{said}"] if are_hardly_used(occur, BYTES) else []
 
 
 def _note_on_padding(array: np.ndarray, levels: Levels) -> list[str]:

@@ -138,7 +138,9 @@ def rendered(
             "with bytes, 0 to 255"
         )
     if not np.isfinite(values).all():
-        raise ValueError(f"{int((~np.isfinite(values)).sum()):,} pixels are NaN or infinite")
+        raise ValueError(
+            f"{int((~np.isfinite(values)).sum()):,} pixels are NaN or infinite; fill them, as np.nan_to_num does"
+        )
     shares = scaled(values, levels)
     bytes_ = 255 * (1 - shares if depth.is_inverted else shares)
     if background is not None and alpha is not None:

@@ -15,6 +15,7 @@ __all__ = [
     "FLOATS",
     "ROUNDING",
     "Levels",
+    "are_hardly_used",
     "checked_levels",
     "in_words",
     "measured_levels",
@@ -76,13 +77,16 @@ def in_words(levels: Sequence[float]) -> str:
     return "…".join(f"{end:.7g}".replace("-", "−") for end in levels)
 
 
+def are_hardly_used(occur: Levels, levels: Levels) -> bool:
+    """Whether what occurs is a small part of a range, and more than one level."""
+    return 0 < (occur[1] - occur[0]) * SPARSE < levels[1] - levels[0]
+
+
 def spread(occur: Levels, levels: Levels) -> str:
     """What occurs of a range, and, if that is a small part of it, how to spread it.
 
     >>> spread((0, 4095), (0, 65535))
     '; 0…4095 occur, --levels 0 4095 spreads them'
     """
-    part = occur[1] - occur[0]
-    is_hardly_used = 0 < part * SPARSE < levels[1] - levels[0]
-    advice = f", --levels {occur[0]:.7g} {occur[1]:.7g} spreads them" if is_hardly_used else ""
+    advice = f", --levels {occur[0]:.7g} {occur[1]:.7g} spreads them" if are_hardly_used(occur, levels) else ""
     return f"; {in_words(occur)} occur{advice}"

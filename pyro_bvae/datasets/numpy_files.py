@@ -15,12 +15,17 @@ from typing import IO, Any
 
 import numpy as np
 
+from .kinds import kind_of
 from .notes import shortened
 
 __all__ = ["read_npy", "read_npz", "shapes_of"]
 
 ALWAYS_UNPACKED = 2**28  # bytes: a quarter of a gigabyte; what is larger
 MOST_UNPACKED = 100  # may take this many times its bytes in the archive
+
+
+class _PickledError(ValueError):
+    """An array of objects, which only running code could read."""
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -53,7 +58,7 @@ def read_npz(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
                 _check_size(path, info)
                 try:
                     with archive.open(info) as file:
-                        arrays[name] = _array(path, file, info.file_size)
+                        arrays[name] = _array(path, file, info.file_size, name)
                 except (zipfile.BadZipFile, RuntimeError, zlib.error, EOFError) as error:
                     raise ValueError(f"{path} is damaged or no numpy file: {error}") from error
     return arrays
@@ -76,10 +81,10 @@ def shapes_of(path: Path) -> dict[str, str]:
 
 def _begins(path: Path) -> bytes:
     with open(path, "rb") as file:
-        first = file.read(2)
-    if first not in (b"\x93N", b"PK"):
-        raise ValueError(f"{path} is damaged or no numpy file: it begins like neither npy nor npz")
-    return first
+        first = file.read(2**8)
+    if first[:2] not in (b"\x93N", b"PK"):
+        raise ValueError(f"{path} is damaged or no numpy file: {kind_of(first)}")
+    return first[:2]
 
 
 def _zip(path: Path) -> zipfile.ZipFile:
@@ -108,12 +113,15 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return read(file)
 
 
-def _array(path: Path, file: IO[bytes], size: int) -> np.ndarray:
+def _array(path: Path, file: IO[bytes], size: int, name: str = "it") -> np.ndarray:
     """The array in a file of so many bytes."""
     try:
         shape, is_fortran, dtype = _header(file)
         if dtype.hasobject:
-            raise ValueError("it holds pickled objects, which are not read")
+            raise _PickledError(
+                f"{path}: {shortened(name)} holds pickled objects, which are not read; save numbers, with "
+                "np.stack(list) where it is a list of arrays of one shape, and names with .astype(str)"
+            )
         count = math.prod(shape)
         if count * dtype.itemsize > size:
             raise ValueError(f"its header states {count * dtype.itemsize:,} bytes, and {size:,} are there")
@@ -121,7 +129,7 @@ def _array(path: Path, file: IO[bytes], size: int) -> np.ndarray:
         if _fill(file, content) < len(content):
             raise ValueError("it is cut short")
         return np.ndarray(shape, dtype, content, order="F" if is_fortran else "C")
-    except (OSError, MemoryError):
+    except (OSError, MemoryError, _PickledError):
         raise
     except Exception as error:  # whatever the bytes of a damaged file make numpy's reader raise
         reason = "it is cut short" if isinstance(error, EOFError) else " ".join(str(error).split())

@@ -31,13 +31,15 @@ class Pictures:
         counts: How many of them each file gave, in the order of the files.
         notes: What was left out or read in a way that one may not expect, a line each.
         levels: The grey levels that have become 0 and 1 in files whose format does not say; None if it always does.
+        are_bytes: Whether grey levels have 8 bits or fewer in all files.
     """
 
     images: Tensor
     digest: str | None
     counts: Sequence[int]
     notes: Sequence[str]
-    levels: Sequence[float] | None = None
+    levels: Sequence[float] | None
+    are_bytes: bool
 
 
 def load_pictures(
@@ -80,9 +82,16 @@ def load_pictures(
     if remarks is None:
         shape, blocks = make()
         if np.prod(shape) < in_memory_below:
-            return Pictures(torch.from_numpy(np.concatenate(list(blocks))), None, survey.counts, notes, survey.measured)
+            return Pictures(
+                torch.from_numpy(np.concatenate(list(blocks))),
+                None,
+                survey.counts,
+                notes,
+                survey.measured,
+                survey.are_bytes,
+            )
     images, digest = mapped(kept / stem, key, make, progress, remarks=asdict(survey))
-    return Pictures(images, digest, survey.counts, notes, survey.measured)
+    return Pictures(images, digest, survey.counts, notes, survey.measured, survey.are_bytes)
 
 
 def _hash(names: Sequence[str]) -> str:

@@ -38,12 +38,14 @@ class Survey:
         is_grey: Whether all pictures are grey, on the background that they are laid on.
         measured: The grey levels that become black and white where the format does not say; None if it always does.
         notes: What to say, a line each.
+        are_bytes: Whether grey levels have 8 bits or fewer in all files.
     """
 
     counts: list[int]
     is_grey: bool
     measured: Levels | None
     notes: list[str]
+    are_bytes: bool = True
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def surveyed(archive: Archive, names: Sequence[str], how: Preparation, progress:
         lowest, highest = _reach(unknown)
         measured = measured_levels(lowest, highest, all(look.are_floats for look in unknown))
     are_grey = all(look.is_grey for look in looks.values())
-    return Survey(counts, are_grey and stays_grey, measured, _notes(looks, how, measured))
+    are_bytes = not any(look.is_deep for look in looks.values())
+    return Survey(counts, are_grey and stays_grey, measured, _notes(looks, how, measured), are_bytes)
 
 
 def _look(archive: Archive, how: Preparation, name: str) -> Look | ValueError:
