@@ -221,6 +221,23 @@ def test_factors_say_what_is_missing_and_what_is_too_much(pictures: Path) -> Non
     assert (part.factor_sizes, part.factors.shape) == ((2, 3), (2, 2))
 
 
+def test_a_first_column_without_a_name_numbers_the_rows(pictures: Path) -> None:
+    plain, *rows = FACTORS.splitlines()
+    lines = [f",{plain}", *(f"{number},{row}" for number, row in enumerate(rows))]
+    (pictures / "f.csv").write_text("\n".join(lines))
+    data = read(pictures, factors="f.csv")
+    assert (data.factor_names, data.factors.tolist()) == (("shape", "angle"), [[1, 1], [0, 0], [0, 1], [1, 2]])
+
+
+@pytest.mark.parametrize(("name", "kind"), [("p", "folder"), ("a.npy", "npy"), ("a.csv", "csv"), ("a.bin", "folder")])
+def test_a_path_without_its_kind_says_what_to_write(name: str, kind: str, pictures: Path) -> None:
+    place = pictures.with_name(name)
+    if name != "p":
+        place.write_bytes(b"")
+    with pytest.raises(ValueError, match=rf"is no name of a data set; write {kind}:{place}$"):
+        load(str(place))
+
+
 @pytest.mark.parametrize("written", ["{0}/a/1.png", "a\\1.png", "./a/1.png", "a/1.png", "1.png", "1"])
 def test_factors_know_a_file_by_any_name_that_is_its_alone(written: str, tmp_path: Path) -> None:
     put(tmp_path / "p/a/1.png", 1)

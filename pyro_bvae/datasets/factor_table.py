@@ -108,6 +108,8 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
             rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
         except csv.Error as error:
             raise ValueError(f"{path}, line {reader.line_num} is no line of a csv: {error}") from error
+    if rows and len(rows[0][1]) > 2 and not rows[0][1][0].strip():  # a column without a name numbers the rows
+        rows = [(line, row[1:]) for line, row in rows]
     if not rows or len(rows[0][1]) < 2:
         raise ValueError(f"{path} has no factors: it should be a csv with a file's name and its factors in each line")
     return rows

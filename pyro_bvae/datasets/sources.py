@@ -222,6 +222,9 @@ def _source_of(name: str) -> tuple[str, Source, str]:
         ValueError: An unknown kind, or a path that is missing or too much.
     """
     kind, _, path = name.partition(":")
+    if kind not in SOURCES and Path(name).expanduser().exists():
+        ending = Path(name).suffix.removeprefix(".").lower()
+        raise ValueError(f"{name!r} is no name of a data set; write {ending if ending in SOURCES else 'folder'}:{name}")
     source = SOURCES[check("dataset", kind, SOURCES)]
     if not path and source.path == "required":
         raise ValueError(f"write {kind}:PATH")
