@@ -75,6 +75,8 @@ class DatasetName(click.ParamType[str]):
         if ":" not in value and ending in ("npz", "npy", "csv", "txt"):
             self.fail(f"{brief(value)} looks like a file: write {ending}:{value}", param, ctx)
         kinds = [re.split(r"[:\[]", name)[0] for name in names.DATASETS]
+        if value not in kinds and Path(value).expanduser().is_dir():
+            self.fail(f"{brief(value)} is a folder: write folder:{value}", param, ctx)
         try:
             names.check("dataset", value.partition(":")[0], kinds)
         except ValueError as error:

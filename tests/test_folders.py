@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import Cli
 from PIL import Image
 
 from pyro_bvae import BetaVAE, fit, load_run
@@ -236,6 +237,11 @@ def test_a_path_without_its_kind_says_what_to_write(name: str, kind: str, pictur
         place.write_bytes(b"")
     with pytest.raises(ValueError, match=rf"is no name of a data set; write {kind}:{place}$"):
         load(str(place))
+
+
+def test_the_command_line_says_what_to_write_for_a_folder(pictures: Path, cli: Cli) -> None:
+    result = cli("fit", "--dataset", pictures)
+    assert (result.exit_code, f"is a folder: write folder:{pictures}" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("written", ["{0}/a/1.png", "a\\1.png", "./a/1.png", "a/1.png", "1.png", "1"])
