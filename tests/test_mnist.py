@@ -49,7 +49,7 @@ def test_packed_mnist_files_are_unpacked_without_a_network(
     resources = []
     for file in sorted((made_mnist / "MNIST" / "raw").iterdir()):
         packed = raw / f"{file.name}.gz"
-        packed.write_bytes(gzip.compress(file.read_bytes()))
+        packed.write_bytes(gzip.compress(file.read_bytes(), mtime=0))
         resources.append((packed.name, hashlib.md5(packed.read_bytes()).hexdigest()))
     monkeypatch.setattr(MNIST, "resources", resources)
     assert len(load("mnist", tmp_path)) == 340
@@ -72,7 +72,7 @@ def test_a_wrong_checksum_is_an_error(made_mnist: Path, tmp_path: Path, monkeypa
     from torchvision.datasets import MNIST
 
     for name, _ in MNIST.resources:
-        (tmp_path / name).write_bytes(gzip.compress(b"not what was promised"))
+        (tmp_path / name).write_bytes(gzip.compress(b"not what was promised", mtime=0))
     handler = partial(QuietHandler, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
