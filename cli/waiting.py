@@ -14,12 +14,12 @@ import sys
 
 __all__ = ["wait_briefly"]
 
-BRIEFLY = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}  # turns of a loop, and milliseconds
+BRIEFLY = {"GOMP_SPINCOUNT": "30000", "KMP_BLOCKTIME": "1"}  # turns of a loop, and milliseconds
 PREFIXES = ("OMP_", "GOMP_", "KMP_", "MKL_")
 
 
 def wait_briefly() -> None:
-    """Let threads spin for less than a millisecond, unless the user has set anything about them.
+    """Let threads spin for a millisecond or two, unless the user has set anything about them.
 
     It is read when PyTorch is loaded, and changes nothing afterwards.
     """
