@@ -152,14 +152,17 @@ LEVELS = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "low", "high", "levels"), LEVELS)
-@pytest.mark.parametrize("write", [as_array, as_tiffs])
+@pytest.mark.parametrize(
+    ("write", "dtype", "low", "high", "levels"),
+    [
+        *[(as_array, *each) for each in LEVELS],
+        *[(as_tiffs, *each) for each in LEVELS if "64" not in each[0]],  # Pillow writes no pictures of 64 bits
+    ],
+)
 def test_a_datum_of_the_run_arrives_from_a_file_as_it_did_in_fit(
     write: Any, dtype: str, low: int, high: int, levels: tuple | None, tmp_path: Path
 ) -> None:
     """Also one that reaches neither end of the grey levels of the others."""
-    if write is as_tiffs and "64" in dtype:
-        pytest.skip("Pillow writes no pictures of 64 bits")
     images = np.random.default_rng(0).uniform(low, high, (3, 8, 8)).astype(dtype)
     images[0, 0, :2] = low, high
     images[2] = images[2].clip(low, (low + high) / 3)
