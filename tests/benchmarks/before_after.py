@@ -41,7 +41,7 @@ class TakeTurns(pyro_bvae.Callback):
 
 vae = pyro_bvae.BetaVAE(data.shape, 10)
 total = steps * (turns + 1)
-pyro_bvae.fit(vae, data, steps=total, compile=compiles, eval_every=10**9, callbacks=[TakeTurns()])
+pyro_bvae.fit(vae, data, steps=total, compile=compiles, eval_every=total, callbacks=[TakeTurns()])
 """
 
 
