@@ -14,7 +14,7 @@ import sys
 
 __all__ = ["wait_briefly"]
 
-BRIEFLY = {"GOMP_SPINCOUNT": "30000", "KMP_BLOCKTIME": "1"}  # turns of a loop, and milliseconds
+BRIEFLY = {"GOMP_SPINCOUNT": "100000", "KMP_BLOCKTIME": "1"}  # turns of a loop, and milliseconds
 PREFIXES = ("OMP_", "GOMP_", "KMP_", "MKL_")
 
 

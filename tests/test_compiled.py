@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
+from subprocess import PIPE, STDOUT, run
 from typing import Any
 
 import pyro
@@ -220,6 +223,39 @@ def test_a_library_that_a_kill_cut_short_is_made_anew(tmp_path: Path, monkeypatc
     with pytest.raises(ImportError):  # no file of anybody else is touched
         inductor(graph, [torch.zeros(9)])
     assert outside.exists()
+
+
+COMPILES = """
+import torch
+from torch._dynamo.utils import counters
+from torch.fx.experimental.proxy_tensor import make_fx
+from pyro_bvae.compiled import inductor
+
+def function(x, weight):
+    return (((x @ weight).relu() + torch.randn_like(x)).sum(),)
+
+inputs = torch.linspace(-1, 1, 32).reshape(8, 4), torch.eye(4)
+graph = inductor(make_fx(function)(*inputs), inputs)
+torch.manual_seed(0)
+value = graph(*inputs)
+torch.manual_seed(0)
+torch.testing.assert_close(value, function(*inputs))
+print(counters["inductor"]["fxgraph_cache_hit"])
+"""
+
+
+@pytest.mark.slow
+def test_kernels_come_from_the_cache_and_a_damaged_cache_is_none(tmp_path: Path) -> None:
+    def hits() -> str:
+        environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+        return run([sys.executable, "-c", COMPILES], env=environment, stdout=PIPE, stderr=STDOUT, text=True).stdout
+
+    assert [hits(), hits()] == ["0\n", "1\n"]
+    graphs = [path for name in ("fxgraph", "aotautograd") for path in (tmp_path / name).rglob("*") if path.is_file()]
+    assert graphs
+    for path in [*graphs, *tmp_path.glob("*/*.py")]:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert hits() == "0\n"
 
 
 def test_a_param_outside_the_module_is_refused(x: Tensor) -> None:

@@ -127,7 +127,7 @@ def test_what_is_decided_follows_from_the_estimate() -> None:
     cpu = torch.device("cpu")
     assert break_even.decide(None, 46_900, cpu, lambda: 4e-3, 15.0)[0]
     assert not break_even.decide(None, 1_300, cpu, lambda: 4e-3, 15.0)[0]
-    assert break_even.decide(None, 1_300, cpu, lambda: 4e-3, 2.0)[0]
+    assert break_even.decide(None, 1_300, cpu, lambda: 4e-3, 1.5)[0]
     assert break_even.decide(False, 10**9, cpu, lambda: 1.0, 0.0) == (False, "as asked")
     assert not break_even.decide(None, 10**9, torch.device("mps"), lambda: 1.0, 0.0)[0]
 

@@ -26,9 +26,9 @@ from .cache import cache_folder
 __all__ = ["FEWEST_STEPS", "decide", "expected_seconds", "note_seconds", "refutation"]
 
 FEWEST_STEPS = 1000  # below which nothing is measured, and nothing compiled
-SHARE_SAVED = 0.5  # of the time of an eager step, at least
+SHARE_SAVED = 1 / 3  # of the time of an eager step, at least
 MARGIN = 1.2  # by which a compiled step may be slower, since times vary
-SECONDS_FIRST, SECONDS_AGAIN = 15.0, 4.0  # that compiling takes, and taking the kernels from disk
+SECONDS_FIRST, SECONDS_AGAIN = 15.0, 2.5  # that compiling takes, and taking the kernels from disk
 
 
 def decide(
@@ -44,7 +44,7 @@ def decide(
         seconds: How long compiling will take.
 
     >>> decide(None, 46_900, torch.device("cpu"), lambda: 0.004, 15.0)
-    (True, '46,900 steps of 4.0 ms would take 188 s, and compiling, about 15 s, saves half of it or more')
+    (True, '46,900 steps of 4.0 ms would take 188 s, and compiling, about 15 s, saves a third of it or more')
     """
     if asked is not None:
         return asked, AS_ASKED
@@ -55,7 +55,10 @@ def decide(
     eager = measure()
     pays = steps * eager * SHARE_SAVED > seconds
     what = f"{steps:,} steps of {1000 * eager:.1f} ms would take {steps * eager:,.0f} s"
-    return pays, f"{what}, and compiling, about {seconds:.0f} s, saves {'half of it or more' if pays else 'too little'}"
+    return (
+        pays,
+        f"{what}, and compiling, about {seconds:.0f} s, saves {'a third of it or more' if pays else 'too little'}",
+    )
 
 
 def refutation(compiled: float, eager: float) -> str | None:

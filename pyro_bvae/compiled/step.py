@@ -73,11 +73,15 @@ def inductor(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable[..., Any]
         RuntimeError: There is no compiler, or it failed.
     """
     from torch import _inductor
+    from torch._guards import TracingContext, tracing
+    from torch._subclasses import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
     def compiled() -> Callable[..., Any]:
         return _inductor.compile(graph, list(inputs), options={"fallback_random": True})  # type: ignore[no-untyped-call]
 
-    with _quietly(), torch.no_grad():
+    fake = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv())  # without shapes, nothing is cached
+    with _quietly(), torch.no_grad(), tracing(TracingContext(fake)):
         try:
             return compiled()
         except Exception as error:  # whatever a damaged library makes the loader raise
@@ -87,10 +91,10 @@ def inductor(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable[..., Any]
 
 
 def _remove_damaged(message: str) -> bool:
-    """Remove the libraries of inductor's cache that a message names; whether there are any."""
+    """Remove the modules of inductor's cache that a message names; whether there are any."""
     from torch._inductor.runtime.cache_dir_utils import cache_dir
 
-    named = {Path(word.rstrip(":,")) for word in message.split() if word.rstrip(":,").endswith(".so")}
+    named = {Path(word.rstrip(":,")) for word in message.split() if word.rstrip(":,").endswith((".so", ".py"))}
     damaged = [path for path in named if path.is_relative_to(cache_dir()) and path.is_file()]
     for path in damaged:
         path.unlink()
@@ -261,12 +265,14 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Silence the compilers' remarks on missing GPUs and on themselves."""
-    logger = logging.getLogger("torch.utils.cpp_extension")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Silence the compilers' remarks on missing GPUs, damaged caches and themselves."""
+    loggers = [logging.getLogger(name) for name in ("torch.utils.cpp_extension", "torch._inductor.codecache")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -26,7 +26,7 @@ COMMANDS = {
     "score": "score run --metric mig --metric dci",
     "traverse": "traverse run",
 }
-LONGEST = 300
+LONGEST = 150
 
 
 def main() -> None:
