@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "fit": "fit --beta 6 --overwrite --out run",
     "compare --jobs 2": "compare --beta 1 --beta 4 --epochs 20 --jobs 2 --out {new}",
-    "score": "score run --metric mig --metric dci",
+    "score": "score run",
     "traverse": "traverse run",
 }
 LONGEST = 150
