@@ -33,6 +33,9 @@ from pyro_bvae.settings.options import DEFAULTS
 from pyro_bvae.training import Training
 from pyro_bvae.training.steps import DirectSteps, ReplayedSteps
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+CHROMIUM_OPTIONS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 REAL_DATA = Path(os.environ.get("PYRO_BVAE_DATA_ROOT") or Path(__file__).parents[2] / "shared" / "data")
 Cli = Callable[..., Result]
 
@@ -152,6 +155,34 @@ def runs(rectangles: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Run
         vae = BetaVAE(data.shape, 3, hidden=(20,), beta=beta)
         found.append(fit(vae, data, steps=10, seed=seed, out=out / f"{name}-seed{seed}"))
     return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, driven by playwright; a test that wants it is skipped where one of them is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="there is no playwright: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium: apt-get install -y --no-install-recommends chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """An empty page of the browser; the test fails if a script or the console of the page reports an error.
+
+    That the server refused something, with status 400, is an answer.
+    """
+    errors: list[str] = []
+    context = browser.new_context()
+    page = context.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+    assert [error for error in errors if "status of 400" not in error] == []
 
 
 def write_chairs(path: Path, models: int, side: int = 600) -> dict[str, np.ndarray]:
