@@ -1,0 +1,54 @@
+'use strict';
+// The explorer: one or two runs that start from the same datum, each with its own sliders.
+
+class Explorer {
+  /**
+   * @param {HTMLElement} element where it goes
+   * @param {object[]} views what the page knows of each run
+   * @param {object[]} sources where the pictures of each run come from
+   * @param {{embedded?: boolean}} options embedded: a part of another page, which has the titles and keeps no names
+   */
+  constructor(element, views, sources, { embedded = false } = {}) {
+    Object.assign(this, { element, views, sources });
+    element.classList.add('explorer');
+    element.classList.toggle('is-embedded', embedded);
+    if (!embedded) element.append(make('h1', { text: 'Latent explorer' }));
+    const begin = (choice) => this.start(choice);
+    this.starts = new Starts(element, views, sources, begin);
+    const runs = make('div', { class: `runs of-${views.length}` });
+    element.append(runs);
+    this.panels = views.map((view, number) => new Panel(runs, view, sources[number], number, {
+      embedded, isAlone: views.length === 1, begin, began: number === 0 ? (start) => this.starts.show(start) : null,
+    }));
+    element.append(make('p', { class: 'help', text: 'Arrow keys move a slider, with Shift in small steps. Double-click, Backspace or 0 puts it back. P plays it to and fro.' }));
+    this.starts.watchDrops(embedded ? element : document);
+    for (const { view, starting } of this.panels) starting.request(view.held_out ? { kind: 'image', index: 0 } : { kind: 'prior' });
+  }
+
+  /** Start all runs from the same; a run without data stays where it is when a held-out one is chosen. */
+  start(choice) {
+    for (const { view, source, starting } of this.panels) {
+      if (choice.kind === 'image' && !view.held_out) continue;
+      if (choice.kind === 'upload' && !source.canUpload) continue;
+      starting.request(choice);
+    }
+  }
+
+  /** Resolves once every picture that was asked for is painted; strips are drawn later. */
+  async settled() {
+    await this.resting((panel) => [panel.starting.running, panel.painting.running]);
+  }
+
+  /** Resolves once the strips in view are drawn, too. */
+  async stripsSettled() {
+    await this.resting((panel) => [panel.starting.running, panel.painting.running, panel.latents.strips.running]);
+  }
+
+  async resting(works) {
+    for (;;) {
+      const running = this.panels.flatMap(works).filter(Boolean);
+      if (!running.length) return;
+      await Promise.all(running);
+    }
+  }
+}

@@ -1,0 +1,210 @@
+'use strict';
+// A vector on a canvas: a bar a feature with its name, or a line where there are many.
+
+const MOST_LINES = 300; // features that a strip draws
+const MARKED = 3; // of them, those that move most have colours and are named
+const DECIMALS_OF_A_FEATURE = 3; // significant digits
+
+/** Numbers of the view: a list, or float32 in base64. */
+function numbersOf(value) {
+  if (typeof value !== 'string') return value;
+  const bytes = Uint8Array.from(atob(value), (letter) => letter.charCodeAt(0));
+  return new Float32Array(bytes.buffer);
+}
+
+/** The name of a feature, x3 where it has none. */
+function featureName(view, number) {
+  return (view.columns && view.columns[number]) || `x${number}`;
+}
+
+/** A value in few digits. */
+function brief(value) {
+  if (!Number.isFinite(value)) return '–';
+  const size = Math.abs(value);
+  const text = size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(1) : String(Number(value.toPrecision(DECIMALS_OF_A_FEATURE)));
+  return text.replace('-', '−');
+}
+
+/** Where values lie between the ends of the plots, 0 to 1; the ends go out as larger values are seen, never in.
+ *
+ * Features with a mean and deviation of their own are in deviations from the mean.
+ */
+class FeatureScale {
+  constructor(view) {
+    const likelihood = (view.decoder && view.decoder.likelihood) || {};
+    const units = view.units || likelihood;
+    this.loc = units.loc ? numbersOf(units.loc) : null;
+    this.scale = units.scale ? numbersOf(units.scale) : null;
+    if (!this.loc || !this.scale) { this.loc = null; this.scale = null; }
+    this.inDeviations = this.loc !== null;
+    [this.low, this.high] = this.inDeviations ? [-3, 3] : [0, 0];
+  }
+
+  /** A value in the unit of the plots. */
+  unit(value, number) {
+    if (!this.inDeviations) return value;
+    const at = this.loc.length === 1 ? 0 : number;
+    return (value - this.loc[at]) / (this.scale[this.scale.length === 1 ? 0 : number] || 1);
+  }
+
+  see(x) {
+    for (let number = 0; number < x.length; number++) {
+      const value = this.unit(x[number], number);
+      if (value < this.low) this.low = value;
+      if (value > this.high) this.high = value;
+    }
+    if (this.inDeviations) this.high = Math.max(this.high, -this.low);
+    if (this.inDeviations) this.low = -this.high;
+  }
+
+  place(value) {
+    return (value - this.low) / (this.high - this.low || 1);
+  }
+}
+
+/** A canvas with one vector, "large" with names and values or "small" without; as wide as its host, in its colours. */
+class FeaturePicture {
+  constructor(canvas, view, scale, kind, host) {
+    Object.assign(this, { canvas, view, scale, kind, host, x: null, behind: null });
+    canvas.classList.add('features');
+    canvas.addEventListener('pointermove', (event) => { canvas.title = this.at(event); });
+    new ResizeObserver(() => this.draw()).observe(canvas.parentElement || canvas);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
+  }
+
+  /** Draw a vector, with marks where another lies, such as the original. */
+  paint(x, behind = null) {
+    this.scale.see(x);
+    if (behind) this.scale.see(behind);
+    Object.assign(this, { x, behind });
+    this.draw();
+  }
+
+  paintError(original, reconstruction) {
+    const { loc } = this.scale; // a difference has no mean of its own
+    this.paint(original.map((value, i) => value - reconstruction[i] + (loc ? loc[loc.length === 1 ? 0 : i] : 0)));
+  }
+
+  /** The feature under the pointer, with its value. */
+  at(event) {
+    if (!this.x) return '';
+    const box = this.canvas.getBoundingClientRect();
+    const share = this.hasBars ? (event.clientY - box.top) / box.height : (event.clientX - box.left) / box.width;
+    const number = Math.max(0, Math.min(this.x.length - 1, Math.floor(share * this.x.length)));
+    return `${featureName(this.view, number)}: ${brief(this.x[number])}`;
+  }
+
+  draw() {
+    const width = this.host.clientWidth;
+    if (!this.x || !width) return;
+    const most = this.kind === 'large' ? Math.min(0.5 * innerHeight, 560) : 72;
+    const step = Math.min(18, most / this.x.length);
+    this.hasBars = this.kind === 'large' && step >= 9;
+    const height = this.hasBars ? Math.round(step * this.x.length) : this.kind === 'large' ? Math.min(220, most) : most;
+    const context = sharpContext(this.canvas, width, height);
+    if (this.hasBars) this.drawBars(context, width, step);
+    else this.drawLine(context, width, height);
+  }
+
+  drawBars(context, width, step) {
+    const style = getComputedStyle(this.host);
+    const [ink, muted, line, accent] = ['--ink', '--muted', '--line', '--accent'].map((name) => style.getPropertyValue(name));
+    const size = Math.min(12, step - 1);
+    context.font = `${size}px ${style.fontFamily}`;
+    context.textBaseline = 'middle';
+    const named = Math.round(0.4 * width);
+    const [left, right] = [named + 8, width - 4.6 * size];
+    const across = (value) => left + this.scale.place(value) * (right - left);
+    const zero = across(0);
+    context.fillStyle = line;
+    context.fillRect(zero - 0.5, 0, 1, step * this.x.length);
+    this.x.forEach((value, number) => {
+      const middle = (number + 0.5) * step;
+      const end = across(this.scale.unit(value, number));
+      context.fillStyle = accent;
+      context.fillRect(Math.min(zero, end), middle - 0.3 * step, Math.max(1, Math.abs(end - zero)), 0.6 * step);
+      if (this.behind) {
+        context.fillStyle = ink;
+        context.fillRect(across(this.scale.unit(this.behind[number], number)) - 1, middle - 0.42 * step, 2, 0.84 * step);
+      }
+      context.fillStyle = ink;
+      context.textAlign = 'right';
+      context.fillText(shortened(context, featureName(this.view, number), named), named, middle);
+      context.fillStyle = muted;
+      context.fillText(brief(value), width, middle);
+    });
+  }
+
+  drawLine(context, width, height) {
+    const style = getComputedStyle(this.host);
+    const down = (value) => height - 3 - this.scale.place(value) * (height - 6);
+    context.fillStyle = style.getPropertyValue('--line');
+    context.fillRect(0, down(0) - 0.5, width, 1);
+    const lines = [[this.behind, '--muted', 1], [this.x, '--accent', 1.6]];
+    for (const [x, colour, thick] of lines) {
+      if (!x) continue;
+      context.strokeStyle = style.getPropertyValue(colour);
+      context.lineWidth = thick;
+      context.lineJoin = 'round';
+      context.beginPath();
+      x.forEach((value, number) => context.lineTo((number + 0.5) / x.length * width, down(this.scale.unit(value, number))));
+      if (x.length === 1) context.lineTo(width, down(this.scale.unit(x[0], 0)));
+      context.stroke();
+    }
+  }
+}
+
+/** A strip: the features as curves over the values of one latent. */
+class FeatureStrip {
+  constructor(canvas, view, scale) {
+    Object.assign(this, { canvas, view, scale });
+    canvas.classList.add('features');
+  }
+
+  /** Draw the curves; the names of the features that move most stand below. */
+  paintRow(data) {
+    const [width, height] = [this.canvas.clientWidth, 56];
+    if (!width) return;
+    data.forEach((x) => this.scale.see(x));
+    const style = getComputedStyle(this.canvas);
+    const context = sharpContext(this.canvas, width, height);
+    const curves = data[0].map === undefined ? [] : Array.from(data[0], (_, number) => data.map((x) => this.scale.unit(x[number], number)));
+    const moves = curves.map((curve) => Math.max(...curve) - Math.min(...curve));
+    const order = moves.map((_, number) => number).sort((a, b) => moves[b] - moves[a]).slice(0, MOST_LINES);
+    const marked = order.slice(0, MARKED).filter((number) => moves[number] > 0.05 * (this.scale.high - this.scale.low));
+    for (const number of order.reverse()) {
+      const place = marked.indexOf(number);
+      context.strokeStyle = style.getPropertyValue(place < 0 ? '--faint' : `--curve-${place}`);
+      context.lineWidth = place < 0 ? 1 : 1.8;
+      context.beginPath();
+      curves[number].forEach((value, cell) => context.lineTo((cell + 0.5) / data.length * width, height - 2 - this.scale.place(value) * (height - 4)));
+      context.stroke();
+    }
+    this.name(marked);
+  }
+
+  name(marked) {
+    if (!this.names) this.canvas.after(this.names = make('p', { class: 'curves' }));
+    this.names.replaceChildren(...marked.map((number, place) => (
+      make('span', { style: `--curve: var(--curve-${place})`, text: featureName(this.view, number) }))));
+  }
+}
+
+/** A context that is sharp on this screen, in units of the style's pixels. */
+function sharpContext(canvas, width, height) {
+  const ratio = globalThis.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext('2d');
+  context.scale(ratio, ratio);
+  return context;
+}
+
+/** A text that fits in a width. */
+function shortened(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  let kept = text.slice(0, 60);
+  while (kept && context.measureText(`${kept}…`).width > width) kept = kept.slice(0, -1);
+  return `${kept}…`;
+}

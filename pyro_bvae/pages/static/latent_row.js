@@ -1,0 +1,155 @@
+'use strict';
+// One latent: its name and KL, a slider with the posterior's mark, its value, and the strip below.
+
+/** A row of the sliders. */
+class LatentRow {
+  constructor(latents, latent) {
+    Object.assign(this, { latents, latent, state: latents.state, shown: NaN });
+    this.build();
+    this.setRange();
+  }
+
+  build() {
+    const { latent, latents } = this;
+    const called = `z${latent}`;
+    this.slider = make('input', {
+      type: 'range', step: 'any', 'data-latent': latent, 'aria-label': called,
+      oninput: () => this.move(Number(this.slider.value)), ondblclick: () => latents.reset(latent), onkeydown: (event) => this.press(event),
+    });
+    this.value = make('input', {
+      type: 'number', step: 0.1, class: 'value', 'aria-label': `Value of ${called}`,
+      oninput: () => this.type(), onblur: () => this.update(true),
+    });
+    this.playButton = this.button(`Play ${called}`, 'play', () => latents.play(latent));
+    this.backButton = this.button(`Put ${called} back`, 'back', () => latents.reset(latent));
+    this.spread = make('span', { class: 'spread' });
+    this.mean = make('span', { class: 'mean' });
+    this.moved = make('span', { class: 'moved' });
+    this.strip = make('canvas', { class: 'strip', 'aria-hidden': 'true', onpointerdown: (event) => this.drag(event), onpointermove: (event) => this.drag(event) });
+    this.cursor = make('span', { class: 'cursor' });
+    this.element = make('div', { class: 'latent' },
+      make('div', { class: 'about' }, make('span', { class: 'latent-number', text: called }), this.naming(), this.kl()),
+      make('div', { class: 'track' },
+        make('div', { class: 'rail' }, this.spread, this.moved, this.mean, this.slider),
+        make('div', { class: 'sweep' }, this.strip, this.cursor)),
+      make('div', { class: 'controls' }, this.value, this.playButton, this.backButton));
+  }
+
+  button(label, drawing, press) {
+    return make('button', { type: 'button', class: 'icon', 'aria-label': label, title: label, onclick: press }, icon(drawing));
+  }
+
+  /** A field for the name, or the name alone where none can be kept. */
+  naming() {
+    const follows = (this.state.view.follows || [])[this.latent];
+    if (this.latents.mayName) {
+      this.name = make('input', {
+        type: 'text', class: 'name', maxlength: 80, 'aria-label': `Name of z${this.latent}`, placeholder: follows || 'name it', spellcheck: 'false',
+        title: follows ? `Follows ${follows}` : null, onchange: () => this.latents.rename(this.latent, this.name.value),
+        onkeydown: (event) => { if (event.key === 'Enter') this.name.blur(); },
+      });
+    } else {
+      this.name = make('span', { class: 'name' });
+    }
+    this.follows = make('span', { class: 'follows', text: follows ? `follows ${follows}` : '' });
+    return make('span', { class: 'naming' }, this.name, this.follows);
+  }
+
+  kl() {
+    const { kl } = this.state.view;
+    if (!kl) return null;
+    const share = Math.max(0, kl[this.latent]) / this.latents.mostKl;
+    return make('span', { class: 'kl', style: `--share: ${share}`, title: 'KL in nats, mean over held-out data', text: `KL ${written(kl[this.latent])}` });
+  }
+
+  showName() {
+    const name = this.state.view.names[this.latent] || '';
+    if (this.latents.mayName) {
+      if (document.activeElement !== this.name) this.name.value = name;
+    } else {
+      this.name.textContent = name;
+    }
+  }
+
+  setRange() {
+    const { range } = this.state;
+    this.slider.min = -range;
+    this.slider.max = range;
+    this.shown = NaN;
+  }
+
+  move(value) {
+    this.latents.stop();
+    this.latents.set(this.latent, value);
+  }
+
+  /** Take a typed value; it may lie beyond the range. */
+  type() {
+    const value = Number(this.value.value);
+    if (this.value.value !== '' && Number.isFinite(value)) this.move(value);
+  }
+
+  press(event) {
+    const { range, z } = this.state;
+    const step = (2 * range / STEPS) * (event.shiftKey ? 0.1 : 1);
+    const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (steps) this.move(Math.max(-range, Math.min(range, z[this.latent] + steps * step)));
+    else if (event.key === 'Home' || event.key === 'End') this.move(event.key === 'Home' ? -range : range);
+    else if (['Backspace', 'Delete', '0'].includes(event.key)) this.latents.reset(this.latent);
+    else if (event.key === 'p') this.latents.play(this.latent);
+    else if (event.key === 'Escape') this.latents.stop();
+    else return;
+    event.preventDefault();
+  }
+
+  /** Go to the value under the pointer on the strip. */
+  drag(event) {
+    if (!(event.buttons & 1)) return;
+    if (event.type === 'pointerdown') this.strip.setPointerCapture(event.pointerId);
+    const { range } = this.state;
+    const box = this.strip.getBoundingClientRect();
+    const cell = (event.clientX - box.left) / box.width * CELLS - 0.5;
+    this.move(Math.max(-range, Math.min(range, range * (2 * cell / (CELLS - 1) - 1))));
+  }
+
+  showPlaying(isPlaying) {
+    const label = `${isPlaying ? 'Stop' : 'Play'} z${this.latent}`;
+    this.playButton.replaceChildren(icon(isPlaying ? 'pause' : 'play'));
+    this.playButton.setAttribute('aria-label', label);
+    this.playButton.title = label;
+  }
+
+  /** The place of a value on the slider, 0 to 1. */
+  place(value) {
+    const { range } = this.state;
+    return Math.max(0, Math.min(1, (value + range) / (2 * range)));
+  }
+
+  /** Mark the start, and one standard deviation of the posterior on both sides of it. */
+  mark() {
+    const { z, scale } = this.state.start;
+    const [mean, deviation] = [z[this.latent], scale ? scale[this.latent] : 0];
+    this.mean.style.setProperty('--from', this.place(mean));
+    this.mean.classList.toggle('beyond', Math.abs(mean) > this.state.range);
+    this.spread.style.setProperty('--from', this.place(mean - deviation));
+    this.spread.style.setProperty('--to', this.place(mean + deviation));
+    const said = `Start ${written(mean)}${scale ? ` ± ${written(deviation)}` : ''}`;
+    this.slider.title = `${said}. Double-click puts it back.`;
+    this.shown = NaN;
+  }
+
+  update(isDone = false) {
+    const value = this.state.z[this.latent];
+    if (value === this.shown && !isDone) return;
+    this.shown = value;
+    const [place, start] = [this.place(value), this.place(this.state.start.z[this.latent])];
+    this.slider.value = value;
+    this.slider.setAttribute('aria-valuetext', written(value));
+    if (document.activeElement !== this.value || isDone) this.value.value = value.toFixed(2);
+    this.cursor.style.setProperty('--from', place);
+    this.moved.style.setProperty('--from', Math.min(place, start));
+    this.moved.style.setProperty('--to', Math.max(place, start));
+    this.element.classList.toggle('is-moved', value !== this.state.start.z[this.latent]);
+  }
+}

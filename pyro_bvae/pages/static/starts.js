@@ -1,0 +1,85 @@
+'use strict';
+// What the pictures start from: the prior's mean, a draw of z, a held-out datum, or the user's own picture.
+
+/** The bar above the runs. `start({kind, index, seed, file})` is called with what the user chooses. */
+class Starts {
+  constructor(element, views, sources, start) {
+    Object.assign(this, { element, start });
+    this.canUpload = sources.some((source) => source.canUpload);
+    this.count = Math.min(...views.map((view) => view.held_out).filter((count) => count > 0));
+    this.noun = views[0].shape.length === 3 ? 'image' : 'row';
+    this.status = make('p', { class: 'status', role: 'status' });
+    element.append(make('div', { class: 'starts' },
+      make('span', { class: 'title', text: 'Start from' }),
+      make('span', { class: 'group' },
+        this.button('Prior mean', () => start({ kind: 'prior' })),
+        this.button('Random draw', () => start({ kind: 'random-z', seed: randomBelow(2 ** 31) }))),
+      this.heldOut(), this.upload()), this.status);
+  }
+
+  button(text, press) {
+    return make('button', { type: 'button', text, onclick: press });
+  }
+
+  heldOut() {
+    if (!Number.isFinite(this.count)) return null;
+    const { noun } = this;
+    this.index = make('input', { type: 'number', min: 0, max: this.count - 1, step: 1, value: 0, onchange: () => this.go(Number(this.index.value)) });
+    return make('span', { class: 'group' },
+      make('label', {}, `Held-out ${noun}`, this.index),
+      this.button('Previous', () => this.go(Number(this.index.value) - 1)),
+      this.button('Next', () => this.go(Number(this.index.value) + 1)),
+      this.button(`Random ${noun}`, () => this.go(randomBelow(this.count))));
+  }
+
+  /** A held-out datum; after the last comes the first. */
+  go(index) {
+    const whole = Number.isFinite(index) ? Math.round(index) : 0;
+    this.index.value = ((whole % this.count) + this.count) % this.count;
+    this.start({ kind: 'image', index: Number(this.index.value) });
+  }
+
+  /** A file to choose, or to drop anywhere on the page. */
+  upload() {
+    if (!this.canUpload) return null;
+    const file = make('input', { type: 'file', accept: 'image/*', onchange: () => { this.take(file.files); file.value = ''; } });
+    return make('span', { class: 'group' },
+      make('label', { class: 'button', title: 'Choose a picture, or drop one anywhere on the page' }, 'Your own picture', file));
+  }
+
+  take(files) {
+    if (files.length) this.start({ kind: 'upload', file: files[0] });
+  }
+
+  /** Take pictures that are dropped on this element. */
+  watchDrops(element) {
+    if (!this.canUpload) return;
+    const hasFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes('Files');
+    const over = (event, isOver) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      this.element.classList.toggle('is-dropping', isOver);
+    };
+    element.addEventListener('dragover', (event) => over(event, true));
+    element.addEventListener('dragleave', (event) => { if (!event.relatedTarget) over(event, false); });
+    element.addEventListener('drop', (event) => { over(event, false); this.take(event.dataTransfer.files); });
+  }
+
+  /** Say what the pictures start from. */
+  show(start) {
+    const { noun } = this;
+    const label = start.label === null || start.label === undefined ? '' : `, labelled ${start.label}`;
+    const said = {
+      prior: 'The prior’s mean',
+      'random-z': 'A draw of z from the prior',
+      image: `Held-out ${noun} ${start.index}${label}, encoded`,
+      upload: `Your own picture ${start.file}, encoded`,
+    }[start.kind];
+    this.status.textContent = `${said}${start.note ? `. ${start.note}` : ''}`;
+    if (start.kind === 'image' && this.index) this.index.value = start.index;
+  }
+}
+
+function randomBelow(count) {
+  return Math.floor(Math.random() * count);
+}
