@@ -5,13 +5,6 @@ const MOST_LINES = 300; // features that a strip draws
 const MARKED = 3; // of them, those that move most have colours and are named
 const DECIMALS_OF_A_FEATURE = 3; // significant digits
 
-/** Numbers of the view: a list, or float32 in base64. */
-function numbersOf(value) {
-  if (typeof value !== 'string') return value;
-  const bytes = Uint8Array.from(atob(value), (letter) => letter.charCodeAt(0));
-  return new Float32Array(bytes.buffer);
-}
-
 /** The name of a feature, x3 where it has none. */
 function featureName(view, number) {
   return (view.columns && view.columns[number]) || `x${number}`;
@@ -31,20 +24,16 @@ function brief(value) {
  */
 class FeatureScale {
   constructor(view) {
-    const likelihood = (view.decoder && view.decoder.likelihood) || {};
-    const units = view.units || likelihood;
-    this.loc = units.loc ? numbersOf(units.loc) : null;
-    this.scale = units.scale ? numbersOf(units.scale) : null;
-    if (!this.loc || !this.scale) { this.loc = null; this.scale = null; }
-    this.inDeviations = this.loc !== null;
+    const units = view.units ?? view.decoder?.likelihood.standardise;
+    this.inDeviations = Boolean(units);
+    if (units) [this.loc, this.scale] = [numbersOf(units.loc), numbersOf(units.scale)];
     [this.low, this.high] = this.inDeviations ? [-3, 3] : [0, 0];
   }
 
   /** A value in the unit of the plots. */
   unit(value, number) {
     if (!this.inDeviations) return value;
-    const at = this.loc.length === 1 ? 0 : number;
-    return (value - this.loc[at]) / (this.scale[this.scale.length === 1 ? 0 : number] || 1);
+    return (value - this.loc[number]) / (this.scale[number] || 1);
   }
 
   see(x) {
@@ -81,8 +70,8 @@ class FeaturePicture {
   }
 
   paintError(original, reconstruction) {
-    const { loc } = this.scale; // a difference has no mean of its own
-    this.paint(original.map((value, i) => value - reconstruction[i] + (loc ? loc[loc.length === 1 ? 0 : i] : 0)));
+    const zero = this.scale.loc ?? new Float32Array(original.length); // a difference has no mean of its own
+    this.paint(original.map((value, i) => value - reconstruction[i] + zero[i]));
   }
 
   /** The feature under the pointer, with its value. */
@@ -168,7 +157,7 @@ class FeatureStrip {
     data.forEach((x) => this.scale.see(x));
     const style = getComputedStyle(this.canvas);
     const context = sharpContext(this.canvas, width, height);
-    const curves = data[0].map === undefined ? [] : Array.from(data[0], (_, number) => data.map((x) => this.scale.unit(x[number], number)));
+    const curves = Array.from(data[0], (_, number) => data.map((x) => this.scale.unit(x[number], number)));
     const moves = curves.map((curve) => Math.max(...curve) - Math.min(...curve));
     const order = moves.map((_, number) => number).sort((a, b) => moves[b] - moves[a]).slice(0, MOST_LINES);
     const marked = order.slice(0, MARKED).filter((number) => moves[number] > 0.05 * (this.scale.high - this.scale.low));

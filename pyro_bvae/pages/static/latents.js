@@ -6,8 +6,8 @@ const SWING = 5000; // milliseconds of one swing to and fro
 
 /** All sliders of a run. `change(latent)` is called when one has moved, `change()` when several have. */
 class Latents {
-  constructor(element, state, change, { scale = null, mayName = true } = {}) {
-    Object.assign(this, { state, change, mayName, playing: null, last: null });
+  constructor(element, state, change, { scale = null, mayName = true, renamed = null } = {}) {
+    Object.assign(this, { state, change, mayName, renamed, playing: null, last: null });
     this.strips = new Strips(state);
     const { view } = state;
     this.mostKl = Math.max(...(view.kl || [0]), 1e-9);
@@ -118,6 +118,7 @@ class Latents {
       view.names_note = error.message;
     }
     this.showNames();
+    if (this.renamed) this.renamed();
   }
 
   showNames() {

@@ -26,14 +26,15 @@ class Panel {
     for (const [name, canvas] of Object.entries(this.canvases)) {
       this[name] = pictureFor(canvas, this.view, this.scale, name === 'picture' ? 'large' : 'small');
     }
-    this.latents = new Latents(sliders, this.state, change, { scale: this.scale, mayName: !embedded });
-    if (typeof Plane !== 'undefined' && this.view.codes) this.plane = new Plane(plane, this.state, change);
+    this.latents = new Latents(sliders, this.state, change, { scale: this.scale, mayName: !embedded, renamed: () => this.plane?.renamed() });
+    if (typeof Plane !== 'undefined') this.plane = new Plane(plane, this.state, change);
   }
 
   heading() {
     const { view } = this;
     const active = view.active.filter(Boolean).length;
-    const facts = [view.dataset, `β ${view.beta}`, view.likelihood, `${active} of ${view.K} ${view.K === 1 ? 'latent' : 'latents'} active`];
+    const count = `${view.K} ${view.K === 1 ? 'latent' : 'latents'}`;
+    const facts = [view.dataset, `β ${view.beta}`, view.likelihood, view.kl ? `${active} of ${count} active` : count];
     return make('header', {}, make('h2', { text: view.title }), make('p', { class: 'facts', text: facts.filter(Boolean).join(' · ') }));
   }
 

@@ -1,0 +1,331 @@
+"""The explorer's page, in a real browser: what one does with the mouse and the keyboard, and what is then painted.
+
+Chromium is driven by playwright; without them the tests are skipped. No page may leave an error in its console.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pyro_bvae import BetaVAE, fit
+from pyro_bvae.codes import encode
+from pyro_bvae.datasets import Dataset
+from pyro_bvae.generation import images_of
+from pyro_bvae.pages.explorer import explore
+from pyro_bvae.runs.run import Run
+
+MARKUP = "<img src=x onerror=alert(1)>"
+PIXELS = """(name) => {
+    const canvas = document.querySelector(`[data-testid="${name}"]`);
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return [canvas.height, canvas.width, Array.from(data)];
+}"""
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def opened(browser_page: Any) -> Iterator[Open]:
+    """Open the explorer of a model or run in the browser; returns the page once its first picture is painted."""
+    explorers = []
+
+    def open_page(*arguments: Any) -> Any:
+        explorers.append(explore(*arguments))
+        browser_page.goto(explorers[-1].url)
+        return settled(browser_page)
+
+    yield open_page
+    for explorer in explorers:
+        explorer.close()
+
+
+def settled(page: Any) -> Any:
+    page.evaluate("explorer.settled()")
+    return page
+
+
+def model(shape: tuple[int, ...], network: str = "mlp", likelihood: str = "bernoulli", latent_dim: int = 3) -> BetaVAE:
+    """A model whose pictures depend strongly on z, without a fit."""
+    torch.manual_seed(0)
+    vae = BetaVAE(shape, latent_dim, hidden=(20,), network=network, likelihood=likelihood)
+    with torch.no_grad():
+        for parameter in vae.decoder.parameters():
+            parameter *= 2
+    return vae.eval()
+
+
+def noise(shape: tuple[int, ...], count: int = 40) -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+    if len(shape) == 1:
+        return Dataset("vectors", torch.randn(count, *shape, generator=generator))
+    return Dataset("noise", torch.randint(0, 256, (count, *shape), generator=generator, dtype=torch.uint8))
+
+
+def pixels(page: Any, name: str = "picture-0") -> np.ndarray:
+    """Bytes (H, W, 3) that a canvas shows."""
+    height, width, data = page.evaluate(PIXELS, name)
+    return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+
+
+def decoded(vae: BetaVAE, z: Any) -> np.ndarray:
+    """The same of a code, by torch."""
+    image = images_of(vae, torch.as_tensor(z, dtype=torch.float32)[None])[0]
+    return (255 * image.clamp(0, 1)).expand(3, -1, -1).permute(1, 2, 0).numpy()
+
+
+def code(page: Any, run: int = 0) -> list[float]:
+    return page.evaluate(f"Array.from(explorer.panels[{run}].state.z)")
+
+
+def slider(page: Any, latent: int, run: int = 0) -> Any:
+    return page.locator(f'[data-run="{run}"] input[type=range][data-latent="{latent}"]')
+
+
+def assert_shows(page: Any, vae: BetaVAE, z: Any) -> None:
+    settled(page)
+    assert np.abs(pixels(page) - decoded(vae, z)).max() <= 0.6  # of a byte: half by rounding
+
+
+@pytest.mark.parametrize(
+    ("shape", "network", "likelihood"),
+    [
+        ((1, 8, 8), "mlp", "bernoulli"),
+        ((1, 16, 16), "mlp", "gaussian"),
+        ((3, 17, 13), "conv", "bernoulli"),
+        ((3, 12, 20), "mlp", "discretized-logistic"),
+        ((1, 28, 28), "conv", "continuous-bernoulli"),
+    ],
+)
+def test_the_pixels_are_those_of_torch(
+    shape: tuple[int, ...], network: str, likelihood: str, opened: Open
+) -> None:
+    vae = model(shape, network, likelihood)
+    page = opened(vae, noise(shape))
+    for latent, value in ((0, 1.5), (2, -2.25), (1, 3.0)):
+        slider(page, latent).evaluate(MOVE, value)
+        assert_shows(page, vae, code(page))
+    assert code(page)[1] == 3.0
+
+
+MOVE = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }"
+
+
+def test_a_vector_is_drawn_from_the_numbers_of_torch(opened: Open) -> None:
+    vae = model((5,), likelihood="gaussian")
+    page = settled(opened(vae, noise((5,))))
+    slider(page, 1).evaluate(MOVE, 2.0)
+    shown = settled(page).evaluate("Array.from(explorer.panels[0].picture.x)")
+    assert np.allclose(shown, images_of(vae, torch.tensor([code(page)]))[0], atol=1e-3)
+    assert pixels(page).std() > 0
+
+
+def test_keys_move_a_slider_and_put_it_back(opened: Open) -> None:
+    vae = model((1, 8, 8))
+    page = opened(vae, noise((1, 8, 8)))
+    start = code(page)
+    slider(page, 0).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    assert code(page)[0] == pytest.approx(start[0] + 0.11)
+    assert_shows(page, vae, code(page))
+    page.keyboard.press("End")
+    assert code(page)[0] == 3
+    page.keyboard.press("Backspace")
+    assert code(page) == start
+    assert_shows(page, vae, start)
+
+
+def test_a_double_click_puts_one_back_and_reset_all(opened: Open) -> None:
+    page = opened(model((1, 8, 8)), noise((1, 8, 8)))
+    start = code(page)
+    for latent in range(3):
+        slider(page, latent).evaluate(MOVE, 2.5)
+    slider(page, 1).dblclick(position={"x": 5, "y": 11})
+    assert [value == before for value, before in zip(code(page), start, strict=True)] == [False, True, False]
+    page.get_by_role("button", name="Reset all").click()
+    assert code(page) == start
+
+
+def test_a_value_beyond_the_range_can_be_typed_and_the_range_set(opened: Open) -> None:
+    vae = model((1, 8, 8))
+    page = opened(vae, noise((1, 8, 8)))
+    page.get_by_label("Value of z2").fill("4.5")
+    assert code(page)[2] == 4.5
+    assert_shows(page, vae, code(page))
+    page.get_by_label("Range ±").fill("5")
+    page.get_by_label("Range ±").press("Enter")
+    assert slider(page, 2).evaluate("slider => [slider.min, slider.max, slider.value]") == ["-5", "5", "4.5"]
+
+
+def test_it_starts_from_an_image_the_prior_and_a_draw(opened: Open) -> None:
+    vae, data = model((1, 8, 8)), noise((1, 8, 8))
+    page = opened(vae, data)
+    held_out = data.images[data.held_out]
+    codes = encode(vae, held_out).loc
+    last = len(held_out) - 1
+    steps = [("Next", 1), ("Previous", 0), ("Previous", last), ("Next", 0)]
+    for button, index in steps:
+        page.get_by_role("button", name=button).click()
+        assert_shows(page, vae, codes[index])
+        assert (pixels(page, "original-0")[..., 0] == held_out[index, 0].numpy()).all()
+        assert page.get_by_label("Held-out image").input_value() == str(index)
+    page.get_by_label("Held-out image").fill("3")
+    page.get_by_label("Held-out image").press("Enter")
+    assert_shows(page, vae, codes[3])
+    page.get_by_role("button", name="Random draw").click()
+    drawn = code(settled(page))
+    page.get_by_role("button", name="Prior mean").click()
+    assert_shows(page, vae, [0, 0, 0])
+    assert drawn != code(page)
+    assert page.get_by_test_id("original-0").is_hidden()
+
+
+def test_it_starts_from_a_picture_of_ones_own_and_says_so_of_a_broken_one(opened: Open, tmp_path: Path) -> None:
+    vae = model((1, 8, 8))
+    page = opened(vae, noise((1, 8, 8)))
+    grey = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)
+    Image.fromarray(grey).save(tmp_path / "mine.png")
+    page.get_by_label("Your own picture").set_input_files(tmp_path / "mine.png")
+    assert_shows(page, vae, encode(vae, torch.from_numpy(grey)[None, None]).loc[0])
+    assert (pixels(page, "original-0")[..., 0] == grey).all()
+    before = code(page)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with page.expect_response("**/upload"):
+        page.get_by_label("Your own picture").set_input_files(tmp_path / "broken.png")
+    assert "broken" in settled(page).get_by_role("alert").text_content()
+    assert code(page) == before
+    page.get_by_role("button", name="Prior mean").click()
+    assert settled(page).get_by_role("alert").text_content() == ""
+
+
+def test_of_many_rapid_moves_the_last_is_painted_and_few_are_decoded(opened: Open) -> None:
+    vae = model((1, 8, 8))
+    page = opened(vae, noise((1, 8, 8)))
+    decodes = page.evaluate(
+        """async () => {
+            const { source } = explorer.panels[0];
+            const decode = source.decode.bind(source);
+            let count = 0;
+            source.decode = (...what) => { count += 1; return decode(...what); };
+            const slider = document.querySelector('[data-latent="1"]');
+            for (let move = 1; move <= 100; move++) {
+                slider.value = -3 + 0.05 * move;
+                slider.dispatchEvent(new Event('input'));
+            }
+            await explorer.settled();
+            return count;
+        }"""
+    )
+    assert decodes <= 2
+    assert code(page)[1] == 2
+    assert_shows(page, vae, code(page))
+
+
+def test_a_name_is_kept_beside_the_run_and_is_text(opened: Open, digits: Dataset, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    run = fit(BetaVAE(digits.shape, 3, hidden=(20,)), digits, steps=2, out=tmp_path / "run")
+    page = opened(run, digits)
+    with page.expect_response("**/name"):
+        page.get_by_label("Name of z1").fill(MARKUP)
+        page.get_by_label("Name of z1").press("Enter")
+    assert json.loads((tmp_path / "run" / "names.json").read_text()) == {"1": MARKUP}
+    page.reload()
+    assert settled(page).get_by_label("Name of z1").input_value() == MARKUP
+    assert page.locator("img").count() == 0
+
+
+def test_names_of_data_classes_and_columns_are_text(opened: Open) -> None:
+    shape = (1, 8, 8)
+    data = Dataset(MARKUP, noise(shape).images, labels=torch.arange(40) % 2, label_names=[MARKUP, "</script>"])
+    page = opened(model(shape), data)
+    assert MARKUP in page.locator(".facts").text_content()
+    assert MARKUP in page.content().replace("&lt;", "<").replace("&gt;", ">")
+    assert page.locator("img").count() == 0
+    vectors = Dataset("named", torch.randn(40, 3), columns=[MARKUP, "b", "c"])
+    page = opened(model((3,), likelihood="gaussian"), vectors)
+    assert page.locator("img").count() == 0
+
+
+def test_two_runs_start_from_the_same_image_and_have_sliders_of_their_own(
+    opened: Open, runs: list[Run]
+) -> None:
+    page = opened(runs[0], runs[2])
+    for number, run in enumerate((runs[0], runs[2])):
+        data = run.dataset()
+        z = encode(run.model, data.images[data.held_out[:1]]).loc[0]
+        assert code(page, number) == pytest.approx(z.tolist(), abs=1e-3)
+    assert (pixels(page, "original-0") == pixels(page, "original-1")).all()
+    before = code(page, 1)
+    slider(page, 0, run=0).evaluate(MOVE, 2.0)
+    assert code(page, 0)[0] == 2
+    assert code(page, 1) == before
+
+
+def test_a_latent_plays_to_and_fro(opened: Open) -> None:
+    page = opened(model((1, 8, 8)), noise((1, 8, 8)))
+    before = code(page)
+    page.get_by_role("button", name="Play z1").click()
+    page.wait_for_function(f"Math.abs(explorer.panels[0].state.z[1] - {before[1]}) > 0.5")
+    page.get_by_role("button", name="Stop z1").click()
+    after = code(page)
+    assert [after[0], after[2]] == [before[0], before[2]]
+    page.wait_for_timeout(50)
+    assert code(page) == after
+
+
+def test_strips_show_the_whole_sweep(opened: Open) -> None:
+    vae = model((1, 8, 8))
+    page = opened(vae, noise((1, 8, 8)))
+    slider(page, 0).evaluate(MOVE, 1.0)
+    page.evaluate("explorer.stripsSettled()")
+    z = code(page)
+    strip = page.evaluate(
+        """() => {
+            const canvas = document.querySelector('[data-latent="2"]').closest('.latent').querySelector('canvas');
+            return Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data);
+        }"""
+    )
+    columns = np.array(strip).reshape(8, -1, 8, 4)[..., 0]
+    for place, value in enumerate(np.linspace(-3, 3, columns.shape[1])):
+        swept = decoded(vae, [*z[:2], value])[..., 0]
+        assert np.abs(columns[:, place] - swept).max() <= 0.6
+
+
+@pytest.mark.parametrize("latent_dim", [1, 200])
+def test_one_latent_or_very_many_have_sliders(latent_dim: int, opened: Open) -> None:
+    vae = model((1, 8, 8), latent_dim=latent_dim)
+    page = opened(vae, noise((1, 8, 8)))
+    assert page.locator("input[type=range]").count() == latent_dim
+    slider(page, latent_dim - 1).evaluate(MOVE, 2.0)
+    assert_shows(page, vae, code(page))
+
+
+def test_a_model_without_data_starts_from_the_prior(opened: Open) -> None:
+    vae = model((1, 8, 8))
+    page = opened(vae)
+    assert_shows(page, vae, [0, 0, 0])
+    assert page.get_by_role("button", name="Next").count() == 0
+    assert "data" in page.locator(".fine").text_content()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_wider_than_the_screen(width: int, opened: Open) -> None:
+    page = opened(model((1, 8, 8)), noise((1, 8, 8)))
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_page_asks_its_own_server_alone(opened: Open, browser_page: Any) -> None:
+    asked: list[str] = []
+    browser_page.on("request", lambda request: asked.append(request.url))
+    page = opened(model((1, 8, 8)), noise((1, 8, 8)))
+    slider(page, 1).evaluate(MOVE, 2.0)
+    settled(page)
+    assert {url.split("/")[2] for url in asked if not url.startswith("data:")} == {page.url.split("/")[2]}
