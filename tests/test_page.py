@@ -32,14 +32,14 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture
-def opened(browser_page: Any) -> Iterator[Open]:
+def opened(page: Any) -> Iterator[Open]:
     """Open the explorer of a model or run in the browser; returns the page once its first picture is painted."""
     explorers = []
 
     def open_page(*arguments: Any) -> Any:
         explorers.append(explore(*arguments))
-        browser_page.goto(explorers[-1].url)
-        return settled(browser_page)
+        page.goto(explorers[-1].url)
+        return settled(page)
 
     yield open_page
     for explorer in explorers:
@@ -322,9 +322,9 @@ def test_nothing_is_wider_than_the_screen(width: int, opened: Open) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_the_page_asks_its_own_server_alone(opened: Open, browser_page: Any) -> None:
+def test_the_page_asks_its_own_server_alone(opened: Open, page: Any) -> None:
     asked: list[str] = []
-    browser_page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: asked.append(request.url))
     page = opened(model((1, 8, 8)), noise((1, 8, 8)))
     slider(page, 1).evaluate(MOVE, 2.0)
     settled(page)
