@@ -1,6 +1,9 @@
 'use strict';
 // The explorer: one or two runs that start from the same datum, each with its own sliders.
 
+const KEYS_IN_WORDS = 'Arrow keys move a slider, with Shift in small steps. Double-click, Backspace or 0 puts it back. '
+  + 'P plays it to and fro.';
+
 class Explorer {
   /**
    * @param {HTMLElement} element where it goes
@@ -11,18 +14,21 @@ class Explorer {
   constructor(element, views, sources, { embedded = false } = {}) {
     Object.assign(this, { element, views, sources });
     element.classList.add('explorer');
-    element.classList.toggle('is-embedded', embedded);
     if (!embedded) element.append(make('h1', { text: 'Latent explorer' }));
     const begin = (choice) => this.start(choice);
     this.starts = new Starts(element, views, sources, begin);
     const runs = make('div', { class: `runs of-${views.length}` });
-    element.append(runs);
+    element.append(runs, make('p', { class: 'help', text: KEYS_IN_WORDS }));
     this.panels = views.map((view, number) => new Panel(runs, view, sources[number], number, {
-      embedded, isAlone: views.length === 1, begin, began: number === 0 ? (start) => this.starts.show(start) : null,
+      begin,
+      began: (start) => { if (number === 0) this.starts.show(start); },
+      hasHeading: !embedded || views.length > 1,
+      mayName: !embedded,
     }));
-    element.append(make('p', { class: 'help', text: 'Arrow keys move a slider, with Shift in small steps. Double-click, Backspace or 0 puts it back. P plays it to and fro.' }));
     this.starts.watchDrops(embedded ? element : document);
-    for (const { view, starting } of this.panels) starting.request(view.held_out ? { kind: 'image', index: 0 } : { kind: 'prior' });
+    for (const { view, starting } of this.panels) {
+      starting.request(view.held_out ? { kind: 'image', index: 0 } : { kind: 'prior' });
+    }
   }
 
   /** Start all runs from the same; a run without data stays where it is when a held-out one is chosen. */
@@ -36,12 +42,13 @@ class Explorer {
 
   /** Resolves once every picture that was asked for is painted; strips are drawn later. */
   async settled() {
-    await this.resting((panel) => [panel.starting.running, panel.painting.running]);
+    await this.resting(({ starting, painting }) => [starting.running, painting.running]);
   }
 
   /** Resolves once the strips in view are drawn, too. */
   async stripsSettled() {
-    await this.resting((panel) => [panel.starting.running, panel.painting.running, panel.latents.strips.running]);
+    await this.resting(({ starting, painting, latents }) => [
+      starting.running, painting.running, latents.strips.running]);
   }
 
   async resting(works) {

@@ -3,7 +3,8 @@
 
 const MOST_LINES = 300; // features that a strip draws
 const MARKED = 3; // of them, those that move most have colours and are named
-const DECIMALS_OF_A_FEATURE = 3; // significant digits
+const LEAST_MOVE = 0.05; // of the plot's height, that a named one moves
+const DIGITS_OF_A_FEATURE = 3; // significant ones
 
 /** The name of a feature, x3 where it has none. */
 function featureName(view, number) {
@@ -14,7 +15,8 @@ function featureName(view, number) {
 function brief(value) {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);
-  const text = size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(1) : String(Number(value.toPrecision(DECIMALS_OF_A_FEATURE)));
+  const isExtreme = size >= 1e5 || (size > 0 && size < 1e-3);
+  const text = isExtreme ? value.toExponential(1) : String(Number(value.toPrecision(DIGITS_OF_A_FEATURE)));
   return text.replace('-', '−');
 }
 
@@ -89,7 +91,8 @@ class FeaturePicture {
     const most = this.kind === 'large' ? Math.min(0.5 * innerHeight, 560) : 72;
     const step = Math.min(18, most / this.x.length);
     this.hasBars = this.kind === 'large' && step >= 9;
-    const height = this.hasBars ? Math.round(step * this.x.length) : this.kind === 'large' ? Math.min(220, most) : most;
+    const flat = this.kind === 'large' ? Math.min(220, most) : most;
+    const height = this.hasBars ? Math.round(step * this.x.length) : flat;
     const context = sharpContext(this.canvas, width, height);
     if (this.hasBars) this.drawBars(context, width, step);
     else this.drawLine(context, width, height);
@@ -97,7 +100,8 @@ class FeaturePicture {
 
   drawBars(context, width, step) {
     const style = getComputedStyle(this.host);
-    const [ink, muted, line, accent] = ['--ink', '--muted', '--line', '--accent'].map((name) => style.getPropertyValue(name));
+    const colour = (name) => style.getPropertyValue(`--${name}`);
+    const [ink, muted, line, accent] = ['ink', 'muted', 'line', 'accent'].map(colour);
     const size = Math.min(12, step - 1);
     context.font = `${size}px ${style.fontFamily}`;
     context.textBaseline = 'middle';
@@ -114,7 +118,8 @@ class FeaturePicture {
       context.fillRect(Math.min(zero, end), middle - 0.3 * step, Math.max(1, Math.abs(end - zero)), 0.6 * step);
       if (this.behind) {
         context.fillStyle = ink;
-        context.fillRect(across(this.scale.unit(this.behind[number], number)) - 1, middle - 0.42 * step, 2, 0.84 * step);
+        const mark = across(this.scale.unit(this.behind[number], number));
+        context.fillRect(mark - 1, middle - 0.42 * step, 2, 0.84 * step);
       }
       context.fillStyle = ink;
       context.textAlign = 'right';
@@ -136,7 +141,8 @@ class FeaturePicture {
       context.lineWidth = thick;
       context.lineJoin = 'round';
       context.beginPath();
-      x.forEach((value, number) => context.lineTo((number + 0.5) / x.length * width, down(this.scale.unit(value, number))));
+      const across = (number) => (number + 0.5) / x.length * width;
+      x.forEach((value, number) => context.lineTo(across(number), down(this.scale.unit(value, number))));
       if (x.length === 1) context.lineTo(width, down(this.scale.unit(x[0], 0)));
       context.stroke();
     }
@@ -157,16 +163,20 @@ class FeatureStrip {
     data.forEach((x) => this.scale.see(x));
     const style = getComputedStyle(this.canvas);
     const context = sharpContext(this.canvas, width, height);
-    const curves = Array.from(data[0], (_, number) => data.map((x) => this.scale.unit(x[number], number)));
+    const along = (number) => data.map((x) => this.scale.unit(x[number], number));
+    const curves = Array.from(data[0], (_, number) => along(number));
     const moves = curves.map((curve) => Math.max(...curve) - Math.min(...curve));
     const order = moves.map((_, number) => number).sort((a, b) => moves[b] - moves[a]).slice(0, MOST_LINES);
-    const marked = order.slice(0, MARKED).filter((number) => moves[number] > 0.05 * (this.scale.high - this.scale.low));
+    const least = LEAST_MOVE * (this.scale.high - this.scale.low);
+    const marked = order.slice(0, MARKED).filter((number) => moves[number] > least);
+    const across = (cell) => (cell + 0.5) / data.length * width;
+    const down = (value) => height - 2 - this.scale.place(value) * (height - 4);
     for (const number of order.reverse()) {
       const place = marked.indexOf(number);
       context.strokeStyle = style.getPropertyValue(place < 0 ? '--faint' : `--curve-${place}`);
       context.lineWidth = place < 0 ? 1 : 1.8;
       context.beginPath();
-      curves[number].forEach((value, cell) => context.lineTo((cell + 0.5) / data.length * width, height - 2 - this.scale.place(value) * (height - 4)));
+      curves[number].forEach((value, cell) => context.lineTo(across(cell), down(value)));
       context.stroke();
     }
     this.name(marked);

@@ -1,6 +1,8 @@
 'use strict';
 // One latent: its name and KL, a slider with the posterior's mark, its value, and the strip below.
 
+const KL_IN_WORDS = 'KL in nats, mean over held-out data';
+
 /** A row of the sliders. */
 class LatentRow {
   constructor(latents, latent) {
@@ -10,56 +12,69 @@ class LatentRow {
   }
 
   build() {
-    const { latent, latents } = this;
-    const called = `z${latent}`;
+    const { latent } = this;
     this.slider = make('input', {
-      type: 'range', step: 'any', 'data-latent': latent, 'aria-label': called,
-      oninput: () => this.move(Number(this.slider.value)), ondblclick: () => latents.reset(latent), onkeydown: (event) => this.press(event),
+      type: 'range', step: 'any', 'data-latent': latent, 'aria-label': `z${latent}`,
+      oninput: () => this.move(Number(this.slider.value)),
+      ondblclick: () => this.latents.reset(latent),
+      onkeydown: (event) => this.press(event),
     });
-    this.value = make('input', {
-      type: 'number', step: 0.1, class: 'value', 'aria-label': `Value of ${called}`,
-      oninput: () => this.type(), onblur: () => this.update(true),
-    });
-    this.playButton = this.button(`Play ${called}`, 'play', () => latents.play(latent));
-    this.backButton = this.button(`Put ${called} back`, 'back', () => latents.reset(latent));
-    this.spread = make('span', { class: 'spread' });
-    this.mean = make('span', { class: 'mean' });
-    this.moved = make('span', { class: 'moved' });
-    this.strip = make('canvas', { class: 'strip', 'aria-hidden': 'true', onpointerdown: (event) => this.drag(event), onpointermove: (event) => this.drag(event) });
-    this.cursor = make('span', { class: 'cursor' });
-    this.element = make('div', { class: 'latent' },
-      make('div', { class: 'about' }, make('span', { class: 'latent-number', text: called }), this.naming(), this.kl()),
-      make('div', { class: 'track' },
-        make('div', { class: 'rail' }, this.spread, this.moved, this.mean, this.slider),
-        make('div', { class: 'sweep' }, this.strip, this.cursor)),
-      make('div', { class: 'controls' }, this.value, this.playButton, this.backButton));
+    this.element = make('div', { class: 'latent' }, this.about(), this.track(), this.controls());
   }
 
-  button(label, drawing, press) {
-    return make('button', { type: 'button', class: 'icon', 'aria-label': label, title: label, onclick: press }, icon(drawing));
+  about() {
+    const number = make('span', { class: 'latent-number', text: `z${this.latent}` });
+    return make('div', { class: 'about' }, number, ...this.naming(), this.kl());
   }
 
-  /** A field for the name, or the name alone where none can be kept. */
+  /** A field for the name, or the name alone where none can be kept; and the factor that the latent follows. */
   naming() {
-    const follows = (this.state.view.follows || [])[this.latent];
-    if (this.latents.mayName) {
-      this.name = make('input', {
-        type: 'text', class: 'name', maxlength: 80, 'aria-label': `Name of z${this.latent}`, placeholder: follows || 'name it', spellcheck: 'false',
-        title: follows ? `Follows ${follows}` : null, onchange: () => this.latents.rename(this.latent, this.name.value),
-        onkeydown: (event) => { if (event.key === 'Enter') this.name.blur(); },
-      });
-    } else {
-      this.name = make('span', { class: 'name' });
-    }
-    this.follows = make('span', { class: 'follows', text: follows ? `follows ${follows}` : '' });
-    return make('span', { class: 'naming' }, this.name, this.follows);
+    const follows = (this.state.view.follows ?? [])[this.latent];
+    this.name = this.latents.mayName ? this.field() : make('span', { class: 'name' });
+    return [this.name, follows ? make('span', { class: 'follows', text: `follows ${follows}` }) : null];
+  }
+
+  field() {
+    return make('input', {
+      type: 'text', class: 'name', maxlength: 80, spellcheck: 'false', autocomplete: 'off', placeholder: 'Name it',
+      'aria-label': `Name of z${this.latent}`,
+      onchange: () => this.latents.rename(this.latent, this.name.value),
+      onkeydown: (event) => { if (event.key === 'Enter') this.name.blur(); },
+    });
   }
 
   kl() {
     const { kl } = this.state.view;
     if (!kl) return null;
-    const share = Math.max(0, kl[this.latent]) / this.latents.mostKl;
-    return make('span', { class: 'kl', style: `--share: ${share}`, title: 'KL in nats, mean over held-out data', text: `KL ${written(kl[this.latent])}` });
+    const style = `--share: ${Math.max(0, kl[this.latent]) / this.latents.mostKl}`;
+    return make('span', { class: 'kl', style, title: KL_IN_WORDS, text: `KL ${written(kl[this.latent])}` });
+  }
+
+  /** The slider over the strip: both have the same values at the same places. */
+  track() {
+    [this.spread, this.moved, this.mean, this.cursor] = ['spread', 'moved', 'mean', 'cursor'].map(
+      (name) => make('span', { class: name }));
+    const drag = (event) => this.drag(event);
+    this.strip = make('canvas', { class: 'strip', 'aria-hidden': 'true', onpointerdown: drag, onpointermove: drag });
+    return make('div', { class: 'track' },
+      make('div', { class: 'rail' }, this.spread, this.moved, this.mean, this.slider),
+      make('div', { class: 'sweep' }, this.strip, this.cursor));
+  }
+
+  controls() {
+    const { latent, latents } = this;
+    this.value = make('input', {
+      type: 'number', step: 0.1, class: 'value', 'aria-label': `Value of z${latent}`,
+      oninput: () => this.type(), onblur: () => this.update(true),
+    });
+    this.playButton = this.button(`Play z${latent}`, 'play', () => latents.play(latent));
+    const back = this.button(`Put z${latent} back`, 'back', () => latents.reset(latent));
+    return make('div', { class: 'controls' }, this.value, this.playButton, back);
+  }
+
+  button(label, drawing, press) {
+    const properties = { type: 'button', class: 'icon', 'aria-label': label, title: label, onclick: press };
+    return make('button', properties, icon(drawing));
   }
 
   showName() {

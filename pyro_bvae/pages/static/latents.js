@@ -7,7 +7,7 @@ const SWING = 5000; // milliseconds of one swing to and fro
 /** All sliders of a run. `change(latent)` is called when one has moved, `change()` when several have. */
 class Latents {
   constructor(element, state, change, { scale = null, mayName = true, renamed = null } = {}) {
-    Object.assign(this, { state, change, mayName, renamed, playing: null, last: null });
+    Object.assign(this, { state, change, mayName, renamed, playing: null });
     this.strips = new Strips(state);
     const { view } = state;
     this.mostKl = Math.max(...(view.kl || [0]), 1e-9);
@@ -19,7 +19,9 @@ class Latents {
   }
 
   tools() {
-    this.range = make('input', { type: 'number', min: 0.5, max: 100, step: 0.5, value: this.state.range, onchange: () => this.setRange() });
+    const { range } = this.state;
+    const limits = { min: 0.5, max: 100, step: 0.5, value: range };
+    this.range = make('input', { type: 'number', ...limits, onchange: () => this.setRange() });
     this.note = make('p', { class: 'note', role: 'status' });
     this.namesNote = make('p', { class: 'note', role: 'status' });
     return make('div', { class: 'tools' },
@@ -52,15 +54,16 @@ class Latents {
     this.stop();
     for (const row of this.rows) row.mark();
     const beyond = this.rows.filter((row) => Math.abs(this.state.start.z[row.latent]) > this.state.range);
-    const names = beyond.slice(0, 4).map((row) => `z${row.latent}`).join(', ') + (beyond.length > 4 ? ', …' : '');
+    const few = beyond.slice(0, 4).map((row) => `z${row.latent}`);
+    const names = [...few, ...(beyond.length > 4 ? ['…'] : [])].join(', ');
     const widest = Math.ceil(Math.max(...beyond.map((row) => Math.abs(this.state.start.z[row.latent]))));
-    this.note.textContent = beyond.length ? `The start lies beyond the range in ${names}; ±${widest} shows all of it.` : '';
+    const said = `The start lies beyond the range in ${names}; ±${widest} shows all of it.`;
+    this.note.textContent = beyond.length ? said : '';
     this.update();
   }
 
   set(latent, value) {
     this.state.z[latent] = value;
-    this.last = latent;
     this.change(latent);
   }
 

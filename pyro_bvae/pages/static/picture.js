@@ -79,5 +79,6 @@ class ImagePicture {
 
 /** What draws the data of a run on a canvas: images as they are, vectors by their features. */
 function pictureFor(canvas, view, scale, kind, host = canvas) {
-  return view.shape.length === 3 ? new ImagePicture(canvas, view.shape) : new FeaturePicture(canvas, view, scale, kind, host);
+  if (view.shape.length === 3) return new ImagePicture(canvas, view.shape);
+  return new FeaturePicture(canvas, view, scale, kind, host);
 }

@@ -24,7 +24,8 @@ class Starts {
   heldOut() {
     if (!Number.isFinite(this.count)) return null;
     const { noun } = this;
-    this.index = make('input', { type: 'number', min: 0, max: this.count - 1, step: 1, value: 0, onchange: () => this.go(Number(this.index.value)) });
+    const go = () => this.go(Number(this.index.value));
+    this.index = make('input', { type: 'number', min: 0, max: this.count - 1, step: 1, value: 0, onchange: go });
     return make('span', { class: 'group' },
       make('label', {}, `Held-out ${noun}`, this.index),
       this.button('Previous', () => this.go(Number(this.index.value) - 1)),
@@ -42,9 +43,14 @@ class Starts {
   /** A file to choose, or to drop anywhere on the page. */
   upload() {
     if (!this.canUpload) return null;
-    const file = make('input', { type: 'file', accept: 'image/*', onchange: () => { this.take(file.files); file.value = ''; } });
+    const choose = () => {
+      this.take(file.files);
+      file.value = '';
+    };
+    const file = make('input', { type: 'file', accept: 'image/*', onchange: choose });
+    const title = 'Choose a picture, or drop one anywhere on the page';
     return make('span', { class: 'group' },
-      make('label', { class: 'button', title: 'Choose a picture, or drop one anywhere on the page' }, 'Your own picture', file));
+      make('label', { class: 'button', title }, 'Your own picture', file));
   }
 
   take(files) {

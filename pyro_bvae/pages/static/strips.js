@@ -19,7 +19,8 @@ class Strips {
   /** A strip on this canvas. */
   add(latent, canvas, scale) {
     const { view } = this.state;
-    const picture = view.shape.length === 3 ? new ImagePicture(canvas, view.shape, CELLS) : new FeatureStrip(canvas, view, scale);
+    const isImage = view.shape.length === 3;
+    const picture = isImage ? new ImagePicture(canvas, view.shape, CELLS) : new FeatureStrip(canvas, view, scale);
     this.rows.push({ latent, canvas, picture, isSeen: false, isStale: true });
     this.watcher.observe(canvas);
   }

@@ -1,0 +1,52 @@
+'use strict';
+// What one sees of a run: the picture of the code; and the original, its reconstruction and the error, side by side.
+
+const MEAN_IN_WORDS = 'Mean of p(x | z)';
+const DRAW_IN_WORDS = 'A draw from p(x | z)';
+const ERROR_IN_WORDS = 'Original less reconstruction: warm where the original is larger, cold where it is smaller';
+
+/** The pictures of a run, numbered as its run is on the page. */
+class Looks {
+  constructor(view, number, scale) {
+    Object.assign(this, { view, number, canvases: {}, captions: {} });
+    const large = this.figure('picture', MEAN_IN_WORDS);
+    this.comparison = make('div', { class: 'comparison', hidden: true },
+      this.figure('original', 'Original'), this.figure('reconstruction', 'Reconstruction'),
+      this.figure('error', 'Error'));
+    this.canvases.error.title = ERROR_IN_WORDS;
+    this.beside = make('div', { class: 'beside' }, this.comparison);
+    const kind = view.shape.length === 3 ? 'of-images' : 'of-vectors';
+    this.element = make('div', { class: `looks ${kind}` }, large, this.beside);
+    for (const [name, canvas] of Object.entries(this.canvases)) {
+      this[name] = pictureFor(canvas, view, scale, name === 'picture' ? 'large' : 'small');
+    }
+  }
+
+  figure(name, caption) {
+    const hooks = { 'data-testid': `${name}-${this.number}`, role: 'img', 'aria-label': caption };
+    this.canvases[name] = make('canvas', hooks);
+    this.captions[name] = make('figcaption', { text: caption });
+    return make('figure', { class: name }, this.canvases[name], this.captions[name]);
+  }
+
+  /** Show what is decoded; of vectors, with marks at the original. */
+  paint(x, original) {
+    this.picture.paint(x, original);
+  }
+
+  /** Say whether the picture is a mean or a draw. */
+  sayDraw(isDrawn) {
+    this.captions.picture.textContent = isDrawn ? DRAW_IN_WORDS : MEAN_IN_WORDS;
+  }
+
+  /** Compare an original with its reconstruction; nothing where there is no original. */
+  compare(original, reconstruction) {
+    this.comparison.hidden = !original;
+    if (!original) return;
+    this.original.paint(original);
+    this.reconstruction.paint(reconstruction);
+    this.error.paintError(original, reconstruction);
+    this.captions.error.textContent = `Error ${brief(rootMeanSquare(original, reconstruction))}`;
+    this.captions.error.title = 'Root of the mean squared error';
+  }
+}

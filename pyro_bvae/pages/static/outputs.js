@@ -1,0 +1,57 @@
+'use strict';
+// What one can take away from the page: the picture, the sweep of a latent, and the command that gives them.
+
+const FRAMES = 25; // of a sweep that is saved, from one end to the other
+
+/** Buttons that save what a run shows, and a fold with its command. `guarded` does what may fail. */
+class Outputs {
+  constructor(state, looks, guarded) {
+    Object.assign(this, { state, looks, guarded, latent: orderOf(state.view)[0] });
+    this.code = make('div', { class: 'commands' });
+    this.fold = make('details', { class: 'as-command', ontoggle: () => this.update() },
+      make('summary', { text: 'As a command' }), this.code);
+    this.sweepButton = make('button', { type: 'button', onclick: () => guarded(() => this.saveSweep()) });
+    this.elements = [
+      make('button', { type: 'button', text: 'Save PNG', onclick: () => this.save() }), this.sweepButton, this.fold];
+    this.update();
+  }
+
+  save() {
+    savePicture(this.looks.canvases.picture, fileName(this.state.view, 'picture', 'png'));
+  }
+
+  /** Save the sweep of the latent that was moved last. */
+  async saveSweep() {
+    const { z, range, view, source } = this.state;
+    const data = await source.decodeMany(codesAlong(z, this.latent, range, FRAMES));
+    const host = this.looks.canvases.picture;
+    const frames = data.map((x) => {
+      const canvas = make('canvas');
+      pictureFor(canvas, view, this.looks.picture.scale, 'large', host).paint(x);
+      return canvas;
+    });
+    saveSweep(frames, fileName(view, `z${this.latent}`, 'gif'));
+  }
+
+  /** Show the commands of what is on the screen, where they are unfolded. */
+  update(latent = null) {
+    if (latent !== null) this.latent = latent;
+    this.sweepButton.textContent = `Save GIF of z${this.latent}`;
+    if (!this.fold.open) return;
+    const { shell, python, note } = commandsOf(this.state.view, this.state);
+    const first = shell ? this.block('Shell', shell) : make('p', { class: 'note', text: note });
+    this.code.replaceChildren(first, this.block('Python', python));
+  }
+
+  block(title, text) {
+    const copy = make('button', { type: 'button', text: 'Copy', onclick: () => this.copy(copy, text) });
+    return make('div', { class: 'code' }, make('span', { text: title }), copy, make('pre', { text, tabindex: 0 }));
+  }
+
+  copy(button, text) {
+    this.guarded(async () => {
+      await navigator.clipboard.writeText(text);
+      button.textContent = 'Copied';
+    });
+  }
+}
