@@ -14,7 +14,8 @@ class Explorer {
   constructor(element, views, sources, { embedded = false } = {}) {
     Object.assign(this, { element, views, sources });
     element.classList.add('explorer');
-    if (!embedded) element.append(make('h1', { text: 'Latent explorer' }));
+    const isAlone = views.length === 1;
+    if (!embedded) element.append(isAlone ? headingOf(views[0], 'h1') : make('h1', { text: 'Two runs side by side' }));
     const begin = (choice) => this.start(choice);
     this.starts = new Starts(element, views, sources, begin);
     const runs = make('div', { class: `runs of-${views.length}` });
@@ -22,7 +23,7 @@ class Explorer {
     this.panels = views.map((view, number) => new Panel(runs, view, sources[number], number, {
       begin,
       began: (start) => { if (number === 0) this.starts.show(start); },
-      hasHeading: !embedded || views.length > 1,
+      hasHeading: !isAlone,
       mayName: !embedded,
     }));
     this.starts.watchDrops(embedded ? element : document);

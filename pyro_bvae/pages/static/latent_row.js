@@ -24,7 +24,7 @@ class LatentRow {
 
   about() {
     const number = make('span', { class: 'latent-number', text: `z${this.latent}` });
-    return make('div', { class: 'about' }, number, ...this.naming(), this.kl());
+    return make('div', { class: 'about' }, number, this.kl(), ...this.naming());
   }
 
   /** A field for the name, or the name alone where none can be kept; and the factor that the latent follows. */

@@ -11,19 +11,18 @@ class Looks {
     Object.assign(this, { view, number, canvases: {}, captions: {} });
     const large = this.figure('picture', MEAN_IN_WORDS);
     this.comparison = make('div', { class: 'comparison', hidden: true },
-      this.figure('original', 'Original'), this.figure('reconstruction', 'Reconstruction'),
+      this.figure('original', 'Original'), this.figure('reconstruction', 'Recon\u00adstruction'),
       this.figure('error', 'Error'));
     this.canvases.error.title = ERROR_IN_WORDS;
-    this.beside = make('div', { class: 'beside' }, this.comparison);
     const kind = view.shape.length === 3 ? 'of-images' : 'of-vectors';
-    this.element = make('div', { class: `looks ${kind}` }, large, this.beside);
+    this.element = make('div', { class: `looks ${kind}` }, large, this.comparison);
     for (const [name, canvas] of Object.entries(this.canvases)) {
       this[name] = pictureFor(canvas, view, scale, name === 'picture' ? 'large' : 'small');
     }
   }
 
   figure(name, caption) {
-    const hooks = { 'data-testid': `${name}-${this.number}`, role: 'img', 'aria-label': caption };
+    const hooks = { 'data-testid': `${name}-${this.number}`, role: 'img', 'aria-label': caption.replace('\u00ad', '') };
     this.canvases[name] = make('canvas', hooks);
     this.captions[name] = make('figcaption', { text: caption });
     return make('figure', { class: name }, this.canvases[name], this.captions[name]);

@@ -17,24 +17,17 @@ class Panel {
     const { view, number, state } = this;
     const scale = view.shape.length === 3 ? null : new FeatureScale(view);
     const [sliders, plane] = [make('div', { class: 'sliders' }), make('div', { class: 'plane-place' })];
+    plane.append(make('h3', { text: 'Two latents at once' }));
     const change = (latent = null) => this.changed(latent);
     this.alert = make('p', { class: 'alert', role: 'alert' });
     this.looks = new Looks(view, number, scale);
     this.outputs = new Outputs(state, this.looks, (work) => this.guarded(work));
-    this.looks.beside.append(this.options());
     element.append(make('section', { class: 'run', 'data-run': number, 'aria-label': view.title },
-      hasHeading ? this.heading() : null, this.alert,
-      make('div', { class: 'run-layout' }, this.looks.element, sliders, plane), this.notes()));
+      hasHeading ? headingOf(view, 'h2') : null, this.alert,
+      make('div', { class: 'run-layout' },
+        make('div', { class: 'side' }, this.looks.element, this.options()), sliders, plane), this.notes()));
     this.latents = new Latents(sliders, state, change, { scale, mayName, renamed: () => this.plane.renamed() });
     this.plane = new Plane(plane, state, change);
-  }
-
-  heading() {
-    const { view } = this;
-    const count = `${view.K} ${view.K === 1 ? 'latent' : 'latents'}`;
-    const known = view.kl ? `${view.active.filter(Boolean).length} of ${count} active` : count;
-    const facts = [view.dataset, `β ${view.beta}`, view.likelihood, known].filter(Boolean).join(' · ');
-    return make('header', {}, make('h2', { text: view.title }), make('p', { class: 'facts', text: facts }));
   }
 
   options() {
@@ -98,3 +91,11 @@ class Panel {
     }
   }
 }
+/** What a run is, in a title and a line. */
+function headingOf(view, level) {
+  const count = `${view.K} ${view.K === 1 ? 'latent' : 'latents'}`;
+  const known = view.kl ? `${view.active.filter(Boolean).length} of ${count} active` : count;
+  const facts = [view.dataset, `β ${view.beta}`, view.likelihood, known].filter(Boolean).join(' · ');
+  return make('header', {}, make(level, { text: view.title }), make('p', { class: 'facts', text: facts }));
+}
+
