@@ -38,6 +38,7 @@ function traverseCommand(view, state, moved) {
   } else {
     words.push('--range', -state.range, state.range);
   }
+  if (view.at) words.push('--at', view.at);
   if (state.draw) words.push('--sample');
   if (state.draw || state.start.kind === 'random-z') {
     words.push('--seed', state.draw ? seedOf(state) : state.start.seed);
@@ -53,12 +54,13 @@ function startOptions(start) {
 /** Three lines after the imports; a model in memory is called vae. */
 function pythonOf(view, state) {
   const codes = Array.from(state.z, shortNumber).join(', ');
+  const where = JSON.stringify(view.path) + (view.at ? `, at=${view.at}` : '');
   const draw = state.draw ? `, draw=True, seed=${seedOf(state)}` : '';
   return [
     'import torch',
-    `from pyro_bvae import ${view.path === null ? 'traverse' : 'load_run, traverse'}`,
+    `from pyro_bvae import ${view.path === null ? 'traverse  # vae is the model' : 'load_run, traverse'}`,
     '',
-    ...(view.path === null ? [] : [`vae = load_run(${JSON.stringify(view.path)}).model`]),
+    ...(view.path === null ? [] : [`vae = load_run(${where}).model`]),
     `z = torch.tensor([[${codes}]])`,
     `sweep = traverse(vae, z, low=${-state.range}, high=${state.range}${draw})`
       + '  # .reconstructions[0] is the picture, .images are the strips',

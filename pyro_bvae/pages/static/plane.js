@@ -12,12 +12,11 @@ const PLANE_NOTE = 'Points are held-out data. Drag the cross or use the arrow ke
 class Plane {
   /**
    * @param {Element} element that is filled
-   * @param {{z: Float32Array, start: object, view: object, source: object, range: number}} state of the run
+   * @param {object} state of the run: z, start, view, source, range, and startFrom(choice)
    * @param {() => void} change called when z has been moved
-   * @param {(what: object) => void} begin called with what to start from, {kind: "image", index}, when a point is chosen
    */
-  constructor(element, state, change, begin) {
-    Object.assign(this, { element, state, change, begin, hovered: null, press: null });
+  constructor(element, state, change) {
+    Object.assign(this, { element, state, change, hovered: null, press: null });
     element.hidden = state.view.K < 2;
     if (element.hidden) return;
     const { codes, colourings } = state.view;
@@ -137,7 +136,7 @@ class Plane {
   }
 
   startFrom(point) {
-    this.begin({ kind: 'image', index: this.state.view.codes.index[point] });
+    this.state.startFrom({ kind: 'image', index: this.state.view.codes.index[point] });
   }
 
   cross() {

@@ -1,0 +1,74 @@
+"""What tests of the explorer's page do: open it, move a latent, read what is painted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from pyro_bvae import BetaVAE, Run, explore
+from pyro_bvae.datasets import Dataset
+from pyro_bvae.generation import images_of
+
+PIXELS = """(name) => {
+    const canvas = document.querySelector(name);
+    const { width, height } = canvas;
+    return [height, width, Array.from(canvas.getContext("2d").getImageData(0, 0, width, height).data)];
+}"""
+
+
+@contextmanager
+def explored(page: Any, thing: Run | BetaVAE, data: Dataset | None = None) -> Iterator[Any]:
+    """The page with the explorer of a run or model, when its first pictures are there."""
+    with explore(thing, data) as explorer:
+        page.goto(explorer.url)
+        settle(page)
+        yield page
+
+
+def settle(page: Any) -> None:
+    page.evaluate("explorer.settled()")
+
+
+def move(page: Any, latent: int, value: float) -> None:
+    """Put a slider somewhere, and wait for the picture."""
+    page.locator(f'[data-run="0"] input[type=range][data-latent="{latent}"]').fill(str(value))
+    settle(page)
+
+
+def most_active(page: Any) -> list[int]:
+    """The latents by falling KL."""
+    return page.evaluate("orderOf(explorer.panels[0].view)")
+
+
+def code(page: Any) -> torch.Tensor:
+    """z as the page has it, ``(K,)``."""
+    return torch.tensor(page.evaluate("Array.from(explorer.panels[0].state.z)"))
+
+
+def pixels(page: Any, selector: str) -> np.ndarray:
+    """What is painted on a canvas, bytes ``(H, W, 4)``."""
+    height, width, values = page.evaluate(PIXELS, selector)
+    return np.array(values, np.uint8).reshape(height, width, 4)
+
+
+def picture(page: Any) -> np.ndarray:
+    """The picture of the first run, ``(H, W, 3)``, of bytes."""
+    return pixels(page, "[data-testid=picture-0]")[..., :3]
+
+
+def as_bytes(image: torch.Tensor) -> np.ndarray:
+    """An image ``(C, H, W)`` in [0, 1] as a canvas has it: ``(H, W, 3)``, of bytes."""
+    return (255 * image.expand(3, -1, -1)).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+
+
+def shows(page: Any, vae: BetaVAE, z: torch.Tensor) -> None:
+    """The picture is that of a code; the page's weights are rounded to 16 bits."""
+    assert is_near(picture(page), as_bytes(images_of(vae, z[None])[0]))
+
+
+def is_near(one: np.ndarray, other: np.ndarray, most: int = 2) -> bool:
+    return one.shape == other.shape and np.abs(one.astype(int) - other).max() <= most
