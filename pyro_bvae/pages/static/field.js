@@ -85,8 +85,7 @@ class PlaneField {
 
   drawPoints() {
     const style = getComputedStyle(this.canvas);
-    const colour = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
-    this.inks = { ink: style.color, paper: colour('--raised', 'Canvas'), accent: colour('--accent', '#d6256d') };
+    this.inks = { ink: style.color, paper: style.getPropertyValue('--field').trim() || 'Canvas' };
     const context = this.kept.getContext('2d');
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     context.clearRect(0, 0, this.kept.width, this.kept.height);
@@ -154,7 +153,7 @@ class PlaneField {
 
   drawCross(context, x, y) {
     const { left, bottom, span } = this;
-    for (const [ink, wide] of [[this.inks.paper, 4], [this.inks.accent, 1.6]]) {
+    for (const [ink, wide] of [[this.inks.paper, 4], [this.inks.ink, 1.4]]) {
       [context.strokeStyle, context.lineWidth] = [ink, wide];
       context.beginPath();
       context.moveTo(left, y);
