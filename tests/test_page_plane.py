@@ -134,8 +134,8 @@ def test_points_are_coloured_by_label_or_not_at_all(plane: Any) -> None:
 
 def test_factors_colour_points_and_their_names_are_text(page: Any) -> None:
     random = torch.Generator().manual_seed(0)
-    factors = torch.stack([torch.arange(60) % 3, torch.arange(60)], 1)
-    images = torch.randint(0, 256, (60, 1, 16, 16), generator=random, dtype=torch.uint8)
+    factors = torch.stack([torch.arange(400) % 3, torch.arange(400)], 1)
+    images = torch.randint(0, 256, (400, 1, 16, 16), generator=random, dtype=torch.uint8)
     data = Dataset("noise", images, factors=factors, factor_names=[MARKUP, "turn"])
     with explored(page, BetaVAE(data.shape, 3, hidden=(20,)), data):
         chosen = page.get_by_label("Colour of the points")
