@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pyro_bvae.settings.spelling import as_options
 from pyro_bvae.settings.words import plain
 
 from .progress import LoadingBar
-from .spelling import as_options
 
 if TYPE_CHECKING:
     from torch import Tensor

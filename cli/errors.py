@@ -7,9 +7,8 @@ import errno
 import click
 
 from pyro_bvae.files import WriteError
+from pyro_bvae.settings.spelling import as_options
 from pyro_bvae.settings.words import one_line, plain
-
-from .spelling import as_options
 
 __all__ = ["DISK_IS_FULL", "said"]
 

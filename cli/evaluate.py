@@ -12,6 +12,7 @@ import click
 
 import pyro_bvae
 from pyro_bvae.settings.shown import in_words
+from pyro_bvae.settings.spelling import pasted
 from pyro_bvae.settings.words import plain
 
 from .options import (
@@ -26,7 +27,6 @@ from .options import (
     seed_option,
 )
 from .progress import LONGEST_SILENCE, Counter, LoadingBar
-from .spelling import pasted
 from .summary import diagnosed
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ import pyro_bvae
 from pyro_bvae.files import WriteError
 from pyro_bvae.settings.options import BETA, DATA, FIGURES, TRAINING
 from pyro_bvae.settings.recipes import RECIPES
+from pyro_bvae.settings.spelling import pasted
 from pyro_bvae.settings.words import one_line
 
 from .errors import DISK_IS_FULL
 from .options import Name, Number, fit_options, json_option
 from .progress import LoadingBar, announcement
 from .settings import is_typed, settle, stored
-from .spelling import pasted
 from .stopping import exit_code
 from .summary import announce, folder_of, report
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
+from pyro_bvae.settings.spelling import as_options
 from pyro_bvae.settings.words import one_line
 
 from .errors import said
-from .spelling import as_options
 from .stopping import exit_code, terminable
 from .waiting import wait_briefly
 

@@ -18,6 +18,7 @@ from pyro_bvae.settings.declared import OneOf, Option, Parsed, Range
 from pyro_bvae.settings.options import OPTIONS
 from pyro_bvae.settings.parsing import specified
 from pyro_bvae.settings.shown import finite
+from pyro_bvae.settings.spelling import option_words
 from pyro_bvae.settings.words import brief
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ __all__ = [
     "json_option",
     "limits_of",
     "open_run",
-    "option_words",
     "run_argument",
     "seed_option",
     "whole",
@@ -201,8 +201,6 @@ class Rate(click.ParamType[float]):
         return Number(limits_of("match_rate")).convert(number, param, ctx)
 
 
-# what is typed in another way than its declaration has it
-SPELLED = {"match_rate": "--match", "grey": "--grey/--rgb"}
 METAVARS = {
     "levels": "LOW HIGH",
     "background": "COLOUR",
@@ -241,17 +239,6 @@ def fit_options(*, repeatable: bool = False, without: Collection[str] = ()) -> C
         return command
 
     return decorate
-
-
-def option_words(name: str) -> str:
-    """How an option is typed; a flag both ways, with a slash between.
-
-    >>> option_words("match_rate"), option_words("figures")
-    ('--match', '--figures/--no-figures')
-    """
-    dashed = name.replace("_", "-")
-    is_flag = name in OPTIONS and OPTIONS[name].kind is bool
-    return SPELLED.get(name, f"--{dashed}/--no-{dashed}" if is_flag else f"--{dashed}")
 
 
 def _attributes(option: Option, repeatable: bool) -> dict[str, Any]:

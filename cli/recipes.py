@@ -9,9 +9,9 @@ from dataclasses import asdict
 import click
 
 from pyro_bvae.settings.recipes import RECIPES
+from pyro_bvae.settings.spelling import spelled
 
 from .options import Name, echo_json, json_option
-from .spelling import spelled
 
 __all__ = ["command"]
 

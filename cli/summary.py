@@ -15,11 +15,11 @@ from pyro_bvae.schedules import Cosine, LinearWarmup
 from pyro_bvae.settings.options import TRAINING
 from pyro_bvae.settings.parsing import Specification, as_file_name, scheduled, specified
 from pyro_bvae.settings.recipes import RECIPES
+from pyro_bvae.settings.spelling import argument, as_options, pasted, spelled
 from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.settings.words import number, plain, slug
 
 from .options import echo_json
-from .spelling import argument, as_options, pasted, spelled
 
 if TYPE_CHECKING:
     from pyro_bvae import BetaVAE, Run

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Cli
-from pyro_bvae_cli.spelling import argument, pasted
+
+from pyro_bvae.settings.spelling import argument, pasted
 
 NAMES = ["a", "a b", "-inf", "--out", "a\nb", "it's", 'a"b', "$HOME", "`id`", "a;b", "*", "~", "a\x1b[31mb", "\x07'\\",
          "β", "\u202e", "é\u0301", "!x", "a\tb", "#a", "(a)", os.fsdecode(b"a\xff")]  # fmt: skip

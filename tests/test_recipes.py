@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Cli
-from pyro_bvae_cli.spelling import spelled
 
 from pyro_bvae.settings.options import DATA, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
+from pyro_bvae.settings.spelling import spelled
 
 PAGE = Path(__file__).parents[1] / "pyro_bvae" / "settings" / "README.md"
 NOT_THEIRS = {

@@ -8,13 +8,24 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from pyro_bvae.settings.options import OPTIONS
+from .options import OPTIONS
 
-from .options import option_words
-
-__all__ = ["argument", "as_options", "pasted", "spelled"]
+__all__ = ["argument", "as_options", "option_words", "pasted", "spelled"]
 
 OF_A_RUN = ("at", "out", "overwrite", "resume")  # arguments that are no settings
+# what is typed in another way than its declaration has it
+TYPED = {"match_rate": "--match", "grey": "--grey/--rgb"}
+
+
+def option_words(name: str) -> str:
+    """How an option is typed; a flag both ways, with a slash between.
+
+    >>> option_words("match_rate"), option_words("figures")
+    ('--match', '--figures/--no-figures')
+    """
+    dashed = name.replace("_", "-")
+    is_flag = name in OPTIONS and OPTIONS[name].kind is bool
+    return TYPED.get(name, f"--{dashed}/--no-{dashed}" if is_flag else f"--{dashed}")
 
 
 def as_options(message: str) -> str:
