@@ -34,7 +34,7 @@ from .traversal import Traversal, base, traverse
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Figures", "Progress", "draw_figures", "figures_of", "save_figure"]
+__all__ = ["Figures", "Progress", "draw_figures", "drawings", "figures_of", "save_figure"]
 
 DATA_FOR_KL = 1000  # held-out data from which the KL beside a traversal during training is taken
 FRAME = re.compile(r"traversal-\d+\.png")  # not the part of one that a kill leaves behind
@@ -189,7 +189,7 @@ class Figures(Callback):
         """Draw all figures, and the film of those drawn before."""
         data = run.dataset()
         held_out = data.images[data.held_out]
-        _save_each(_drawings(run, held_out, lambda: self.sweep(run.model, held_out)), self.folder)
+        _save_each(drawings(run, held_out, lambda: self.sweep(run.model, held_out)), self.folder)
         frames = sorted(file for file in self.folder.glob("traversal-*.png") if FRAME.fullmatch(file.name))
         if self.every is not None and frames:
             with optional(film := self.folder / "training.gif"):
@@ -227,7 +227,7 @@ def draw_figures(run: Run, folder: Path, sweep: Traversal | None = None) -> list
     """
     data = run.dataset()
     held_out = data.images[data.held_out]
-    return _save_each(_drawings(run, held_out, lambda: sweep or Figures().sweep(run.model, held_out)), folder)
+    return _save_each(drawings(run, held_out, lambda: sweep or Figures().sweep(run.model, held_out)), folder)
 
 
 def _save_each(drawings: Mapping[str, Callable[[], Figure]], folder: Path) -> list[Path]:
@@ -239,8 +239,14 @@ def _save_each(drawings: Mapping[str, Callable[[], Figure]], folder: Path) -> li
     return files
 
 
-def _drawings(run: Run, held_out: Tensor, sweep: Callable[[], Traversal]) -> dict[str, Callable[[], Figure]]:
-    """What draws each figure."""
+def drawings(run: Run, held_out: Tensor, sweep: Callable[[], Traversal]) -> dict[str, Callable[[], Figure]]:
+    """What draws each figure that a fit leaves behind, by its name.
+
+    Args:
+        run: A finished run.
+        held_out: Data that it was not fitted to.
+        sweep: Makes the traversal that is drawn.
+    """
     vae, some = run.model, held_out[:20]
     always: dict[str, Callable[[], Figure]] = {
         "traversal": lambda: plots.traversal(sweep()),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .choices import Choice, choices_of, distinct
 from .curves import on_curves
 from .fits import as_read_back, run_all
-from .measurements import labels_of, measured_anew
+from .measurements import labels_of, measured_anew, row_of
 from .rows import RunRow
 from .summaries import LEAST_RATE, MEASURES, LabelSummary, MeanDeviation, departure, summarise
 
@@ -27,6 +27,7 @@ __all__ = [
     "labels_of",
     "measured_anew",
     "on_curves",
+    "row_of",
     "run_all",
     "summarise",
 ]

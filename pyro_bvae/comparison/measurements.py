@@ -18,7 +18,7 @@ from ..settings.shown import finite
 from ..settings.words import plain
 from .rows import RunRow
 
-__all__ = ["labels_of", "measured", "measured_anew"]
+__all__ = ["labels_of", "measured", "measured_anew", "row_of"]
 
 
 def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) -> RunRow:
@@ -39,8 +39,21 @@ def _stored(path: Path) -> RunRow | None:
     """The row that was measured before; one that is damaged is measured anew."""
     try:
         return RunRow.from_stored(read_json(path))
-    except ValueError:
+    except (ValueError, FileNotFoundError):
         return None
+
+
+def row_of(run: Run, label: str) -> RunRow:
+    """The row of a run, as it was measured before at this step or anew; nothing is written.
+
+    Raises:
+        OSError: It was not measured before, and its data cannot be read.
+        ValueError: Or they are other data.
+    """
+    row = None if run.path is None else _stored(run.path / "evaluation.json")
+    if row is not None and row.step == run.step:
+        return replace(row, label=label, run=str(run.path))
+    return _measure(run, label, 0, ())
 
 
 def labels_of(paths: Sequence[Path]) -> list[str]:

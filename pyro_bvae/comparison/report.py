@@ -34,7 +34,7 @@ from .summaries import departure, summarise
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["content", "figures", "save", "settings_before", "start"]
+__all__ = ["content", "figures", "rate_distortion", "save", "settings_before", "start"]
 
 
 def start(out: Path, experiment: Mapping[str, Any]) -> None:
@@ -139,10 +139,15 @@ def figures(
     return {f"{name}-{slug(data)}": figure for data, some in drawn.items() for name, figure in some.items()}
 
 
+def rate_distortion(rows: Sequence[RunRow]) -> dict[str, Figure]:
+    """The one picture that needs no data: ``rate_distortion``."""
+    points = [plots.Point(row.label, row.nats, row.rate, row.distortion, row.beta, row.curve) for row in rows]
+    return {"rate_distortion": plots.rate_distortion(points)}
+
+
 def _figures(rows: Sequence[RunRow], place: Mapping[str, Any]) -> dict[str, Figure]:
     """The pictures of runs on the same data."""
-    points = [plots.Point(row.label, row.nats, row.rate, row.distortion, row.beta, row.curve) for row in rows]
-    drawn = {"rate_distortion": plots.rate_distortion(points)}
+    drawn = rate_distortion(rows)
     folders: dict[str, str] = {}
     for row in rows:
         folders.setdefault(row.label, row.run)

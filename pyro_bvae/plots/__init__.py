@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .comparisons import Point, gallery, rate_distortion, side_by_side
 from .factors import heat_map, responses
-from .pictures import optional, save_figure, save_figures
+from .pictures import optional, png_of, save_figure, save_figures
 from .runs import animation, curves, film, reconstructions, samples, traversal
 from .vectors import covariances, latents, pairs
 
@@ -24,6 +24,7 @@ __all__ = [
     "latents",
     "optional",
     "pairs",
+    "png_of",
     "rate_distortion",
     "reconstructions",
     "responses",

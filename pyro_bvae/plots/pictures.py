@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from math import ceil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
@@ -21,7 +23,7 @@ from ..files import atomic_write
 from .bounds import DOTS_PER_INCH, cell_inches
 from .labels import draws_plain_text
 
-__all__ = ["make_panels", "optional", "save_figure", "save_figures", "show", "tile", "whole_rows"]
+__all__ = ["make_panels", "optional", "png_of", "save_figure", "save_figures", "show", "tile", "whole_rows"]
 
 INCHES_A_LETTER = 0.065  # of a name beside a row
 LEAST_SIDE, MOST_SIDE = 4, 160  # pixels, of a picture in a grid: fewer are repeated, more are averaged
@@ -72,6 +74,19 @@ def save_figure(figure: Figure, file: Path) -> None:
     """Write a figure atomically, in the format that the file's ending names."""
     with atomic_write(file) as partial:
         figure.savefig(partial)
+
+
+@draws_plain_text
+def png_of(figure: Figure) -> bytes:
+    """A figure as the bytes of a PNG, as small as it can be without loss: of one channel where it is grey."""
+    content = BytesIO()
+    figure.savefig(content, format="png")
+    picture = Image.open(content).convert("RGB")
+    red, green, blue = picture.split()
+    small = BytesIO()
+    is_grey = red.tobytes() == green.tobytes() == blue.tobytes()
+    (red if is_grey else picture).save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
