@@ -84,6 +84,17 @@ def test_a_run_is_not_overwritten_unless_one_says_so(tmp_path: Path) -> None:
     assert folder.read_history() == []
 
 
+@pytest.mark.parametrize("broken", [{"beta": -1}, {"beta": "x"}, {"shape": None}, {"seed": []}], ids=str)
+def test_a_run_whose_config_is_broken_may_be_overwritten(broken: dict[str, Any], tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start(CONFIG)
+    folder.write_config(CONFIG | broken)
+    with pytest.raises(FileExistsError, match="`overwrite` it"):
+        folder.start(CONFIG)
+    folder.start(CONFIG, overwrite=True)
+    assert folder.read_config()["beta"] == CONFIG["beta"]
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_with_other_files_is_never_touched(overwrite: bool, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")

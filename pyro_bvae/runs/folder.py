@@ -28,7 +28,7 @@ from typing import Any
 import torch
 
 from ..files import LOCK, held_folder, naming, read_json, remove_abandoned, sync, write_json
-from ..settings.stored import check_config
+from ..settings.stored import check_config, check_format
 from .checkpoints import FORMAT, listed, name_of, read_checkpoint, step_of, write_checkpoint
 from .history import append_line, read_lines, write_lines
 from .names import OWN, SUCCESSOR, WRITTEN
@@ -116,7 +116,8 @@ class RunFolder:
             ValueError: The config.json that is here is no run's.
         """
         if self.is_run:
-            self.read_config()  # another program's config.json is not ours to overwrite
+            where = self.path / "config.json"
+            check_format(read_json(self._config), where)  # that of another program is not ours to overwrite
             if not overwrite:
                 raise FileExistsError(f"{self.path} holds a run: `resume` it, `overwrite` it, or name another `out`")
         elif self._other_files():

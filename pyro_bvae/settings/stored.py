@@ -17,7 +17,7 @@ from .declared import Option, Range, options_of
 from .options import DATA_OPTIONS, OPTIONS
 from .words import brief
 
-__all__ = ["FACTS", "FORMAT", "check_config", "check_line", "misspelt"]
+__all__ = ["FACTS", "FORMAT", "check_config", "check_format", "check_line", "misspelt"]
 
 MOST_VALUES = 10**9  # of a datum
 WHOLE = Range(least=0, most=10**18)
@@ -81,6 +81,16 @@ FACTS = tuple(name for name, option in OF_A_CONFIG.items() if option.default is 
 FORMAT = "pyro-bvae run 1"
 
 
+def check_format(config: Any, where: object) -> None:
+    """Make sure that a file is a config.json of this package, whatever its values are.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ValueError(f"{where} is not the config.json of a run: it is not of the format {FORMAT!r}")
+
+
 def check_config(config: Any, where: object) -> dict[str, Any]:
     """The content of a config.json, if it is one.
 
@@ -91,8 +101,7 @@ def check_config(config: Any, where: object) -> dict[str, Any]:
     Raises:
         ValueError: It is of another format, lacks a fact, or a value is of another kind than wanted or out of range.
     """
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise ValueError(f"{where} is not the config.json of a run: it is not of the format {FORMAT!r}")
+    check_format(config, where)
     custom = config.get("custom")
     replaced = {name for part in custom for name in OF_A_CUSTOM_PART.get(part, ())} if isinstance(custom, dict) else ()
     # a config names all options of data, also those that its data set does not have
