@@ -18,7 +18,7 @@ from pyro_bvae.settings.shown import short_names
 from pyro_bvae.settings.words import plain
 
 from .errors import said
-from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of
+from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of, option_words
 from .progress import LoadingBar, heading
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code
@@ -44,6 +44,7 @@ COLUMNS = {
 LONGEST_LABEL = 60  # characters of a label in the table
 DIGITS = {"bits_per_dim": 3, "mse": 4, "ssim": 3, "probe_accuracy": 3, "coverage_90": 3, "beta": 3, "slope": 3}
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
+OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs"} - {"dataset", "data_root", "figures"}  # of no use to finished runs
 
 
 @click.command("compare")
@@ -96,15 +97,15 @@ def command(
     from pyro_bvae import comparison
     from pyro_bvae.comparison import report
 
+    target, place = None, _place(ctx, given) if runs else {}
     ctx.with_resource(held_folder(out))
     failed: list[str] = []
-    target, place = None, {}
     metrics = tuple(dict.fromkeys(metrics))
     if runs:
         runs = tuple(given_once("run", runs))
         experiment: dict[str, Any] = {"runs": [str(run) for run in runs]}
         report.start(out, experiment)
-        labels, place = comparison.labels_of(runs), _place(ctx, given)
+        labels = comparison.labels_of(runs)
         rows = [
             comparison.measured_anew(run, label, particles, metrics, **place)
             for run, label in zip(runs, labels, strict=True)
@@ -138,7 +139,14 @@ def command(
 
 
 def _place(ctx: click.Context, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the data of finished runs lie now, as far as that was said."""
+    """Where the data of finished runs lie now, as far as that was said; nothing else can be said of them.
+
+    Raises:
+        click.UsageError: An option of fits is typed, or several places are.
+    """
+    unused = [option_words(name) for name in ctx.params if name in OF_FITS and is_typed(ctx, name)]
+    if unused:
+        raise click.UsageError(f"finished runs are compared as they are: leave {', '.join(unused)} out", ctx)
     typed = [name for name in ("dataset", "data_root") if is_typed(ctx, name)]
     if any(len(given[name]) > 1 for name in typed):
         raise click.UsageError(

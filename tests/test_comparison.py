@@ -74,6 +74,16 @@ def test_what_counted_once_is_said_and_runs_of_one_name_stay_apart(cli: Cli, her
     assert "given more than once" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [("--beta", 4), ("--no-compile",), ("--device", "cpu", "--seeds", 1), ("--jobs", 2, "--recipe", "lab")]
+)
+def test_finished_runs_take_no_options_of_fits(words: tuple[Any, ...], cli: Cli, digits_run: Run, here: Path) -> None:
+    said = cli("compare", digits_run.path, *words, "--out", "a")
+    assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
+    assert all(word in said.stderr for word in map(str, words) if word.startswith("--"))
+    assert not Path("a").exists()
+
+
 def test_runs_on_different_data_never_share_a_table(cli: Cli, here: Path) -> None:
     small = ("--hidden", 4, "--latent-dim", 2, "--steps", 2, "--no-compile")
     np.save("a.npy", np.random.default_rng(0).integers(0, 256, (50, 8, 8)).astype(np.uint8))
