@@ -130,6 +130,19 @@ def test_a_damaged_evaluation_is_made_anew(text: str, digits_run: Run, tmp_path:
     assert json.loads((run.path / "evaluation.json").read_text()) == whole
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_numbers_that_are_not_finite_are_measured_once(
+    value: float, digits_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = load_run(shutil.copytree(digits_run.path, tmp_path / "run"))
+    with monkeypatch.context() as patched:
+        patched.setattr("pyro_bvae.evaluation.evaluation.psnr", lambda _: value)
+        first = measured(run, "a", 0)
+    again = measured(run, "a", 0)  # with another psnr, which is not asked for
+    assert repr(again) == repr(first)
+    assert repr(again.psnr) == repr(value)
+
+
 def test_a_comparison_of_one_choice_is_named_by_its_likelihood(tmp_path: Path) -> None:
     (only,) = choices_of({"likelihood": ["beta"], "beta": [2.0]}, [1], tmp_path)
     assert (only.label, only.folder.name) == ("beta", "beta-seed1")

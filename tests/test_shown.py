@@ -10,7 +10,7 @@ from conftest import Cli
 
 from pyro_bvae import Run
 from pyro_bvae.files import as_json
-from pyro_bvae.settings.shown import finite, in_words, short, short_names
+from pyro_bvae.settings.shown import finite, in_words, restored, short, short_names
 from pyro_bvae.settings.words import plain
 
 TEXTS = [
@@ -50,6 +50,8 @@ def test_what_is_not_finite_is_a_word_and_null(value: float) -> None:
         "a": None, "b": [1.0, {"c": None}], "d": [2, "inf"], "e": None, "not_finite": {"a": said, "b.1.c": said},
     }  # fmt: skip
     assert finite({"a": 1.0}) == {"a": 1.0}
+    assert repr(restored(content)) == repr({"a": value, "b": [1.0, {"c": value}], "d": [2, "inf"], "e": None})
+    assert restored({"a": None, "not_finite": "damaged"}) == restored({"a": None, "not_finite": {"a": 1}}) == {"a": None}
 
 
 def test_evaluate_says_what_is_not_finite(cli: Cli, digits_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

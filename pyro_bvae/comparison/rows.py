@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 from ..scoring import METRICS, score_columns
 from ..settings.kinds import is_of
+from ..settings.shown import restored
 
 __all__ = ["RunRow"]
 
@@ -76,6 +77,7 @@ class RunRow:
         """The row from an evaluation.json; None where another version wrote other columns, or it is damaged."""
         if not isinstance(stored, Mapping):
             return None
+        stored = restored(stored)
         scores = {name: value for name, value in stored.items() if name in score_columns(METRICS)}
         rest = {name: value for name, value in stored.items() if name not in scores}
         expected = {field.name for field in fields(cls)} - {"scores", "curve", "slope"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import isfinite, isnan
+from math import inf, isfinite, isnan, nan
 from typing import Any
 
 from .words import plain
 
-__all__ = ["finite", "in_words", "short", "short_names"]
+__all__ = ["finite", "in_words", "restored", "short", "short_names"]
 
 MOST_CHARACTERS = 24  # of a name beside a row or above a column
 
@@ -44,6 +44,27 @@ def _finite(content: Any, place: str, words: dict[str, str]) -> Any:
         return {name: _finite(value, f"{place}.{name}", words) for name, value in content.items()}
     if isinstance(content, list | tuple):
         return [_finite(value, f"{place}.{position}", words) for position, value in enumerate(content)]
+    return content
+
+
+def restored(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content that `finite` was given.
+
+    >>> restored({"elbo": -2.0, "psnr": None, "not_finite": {"psnr": "infinite"}})
+    {'elbo': -2.0, 'psnr': inf}
+    """
+    words = content.get("not_finite")
+    known = words if isinstance(words, Mapping) else {}
+    return {name: _restored(value, name, known) for name, value in content.items() if name != "not_finite"}
+
+
+def _restored(content: Any, place: str, words: Mapping[str, Any]) -> Any:
+    if content is None:
+        return next((number for number in (inf, -inf, nan) if in_words(number) == words.get(place)), None)
+    if isinstance(content, Mapping):
+        return {name: _restored(value, f"{place}.{name}", words) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_restored(value, f"{place}.{position}", words) for position, value in enumerate(content)]
     return content
 
 
