@@ -334,6 +334,29 @@ def test_a_kill_while_setting_aside_loses_nothing(
     }
 
 
+def test_what_is_set_aside_is_on_the_disk_before_the_run_changes(
+    images: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(new_vae(), images, steps=4, batch_size=16, checkpoint_every=2, keep="all", eval_every=2, out=tmp_path)
+    latest, aside = tmp_path / "checkpoint.pt", tmp_path / "set-aside-1"
+    latest.write_bytes(b"damaged")
+    wanted = [tmp_path, tmp_path / "checkpoints", aside, aside / "checkpoints", aside / "history.jsonl"]
+    wanted.append(aside / "checkpoint.pt")
+    synced: set[int] = set()
+    lacking: list[list[Path]] = []
+    replaced = os.replace
+
+    def looked_at(source: Any, target: Path) -> None:
+        if target == latest:
+            lacking.append([path for path in wanted if path.stat().st_ino not in synced])
+        replaced(source, target)
+
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.add(os.fstat(descriptor).st_ino))
+    monkeypatch.setattr(os, "replace", looked_at)
+    assert set_aside(RunFolder(tmp_path), 2) == aside
+    assert lacking == [[]]
+
+
 def test_a_run_of_a_gpu_goes_on_without_one(
     images: Dataset, tmp_path: Path, cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
