@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,11 +13,14 @@ from torch import Tensor
 
 from .compiled.randomness import ONE_THREAD
 from .datasets import Progress
+from .likelihoods import Standardised
 from .model import BetaVAE
-from .terms import batches, check_sites, evaluation_mode
+from .settings.shown import in_words
+from .terms import batches, broken_parameter, check_sites, evaluation_mode
 
-__all__ = ["Codes", "encode", "posterior", "posterior_mean", "prior", "prior_mean"]
+__all__ = ["FAR", "Codes", "encode", "explained", "posterior", "posterior_mean", "prior", "prior_mean"]
 
+FAR = 100.0  # from 0 as the encoder sees it, where values are too large for networks
 DRAWS_FOR_MOMENTS = 1000  # of a distribution without a mean in closed form, such as a flow
 
 
@@ -29,7 +34,7 @@ class Codes:
 
 def posterior(vae: BetaVAE, x: Tensor) -> TorchDistribution:
     """q(z | x) as the guide program has it, of data ``(B, *shape)``: batch shape ``(B,)``, event shape ``(K,)``."""
-    with ONE_THREAD:
+    with ONE_THREAD, explained(vae, x):
         trace = poutine.trace(vae.guide).get_trace(x)
     check_sites(trace, "guide", ("z",))
     return trace.nodes["z"]["fn"]
@@ -73,6 +78,38 @@ def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 100, progress: Progr
             loc.append(mean.cpu())
             scale.append(stddev.cpu())
     return Codes(torch.cat(loc), torch.cat(scale))
+
+
+@contextmanager
+def explained(vae: BetaVAE, x: Tensor) -> Iterator[None]:
+    """Where encoder or decoder make no distribution of data, say of vectors which values lie how far out.
+
+    Args:
+        vae: The programs.
+        x: The data that they are run on, ``(B, *shape)``.
+
+    Raises:
+        ValueError: In place of Pyro's, which holds all parameters and not the reason.
+    """
+    try:
+        yield
+    except ValueError as error:
+        what = broken_parameter(error)
+        if what is None:
+            raise
+        raise ValueError(f"{what}{_far_out(vae, x)}") from error
+
+
+def _far_out(vae: BetaVAE, x: Tensor) -> str:
+    """The value that lies farthest out, and how far; empty where none does, or the data are images."""
+    distances = vae.standardise(x).abs()
+    if x.dim() != 2 or not distances.max() > FAR:
+        return ""
+    datum, column = divmod(int(distances.argmax()), x.shape[1])
+    how = "where networks want values near 1"
+    if isinstance(vae.likelihood, Standardised):
+        how = f"{in_words(distances[datum, column].item(), '.3g')} deviations from the mean of the training data"
+    return f": the data reach {x[datum, column].item():.4g} in column [:, {column}], {how}"
 
 
 def _moments(distribution: TorchDistribution) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,10 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from .codes import posterior_mean
+from .codes import explained, posterior_mean
 from .model import BetaVAE
-from .terms import batches, check_sites, evaluation_mode
+from .settings.shown import in_words
+from .terms import batches, broken_parameter, check_sites, evaluation_mode
 
 __all__ = ["image_means", "images_of", "reconstruct", "sample"]
 
@@ -36,12 +37,18 @@ def images_of(vae: BetaVAE, z: Tensor, *, draw: bool = False, seed: int = 0, bat
         Images ``(..., *shape)``, on the CPU.
 
     Raises:
-        ValueError: They have more values than are kept at once.
+        ValueError: They have more values than are kept at once, or the decoder makes no distribution of them.
     """
     rows = z.reshape(-1, z.shape[-1])
     _check_size(vae, len(rows))
-    with evaluation_mode(vae, seed):
-        images = [_decode(vae, batch.to(vae.beta), draw).cpu() for batch in rows.split(index(batch_size))]
+    try:
+        with evaluation_mode(vae, seed):
+            images = [_decode(vae, batch.to(vae.beta), draw).cpu() for batch in rows.split(index(batch_size))]
+    except ValueError as error:
+        what = broken_parameter(error)
+        if what is None:
+            raise
+        raise ValueError(f"{what}: the latents reach {in_words(rows.abs().max().item(), '.4g')}") from error
     return torch.cat(images).unflatten(0, z.shape[:-1])
 
 
@@ -91,9 +98,10 @@ def reconstruct(
     latents, images = [], []
     with evaluation_mode(vae, seed):
         for _, x in batches(vae, data, batch_size):
-            z = vae.guide(x) if draw else posterior_mean(vae, x)
+            with explained(vae, x):
+                z = vae.guide(x) if draw else posterior_mean(vae, x)
+                images.append(_decode(vae, z, draw).cpu())
             latents.append(z.cpu())
-            images.append(_decode(vae, z, draw).cpu())
     return torch.cat(latents), torch.cat(images)
 
 

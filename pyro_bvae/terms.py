@@ -10,6 +10,7 @@ Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ __all__ = [
     "MeanTerms",
     "Terms",
     "batches",
+    "broken_parameter",
     "check_sites",
     "check_traces",
     "count_active",
@@ -253,6 +255,15 @@ def evaluation_mode(vae: BetaVAE, seed: int) -> Iterator[None]:
         finally:
             for module, training in modes.items():
                 module.training = training
+
+
+def broken_parameter(error: ValueError) -> str | None:
+    """Which parameter of a distribution is none that it can have, in words; None for an error of another kind.
+
+    Pyro's own message holds all of the parameters, and the shapes of all sites.
+    """
+    named = re.search(r"Expected parameter (\w+) .*? of distribution (\w+)\(", str(error))
+    return named and f"the parameter {named[1]} of a {named[2]} is not finite or out of its range"
 
 
 def factorises(p: dist.TorchDistribution) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from conftest import Cli, new_vae
 
-from pyro_bvae import BetaVAE, Callback, fit
+from pyro_bvae import BetaVAE, Callback, codes, fit, generation
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.likelihoods import LIKELIHOODS, Standardised, build
 from pyro_bvae.likelihoods.standardised import takes_standardised
@@ -86,7 +91,6 @@ TABLES = ["breast_cancer", "wine", "linnerud"]
 @pytest.mark.parametrize("change", ["as it is", "times 1e3", "outlier"])
 @pytest.mark.parametrize("table", TABLES)
 def test_tables_of_scikit_learn_fit(cli: Cli, here: object, table: str, change: str, name: str) -> None:
-    import numpy as np
     from sklearn import datasets
 
     x = getattr(datasets, f"load_{table}")().data.astype(float) * (1e3 if change == "times 1e3" else 1)
@@ -97,3 +101,42 @@ def test_tables_of_scikit_learn_fit(cli: Cli, here: object, table: str, change: 
                "--no-compile", "--no-figures", "--steps", 100, "--out", "run")  # fmt: skip
     assert done.exit_code == 0 or "datum 0 (from 0), with 1e+12 in column 'x0'" in done.output, done.output
     assert (change == "outlier") == ("column 'x0': 1e+12 in line 2 lies" in done.output)
+
+
+@pytest.mark.parametrize("value", [1e4, 1e20, 3e38])
+@pytest.mark.parametrize("is_standardised", [False, True])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_data_far_from_those_of_the_fit_are_named_or_decoded(name: str, is_standardised: bool, value: float) -> None:
+    family = build(name, (3,))
+    torch.manual_seed(0)
+    vae = BetaVAE((3,), 2, hidden=[8], likelihood=Standardised(family, 1.0, 2.0) if is_standardised else family)
+    far = vectors_with(value, row=7).images
+    how = "deviations from the mean of the training data" if is_standardised else "where networks want values near 1"
+    for act in (codes.encode, generation.reconstruct, partial(generation.reconstruct, draw=True)):
+        try:
+            act(vae, far)
+        except ValueError as error:
+            assert re.fullmatch(
+                rf"the parameter \w+ of a \w+ is not finite or out of its range: the data reach {value:.4g} in column "
+                rf"\[:, 1\], .*{how}".replace("+", r"\+"),
+                str(error),
+            )
+
+
+@pytest.mark.parametrize("command", ["reconstruct", "traverse", "encode"])
+def test_a_file_of_data_far_from_the_runs_is_refused_in_a_line(command: str, cli: Cli, here: Path) -> None:
+    np.savetxt("a.csv", vectors_with(0.5, 0).images, delimiter=",", header="a,b,c", comments="")
+    np.savetxt("far.csv", [[0, 3e38, 0]], delimiter=",", header="a,b,c", comments="")
+    options = ("--likelihood", "gaussian-heteroscedastic", "--hidden", 8, "--no-compile", "--steps", 2)
+    assert cli("fit", "--dataset", "csv:a.csv", *options, "--out", "run").exit_code == 0
+    said = cli(command, "run", "--image", "far.csv", "--out", "out")
+    assert said.exit_code == 1, said.output
+    assert "the data reach 3e+38 in column [:, 1], " in said.stderr.splitlines()[-1]
+    assert "Expected parameter" not in said.stderr
+    assert not Path("out.npz").exists()
+
+
+def test_latents_far_from_the_prior_are_named() -> None:
+    vae = BetaVAE((3,), 2, hidden=[8], likelihood="gaussian-heteroscedastic")
+    with pytest.raises(ValueError, match="is not finite or out of its range: the latents reach 1e\\+30"):
+        generation.images_of(vae, torch.full((1, 2), 1e30))

@@ -6,7 +6,6 @@ by itself show whether a few data are the reason, and how far the values go show
 
 from __future__ import annotations
 
-import re
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,11 @@ import torch
 from pyro import validation_enabled
 from torch import Tensor
 
+from ..codes import FAR
 from ..datasets import Dataset
 from ..likelihoods import Standardised
 from ..model import BetaVAE
-from ..terms import batches, evaluation_mode, terms
+from ..terms import batches, broken_parameter, evaluation_mode, terms
 
 if TYPE_CHECKING:
     from .state import Training
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["advice", "before_the_first_step", "what_is_not_finite"]
 
 FEW = 0.5  # share of the data up to which they are the reason themselves
-FAR = 100.0  # from 0 as the encoder sees it, where values are too large for networks
 SMALLER_STEPS = "lower `lr`, or warm it up with `lr_warmup`"
 
 
@@ -61,14 +60,11 @@ def advice(training: Training, index: Tensor | None = None, is_first: bool = Fal
 
 
 def before_the_first_step(training: Training, error: ValueError) -> Exception:
-    """What to raise for an error of the checks: in words, where parameters of a distribution were no numbers.
-
-    Pyro's own message of that holds all of the parameters, and the shapes of all sites.
-    """
-    parameter = re.search(r"Expected parameter (\w+) .*? of distribution (\w+)\(", str(error))
+    """What to raise for an error of the checks: in words, where parameters of a distribution were no numbers."""
+    parameter = broken_parameter(error)
     if parameter is None:
         return error
-    what = f"before the first step the parameter {parameter[1]} of a {parameter[2]} is not finite or out of its range"
+    what = f"before the first step {parameter}"
     return FloatingPointError(f"{what}; {advice(training, training.minibatches.index(0).cpu(), is_first=True)}")
 
 
