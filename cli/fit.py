@@ -18,10 +18,10 @@ from pyro_bvae.settings.words import one_line
 
 from .errors import DISK_IS_FULL
 from .options import Name, Number, fit_options, json_option
-from .progress import LoadingBar, announcement
+from .progress import LoadingBar
 from .settings import is_typed, settle, stored
 from .stopping import exit_code
-from .summary import announce, folder_of, report
+from .summary import announce, announcement, folder_of, report
 
 if TYPE_CHECKING:
     from pyro_bvae import BetaVAE
@@ -100,7 +100,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
             resume=options["resume"],
             at=options["at"],
             overwrite=options["overwrite"],
-            callbacks=[announcement(options["as_json"]), Progress(), *figures],
+            callbacks=[announcement(options), Progress(), *figures],
             notes={"command": shlex.join(["pyro-bvae", *sys.argv[1:]]), **{name: options[name] for name in NOTES}},
         )
     except SettingsError as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyro_bvae import Callback, Run
     from pyro_bvae.training.state import Training
 
-__all__ = ["LONGEST_SILENCE", "Counter", "LoadingBar", "announcement", "heading"]
+__all__ = ["LONGEST_SILENCE", "Counter", "LoadingBar", "heading"]
 
 LONGEST_SILENCE = 60.0  # seconds, after which work that has not been announced gets a line where there is no terminal
 
@@ -84,29 +84,6 @@ class Counter:
 def _shown() -> dict[str, Any]:
     """How every bar is drawn, if at all."""
     return {"file": sys.stderr, "disable": not is_terminal(sys.stderr), "dynamic_ncols": True}
-
-
-def announcement(as_json: bool) -> Callback:
-    """A callback that says how steps are taken, once that is decided, and where a resumed run goes on."""
-    from pyro_bvae import Callback
-
-    class Announcement(Callback):
-        def on_start(self, run: Run, training: Training) -> None:
-            precision = "" if run.config["precision"] == "fp32" else f", {run.config['precision']} products"
-            how = "compiled" if run.config.get("compile") else "not compiled"
-            threads = run.config["threads"]
-            where = f", {threads} thread{'s' * (threads > 1)}" if training.device.type == "cpu" else ""
-            if training.step:
-                has_all = training.step >= training.total
-                what = ": that is all; a larger --epochs or --steps goes on" if has_all else ", where the run goes on"
-                click.echo(f"at      step {training.step:,}{what}", err=as_json)
-            for note in run.notes:
-                click.echo(f"note    {plain(note)}", err=as_json)
-            click.echo(
-                f"steps   {how}{precision}{where} ({run.config.get('compile_because', 'as it was')})", err=as_json
-            )
-
-    return Announcement()
 
 
 def heading() -> Callback:

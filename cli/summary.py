@@ -22,20 +22,20 @@ from pyro_bvae.settings.words import number, plain, slug
 from .options import echo_json
 
 if TYPE_CHECKING:
-    from pyro_bvae import BetaVAE, Run
+    from pyro_bvae import BetaVAE, Callback, Run
     from pyro_bvae.datasets import Dataset
     from pyro_bvae.evaluation import Diagnosis
+    from pyro_bvae.training import Training
 
-__all__ = ["announce", "diagnosed", "folder_of", "report"]
+__all__ = ["announce", "announcement", "diagnosed", "folder_of", "report"]
 
 
 def announce(data: Dataset, vae: BetaVAE, options: Mapping[str, Any], out: Path) -> None:
-    """Say which data, model and steps a fit takes, and where it goes."""
+    """Say which data and model a fit takes, and where it goes."""
     settings = TrainingSettings(**{name: options[name] for name in TRAINING})
     lines = [] if options["recipe"] is None else [_recipe(options)]
     lines += [_data(data) + _standardised(vae), *(f"data    {note}" for note in data.notes)]
-    lines += [_model(vae, options, settings), _fit(data, options, settings)]
-    lines += _notes(specified(options["objective"]), settings.total(len(data.train)))
+    lines.append(_model(vae, options, settings))
     for line in (*lines, f"run     {plain(out)}"):
         click.echo(plain(line), err=options["as_json"])
 
@@ -76,21 +76,45 @@ def _model(vae: BetaVAE, options: Mapping[str, Any], settings: TrainingSettings)
     return f"model   {weight}, {options['likelihood']} likelihood, {options['network']} {widths}"
 
 
-def _fit(data: Dataset, options: Mapping[str, Any], settings: TrainingSettings) -> str:
-    from pyro_bvae.training import resolve_device
-    from pyro_bvae.training.minibatches import fits
+def announcement(options: Mapping[str, Any]) -> Callback:
+    """A callback that says which steps a fit takes, once that is known, and where a resumed run goes on."""
+    from pyro_bvae import Callback
 
-    device, size = resolve_device(options["device"]), len(data.train)
-    where = "in memory" if fits(data, device) else "streamed from their file"
-    batch = settings.batch(size)
-    length = f"{settings.total(size):,} steps"
-    length = f"{settings.epochs} epochs = {length}" if settings.epochs else length
+    class Announcement(Callback):
+        def on_start(self, run: Run, training: Training) -> None:
+            lines = [_fit(training), *_notes(specified(options["objective"]), training.total)]
+            if training.step:
+                has_all = training.step >= training.total
+                what = ": that is all; a larger --epochs or --steps goes on" if has_all else ", where the run goes on"
+                lines.append(f"at      step {training.step:,}{what}")
+            lines += [f"note    {note}" for note in run.notes]
+            for line in (*lines, _steps(run, training)):
+                click.echo(plain(line), err=options["as_json"])
+
+    return Announcement()
+
+
+def _fit(training: Training) -> str:
+    settings, minibatches = training.settings, training.minibatches
+    where = "in memory" if minibatches.resident else "streamed from their file"
+    batch = minibatches.batch_size
+    length = f"{training.total:,} steps"
+    if settings.epochs and training.total == settings.epochs * training.steps_per_epoch:
+        length = f"{settings.epochs} epochs = {length}"
     decay = f", weight decay {settings.weight_decay:g}" if settings.weight_decay else ""
     cut = f" (cut from {settings.batch_size}, there are no more)" if batch < settings.batch_size else ""
     return (
-        f"fit     {settings.optimizer} at {settings.lr:g}{decay}, {length} of {batch} {_kind(data)}{cut}, "
-        f"seed {settings.seed}, on {device.type}, data {where}"
+        f"fit     {settings.optimizer} at {settings.lr:g}{decay}, {length} of {batch} {_kind(training.dataset)}{cut}, "
+        f"seed {settings.seed}, on {training.device.type}, data {where}"
     )
+
+
+def _steps(run: Run, training: Training) -> str:
+    precision = "" if run.config["precision"] == "fp32" else f", {run.config['precision']} products"
+    how = "compiled" if run.config.get("compile") else "not compiled"
+    threads = run.config["threads"]
+    where = f", {threads} thread{'s' * (threads > 1)}" if training.device.type == "cpu" else ""
+    return f"steps   {how}{precision}{where} ({run.config.get('compile_because', 'as it was')})"
 
 
 def _notes(objective: Specification, steps: int) -> list[str]:

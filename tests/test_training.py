@@ -22,6 +22,7 @@ from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.schedules import LinearWarmup
 from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.terms import mean_terms
+from pyro_bvae.training.minibatches import Minibatches
 from pyro_bvae.training.state import OPTIMIZERS, Training, resolve_device
 
 
@@ -52,8 +53,9 @@ def test_every_image_is_seen_once_an_epoch_and_the_last_short_batch_is_kept(imag
 
 
 def test_mnist_takes_469_steps_an_epoch() -> None:
-    settings = TrainingSettings()
-    assert (settings.steps_per_epoch(60_000), settings.total(60_000)) == (469, 46_900)
+    mnist = Dataset("zeros", torch.zeros(70_000, 1), train=torch.arange(60_000), held_out=torch.arange(60_000, 70_000))
+    per_epoch = Minibatches(mnist, 128, 0, torch.device("cpu")).per_epoch
+    assert (per_epoch, TrainingSettings().total(per_epoch)) == (469, 46_900)
 
 
 def test_epochs_differ_in_order_and_seeds_too(images: Dataset) -> None:

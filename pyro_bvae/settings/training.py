@@ -137,32 +137,20 @@ class TrainingSettings:
         of_beta = None if self.beta_schedule is None else scheduled(self.beta_schedule, beta)
         return of_beta, {} if self.objective is None else specified(self.objective).schedules
 
-    def batch(self, size: int) -> int:
-        """Images a step, for a training set of ``size``."""
-        return min(self.batch_size, size)
-
     @property
     def least_batch(self) -> int:
         """The fewest images that the objective can be taken of."""
         return 1 if self.objective is None else LEAST_BATCH.get(specified(self.objective).name, 1)
 
-    def steps_per_epoch(self, size: int, least: int = 1) -> int:
-        """Steps that see each of ``size`` training images once.
-
-        The last may be a short batch; one of fewer than ``least`` or `least_batch` images is part of the one before.
-        """
-        steps, rest = divmod(size, self.batch(size))
-        return steps + (rest >= max(least, self.least_batch))
-
-    def total(self, size: int, least: int = 1) -> int:
-        """Steps of the whole fit, for a training set of ``size`` and batches of at least ``least``.
+    def total(self, per_epoch: int) -> int:
+        """Steps of the whole fit, of which ``per_epoch`` see each training image once.
 
         Raises:
             ValueError: They are more than a run may have.
         """
         if self.steps is not None:
             return self.steps
-        total = (self.epochs or 0) * self.steps_per_epoch(size, least)
+        total = (self.epochs or 0) * per_epoch
         if total > MOST:
             raise ValueError(f"{self.epochs:,} epochs are {total:,} steps, and a run has at most {MOST:,}")
         return total

@@ -81,7 +81,7 @@ class Training:
         )
         self.held_out = dataset.images[dataset.held_out].to(self.device)
         self.steps_per_epoch = self.minibatches.per_epoch
-        self.total = settings.total(self.minibatches.size, least)
+        self.total = settings.total(self.steps_per_epoch)
         self.eval_every = settings.eval_every or self.steps_per_epoch
         self.lr = LinearWarmup(settings.lr, settings.lr_warmup)
         self.beta_schedule, self.schedules = settings.schedules(vae.beta_value if beta is None else beta)
