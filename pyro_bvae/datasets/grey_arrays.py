@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .levels import BYTES, FLOATS, ROUNDING, Levels, are_hardly_used, in_words, measured_levels, scaled_images, spread
+from .levels import BYTES, FLOATS, ROUNDING, Levels, are_hardly_used, interval, measured_levels, scaled_images, spread
 from .notes import counted
 
 __all__ = ["GreyImages", "as_grey", "levels_of_a_run"]
@@ -55,7 +55,7 @@ def as_grey(path: Path, array: np.ndarray, levels: Levels | None) -> GreyImages:
         return GreyImages(array, [])  # a data set says what is wrong with it
     occur = _occur(array)
     if levels is not None:
-        said = f"grey levels {in_words(levels)} become 0…1; {in_words(occur)} occur"
+        said = f"grey levels {interval(levels)} become 0…1; {interval(occur)} occur"
         beyond = int(((array < levels[0]) | (array > levels[1])).sum())
         clipped = f", {counted(beyond, 'pixel')} beyond are clipped" if beyond else ""
         return GreyImages(scaled_images(array, levels), [said + clipped], levels)
@@ -76,7 +76,7 @@ def as_grey(path: Path, array: np.ndarray, levels: Levels | None) -> GreyImages:
     if natural == BYTES:
         return GreyImages(array.astype(np.uint8), _notes_on_bytes(array, occur), None if _are_bytes(array) else BYTES)
     ends = natural or measured_levels(*occur, floats=False)
-    said = f"{array.dtype.name} grey levels {in_words(ends)} become 0…1 (--levels LOW HIGH sets it)"
+    said = f"{array.dtype.name} grey levels {interval(ends)} become 0…1 (--levels LOW HIGH sets it)"
     notes = [said + (spread(occur, ends) if ends != occur else "")]
     return GreyImages(scaled_images(array, ends), notes + _note_on_padding(array, ends), ends)
 
@@ -104,7 +104,7 @@ def levels_of_a_run(path: Path, array: np.ndarray, options: Mapping[str, Any]) -
         return None
     if known is None and natural is None:
         raise ValueError(
-            f"{path} holds pixels outside 0 to 1, {in_words(occur)}, and the run's data had no such range: scale them "
+            f"{path} holds pixels outside 0 to 1, {interval(occur)}, and the run's data had no such range: scale them "
             "as its data were"
         )
     return natural if known is None else (known[0], known[1])
@@ -135,7 +135,7 @@ def _note_on_padding(array: np.ndarray, levels: Levels) -> list[str]:
     if lowest == high or 2 * (lowest - low) < high - low or not (array == low).any():
         return []
     advice = f"--levels {lowest:.7g} {high:.7g} leaves it out of the range"
-    return [f"nothing but {in_words((low,))} lies below {in_words((lowest,))}, as padding does: {advice}"]
+    return [f"nothing but {interval((low,))} lies below {interval((lowest,))}, as padding does: {advice}"]
 
 
 def _are_finite(array: np.ndarray) -> bool:

@@ -17,7 +17,7 @@ __all__ = [
     "Levels",
     "are_hardly_used",
     "checked_levels",
-    "in_words",
+    "interval",
     "measured_levels",
     "scaled",
     "scaled_images",
@@ -68,10 +68,10 @@ def measured_levels(lowest: float, highest: float, floats: bool) -> Levels:
     return (lowest, highest) if lowest < highest else (lowest, lowest + 1)
 
 
-def in_words(levels: Sequence[float]) -> str:
+def interval(levels: Sequence[float]) -> str:
     """A range as it is said.
 
-    >>> in_words((-1024, 3071))
+    >>> interval((-1024, 3071))
     '−1024…3071'
     """
     return "…".join(f"{end:.7g}".replace("-", "−") for end in levels)
@@ -89,4 +89,4 @@ def spread(occur: Levels, levels: Levels) -> str:
     '; 0…4095 occur, --levels 0 4095 spreads them'
     """
     advice = f", --levels {occur[0]:.7g} {occur[1]:.7g} spreads them" if are_hardly_used(occur, levels) else ""
-    return f"; {in_words(occur)} occur{advice}"
+    return f"; {interval(occur)} occur{advice}"

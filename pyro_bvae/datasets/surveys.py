@@ -20,7 +20,7 @@ from PIL import Image
 from .archives import Archive
 from .decoding import Preparation, frames_of, loaded_frames, opened_picture, refuse
 from .layers import Depth, colour_of, depth_of, has_alpha, is_grey, layers
-from .levels import BYTES, Levels, in_words, measured_levels, spread
+from .levels import BYTES, Levels, interval, measured_levels, spread
 from .mapped import Progress
 from .notes import counted, named, shortened
 
@@ -182,7 +182,7 @@ def _notes(looks: dict[str, Look], how: Preparation, measured: Levels | None) ->
     if measured is not None:
         unknown = those(lambda look: look.depth.levels is None)
         notes.append(
-            f"{counted(len(unknown), 'picture')} of floats, signed or 32-bit numbers, of which {in_words(measured)} "
+            f"{counted(len(unknown), 'picture')} of floats, signed or 32-bit numbers, of which {interval(measured)} "
             f"become 0…1 (--levels LOW HIGH sets it): {named(unknown)}"
         )
     return notes
@@ -195,7 +195,7 @@ def _on_depth(looks: Mapping[str, Look]) -> list[str]:
         names = [name for name, look in looks.items() if look.depth.levels == levels]
         many = f"{counted(len(names), 'picture')} of {int(levels[1]).bit_length()} bits"
         occur = spread(_reach([looks[name] for name in names]), levels)
-        notes.append(f"{many}, grey levels {in_words(levels)} become 0…1{occur}: {named(names)}")
+        notes.append(f"{many}, grey levels {interval(levels)} become 0…1{occur}: {named(names)}")
     return notes
 
 
@@ -214,5 +214,5 @@ def _on_given(levels: Levels, looks: dict[str, Look]) -> list[str]:
     occur = _reach(list(looks.values())) if looks else levels
     low, high = levels
     beyond = [name for name, look in looks.items() if look.occur and (look.occur[0] < low or look.occur[1] > high)]
-    said = f"grey levels {in_words(levels)} become 0…1; {in_words(occur)} occur"
+    said = f"grey levels {interval(levels)} become 0…1; {interval(occur)} occur"
     return [f"{said}, clipped in {counted(len(beyond), 'picture')}: {named(beyond)}" if beyond else said]

@@ -14,7 +14,7 @@ from math import isfinite
 from numbers import Real
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from .kinds import in_words, is_of
+from .kinds import is_of, kind_in_words
 from .names import check
 from .words import brief
 
@@ -149,7 +149,7 @@ class Option:
             ValueError: It is of another kind than declared, out of range, unknown, or cannot be read.
         """
         if not (is_of(self.kind, value) or (value is None and self.may_be_none)):
-            raise ValueError(f"{self.name} must be {in_words(self.kind)}, got {brief(value)}")
+            raise ValueError(f"{self.name} must be {kind_in_words(self.kind)}, got {brief(value)}")
         self.check(value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, get_args, get_origin
 
-__all__ = ["in_words", "is_of"]
+__all__ = ["is_of", "kind_in_words"]
 
 
 def is_of(kind: Any, value: Any) -> bool:
@@ -32,17 +32,17 @@ def is_of(kind: Any, value: Any) -> bool:
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
-def in_words(kind: Any) -> str:
+def kind_in_words(kind: Any) -> str:
     """What is wanted of plain data of a type.
 
-    >>> in_words(int), in_words(tuple[float, float]), in_words(int | str)
+    >>> kind_in_words(int), kind_in_words(tuple[float, float]), kind_in_words(int | str)
     ('a whole number', 'a list of 2 numbers', 'a whole number or a text')
     """
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (tuple, list):
         size = "" if len(parts) == 1 or parts[-1] is Ellipsis else f"{len(parts)} "
-        return f"a list of {size}{in_words(parts[0]).removeprefix('a ')}s"
+        return f"a list of {size}{kind_in_words(parts[0]).removeprefix('a ')}s"
     if parts and origin is not dict:
-        return " or ".join(map(in_words, parts))
+        return " or ".join(map(kind_in_words, parts))
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
     return words.get(kind, "an object")
