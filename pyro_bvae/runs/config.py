@@ -149,5 +149,5 @@ def other_conditions(config: Mapping[str, Any], stored: Mapping[str, Any]) -> st
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     """The conditions of a config by name, a package by its own."""
-    versions = {name: number for name, number in config.get("versions", {}).items() if name != "python"}
+    versions = {name: number for name, number in (config.get("versions") or {}).items() if name != "python"}
     return {name: config[name] for name in CONDITIONS if name != "versions" and name in config} | versions

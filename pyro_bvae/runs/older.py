@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..datasets import SOURCES
-from ..settings.options import DATA_OPTIONS, DEFAULTS, TRAINING
-from ..settings.stored import FACTS
+from ..settings.options import DATA_OPTIONS, TRAINING
+from ..settings.stored import FACTS, OF_A_CONFIG
 
 __all__ = ["KEYS", "understood", "with_defaults"]
 
@@ -21,13 +21,12 @@ KEYS = {
     *("image_size", "grey", "network", "hidden", "scale", "mean_link"),
     *("optimizer", "lr", "lr_warmup", "batch_size", "epochs", "steps"),
 }
+YOUNGER_FACTS = ("source", "covariance", "columns", "beta_norm", "ran_on", "compile_because", "versions")
 LATER: dict[str, Any] = {
-    **dict.fromkeys(("data_root", *DATA_OPTIONS, "source", "covariance", "columns", "beta_norm", "ran_on")),
-    **{name: DEFAULTS[name] for name in TRAINING},
+    **dict.fromkeys(("data_root", *DATA_OPTIONS)),  # as where a data set does not have them
+    **{name: OF_A_CONFIG[name].default for name in (*YOUNGER_FACTS, *TRAINING)},
     "compile": False,
-    "compile_because": "an older version of this package did not",
     "standardise": False,
-    "versions": {},
 }
 
 

@@ -1,8 +1,8 @@
 """What the files of a run hold, key by key: declared once, and checked when a file is read.
 
 The settings in a config.json are those that `options` declares. The other facts are declared here in the same way, and
-so is a line of history.jsonl. A fact without a default is in every file; keys that nobody declares are notes of the
-user, and stay.
+so is a line of history.jsonl. A fact without a default is in every file; the default of another is what it means in an
+older run. Keys that nobody declares are notes of the user, and stay.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .declared import Option, Range, options_of
 from .options import DATA_OPTIONS, OPTIONS
 from .words import brief
 
-__all__ = ["FACTS", "FORMAT", "check_config", "check_format", "check_line", "misspelt"]
+__all__ = ["FACTS", "FORMAT", "OF_A_CONFIG", "check_config", "check_format", "check_line", "misspelt"]
 
 MOST_VALUES = 10**9  # of a datum
 WHOLE = Range(least=0, most=10**18)
@@ -48,9 +48,9 @@ class RunFacts:
     columns: Annotated[list[str] | None, "The names of the values of a vector."] = None
     train_images: Annotated[int, "Training data.", WHOLE] = 0
     held_out_images: Annotated[int, "Held-out data.", WHOLE] = 0
-    ran_on: Annotated[str, "The device."] = "cpu"
-    versions: Annotated[dict[str, str], "Of the packages."] = None  # type: ignore[assignment]
-    compile_because: Annotated[str, "Why the step is compiled, or not."] = ""
+    ran_on: Annotated[str | None, "The device."] = None
+    versions: Annotated[dict[str, str] | None, "Of the packages."] = None
+    compile_because: Annotated[str, "Why the step is compiled, or not."] = "an older version of this package did not"
     recipe: Annotated[str | None, "The published experiment."] = None
     resumed: Annotated[list[str | None], "The command lines that went on with the run."] = None  # type: ignore[assignment]
 
