@@ -16,6 +16,7 @@ from pyro.infer import TraceMeanField_ELBO
 from pyro_bvae_cli import waiting
 
 from pyro_bvae import BetaVAE, datasets, fit
+from pyro_bvae.runs.config import SettingsError
 from pyro_bvae.settings.names import THREADS_OF_THE_USER
 from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.training import threads
@@ -82,6 +83,14 @@ def test_other_threads_at_a_resume_are_said_and_stored(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted(tmp_path / "run", steps=6, resume=True)
+
+
+def test_other_settings_are_refused_before_other_threads_are_said(tmp_path):
+    fitted(tmp_path / "run", steps=2, threads=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(SettingsError, match="lr is 0.001 in the run and 0.5 here"):
+            fitted(tmp_path / "run", steps=4, resume=True, threads=2, lr=0.5)
 
 
 def test_the_environment_comes_before_what_a_run_had(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from ..datasets import Dataset
 from ..model import BetaVAE
 from ..objectives import build_objective
 from ..runs import Run, RunFolder
-from ..runs.config import config_of
+from ..runs.config import check_same, config_of
 from ..settings.names import AS_ASKED
 from ..settings.options import DEFAULTS, MODEL
 from ..settings.parsing import specified
@@ -79,6 +79,8 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
         config = config_of(vae, dataset, given, elbo, device) | dict(given.notes or {})
         if stored and state and config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
             config |= {name: stored[name] for name in ("beta", "beta_norm")}
+        if stored:
+            check_same(config, stored)
         least = least_batch(vae.to(device), elbo, dataset, given.batch_size)
         training = Training(vae, dataset, given, elbo, beta=config["beta"], least=least)
         moves = given.match_rate is not None or given.beta_schedule is not None

@@ -1,7 +1,7 @@
 """A fit that goes on: what it takes up of the run in its folder, what may have changed since, and what is to be said.
 
-What changes no number, and the length, may change; so may the place of the data, by their fingerprint. All else is
-refused, so that a resumed run ends as if it had never stopped.
+What changes no number, and the length, may change; so may the place of the data, by their fingerprint. All else has been
+refused by `check_same`, so that a resumed run ends as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..runs import Run, RunFolder
-from ..runs.config import MAY_CHANGE, PLACE, check_same, other_conditions
+from ..runs.config import MAY_CHANGE, PLACE, other_conditions
 from ..runs.set_aside import set_aside
 from ..settings.names import AS_ASKED, AS_BEGUN
 from ..settings.options import LENGTH
@@ -31,16 +31,12 @@ def go_on(
 
     Args:
         folder: Of the run; its history is cut to the state's step, and its config is for the caller to write.
-        run: Whose config is that of the fit asked for.
+        run: Whose config is that of the fit asked for, and passed `check_same`.
         training: That of the fit.
         stored: The config in the folder.
         state: The checkpoint to go on from; None where the run had none yet.
         at: Its step, where it is a numbered one; what came later is set aside.
-
-    Raises:
-        SettingsError: A setting that changes numbers differs; nothing was changed then.
     """
-    check_same(run.config, stored)
     run.config |= _compilation(run.config, stored)
     if state is not None:
         training.load_state_dict(state)
