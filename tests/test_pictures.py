@@ -21,7 +21,7 @@ from click.testing import Result
 from PIL import Image
 
 from pyro_bvae import BetaVAE, fit, load_run
-from pyro_bvae.datasets import Dataset, folder, load
+from pyro_bvae.datasets import Dataset, decoding, folder, load
 
 SIDES = (6, 8)  # height and width
 GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6  # colour types of a PNG
@@ -306,6 +306,20 @@ def test_pictures_that_cannot_be_read_are_named_together(tmp_path: Path) -> None
             (tmp_path / f"{number}.png").write_bytes(broken)
         with pytest.raises(ValueError, match=rf"{where}.*; and 1 other: 5\.png$"):
             read(tmp_path)
+
+
+@pytest.mark.parametrize("bad", [(0, 3, 5), (1, 2), tuple(range(6))])
+def test_pictures_whose_end_is_missing_are_named_together(
+    bad: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "PICTURES_A_BLOCK", 2)
+    for number in range(6):
+        Image.fromarray(random(32, 32, 3).astype(np.uint8)).save(tmp_path / f"{number}.jpg")
+    for number in bad:
+        os.truncate(tmp_path / f"{number}.jpg", (tmp_path / f"{number}.jpg").stat().st_size // 2)
+    more = f"; and {len(bad) - 1} others?: {bad[1]}"
+    with pytest.raises(ValueError, match=rf"{bad[0]}\.jpg is damaged or no image: .*{more}\.jpg"):
+        read(tmp_path)
 
 
 def test_a_picture_of_too_many_pixels_is_named(tmp_path: Path, monkeypatch: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import count
 from math import prod
 from typing import Any
@@ -23,7 +24,16 @@ from .layers import Depth, colour_of, depth_of, rendered
 from .levels import Levels
 from .notes import counted, named
 
-__all__ = ["Preparation", "decode", "decode_all", "frames_of", "loaded_frames", "opened_picture", "refuse"]
+__all__ = [
+    "Preparation",
+    "decode",
+    "decode_all",
+    "frames_of",
+    "loaded_frames",
+    "opened_picture",
+    "refuse",
+    "shape_of",
+]
 
 PICTURES_A_BLOCK = 512  # decoded between two writes, or fewer:
 BYTES_A_BLOCK = 2**27
@@ -142,6 +152,23 @@ def loaded_frames(content: bytes, name: str, frames: range) -> Iterator[tuple[Im
                 yield ImageOps.exif_transpose(frame), depth
 
 
+def shape_of(archive: Archive, names: Sequence[str], how: Preparation) -> tuple[int, ...]:
+    """The shape of the first picture that can be read, ``(C, H, W)``.
+
+    Raises:
+        ValueError: None can.
+    """
+    errors: dict[str, ValueError] = {}
+    for name in names:
+        with warnings.catch_warnings(action="ignore"):  # Pillow's, of what it mends
+            tried = _attempt(archive, how, (name, range(1)))
+        if not isinstance(tried, ValueError):
+            return tried.shape
+        errors[name] = tried
+    refuse(errors)
+    raise AssertionError
+
+
 def decode_all(
     archive: Archive, names: Sequence[str], how: Preparation, shape: Sequence[int], counts: Sequence[int] | None = None
 ) -> Iterator[np.ndarray]:
@@ -155,25 +182,29 @@ def decode_all(
         counts: How many frames of each file; by default the first alone.
 
     Raises:
-        ValueError: One is damaged, or they differ in size and are to keep it.
+        ValueError: Some are damaged, all of which are named; or they differ in size and are to keep it.
     """
-
-    def attempt(part: tuple[str, range]) -> np.ndarray | ValueError:
-        try:
-            return decode(archive.read(part[0]), f"{archive.path}/{part[0]}", how, part[1])
-        except ValueError as error:
-            return error
-
+    errors: dict[str, ValueError] = {}
     most = max(1, min(PICTURES_A_BLOCK, BYTES_A_BLOCK // prod(shape)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and scales outside Python's lock
         for block in _blocks(names, counts or [1] * len(names), most):
             with warnings.catch_warnings(action="ignore"):  # Pillow's, of what it mends
-                tried = list(pool.map(attempt, block))
-            refuse({name: each for (name, _), each in zip(block, tried, strict=True) if isinstance(each, ValueError)})
+                tried = list(pool.map(partial(_attempt, archive, how), block))
+            errors |= {name: each for (name, _), each in zip(block, tried, strict=True) if isinstance(each, ValueError)}
+            if errors:  # and look on, to name all of them
+                continue
             pictures = [each for each in tried if not isinstance(each, ValueError)]
             for (name, _), picture in zip(block, pictures, strict=True):
                 _check_sides(names[0], shape, name, picture.shape)
             yield np.concatenate(pictures).reshape(-1, *shape)
+    refuse(errors)
+
+
+def _attempt(archive: Archive, how: Preparation, part: tuple[str, range]) -> np.ndarray | ValueError:
+    try:
+        return decode(archive.read(part[0]), f"{archive.path}/{part[0]}", how, part[1])
+    except ValueError as error:
+        return error
 
 
 def _blocks(names: Sequence[str], counts: Sequence[int], most: int) -> Iterator[list[tuple[str, range]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .archives import Archive
-from .decoding import Preparation, decode, decode_all
+from .decoding import Preparation, decode_all, shape_of
 from .mapped import Progress, mapped, remarks_of
 from .surveys import Survey, surveyed
 
@@ -75,9 +74,8 @@ def load_pictures(
     notes = [*archive.notes, *survey.notes]
 
     def make() -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
-        with warnings.catch_warnings(action="ignore"):  # Pillow's, of what it mends
-            first = decode(archive.read(names[0]), f"{archive.path}/{names[0]}", how)
-        return (sum(survey.counts), *first.shape), decode_all(archive, names, how, first.shape, survey.counts)
+        shape = shape_of(archive, names, how)
+        return (sum(survey.counts), *shape), decode_all(archive, names, how, shape, survey.counts)
 
     if remarks is None:
         shape, blocks = make()
