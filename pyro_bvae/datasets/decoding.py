@@ -19,13 +19,14 @@ from PIL import Image, ImageOps, ImageSequence
 
 from ..settings.words import plain
 from .archives import Archive
-from .kinds import kind_of
+from .kinds import kind_of, unread_picture
 from .layers import Depth, colour_of, depth_of, rendered
 from .levels import Levels
 from .notes import counted, named
 
 __all__ = [
     "Preparation",
+    "UnreadPictureError",
     "decode",
     "decode_all",
     "frames_of",
@@ -81,6 +82,14 @@ class Preparation:
         return self.measured if depth.levels is None else None
 
 
+class UnreadPictureError(ValueError):
+    """A file begins like a picture of a ``kind`` that Pillow does not read."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 @contextmanager
 def opened_picture(content: bytes, name: str) -> Iterator[Image.Image]:
     """A file of Pillow; whatever a damaged one makes Pillow raise is a ValueError with the file's name."""
@@ -97,7 +106,9 @@ def opened_picture(content: bytes, name: str) -> Iterator[Image.Image]:
             reason = "the file is empty"
         elif "cannot identify" in reason:
             reason = kind_of(content)
-        raise ValueError(f"{plain(name)} is damaged or no image: {reason}") from error
+        what = f"{plain(name)} is damaged or no image: {reason}"
+        kind = unread_picture(content) if "cannot identify" in str(error) else None
+        raise (ValueError(what) if kind is None else UnreadPictureError(what, kind)) from error
 
 
 def frames_of(file: Image.Image) -> tuple[int, bool]:

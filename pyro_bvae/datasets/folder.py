@@ -62,7 +62,7 @@ def load(
             names = some_of(names, subsample)
         kept = root / "prepared"
         pictures = load_pictures(
-            archive, names, how, kept, in_memory_below=IN_MEMORY_BELOW_BYTES, keeps_grey=True, progress=progress
+            archive, names, how, kept, in_memory_below=IN_MEMORY_BELOW_BYTES, are_own=True, progress=progress
         )
     notes += _notes_on(path, how, pictures)
     labels, label_names = _classes(names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -37,25 +37,29 @@ def is_picture(name: str) -> bool:
     return _ending(name) in _endings()
 
 
-def sorted_out(names: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """Names of pictures, of pictures that this Pillow does not read, and of all other files."""
+def sorted_out(names: Sequence[str]) -> tuple[list[str], dict[str, str], list[str]]:
+    """Names of pictures, of pictures that this Pillow does not read, with their endings, and of all other files."""
     pictures = [name for name in names if is_picture(name)]
     unread = (PHOTOS | RAW | DRAWINGS | SCIENCE) - _endings()
-    unreadable = [name for name in names if _ending(name) in unread]
+    unreadable = {name: _ending(name) for name in names if _ending(name) in unread}
     others = [name for name in names if not is_picture(name) and _ending(name) not in unread]
     return pictures, unreadable, others
 
 
-def note_on_unreadable(names: Sequence[str]) -> str:
+def note_on_unreadable(kinds: Mapping[str, str]) -> str:
     """What to say of pictures that are left out, since this Pillow does not read them.
 
-    >>> note_on_unreadable(["a/1.HEIC", "a/2.HEIC"])
+    Args:
+        kinds: Their names, each with the kind that it is of.
+
+    >>> note_on_unreadable({"a/1.HEIC": ".heic", "a/2.HEIC": ".heic"})
     'left out 2 pictures of kinds that Pillow does not read (2 .heic): a/1.HEIC, a/2.HEIC; convert them to PNG'
     """
-    kinds = ", ".join(f"{count:,} {shortened(ending)}" for ending, count in Counter(map(_ending, names)).most_common(5))
+    names = [*kinds]
+    counts = ", ".join(f"{count:,} {shortened(ending)}" for ending, count in Counter(kinds.values()).most_common(5))
     them = "it" if len(names) == 1 else "them"
     whole = counted(len(names), "picture of a kind", "pictures of kinds")
-    return f"left out {whole} that Pillow does not read ({kinds}): {named(names)}; convert {them} to PNG"
+    return f"left out {whole} that Pillow does not read ({counts}): {named(names)}; convert {them} to PNG"
 
 
 def note_on_others(names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["kind_of"]
+__all__ = ["kind_of", "unread_picture"]
 
 SAVED = "load it in Python and np.savez it"
 # where the bytes stand, the bytes, what the file is, and what to do
@@ -34,6 +34,15 @@ KINDS: list[tuple[int, bytes, str, str]] = [
     (0, b"\x89PNG", "a PNG", "name the folder that holds it: folder:PATH"),
     (0, b"\xff\xd8\xff", "a JPEG", "name the folder that holds it: folder:PATH"),
 ]
+# pictures that Pillow does not read, in short
+PICTURES = {
+    "HEIC": "HEIC",
+    "AVIF": "AVIF",
+    "a drawing of Photoshop": "PSD",
+    "a PDF": "PDF",
+    "an SVG": "SVG",
+    "DICOM": "DICOM",
+}
 
 
 def kind_of(start: bytes) -> str:
@@ -44,7 +53,23 @@ def kind_of(start: bytes) -> str:
     >>> kind_of(b"abc")
     "its kind is not known; it begins with b'abc'"
     """
-    for place, letters, kind, advice in KINDS:
-        if start[place:].startswith(letters):
-            return f"it is {kind}: {advice}"
+    known = _known(start)
+    if known is not None:
+        return f"it is {known[0]}: {known[1]}"
     return f"its kind is not known; it begins with {start[:12]!r}"
+
+
+def unread_picture(start: bytes) -> str | None:
+    r"""Which kind of picture a file is that begins so, and that Pillow did not read; None where it is no picture.
+
+    >>> unread_picture(b"\0\0\0\x18ftypheic"), unread_picture(b"PK")
+    ('HEIC', None)
+    """
+    known = _known(start)
+    return None if known is None else PICTURES.get(known[0])
+
+
+def _known(start: bytes) -> tuple[str, str] | None:
+    """What a file is that begins so, and what to do about it."""
+    known = ((kind, advice) for place, letters, kind, advice in KINDS if start[place:].startswith(letters))
+    return next(known, None)

@@ -27,7 +27,7 @@ class Pictures:
     Attributes:
         images: uint8 images ``(N, C, H, W)``.
         digest: Their SHA-256, if they are memory-mapped.
-        counts: How many of them each file gave, in the order of the files.
+        counts: How many of them each file gave, in the order of the files; 0 of one that is left out.
         notes: What was left out or read in a way that one may not expect, a line each.
         levels: The grey levels that have become 0 and 1 in files whose format does not say; None if it always does.
         are_bytes: Whether grey levels have 8 bits or fewer in all files.
@@ -48,7 +48,7 @@ def load_pictures(
     kept: Path,
     *,
     in_memory_below: int = 0,
-    keeps_grey: bool = False,
+    are_own: bool = False,
     progress: Progress | None = None,
 ) -> Pictures:
     """The pictures of some files.
@@ -59,7 +59,8 @@ def load_pictures(
         how: What is done to each picture.
         kept: The folder of memory-mapped files.
         in_memory_below: Size in bytes below which the pictures are held in memory and not written to a file.
-        keeps_grey: Whether pictures that are all grey have one channel in any case.
+        are_own: Whether they are a folder of one's own: all grey, they have one channel in any case, and those of a kind
+            that Pillow does not read are left out.
         progress: Called with the number of pictures looked at, then decoded.
 
     Raises:
@@ -69,13 +70,14 @@ def load_pictures(
     key: dict[str, Any] = {"path": str(archive.path), "signature": archive.signature, **how.key, "files": _hash(names)}
     stem = f"{archive.path.stem}-{_hash([str(archive.path), str(how), str(len(names))])[:8]}.u8"
     remarks = remarks_of(kept / stem, key)
-    survey = surveyed(archive, names, how, progress) if remarks is None else Survey(**remarks)
-    how = replace(how, grey=how.grey or (keeps_grey and survey.is_grey), measured=survey.measured)
+    survey = surveyed(archive, names, how, progress, leaves_out=are_own) if remarks is None else Survey(**remarks)
+    how = replace(how, grey=how.grey or (are_own and survey.is_grey), measured=survey.measured)
     notes = [*archive.notes, *survey.notes]
+    read = {name: count for name, count in zip(names, survey.counts, strict=True) if count}
 
     def make() -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
-        shape = shape_of(archive, names, how)
-        return (sum(survey.counts), *shape), decode_all(archive, names, how, shape, survey.counts)
+        shape = shape_of(archive, [*read], how)
+        return (sum(survey.counts), *shape), decode_all(archive, [*read], how, shape, [*read.values()])
 
     if remarks is None:
         shape, blocks = make()

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from .archives import Archive
-from .decoding import Preparation, frames_of, loaded_frames, opened_picture, refuse
+from .decoding import Preparation, UnreadPictureError, frames_of, loaded_frames, opened_picture, refuse
+from .formats import note_on_unreadable
 from .layers import Depth, colour_of, depth_of, has_alpha, is_grey, layers
 from .levels import BYTES, Levels, interval, measured_levels, spread
 from .mapped import Progress
@@ -34,7 +35,7 @@ class Survey:
     """What is known of some picture files.
 
     Attributes:
-        counts: How many frames of each file are read.
+        counts: How many frames of each file are read; 0 of one that is left out.
         is_grey: Whether all pictures are grey, on the background that they are laid on.
         measured: The grey levels that become black and white where the format does not say; None if it always does.
         notes: What to say, a line each.
@@ -75,11 +76,24 @@ class Look:
     are_floats: bool = False
 
 
-def surveyed(archive: Archive, names: Sequence[str], how: Preparation, progress: Progress | None = None) -> Survey:
+def surveyed(
+    archive: Archive,
+    names: Sequence[str],
+    how: Preparation,
+    progress: Progress | None = None,
+    leaves_out: bool = False,
+) -> Survey:
     """Look at all files, in parallel.
 
+    Args:
+        archive: Where they are.
+        names: Of the files.
+        how: What is done to each picture.
+        progress: Called with the number of files looked at.
+        leaves_out: Whether pictures of a kind that Pillow does not read are left out, and are no error.
+
     Raises:
-        ValueError: Some are damaged or no pictures; the message names them.
+        ValueError: Some are damaged or no pictures, or all are left out; the message names them.
     """
     looks: dict[str, Look] = {}
     errors: dict[str, ValueError] = {}
@@ -93,7 +107,9 @@ def surveyed(archive: Archive, names: Sequence[str], how: Preparation, progress:
             counts.append(looks[name].frames if name in looks and how.frames == "all" else 1)
             if progress is not None and monotonic() > silent_until:
                 progress(f"looking at {archive.path.stem}", len(counts), len(names))
-    refuse(errors)
+    unread = {name: error.kind for name, error in errors.items() if leaves_out and isinstance(error, UnreadPictureError)}
+    refuse({name: error for name, error in errors.items() if name not in unread or not looks})
+    counts = [0 if name in errors else count for name, count in zip(names, counts, strict=True)]
     background = colour_of(how.background)
     stays_grey = (
         background is None or len({*background}) == 1 or not any(look.is_transparent for look in looks.values())
@@ -105,7 +121,8 @@ def surveyed(archive: Archive, names: Sequence[str], how: Preparation, progress:
         measured = measured_levels(lowest, highest, all(look.are_floats for look in unknown))
     are_grey = all(look.is_grey for look in looks.values())
     are_bytes = not any(look.is_deep for look in looks.values())
-    return Survey(counts, are_grey and stays_grey, measured, _notes(looks, how, measured), are_bytes)
+    notes = [note_on_unreadable(unread)] if unread else []
+    return Survey(counts, are_grey and stays_grey, measured, notes + _notes(looks, how, measured), are_bytes)
 
 
 def _look(archive: Archive, how: Preparation, name: str) -> Look | ValueError:
