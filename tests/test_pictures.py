@@ -308,6 +308,24 @@ def test_pictures_that_cannot_be_read_are_named_together(tmp_path: Path) -> None
             read(tmp_path)
 
 
+@pytest.mark.parametrize(("mode", "channels"), [("P", 3), ("RGB", 3), ("RGBA", 3), ("L", 1), ("LA", 1), ("1", 1)])
+def test_grey_pictures_that_are_read_as_colours_are_said(mode: str, channels: int, tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(random(*SIDES, seed=number).astype(np.uint8)).convert(mode).save(tmp_path / f"{number}.png")
+    data = read(tmp_path)
+    note = "all pictures are grey, and are read with three channels: --grey gives them one"
+    assert (data.shape[0], note in data.notes) == (channels, channels == 3)
+    assert note not in read(tmp_path, grey=True).notes
+
+
+def test_grey_pictures_among_colours_are_named(tmp_path: Path) -> None:
+    for number in range(3):
+        shape = SIDES if number == 1 else (*SIDES, 3)
+        Image.fromarray(random(*shape).astype(np.uint8)).save(tmp_path / f"{number}.png")
+    assert read(tmp_path).notes == ("1 grey picture among colours, read with three channels: 1.png",)
+    assert read(tmp_path, grey=True).notes == ()
+
+
 @pytest.mark.parametrize("bad", [(0, 3, 5), (1, 2), tuple(range(6))])
 def test_pictures_whose_end_is_missing_are_named_together(
     bad: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -114,7 +114,7 @@ def _classes(names: Sequence[str]) -> tuple[Tensor | None, list[str] | None]:
 
 
 def _notes_on(path: Path, how: Preparation, pictures: Pictures) -> list[str]:
-    """What was said of the pictures; and whether few of the 256 levels occur, as in masks, which are nearly black then.
+    """What was said of the pictures; and whether they are grey, or few of the 256 levels occur, as in masks.
 
     Raises:
         ValueError: There is one picture alone, or only the levels 0 and 1 occur.
@@ -124,6 +124,7 @@ def _notes_on(path: Path, how: Preparation, pictures: Pictures) -> list[str]:
         said = "".join(f"; {note}" for note in notes)
         raise ValueError(f"a data set needs at least 2 images, and {path} holds 1{said}")
     some = images[:: max(1, len(images) // SOME)]
+    notes += _note_on_channels(some, len(images))
     if how.levels is not None or not pictures.are_bytes or int(some.max()) - int(some.min()) > BYTES[1] / 2:
         return notes
     occur = (float(images.min()), float(images.max()))
@@ -131,3 +132,11 @@ def _notes_on(path: Path, how: Preparation, pictures: Pictures) -> list[str]:
         raise ValueError(f"{path}: pixels run from 0 to 255, got only 0 and 1; say --levels 0 1 for black and white")
     dark = f"bytes, grey levels 0…255 become 0…1{spread(occur, BYTES)}"
     return [*notes, dark] if are_hardly_used(occur, BYTES) else notes
+
+
+def _note_on_channels(some: Tensor, total: int) -> list[str]:
+    """Whether pictures have three channels that are equal, as palettes of greys and grey photos in colour have."""
+    if some.shape[1] != 3 or not (some[:, :1] == some).all():
+        return []
+    which = "all pictures" if len(some) == total else f"the {len(some):,} pictures that were looked at"
+    return [f"{which} are grey, and are read with three channels: --grey gives them one"]

@@ -190,6 +190,9 @@ def _notes(looks: dict[str, Look], how: Preparation, measured: Levels | None) ->
         if how.background == "none":
             done = "read with the colours that are stored there"
         notes.append(f"{counted(len(transparent), 'picture')} with transparent pixels, {done}: {named(transparent)}")
+    grey = those(lambda look: look.is_grey)
+    if len(grey) < len(looks) and grey and not how.grey:
+        notes.append(f"{counted(len(grey), 'grey picture')} among colours, read with three channels: {named(grey)}")
     reduced = those(lambda look: look.depth.is_reduced)
     if reduced:
         notes.append(f"{counted(len(reduced), 'picture')} with 16 bits a colour, of which 8 are read: {named(reduced)}")
