@@ -308,6 +308,22 @@ def test_pictures_that_cannot_be_read_are_named_together(tmp_path: Path) -> None
             read(tmp_path)
 
 
+@pytest.mark.parametrize(("dtype", "low", "second", "high"), [("<i2", -32768, -1041, 931), ("<f4", -1e4, -3.5, 80.0)])
+def test_padding_far_below_all_other_levels_is_said(
+    dtype: str, low: float, second: float, high: float, tmp_path: Path
+) -> None:
+    page = (second + (high - second) * random(*SIDES) / 255).astype(dtype)
+    page[:, 0] = low
+    page[0, 1:3] = second, high
+    for number in range(2):
+        write_tiff(tmp_path / f"{number}.tif", [page])
+    advice = f"--levels {second:g} {high:g} leaves it out of the range"
+    assert read(tmp_path).notes[-1] == f"nothing but −{-low:.7g} lies below −{-second:g}, as padding does: {advice}"
+    page[0, 3] = second - (second - low) / 2
+    write_tiff(tmp_path / "1.tif", [page])
+    assert "padding" not in read(tmp_path).notes[-1]
+
+
 @pytest.mark.parametrize(("mode", "channels"), [("P", 3), ("RGB", 3), ("RGBA", 3), ("L", 1), ("LA", 1), ("1", 1)])
 def test_grey_pictures_that_are_read_as_colours_are_said(mode: str, channels: int, tmp_path: Path) -> None:
     for number in range(3):

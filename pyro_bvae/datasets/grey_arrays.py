@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .levels import BYTES, FLOATS, ROUNDING, Levels, are_hardly_used, interval, measured_levels, scaled_images, spread
+from .levels import BYTES, FLOATS, ROUNDING, Levels, are_hardly_used, interval, measured_levels, note_on_padding, scaled_images, spread
 from .notes import counted
 
 __all__ = ["GreyImages", "as_grey", "levels_of_a_run"]
@@ -78,7 +78,9 @@ def as_grey(path: Path, array: np.ndarray, levels: Levels | None) -> GreyImages:
     ends = natural or measured_levels(*occur, floats=False)
     said = f"{array.dtype.name} grey levels {interval(ends)} become 0…1 (--levels LOW HIGH sets it)"
     notes = [said + (spread(occur, ends) if ends != occur else "")]
-    return GreyImages(scaled_images(array, ends), notes + _note_on_padding(array, ends), ends)
+    second = array.min(where=array > ends[0], initial=ends[1]).item()
+    padded = note_on_padding(ends, second) if (array == ends[0]).any() else []
+    return GreyImages(scaled_images(array, ends), notes + padded, ends)
 
 
 def levels_of_a_run(path: Path, array: np.ndarray, options: Mapping[str, Any]) -> Levels | None:
@@ -126,16 +128,6 @@ def _notes_on_bytes(array: np.ndarray, occur: Levels) -> list[str]:
     if not _are_bytes(array):
         return [f"{array.dtype.name} pixels, all whole numbers, are read as bytes{said}"]
     return [f"uint8 pixels, 0…255 become 0…1{said}"] if are_hardly_used(occur, BYTES) else []
-
-
-def _note_on_padding(array: np.ndarray, levels: Levels) -> list[str]:
-    """That a lone lowest level lies far below all others, as around a scan, and takes most of the range."""
-    low, high = levels
-    lowest = array.min(where=array > low, initial=high).item()
-    if lowest == high or 2 * (lowest - low) < high - low or not (array == low).any():
-        return []
-    advice = f"--levels {lowest:.7g} {high:.7g} leaves it out of the range"
-    return [f"nothing but {interval((low,))} lies below {interval((lowest,))}, as padding does: {advice}"]
 
 
 def _are_finite(array: np.ndarray) -> bool:

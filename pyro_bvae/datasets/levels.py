@@ -19,6 +19,7 @@ __all__ = [
     "checked_levels",
     "interval",
     "measured_levels",
+    "note_on_padding",
     "scaled",
     "scaled_images",
     "spread",
@@ -90,3 +91,17 @@ def spread(occur: Levels, levels: Levels) -> str:
     """
     advice = f", --levels {occur[0]:.7g} {occur[1]:.7g} spreads them" if are_hardly_used(occur, levels) else ""
     return f"; {interval(occur)} occur{advice}"
+
+
+def note_on_padding(levels: Levels, second: float) -> list[str]:
+    """That a lone lowest level lies far below all others, as around a scan, and takes most of the range.
+
+    Args:
+        levels: The lowest and the highest level that occur.
+        second: The lowest but for that one; the highest where there is none.
+    """
+    low, high = levels
+    if second == high or 2 * (second - low) < high - low:
+        return []
+    advice = f"--levels {second:.7g} {high:.7g} leaves it out of the range"
+    return [f"nothing but {interval((low,))} lies below {interval((second,))}, as padding does: {advice}"]

@@ -21,7 +21,7 @@ from .archives import Archive
 from .decoding import Preparation, UnreadPictureError, frames_of, loaded_frames, opened_picture, refuse
 from .formats import note_on_unreadable
 from .layers import Depth, colour_of, depth_of, has_alpha, is_grey, layers
-from .levels import BYTES, Levels, interval, measured_levels, spread
+from .levels import BYTES, Levels, interval, measured_levels, note_on_padding, spread
 from .mapped import Progress
 from .notes import counted, named, shortened
 
@@ -62,6 +62,7 @@ class Look:
         is_grey: Whether all that is read of it is grey.
         is_transparent: Whether a pixel is.
         occur: The lowest and the highest level, where it was decoded.
+        second: The lowest level but for that one; the highest where there is none.
         are_floats: Whether levels are floats.
     """
 
@@ -73,6 +74,7 @@ class Look:
     is_grey: bool
     is_transparent: bool = False
     occur: Levels | None = None
+    second: float = 0.0
     are_floats: bool = False
 
 
@@ -153,10 +155,13 @@ def _looked_into(content: bytes, name: str, read: range, header: Look) -> Look:
         grey &= is_grey(frame) or (header.is_grey and _has_no_colour(frame))
         transparent |= alpha is not None and bool(alpha.min() < 255)
         finite = values[np.isfinite(values)]
-        ends += [finite.min().item(), finite.max().item()] if finite.size else []
+        if finite.size:
+            low, high = finite.min(), finite.max()
+            ends += [low.item(), finite.min(where=finite > low, initial=high).item(), high.item()]
         floats |= values.dtype.kind == "f"
     occur = (float(min(ends)), float(max(ends))) if ends else None
-    return replace(header, is_grey=grey, is_transparent=transparent, occur=occur, are_floats=floats)
+    second = 0.0 if occur is None else float(min((end for end in ends if end > occur[0]), default=occur[1]))
+    return replace(header, is_grey=grey, is_transparent=transparent, occur=occur, second=second, are_floats=floats)
 
 
 def _has_no_colour(frame: Image.Image) -> bool:
@@ -205,6 +210,7 @@ def _notes(looks: dict[str, Look], how: Preparation, measured: Levels | None) ->
             f"{counted(len(unknown), 'picture')} of floats, signed or 32-bit numbers, of which {interval(measured)} "
             f"become 0…1 (--levels LOW HIGH sets it): {named(unknown)}"
         )
+        notes += _on_padding([looks[name] for name in unknown], measured)
     return notes
 
 
@@ -214,9 +220,19 @@ def _on_depth(looks: Mapping[str, Look]) -> list[str]:
     for levels in sorted({look.depth.levels for look in looks.values() if look.depth.levels is not None}):
         names = [name for name, look in looks.items() if look.depth.levels == levels]
         many = f"{counted(len(names), 'picture')} of {int(levels[1]).bit_length()} bits"
-        occur = spread(_reach([looks[name] for name in names]), levels)
+        some = [looks[name] for name in names]
+        occur = spread(_reach(some), levels)
         notes.append(f"{many}, grey levels {interval(levels)} become 0…1{occur}: {named(names)}")
+        notes += _on_padding(some, levels)
     return notes
+
+
+def _on_padding(looks: Sequence[Look], levels: Levels) -> list[str]:
+    """What is to be said where the lowest of the levels that become 0…1 occurs, far below all others."""
+    ends = [end for look in looks if look.occur is not None for end in (look.occur[0], look.second)]
+    if levels[0] not in ends:
+        return []
+    return note_on_padding(levels, min((end for end in ends if end > levels[0]), default=levels[1]))
 
 
 def _on_frames(looks: dict[str, Look], names: Sequence[str], frames: str) -> list[str]:
