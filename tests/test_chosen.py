@@ -107,6 +107,21 @@ def test_an_array_is_read_as_the_runs_arrays_are(tmp_path: Path) -> None:
         data_from(tmp_path / "levels.npy", whole.shape, {})
 
 
+@pytest.mark.parametrize("kind", ["npz:a.npz", "npy:a.npy", "folder:a"])
+@pytest.mark.parametrize(("levels", "own"), [((0, 4095), True), ((0, 200), False), (None, False)])
+def test_a_picture_of_bytes_keeps_its_range_where_the_runs_levels_are_of_other_arrays(
+    kind: str, levels: tuple[int, int] | None, own: bool, tmp_path: Path
+) -> None:
+    picture = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    Image.fromarray(picture).save(tmp_path / "mine.png")
+    mine, notes = data_from(tmp_path / "mine.png", (1, 8, 8), {"dataset": kind, "levels": levels})
+    own = own and not kind.startswith("folder")
+    low, high = (0, 255) if own or levels is None else levels
+    assert np.abs(mine[0, 0].numpy() - 255 * ((picture - low) / (high - low)).clip(0, 1)).max() <= 0.5
+    said = "it has 8 bits: grey levels 0…255 become 0…1, and not the 0…4095 of the run's arrays"
+    assert notes == ([said] if own else [])
+
+
 def test_the_only_array_of_an_archive_may_have_any_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "v.npz", **{"of a name that is longer than a line shows" * 2: np.ones(4)})
     assert data_from(tmp_path / "v.npz", (4,), {})[0].tolist() == [[1, 1, 1, 1]]

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from .arrays import images_or_vectors
 from .dataset import Dataset
-from .decoding import Preparation, decode
+from .decoding import Preparation, decode, opened_picture
 from .features import column_name
 from .grey_arrays import levels_of_a_run
+from .layers import depth_of
+from .levels import BYTES, interval
 from .notes import named
 from .numpy_files import read_npy, read_npz, shapes_of
 from .text import read_vectors
@@ -50,7 +52,8 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
         known = images_or_vectors(file, array, levels)
         data, notes = known["images"], known["notes"]
     elif len(shape) == 3:
-        data = _picture(file, shape, options)[None]
+        picture, notes = _picture(file, shape, options)
+        data = picture[None]
     else:
         data, names, notes = read_vectors(file, "," if ".csv" in file.suffixes else None)
         data, notes = _in_order(file, data, names, options.get("columns"), notes)
@@ -58,14 +61,30 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
     return data, notes
 
 
-def _picture(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> Tensor:
-    """One picture, ``(C, H, W)`` uint8."""
+def _picture(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> tuple[Tensor, list[str]]:
+    """One picture, ``(C, H, W)`` uint8, and what is to be said of its grey levels."""
+    content = file.read_bytes()
     known = {field.name for field in fields(Preparation)}
     given = {name: value for name, value in options.items() if name in known and value is not None}
     size = shape[1] if shape[1] == shape[2] else None
     fixed = {"image_size": size, "grey": shape[0] == 1, "measured": options.get("read_levels")}
+    notes = _note_on_bytes(file, content, options)
+    if notes:
+        del given["levels"]
     how = Preparation(**({"crop": None} | given | fixed))
-    return torch.from_numpy(decode(file.read_bytes(), str(file), how).copy())  # Pillow gives it read-only
+    return torch.from_numpy(decode(content, str(file), how).copy()), notes  # Pillow gives it read-only
+
+
+def _note_on_bytes(file: Path, content: bytes, options: Mapping[str, Any]) -> list[str]:
+    """Whether a picture has 8 bits, and the run's ``levels`` are those of an array of numbers beyond them."""
+    levels = options.get("levels")
+    is_array = str(options.get("dataset")).partition(":")[0] in ("npz", "npy")
+    if not is_array or levels is None or levels[1] <= BYTES[1]:
+        return []
+    with opened_picture(content, str(file)) as picture:
+        has_bytes = depth_of(picture).levels == BYTES
+    ends = f"{interval(BYTES)} become 0…1, and not the {interval(levels)} of the run's arrays"
+    return [f"it has 8 bits: grey levels {ends}"] if has_bytes else []
 
 
 def _array(file: Path) -> np.ndarray:
