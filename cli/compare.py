@@ -122,7 +122,7 @@ def command(
         except KeyboardInterrupt as stop:
             click.echo("\nstopped, all saved; the same command goes on", err=True)
             ctx.exit(exit_code(stop))
-    rows = comparison.on_curves(rows)
+    rows = comparison.on_curves(comparison.named_alike(rows))
     report.save(out, experiment, rows)
     if rows and given["figures"]:
         _draw(rows, out, place)

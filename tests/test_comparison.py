@@ -21,6 +21,7 @@ from pyro_bvae_cli import main
 
 from pyro_bvae import evaluate, load_run
 from pyro_bvae.comparison import LabelSummary, MeanDeviation, RunRow, choices_of, departure, on_curves, summarise
+from pyro_bvae.comparison.rows import named_alike
 from pyro_bvae.comparison.measurements import measured
 from pyro_bvae.files import LOCK, held_folder
 from pyro_bvae.likelihoods import LIKELIHOODS
@@ -99,6 +100,28 @@ def test_runs_on_different_data_never_share_a_table(cli: Cli, here: Path) -> Non
     assert [row["data"] == rows[0]["data"] for row in rows] == [True, True, False]
     alike = cli("compare", "a", "b", "--out", "alike")
     assert "different data" not in alike.stdout
+
+
+def test_a_comparison_goes_on_where_its_data_have_moved(cli: Cli, here: Path) -> None:
+    small = ("--hidden", 4, "--latent-dim", 2, "--steps", 2, "--no-compile", "--beta", 1, "--beta", 4, "--out", "out")
+    for name, seed in (("a", 0), ("other", 1)):
+        np.save(f"{name}.npy", np.random.default_rng(seed).integers(0, 256, (50, 8, 8)).astype(np.uint8))
+    assert cli("compare", "--dataset", "npy:a.npy", *small).exit_code == 0
+    shutil.move("a.npy", "b.npy")
+    refused = cli("compare", "--dataset", "npy:other.npy", *small, "--seeds", "0,1")
+    assert (refused.exit_code, "another comparison (dataset differ)" in refused.stderr) == (1, True)
+    went_on = cli("compare", "--dataset", "npy:b.npy", *small, "--seeds", "0,1")
+    assert went_on.exit_code == 0, went_on.output
+    assert "means ± standard deviations over seeds" in went_on.stdout
+    assert "different data" not in went_on.stdout
+    rows = json.loads(Path("out/comparison.json").read_text())["runs"]
+    assert {row["data"].partition(" #")[0] for row in rows} == {f"npy:{here / 'b.npy'}"}
+    assert cli("compare", "out/beta1-seed0", "out/beta4-seed1", "--out", "two").exit_code == 0
+
+
+def test_the_same_data_have_one_name() -> None:
+    rows = named_alike([row(name, data=data) for name, data in (("a", "x #1"), ("b", "y #1"), ("c", "y #2"))])
+    assert [each.data for each in rows] == ["x #1", "x #1", "y #2"]
 
 
 def test_curves_and_pictures_are_of_one_data_set(tmp_path: Path) -> None:

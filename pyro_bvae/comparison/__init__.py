@@ -10,7 +10,7 @@ from .choices import Choice, choices_of, distinct
 from .curves import on_curves
 from .fits import as_read_back, run_all
 from .measurements import labels_of, measured_anew, row_of
-from .rows import RunRow
+from .rows import RunRow, named_alike
 from .summaries import LEAST_RATE, MEASURES, LabelSummary, MeanDeviation, departure, summarise
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "distinct",
     "labels_of",
     "measured_anew",
+    "named_alike",
     "on_curves",
     "row_of",
     "run_all",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from ..datasets import Dataset
 from ..evaluation import evaluate, still_falling
 from ..evaluation.probe import probe_accuracy
 from ..files import read_json, write_json
@@ -29,7 +29,7 @@ def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) 
         row = _stored(path)
         asked = (run.step, particles, str(run.path), {*score_columns(metrics)})
         if row is not None and (row.step, row.particles, row.run, {*row.scores}) == asked:
-            return replace(row, label=label)
+            return replace(row, label=label, data=_name(run.config))
     row = _measure(run, label, particles, metrics)
     write_json(path, finite(row.as_stored()))
     return row
@@ -84,8 +84,9 @@ def measured_anew(
     return _measure(load_run(path, dataset=dataset, data_root=data_root), label, particles, metrics)
 
 
-def _name(data: Dataset) -> str:
-    return f"{plain(data.name)} #{data.fingerprint.removeprefix('sha256:')[:8]}"
+def _name(config: Mapping[str, Any]) -> str:
+    """The data of a run where they are now, and the start of their fingerprint."""
+    return f"{plain(config['dataset'])} #{config['fingerprint'].removeprefix('sha256:')[:8]}"
 
 
 def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> RunRow:
@@ -98,7 +99,7 @@ def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> Ru
         seed=run.config["seed"],
         run=str(run.path),
         step=run.step,
-        data=_name(data),
+        data=_name(run.config),
         seconds=run.history[-1]["seconds"] if run.history else None,
         **evaluation,
         still_falling=still_falling(run) is not None,

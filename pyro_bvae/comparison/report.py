@@ -21,10 +21,12 @@ from .. import plots
 from ..files import LOCK, read_json, remove_abandoned, write_csv, write_json
 from ..generation import reconstruct, sample
 from ..plots.bounds import MOST_LABELS, most_active
+from ..runs.building import load_data
+from ..runs.folder import RunFolder
 from ..runs.older import with_defaults
 from ..runs.run import Run, load_run
 from ..settings.kinds import is_of
-from ..settings.options import CHANGES_NO_NUMBER, DEFAULTS, FIGURES
+from ..settings.options import CHANGES_NO_NUMBER, DATA, DEFAULTS, FIGURES
 from ..settings.shown import finite
 from ..settings.words import slug
 from ..traversal import Traversal, base, traverse
@@ -40,8 +42,8 @@ __all__ = ["content", "figures", "rate_distortion", "save", "settings_before", "
 def start(out: Path, experiment: Mapping[str, Any]) -> None:
     """Make the folder of a comparison, or make sure that it holds the same experiment or a part of it.
 
-    An experiment may grow by seeds, and by values of a setting that had several: the labels stay as they are. Partial
-    files of a process that was killed here go.
+    An experiment may grow by seeds, and by values of a setting that had several: the labels stay as they are. Its data
+    may lie elsewhere than before, if they are those of its runs. Partial files of a process that was killed here go.
 
     Raises:
         FileExistsError: The folder holds another experiment, or other files.
@@ -53,6 +55,8 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
         defaults = {name: [value] for name, value in (DEFAULTS | settings_before(out)).items()}
         meant = {name: stored.get(name, defaults.get(name)) for name in experiment}
         differ = [name for name, values in experiment.items() if not _holds(values, meant[name], name)]
+        if differ == ["dataset"] and _has_moved(out, experiment):
+            return
         if differ:
             raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another `out`")
     elif out.is_dir() and {file.name for file in out.iterdir()} - {LOCK}:
@@ -88,6 +92,15 @@ def _experiment_in(out: Path) -> dict[str, list[Any]] | None:
         raise ValueError(f"{path} is damaged, or no comparison of this package: name another `out`")
     experiment: dict[str, list[Any]] = stored
     return experiment
+
+
+def _has_moved(out: Path, experiment: Mapping[str, Any]) -> bool:
+    """Whether the one data set of an experiment is that of the runs in a folder, by its fingerprint."""
+    folders = [folder for path in out.iterdir() if (folder := RunFolder(path)).is_run]
+    if len(experiment["dataset"]) > 1 or not folders:
+        return False
+    data = load_data({name: experiment[name][0] for name in DATA if name in experiment})
+    return {folder.read_config()["fingerprint"] for folder in folders} == {data.fingerprint}
 
 
 def _holds(values: Sequence[Any], stored: Sequence[Any] | None, name: str) -> bool:

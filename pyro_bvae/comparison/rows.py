@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_type_hints
 
 from ..scoring import METRICS, score_columns
 from ..settings.kinds import is_of
 from ..settings.shown import restored
 
-__all__ = ["RunRow"]
+__all__ = ["RunRow", "named_alike"]
 
 
 @dataclass(frozen=True)
@@ -84,3 +84,9 @@ class RunRow:
         hints = get_type_hints(cls)
         is_whole = rest.keys() == expected and all(is_of(hints[name], value) for name, value in rest.items())
         return cls(**rest, scores=scores) if is_whole and is_of(dict[str, float | None], scores) else None
+
+
+def named_alike(rows: Sequence[RunRow]) -> list[RunRow]:
+    """The rows, with one name for the same data, which may lie in several places: the first among them."""
+    names: dict[str, str] = {}
+    return [replace(row, data=names.setdefault(row.data.rpartition("#")[2], row.data)) for row in rows]
