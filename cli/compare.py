@@ -15,10 +15,11 @@ from pyro_bvae.settings.names import METRICS
 from pyro_bvae.settings.options import DATA, DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
 from pyro_bvae.settings.shown import short_names
+from pyro_bvae.settings.spelling import option_words
 from pyro_bvae.settings.words import plain
 
 from .errors import said
-from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of, option_words
+from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of
 from .progress import LoadingBar, heading
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code

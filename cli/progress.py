@@ -6,8 +6,6 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from pyro_bvae.files import is_terminal
 from pyro_bvae.settings.words import plain
 

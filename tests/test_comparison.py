@@ -21,8 +21,8 @@ from pyro_bvae_cli import main
 
 from pyro_bvae import evaluate, load_run
 from pyro_bvae.comparison import LabelSummary, MeanDeviation, RunRow, choices_of, departure, on_curves, summarise
-from pyro_bvae.comparison.rows import named_alike
 from pyro_bvae.comparison.measurements import measured
+from pyro_bvae.comparison.rows import named_alike
 from pyro_bvae.files import LOCK, held_folder
 from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.runs.folder import RunFolder

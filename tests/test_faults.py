@@ -116,7 +116,7 @@ def test_data_far_from_those_of_the_fit_are_named_or_decoded(name: str, is_stand
         try:
             act(vae, far)
         except ValueError as error:
-            assert re.fullmatch(
+            assert re.fullmatch(  # noqa: PT017
                 rf"the parameter \w+ of a \w+ is not finite or out of its range: the data reach {value:.4g} in column "
                 rf"\[:, 1\], .*{how}".replace("+", r"\+"),
                 str(error),

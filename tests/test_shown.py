@@ -51,7 +51,9 @@ def test_what_is_not_finite_is_a_word_and_null(value: float) -> None:
     }  # fmt: skip
     assert finite({"a": 1.0}) == {"a": 1.0}
     assert repr(restored(content)) == repr({"a": value, "b": [1.0, {"c": value}], "d": [2, "inf"], "e": None})
-    assert restored({"a": None, "not_finite": "damaged"}) == restored({"a": None, "not_finite": {"a": 1}}) == {"a": None}
+    assert (
+        restored({"a": None, "not_finite": "damaged"}) == restored({"a": None, "not_finite": {"a": 1}}) == {"a": None}
+    )
 
 
 def test_evaluate_says_what_is_not_finite(cli: Cli, digits_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

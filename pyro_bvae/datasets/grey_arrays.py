@@ -14,7 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from .levels import BYTES, FLOATS, ROUNDING, Levels, are_hardly_used, interval, measured_levels, note_on_padding, scaled_images, spread
+from .levels import (
+    BYTES,
+    FLOATS,
+    ROUNDING,
+    Levels,
+    are_hardly_used,
+    interval,
+    measured_levels,
+    note_on_padding,
+    scaled_images,
+    spread,
+)
 from .notes import counted
 
 __all__ = ["GreyImages", "as_grey", "levels_of_a_run"]

@@ -59,8 +59,8 @@ def load_pictures(
         how: What is done to each picture.
         kept: The folder of memory-mapped files.
         in_memory_below: Size in bytes below which the pictures are held in memory and not written to a file.
-        are_own: Whether they are a folder of one's own: all grey, they have one channel in any case, and those of a kind
-            that Pillow does not read are left out.
+        are_own: Whether they are a folder of one's own: all grey, they have one channel in any case, and those of a
+            kind that Pillow does not read are left out.
         progress: Called with the number of pictures looked at, then decoded.
 
     Raises:

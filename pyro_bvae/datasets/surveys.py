@@ -109,7 +109,9 @@ def surveyed(
             counts.append(looks[name].frames if name in looks and how.frames == "all" else 1)
             if progress is not None and monotonic() > silent_until:
                 progress(f"looking at {archive.path.stem}", len(counts), len(names))
-    unread = {name: error.kind for name, error in errors.items() if leaves_out and isinstance(error, UnreadPictureError)}
+    unread = {
+        name: error.kind for name, error in errors.items() if leaves_out and isinstance(error, UnreadPictureError)
+    }
     refuse({name: error for name, error in errors.items() if name not in unread or not looks})
     counts = [0 if name in errors else count for name, count in zip(names, counts, strict=True)]
     background = colour_of(how.background)

@@ -1,7 +1,7 @@
 """A fit that goes on: what it takes up of the run in its folder, what may have changed since, and what is to be said.
 
-What changes no number, and the length, may change; so may the place of the data, by their fingerprint. All else has been
-refused by `check_same`, so that a resumed run ends as if it had never stopped.
+What changes no number, and the length, may change; so may the place of the data, by their fingerprint. All else has
+been refused by `check_same`, so that a resumed run ends as if it had never stopped.
 """
 
 from __future__ import annotations
