@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pyro_bvae.pages.explorer import explore
 
 from pyro_bvae import BetaVAE, fit
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.generation import images_of
-from pyro_bvae.pages.explorer import explore
 from pyro_bvae.runs.run import Run
 
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -27,6 +27,11 @@ PIXELS = """(name) => {
     const canvas = document.querySelector(`[data-testid="${name}"]`);
     const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
     return [canvas.height, canvas.width, Array.from(data)];
+}"""
+MOVE = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }"
+MOVED = """async (before) => {
+    const { z } = explorer.panels[0].state;
+    while (Math.abs(z[1] - before) < 0.5) await new Promise((resume) => requestAnimationFrame(resume));
 }"""
 Open = Callable[..., Any]
 
@@ -90,7 +95,7 @@ def slider(page: Any, latent: int, run: int = 0) -> Any:
 
 def assert_shows(page: Any, vae: BetaVAE, z: Any) -> None:
     settled(page)
-    assert np.abs(pixels(page) - decoded(vae, z)).max() <= 0.6  # of a byte: half by rounding
+    assert np.abs(pixels(page) - decoded(vae, z)).max() <= 1  # of 255: by rounding, also of weights to 16 bits
 
 
 @pytest.mark.parametrize(
@@ -98,14 +103,12 @@ def assert_shows(page: Any, vae: BetaVAE, z: Any) -> None:
     [
         ((1, 8, 8), "mlp", "bernoulli"),
         ((1, 16, 16), "mlp", "gaussian"),
-        ((3, 17, 13), "conv", "bernoulli"),
+        ((3, 19, 17), "conv", "bernoulli"),
         ((3, 12, 20), "mlp", "discretized-logistic"),
         ((1, 28, 28), "conv", "continuous-bernoulli"),
     ],
 )
-def test_the_pixels_are_those_of_torch(
-    shape: tuple[int, ...], network: str, likelihood: str, opened: Open
-) -> None:
+def test_the_pixels_are_those_of_torch(shape: tuple[int, ...], network: str, likelihood: str, opened: Open) -> None:
     vae = model(shape, network, likelihood)
     page = opened(vae, noise(shape))
     for latent, value in ((0, 1.5), (2, -2.25), (1, 3.0)):
@@ -114,14 +117,11 @@ def test_the_pixels_are_those_of_torch(
     assert code(page)[1] == 3.0
 
 
-MOVE = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }"
-
-
 def test_a_vector_is_drawn_from_the_numbers_of_torch(opened: Open) -> None:
     vae = model((5,), likelihood="gaussian")
     page = settled(opened(vae, noise((5,))))
     slider(page, 1).evaluate(MOVE, 2.0)
-    shown = settled(page).evaluate("Array.from(explorer.panels[0].picture.x)")
+    shown = settled(page).evaluate("Array.from(explorer.panels[0].looks.picture.x)")
     assert np.allclose(shown, images_of(vae, torch.tensor([code(page)]))[0], atol=1e-3)
     assert pixels(page).std() > 0
 
@@ -199,10 +199,10 @@ def test_it_starts_from_a_picture_of_ones_own_and_says_so_of_a_broken_one(opened
     (tmp_path / "broken.png").write_bytes(b"no picture")
     with page.expect_response("**/upload"):
         page.get_by_label("Your own picture").set_input_files(tmp_path / "broken.png")
-    assert "broken" in settled(page).get_by_role("alert").text_content()
+    assert "no image" in settled(page).get_by_role("alert").text_content()
     assert code(page) == before
     page.get_by_role("button", name="Prior mean").click()
-    assert settled(page).get_by_role("alert").text_content() == ""
+    assert settled(page).locator(".alert").text_content() == ""
 
 
 def test_of_many_rapid_moves_the_last_is_painted_and_few_are_decoded(opened: Open) -> None:
@@ -253,10 +253,8 @@ def test_names_of_data_classes_and_columns_are_text(opened: Open) -> None:
     assert page.locator("img").count() == 0
 
 
-def test_two_runs_start_from_the_same_image_and_have_sliders_of_their_own(
-    opened: Open, runs: list[Run]
-) -> None:
-    page = opened(runs[0], runs[2])
+def test_two_runs_start_from_the_same_image_and_have_sliders_of_their_own(opened: Open, runs: list[Run]) -> None:
+    page = opened([runs[0], runs[2]])
     for number, run in enumerate((runs[0], runs[2])):
         data = run.dataset()
         z = encode(run.model, data.images[data.held_out[:1]]).loc[0]
@@ -272,7 +270,7 @@ def test_a_latent_plays_to_and_fro(opened: Open) -> None:
     page = opened(model((1, 8, 8)), noise((1, 8, 8)))
     before = code(page)
     page.get_by_role("button", name="Play z1").click()
-    page.wait_for_function(f"Math.abs(explorer.panels[0].state.z[1] - {before[1]}) > 0.5")
+    page.evaluate(MOVED, before[1])
     page.get_by_role("button", name="Stop z1").click()
     after = code(page)
     assert [after[0], after[2]] == [before[0], before[2]]
@@ -295,7 +293,7 @@ def test_strips_show_the_whole_sweep(opened: Open) -> None:
     columns = np.array(strip).reshape(8, -1, 8, 4)[..., 0]
     for place, value in enumerate(np.linspace(-3, 3, columns.shape[1])):
         swept = decoded(vae, [*z[:2], value])[..., 0]
-        assert np.abs(columns[:, place] - swept).max() <= 0.6
+        assert np.abs(columns[:, place] - swept).max() <= 1
 
 
 @pytest.mark.parametrize("latent_dim", [1, 200])

@@ -3,7 +3,10 @@
 
 const MOST_LINES = 300; // features that a strip draws
 const MARKED = 3; // of them, those that move most have colours and are named
-const LEAST_MOVE = 0.05; // of the plot's height, that a named one moves
+const LEAST_MOVE = 0.1; // of the largest, for a feature to be named
+const STRIP_HEIGHT = 56; // pixels of the style
+const LEAST_ROW = 10; // pixels of a feature with a name
+const NARROW = 480; // pixels, below which the picture stays on a phone's screen
 const DIGITS_OF_A_FEATURE = 3; // significant ones
 
 /** The name of a feature, x3 where it has none. */
@@ -30,6 +33,7 @@ class FeatureScale {
     this.inDeviations = Boolean(units);
     if (units) [this.loc, this.scale] = [numbersOf(units.loc), numbersOf(units.scale)];
     [this.low, this.high] = this.inDeviations ? [-3, 3] : [0, 0];
+    this.most = 0; // the largest move in a strip so far
   }
 
   /** A value in the unit of the plots. */
@@ -88,9 +92,10 @@ class FeaturePicture {
   draw() {
     const width = this.host.clientWidth;
     if (!this.x || !width) return;
-    const most = this.kind === 'large' ? Math.min(0.5 * innerHeight, 560) : 72;
+    const share = innerWidth < NARROW ? 0.3 : 0.5;
+    const most = this.kind === 'large' ? Math.min(share * innerHeight, 560) : 72;
     const step = Math.min(18, most / this.x.length);
-    this.hasBars = this.kind === 'large' && step >= 9;
+    this.hasBars = this.kind === 'large' && step >= LEAST_ROW;
     const flat = this.kind === 'large' ? Math.min(220, most) : most;
     const height = this.hasBars ? Math.round(step * this.x.length) : flat;
     const context = sharpContext(this.canvas, width, height);
@@ -105,7 +110,8 @@ class FeaturePicture {
     const size = Math.min(12, step - 1);
     context.font = `${size}px ${style.fontFamily}`;
     context.textBaseline = 'middle';
-    const named = Math.round(0.4 * width);
+    const widths = Array.from(this.x, (_, number) => context.measureText(featureName(this.view, number)).width);
+    const named = Math.min(Math.round(0.42 * width), Math.ceil(Math.max(...widths)));
     const [left, right] = [named + 8, width - 4.6 * size];
     const across = (value) => left + this.scale.place(value) * (right - left);
     const zero = across(0);
@@ -123,7 +129,7 @@ class FeaturePicture {
       }
       context.fillStyle = ink;
       context.textAlign = 'right';
-      context.fillText(shortened(context, featureName(this.view, number), named), named, middle);
+      context.fillText(shortened(context, featureName(this.view, number), named + 1), named, middle);
       context.fillStyle = muted;
       context.fillText(brief(value), width, middle);
     });
@@ -149,7 +155,7 @@ class FeaturePicture {
   }
 }
 
-/** A strip: the features as curves over the values of one latent. */
+/** A strip: how each feature departs from its value at the middle, as curves over the values of one latent. */
 class FeatureStrip {
   constructor(canvas, view, scale) {
     Object.assign(this, { canvas, view, scale });
@@ -158,19 +164,15 @@ class FeatureStrip {
 
   /** Draw the curves; the names of the features that move most stand below. */
   paintRow(data) {
-    const [width, height] = [this.canvas.clientWidth, 56];
+    const [width, height] = [this.canvas.clientWidth, STRIP_HEIGHT];
     if (!width) return;
-    data.forEach((x) => this.scale.see(x));
+    const { order, curves, most } = this.moves(data);
+    this.scale.most = Math.max(this.scale.most, most);
+    const marked = order.slice(0, MARKED).filter((number) => mostOf(curves[number]) > LEAST_MOVE * this.scale.most);
+    const across = (cell) => (cell + 0.5) / data.length * width;
+    const down = (value) => height / 2 - value / (this.scale.most || 1) * (height / 2 - 2);
     const style = getComputedStyle(this.canvas);
     const context = sharpContext(this.canvas, width, height);
-    const along = (number) => data.map((x) => this.scale.unit(x[number], number));
-    const curves = Array.from(data[0], (_, number) => along(number));
-    const moves = curves.map((curve) => Math.max(...curve) - Math.min(...curve));
-    const order = moves.map((_, number) => number).sort((a, b) => moves[b] - moves[a]).slice(0, MOST_LINES);
-    const least = LEAST_MOVE * (this.scale.high - this.scale.low);
-    const marked = order.slice(0, MARKED).filter((number) => moves[number] > least);
-    const across = (cell) => (cell + 0.5) / data.length * width;
-    const down = (value) => height - 2 - this.scale.place(value) * (height - 4);
     for (const number of order.reverse()) {
       const place = marked.indexOf(number);
       context.strokeStyle = style.getPropertyValue(place < 0 ? '--faint' : `--curve-${place}`);
@@ -182,11 +184,27 @@ class FeatureStrip {
     this.name(marked);
   }
 
+  /** The curve of each feature, the features that move most first, and how far the first moves. */
+  moves(data) {
+    const middle = data[(data.length - 1) / 2];
+    const { scale } = this;
+    const curve = (number) => data.map((x) => scale.unit(x[number], number) - scale.unit(middle[number], number));
+    const curves = Array.from(middle, (_, number) => curve(number));
+    const sizes = curves.map(mostOf);
+    const order = Array.from(sizes.keys()).sort((a, b) => sizes[b] - sizes[a]).slice(0, MOST_LINES);
+    return { order, curves, most: sizes[order[0]] };
+  }
+
   name(marked) {
     if (!this.names) this.canvas.after(this.names = make('p', { class: 'curves' }));
-    this.names.replaceChildren(...marked.map((number, place) => (
-      make('span', { style: `--curve: var(--curve-${place})`, text: featureName(this.view, number) }))));
+    const words = marked.map((number, place) => (
+      make('span', { style: `--curve: var(--curve-${place})`, text: featureName(this.view, number) })));
+    this.names.replaceChildren(...(marked.length ? words : ['Hardly any feature moves']));
   }
+}
+
+function mostOf(curve) {
+  return Math.max(...curve.map(Math.abs));
 }
 
 /** A context that is sharp on this screen, in units of the style's pixels. */

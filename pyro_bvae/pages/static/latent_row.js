@@ -52,8 +52,8 @@ class LatentRow {
 
   /** The slider over the strip: both have the same values at the same places. */
   track() {
-    [this.spread, this.moved, this.mean, this.cursor] = ['spread', 'moved', 'mean', 'cursor'].map(
-      (name) => make('span', { class: name }));
+    [this.spread, this.moved, this.mean] = ['spread', 'moved', 'mean'].map((name) => make('span', { class: name }));
+    this.cursor = make('canvas', { class: 'cursor', 'aria-hidden': 'true' });
     const drag = (event) => this.drag(event);
     this.strip = make('canvas', { class: 'strip', 'aria-hidden': 'true', onpointerdown: drag, onpointermove: drag });
     return make('div', { class: 'track' },

@@ -14,7 +14,7 @@ class Latents {
     this.rows = orderOf(view).map((latent) => new LatentRow(this, latent));
     this.byLatent = new Map(this.rows.map((row) => [row.latent, row]));
     element.append(this.tools(), ...this.folds());
-    for (const row of this.rows) this.strips.add(row.latent, row.strip, scale);
+    for (const row of this.rows) this.strips.add(row, scale);
     this.showNames();
   }
 

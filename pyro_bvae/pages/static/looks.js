@@ -3,19 +3,22 @@
 
 const MEAN_IN_WORDS = 'Mean of p(x | z)';
 const DRAW_IN_WORDS = 'A draw from p(x | z)';
+const UNIT_IN_WORDS = '. In standard deviations from the data’s mean';
 const ERROR_IN_WORDS = 'Original less reconstruction: warm where the original is larger, cold where it is smaller';
 
 /** The pictures of a run, numbered as its run is on the page. */
 class Looks {
   constructor(view, number, scale) {
     Object.assign(this, { view, number, canvases: {}, captions: {} });
+    this.unit = scale?.inDeviations ? UNIT_IN_WORDS : '';
     const large = this.figure('picture', MEAN_IN_WORDS);
     this.comparison = make('div', { class: 'comparison', hidden: true },
-      this.figure('original', 'Original'), this.figure('reconstruction', 'Recon\u00adstruction'),
-      this.figure('error', 'Error'));
+      this.figure('original', scale ? 'Original (thin lines)' : 'Original'),
+      this.figure('reconstruction', 'Recon\u00adstruction'), this.figure('error', 'Error'));
     this.canvases.error.title = ERROR_IN_WORDS;
     const kind = view.shape.length === 3 ? 'of-images' : 'of-vectors';
     this.element = make('div', { class: `looks ${kind}` }, large, this.comparison);
+    this.sayDraw(false);
     for (const [name, canvas] of Object.entries(this.canvases)) {
       this[name] = pictureFor(canvas, view, scale, name === 'picture' ? 'large' : 'small');
     }
@@ -33,9 +36,9 @@ class Looks {
     this.picture.paint(x, original);
   }
 
-  /** Say whether the picture is a mean or a draw. */
+  /** Say whether the picture is a mean or a draw, and in which unit a vector is. */
   sayDraw(isDrawn) {
-    this.captions.picture.textContent = isDrawn ? DRAW_IN_WORDS : MEAN_IN_WORDS;
+    this.captions.picture.textContent = (isDrawn ? DRAW_IN_WORDS : MEAN_IN_WORDS) + this.unit;
   }
 
   /** Compare an original with its reconstruction; nothing where there is no original. */

@@ -53,6 +53,7 @@ class Panel {
   async paint() {
     const { z, draw, seed, start } = this.state;
     this.looks.paint(await this.source.decode(z.slice(), { draw, seed }), start.x);
+    this.latents.strips.show(this.looks.canvases.picture);
   }
 
   /** Start anew: the sliders follow, and an original is compared with its reconstruction. */

@@ -1,10 +1,13 @@
 'use strict';
 // What the pictures start from: the prior's mean, a draw of z, a held-out datum, or the user's own picture.
 
-/** The bar above the runs. `start({kind, index, seed, file})` is called with what the user chooses. */
+/**
+ * The bar above the runs. `start({kind, index, seed, file})` is called with what the user chooses; `places` are the
+ * indices of the held-out data that the page has, null for all.
+ */
 class Starts {
-  constructor(element, views, sources, start) {
-    Object.assign(this, { element, start });
+  constructor(element, views, sources, start, places = null) {
+    Object.assign(this, { element, start, places });
     this.canUpload = sources.some((source) => source.canUpload);
     this.count = Math.min(...views.map((view) => view.held_out).filter((count) => count > 0));
     this.noun = views[0].shape.length === 3 ? 'image' : 'row';
@@ -28,9 +31,23 @@ class Starts {
     this.index = make('input', { type: 'number', min: 0, max: this.count - 1, step: 1, value: 0, onchange: go });
     return make('span', { class: 'group' },
       make('label', {}, `Held-out ${noun}`, this.index),
-      this.button('Previous', () => this.go(Number(this.index.value) - 1)),
-      this.button('Next', () => this.go(Number(this.index.value) + 1)),
-      this.button(`Random ${noun}`, () => this.go(randomBelow(this.count))));
+      this.button('Previous', () => this.step(-1)),
+      this.button('Next', () => this.step(1)),
+      this.button(`Random ${noun}`, () => this.go(this.anyPlace())));
+  }
+
+  anyPlace() {
+    return this.places ? this.places[randomBelow(this.places.length)] : randomBelow(this.count);
+  }
+
+  /** The datum before or after; where the page holds some alone, of these. */
+  step(by) {
+    const index = Number(this.index.value);
+    if (!this.places) return this.go(index + by);
+    const after = this.places.findIndex((place) => place > index);
+    const next = after < 0 ? this.places.length : after;
+    const there = by > 0 ? next : next - 1 - Number(this.places[next - 1] === index);
+    return this.go(this.places.at(there % this.places.length));
   }
 
   /** A held-out datum; after the last comes the first. */

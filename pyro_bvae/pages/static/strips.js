@@ -10,24 +10,40 @@ class Strips {
   constructor(state) {
     this.state = state;
     this.rows = [];
+    this.now = null;
     this.version = 0;
     this.movedAt = 0;
     this.running = null;
     this.watcher = new IntersectionObserver((entries) => this.look(entries), { rootMargin: '120px' });
   }
 
-  /** A strip on this canvas. */
-  add(latent, canvas, scale) {
-    const { view } = this.state;
-    const isImage = view.shape.length === 3;
-    const picture = isImage ? new ImagePicture(canvas, view.shape, CELLS) : new FeatureStrip(canvas, view, scale);
-    this.rows.push({ latent, canvas, picture, isSeen: false, isStale: true });
-    this.watcher.observe(canvas);
+  /** The strip of a row of the sliders, with the frame that stands where the latent is. */
+  add({ latent, strip, cursor }, scale) {
+    const { shape } = this.state.view;
+    const isImage = shape.length === 3;
+    const picture = isImage ? new ImagePicture(strip, shape, CELLS) : new FeatureStrip(strip, this.state.view, scale);
+    if (isImage) [, cursor.height, cursor.width] = shape;
+    this.rows.push({ latent, strip, cursor, picture, isSeen: false, isStale: true });
+    this.watcher.observe(strip);
   }
 
   look(entries) {
-    for (const entry of entries) this.rows.find((row) => row.canvas === entry.target).isSeen = entry.isIntersecting;
+    for (const entry of entries) {
+      const row = this.rows.find((each) => each.strip === entry.target);
+      row.isSeen = entry.isIntersecting;
+      this.frame(row);
+    }
     this.wake();
+  }
+
+  /** Show in the frame of each strip what is on this canvas now. */
+  show(canvas) {
+    this.now = canvas;
+    for (const row of this.rows) this.frame(row);
+  }
+
+  frame({ isSeen, cursor }) {
+    if (isSeen && this.now && this.state.view.shape.length === 3) cursor.getContext('2d').drawImage(this.now, 0, 0);
   }
 
   /** Say that the code has changed; a latent's own strip does not depend on its own value. */
