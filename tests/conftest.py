@@ -11,6 +11,7 @@ import shutil
 import struct
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -171,12 +172,19 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """An empty page of the browser; the test fails if a script or the console of the page reports an error.
+    """An empty page of the browser, see `opened_page`."""
+    with opened_page(browser) as page:
+        yield page
+
+
+@contextmanager
+def opened_page(browser: Any, **options: Any) -> Iterator[Any]:
+    """An empty page in a context of its own, with those options, whose scripts and console must report no error.
 
     That the server refused something, with status 400, is an answer.
     """
     errors: list[str] = []
-    context = browser.new_context()
+    context = browser.new_context(**options)
     page = context.new_page()
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)

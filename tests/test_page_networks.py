@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import opened_page
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -35,12 +37,13 @@ NETWORKS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture
-def scripts(page: Any) -> Any:
+@pytest.fixture(scope="module")
+def scripts(browser: Any) -> Iterator[Any]:
     """A page that knows how to run packed networks."""
-    for name in ("network", "distributions"):
-        page.add_script_tag(path=STATIC / f"{name}.js")
-    return page
+    with opened_page(browser) as page:
+        for name in ("network", "distributions"):
+            page.add_script_tag(path=STATIC / f"{name}.js")
+        yield page
 
 
 def with_half_weights(vae: BetaVAE) -> BetaVAE:
