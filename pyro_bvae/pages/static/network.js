@@ -166,8 +166,10 @@ function numbersOf(base64, dtype = 'float32') {
   return numbers;
 }
 
-const HALVES = Float32Array.from({length: 1 << 16}, (_, bits) => { // the number that each half of 16 bits stands for
-  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, (bits & 1023) / 1024];
+const HALVES = new Float32Array(1 << 16).map((_, bits) => { // the number that each half of 16 bits stands for
+  const sign = bits >> 15 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = (bits & 1023) / 1024;
   if (exponent === 31) return fraction ? NaN : sign * Infinity;
   return sign * (exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14);
 });
