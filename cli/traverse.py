@@ -75,9 +75,9 @@ def command(
 ) -> None:
     """Sweep one latent at a time and look: a PNG, an animated GIF, and an npz with the numbers.
 
-    Rows are latents with their KL on the held-out data, highest first.
-    The npz holds codes, images, latents, values and kl, where sweeps start (x, reconstructions, index in the data), and
-    draws the figure again: plots.traversal(Traversal.from_arrays(np.load("traversal.npz"))).
+    Rows are latents with their KL on the held-out data, highest first, and the names that they have been given in
+    explore. The npz holds codes, images, latents, names, values and kl, where sweeps start (x, reconstructions, index
+    in the data), and draws the figure again: plots.traversal(Traversal.from_arrays(np.load("traversal.npz"))).
 
     \b
     Examples:
@@ -119,6 +119,7 @@ def command(
         kl=kl,
         draw=draw,
         seed=seed,
+        names=opened.latent_names,
     )
     is_picture = len(opened.model.shape) == 3
     moving = (lambda: plots.animation(sweep)) if is_picture else None  # one that is not saved, matplotlib warns of

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
@@ -189,20 +189,24 @@ class Figures(Callback):
         """Draw all figures, and the film of those drawn before."""
         data = run.dataset()
         held_out = data.images[data.held_out]
-        _save_each(drawings(run, held_out, lambda: self.sweep(run.model, held_out)), self.folder)
+        sweep = partial(self.sweep, run.model, held_out, names=run.latent_names)
+        _save_each(drawings(run, held_out, sweep), self.folder)
         frames = sorted(file for file in self.folder.glob("traversal-*.png") if FRAME.fullmatch(file.name))
         if self.every is not None and frames:
             with optional(film := self.folder / "training.gif"):
                 plots.film(frames, film)
 
-    def sweep(self, vae: BetaVAE, held_out: Tensor, in_order: bool = False) -> Traversal:
+    def sweep(
+        self, vae: BetaVAE, held_out: Tensor, in_order: bool = False, names: Mapping[int, str] | None = None
+    ) -> Traversal:
         """The traversal as it is drawn: of the most active latents, sorted by their KL unless they stay in order."""
         kl = mean_terms(vae, held_out).kl_per_latent
         most, columns, count = extent(vae.shape, Extent(vae.latent_dim, self.columns, self.count))
         start = base(vae, held_out, self.kind, count=count)
         latents = list(range(most)) if kl is None else most_active(kl, most)
         latents = sorted(latents) if in_order else latents
-        return traverse(vae, start, latents=latents, low=self.ends[0], high=self.ends[1], columns=columns, kl=kl)
+        low, high = self.ends
+        return traverse(vae, start, latents=latents, low=low, high=high, columns=columns, kl=kl, names=names)
 
 
 def figures_of(settings: Mapping[str, Any]) -> Figures:
@@ -227,7 +231,8 @@ def draw_figures(run: Run, folder: Path, sweep: Traversal | None = None) -> list
     """
     data = run.dataset()
     held_out = data.images[data.held_out]
-    return _save_each(drawings(run, held_out, lambda: sweep or Figures().sweep(run.model, held_out)), folder)
+    drawn = partial(Figures().sweep, run.model, held_out, names=run.latent_names)
+    return _save_each(drawings(run, held_out, lambda: sweep or drawn()), folder)
 
 
 def _save_each(drawings: Mapping[str, Callable[[], Figure]], folder: Path) -> list[Path]:

@@ -56,6 +56,7 @@ class Traversal:
         base: The codes that the sweep started from, and the data that they encode.
         reconstructions: The images of the base codes, ``(N, *shape)``.
         units: Mean and deviation of each value, where the likelihood is `Standardised`; None where it is not.
+        names: What the user calls the latent of each row, L names, "" for none; None where no latent has a name.
     """
 
     codes: Tensor
@@ -66,6 +67,7 @@ class Traversal:
     base: Base
     reconstructions: Tensor
     units: tuple[Tensor, Tensor] | None = None
+    names: list[str] | None = None
 
     def arrays(self) -> dict[str, Any]:
         """All of it by name, as the npz of the command line has it; `from_arrays` reads them."""
@@ -80,6 +82,7 @@ class Traversal:
             "x": self.base.originals,
             "index": self.base.index,
             "units": None if self.units is None else torch.stack(self.units),
+            "names": self.names,
         }
         return {name: array for name, array in named.items() if array is not None}
 
@@ -111,6 +114,7 @@ class Traversal:
             base=Base(tensors["start"], tensors.get("x"), tensors.get("index")),
             reconstructions=tensors["reconstructions"],
             units=(tensors["units"][0], tensors["units"][1]) if "units" in tensors else None,
+            names=[str(name) for name in arrays["names"]] if "names" in arrays else None,
         )
 
 
@@ -186,6 +190,7 @@ def traverse(
     kl: Sequence[float] | None = None,
     draw: bool = False,
     seed: int = 0,
+    names: Mapping[int, str] | None = None,
 ) -> Traversal:
     """Decode sweeps of single latents around base codes.
 
@@ -199,6 +204,7 @@ def traverse(
         kl: Mean KL of every latent, K values in nats, by which the rows are sorted and which stand beside them.
         draw: Whether to draw from p(x | z) in place of taking its mean.
         seed: Seed of those draws.
+        names: What latents are called, by their numbers, for the rows: see `Run.latent_names`.
 
     Returns:
         Codes and images of every base, row and column.
@@ -229,6 +235,7 @@ def traverse(
         base=start,
         reconstructions=images_of(vae, start.codes, draw=draw, seed=seed),
         units=_units(vae),
+        names=[names.get(latent, "") for latent in latents] if names else None,
     )
 
 

@@ -116,6 +116,7 @@ def part_of(sweep: Traversal, most_latents: int = MOST_LATENTS) -> tuple[Travers
         latents=sweep.latents[:latents],
         values=sweep.values[columns],
         kl=None if sweep.kl is None else sweep.kl[:latents],
+        names=None if sweep.names is None else sweep.names[:latents],
         base=replace(sweep.base, originals=None if originals is None else originals[:starts]),
         reconstructions=sweep.reconstructions[:starts],
     )

@@ -63,8 +63,9 @@ def say_below(figure: Figure, *notes: str) -> None:
 
 
 def label(sweep: Traversal, row: int, separator: str) -> str:
-    """The latent of a row, with its KL in nats where it is known."""
-    name = f"z{sweep.latents[row]}"
+    """The latent of a row, after its name, with its KL in nats where it is known."""
+    named = "" if sweep.names is None else sweep.names[row]
+    name = f"{labels([named])[0]}{separator}z{sweep.latents[row]}" if named else f"z{sweep.latents[row]}"
     if sweep.kl is None:
         return name
     digits = 2 if sweep.kl[row] >= 0.1 else 3
@@ -77,7 +78,8 @@ def is_active(sweep: Traversal, row: int) -> bool:
 
 
 def row_labels(sweep: Traversal, notes: Sequence[str] = ()) -> list[str]:
-    """The label of each row of a traversal, after its note."""
+    """The label of each row of a traversal, after its note, unless that is its name."""
+    notes = ["" if sweep.names is not None and note == sweep.names[row] else note for row, note in enumerate(notes)]
     named = [*dict.fromkeys(filter(None, notes))]  # one may stand beside several latents
     drawn = {"": ""} | dict(zip(named, labels(named), strict=True))
     front = [drawn[note] for note in notes] or [""] * len(sweep.latents)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..files import LOCK
 
-__all__ = ["OWN", "SUCCESSOR", "WRITTEN"]
+__all__ = ["LATENT_NAMES", "OWN", "SUCCESSOR", "WRITTEN"]
 
+LATENT_NAMES = "names.json"  # what the user calls its latents
 SUCCESSOR = ".config.new.json"  # the config of a run that takes the place of another, until that is cleared away
 # what a run writes beside its config; a user's own files in the folder are not touched
 PICTURES = [
@@ -22,10 +23,10 @@ PICTURES = [
     "information",
     "responses",
 ]
-WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json"]
+WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json", LATENT_NAMES]
 WRITTEN += ["scores.*", "scores-*"]
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
 SHOWN = ("split", "base", "image", "label", "count", "range", "columns", "latents", "sample", "mean", "at", "seed")
 WRITTEN += [f"{name}-{shown}*" for name in ("codes", *(f"figures/{name}" for name in PICTURES)) for shown in SHOWN]
 # what nothing but the run may write
-OWN = ("config.json", "history.jsonl", "checkpoint.pt", "evaluation.json", SUCCESSOR, LOCK)
+OWN = ("config.json", "history.jsonl", "checkpoint.pt", "evaluation.json", LATENT_NAMES, SUCCESSOR, LOCK)

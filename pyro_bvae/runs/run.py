@@ -15,6 +15,7 @@ from ..datasets import Dataset, Progress
 from ..model import BetaVAE
 from .building import build_model, data_of_run, moved
 from .folder import RunFolder
+from .latent_names import latent_names
 
 __all__ = ["Run", "load_run"]
 
@@ -43,6 +44,11 @@ class Run:
     def __repr__(self) -> str:
         where = "in memory" if self.path is None else str(self.path)
         return f"<Run {where}: {self.config['dataset']}, β {self.config['beta']:g}, step {self.step:,}>"
+
+    @property
+    def latent_names(self) -> dict[int, str]:
+        """What the user calls its latents, by their numbers, in the run's names.json."""
+        return {} if self.path is None else latent_names(self.path)
 
     def dataset(self, progress: Progress | None = None) -> Dataset:
         """The data the model was fitted to.

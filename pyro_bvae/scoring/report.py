@@ -16,17 +16,18 @@ from torch import Tensor
 
 from .. import plots
 from ..codes import encode
-from ..datasets import Dataset
+from ..datasets import Dataset, Progress
 from ..files import write_csv, write_json
 from ..metrics import PROTOCOLS, dci, mutual_information
 from ..metrics.arrays import as_classes, varying
 from ..metrics.information import entropies
 from ..metrics.sampling import columns_of
+from ..model import BetaVAE
 from ..plots.bounds import most_active
 from ..plots.labels import is_active
 from ..runs.run import Run
 from ..settings.shown import finite
-from ..terms import mean_terms
+from ..terms import ACTIVE_ABOVE, mean_terms
 from ..traversal import base, traverse
 from .registry import METRICS
 from .rows import ScoreRow
@@ -36,7 +37,7 @@ from .summaries import summarise
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ProtocolUsed", "content", "figures", "followed", "protocols", "save"]
+__all__ = ["ProtocolUsed", "content", "factors_followed", "figures", "followed", "protocols", "save"]
 
 NOT_IN_CSV = ("kl_per_latent", "missing")
 MOST_DRAWN = 15_000  # data that figures are drawn from
@@ -115,12 +116,9 @@ def figures(run: Run) -> dict[str, Figure]:
         ``factor_traversal``, a traversal whose rows name the factor that the latent follows.
     """
     data = run.dataset()
-    index = np.sort(np.random.default_rng(0).permutation(len(data))[:MOST_DRAWN])
-    factors = as_classes(data.factors[index])  # type: ignore[index]  # they are there
-    codes = encode(run.model, data.images[index]).loc.numpy()
+    codes, factors, shares = _information(run.model, data)
     held_out = data.images[data.held_out]
     kl = mean_terms(run.model, held_out, batch_size=100).kl_per_latent
-    shares = mutual_information(codes, factors) / np.maximum(entropies(factors), LEAST_ENTROPY)
     names = _names(data)
     drawn = {"information": plots.heat_map(shares, names, "mutual information, share of the factor's entropy", kl)}
     if 1 < run.model.latent_dim <= MOST_LATENTS and varying(factors).sum() > 1:
@@ -130,6 +128,31 @@ def figures(run: Run) -> dict[str, Figure]:
     if data.is_images:
         drawn["factor_traversal"] = _traversal(run, held_out, kl, followed(shares, names))
     return drawn
+
+
+def factors_followed(
+    vae: BetaVAE, data: Dataset, kl: Sequence[float] | None, progress: Progress | None = None
+) -> list[str]:
+    """The factor that each latent follows, as the figures have it; "" for inactive latents, and those that follow none.
+
+    Args:
+        vae: The programs.
+        data: Data with factors.
+        kl: Mean KL of each latent in nats; None where it is not known.
+        progress: Called while data are encoded.
+    """
+    names = followed(_information(vae, data, progress)[2], _names(data))
+    return [name if kl is None or kl[latent] > ACTIVE_ABOVE else "" for latent, name in enumerate(names)]
+
+
+def _information(
+    vae: BetaVAE, data: Dataset, progress: Progress | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes ``(N, K)`` and factors ``(N, F)`` of some data, and their information, a share of the factor's entropy."""
+    index = np.sort(np.random.default_rng(0).permutation(len(data))[:MOST_DRAWN])
+    factors = as_classes(data.factors[index])  # type: ignore[index]  # they are there
+    codes = encode(vae, data.images[index], progress=progress).loc.numpy()
+    return codes, factors, mutual_information(codes, factors) / np.maximum(entropies(factors), LEAST_ENTROPY)
 
 
 def followed(shares: np.ndarray, names: Sequence[str]) -> list[str]:
@@ -150,7 +173,7 @@ def followed(shares: np.ndarray, names: Sequence[str]) -> list[str]:
 
 def _traversal(run: Run, held_out: Tensor, kl: list[float] | None, notes: Sequence[str]) -> Figure:
     latents = None if kl is None else most_active(kl)
-    sweep = traverse(run.model, base(run.model, held_out), latents=latents, kl=kl)
+    sweep = traverse(run.model, base(run.model, held_out), latents=latents, kl=kl, names=run.latent_names)
     notes = [notes[latent] if is_active(sweep, row) else "" for row, latent in enumerate(sweep.latents)]
     return plots.traversal(sweep, notes=notes)
 
