@@ -22,7 +22,7 @@ from .notes import named
 from .numpy_files import read_npy, read_npz, shapes_of
 from .text import read_vectors
 
-__all__ = ["data_from", "labelled"]
+__all__ = ["data_from", "labelled", "picture_from"]
 
 
 def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> tuple[Tensor, Sequence[str]]:
@@ -52,7 +52,7 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
         known = images_or_vectors(file, array, levels)
         data, notes = known["images"], known["notes"]
     elif len(shape) == 3:
-        picture, notes = _picture(file, shape, options)
+        picture, notes = picture_from(file.read_bytes(), str(file), shape, options)
         data = picture[None]
     else:
         data, names, notes = read_vectors(file, "," if ".csv" in file.suffixes else None)
@@ -61,27 +61,42 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
     return data, notes
 
 
-def _picture(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> tuple[Tensor, list[str]]:
-    """One picture, ``(C, H, W)`` uint8, and what is to be said of its grey levels."""
-    content = file.read_bytes()
+def picture_from(
+    content: bytes, name: str, shape: Sequence[int], options: Mapping[str, Any]
+) -> tuple[Tensor, list[str]]:
+    """The picture in the bytes of a file, cropped as the run's pictures were, in their size and channels.
+
+    Args:
+        content: The bytes.
+        name: What to call the file, for errors.
+        shape: Of a datum, ``(C, H, W)``.
+        options: Of the run's data, as a config has them.
+
+    Returns:
+        The picture, uint8, and what is to be said of its grey levels. It has another size than the run's where those are
+        not square, and keep their size.
+
+    Raises:
+        ValueError: The file is damaged or no picture.
+    """
     known = {field.name for field in fields(Preparation)}
     given = {name: value for name, value in options.items() if name in known and value is not None}
     size = shape[1] if shape[1] == shape[2] else None
     fixed = {"image_size": size, "grey": shape[0] == 1, "measured": options.get("read_levels")}
-    notes = _note_on_bytes(file, content, options)
+    notes = _note_on_bytes(name, content, options)
     if notes:
         del given["levels"]
     how = Preparation(**({"crop": None} | given | fixed))
-    return torch.from_numpy(decode(content, str(file), how).copy()), notes  # Pillow gives it read-only
+    return torch.from_numpy(decode(content, name, how).copy()), notes  # Pillow gives it read-only
 
 
-def _note_on_bytes(file: Path, content: bytes, options: Mapping[str, Any]) -> list[str]:
+def _note_on_bytes(name: str, content: bytes, options: Mapping[str, Any]) -> list[str]:
     """Whether a picture has 8 bits, and the run's ``levels`` are those of an array of numbers beyond them."""
     levels = options.get("levels")
     is_array = str(options.get("dataset")).partition(":")[0] in ("npz", "npy")
     if not is_array or levels is None or levels[1] <= BYTES[1]:
         return []
-    with opened_picture(content, str(file)) as picture:
+    with opened_picture(content, name) as picture:
         has_bytes = depth_of(picture).levels == BYTES
     ends = f"{interval(BYTES)} become 0…1, and not the {interval(levels)} of the run's arrays"
     return [f"it has 8 bits: grey levels {ends}"] if has_bytes else []
