@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import datasets, likelihoods, metrics, networks, plots, traversal
     from .evaluation import diagnose, evaluate
     from .model import BetaVAE
+    from .pages import explore
     from .runs import Run, load_run
     from .training import Callback, fit
     from .traversal import traverse
@@ -27,6 +28,7 @@ __all__ = [
     "datasets",
     "diagnose",
     "evaluate",
+    "explore",
     "fit",
     "likelihoods",
     "load_run",
@@ -43,6 +45,7 @@ HOMES = {
     "Run": "runs",
     "diagnose": "evaluation",
     "evaluate": "evaluation",
+    "explore": "pages",
     "fit": "training",
     "load_run": "runs",
     "traverse": "traversal",

@@ -4,4 +4,8 @@ Both are one page. `document` puts its template, style and scripts (``static/``)
 a run. The explorer serves it from this machine, and the report is the same page as a file.
 """
 
-__all__: list[str] = []
+from __future__ import annotations
+
+from .explorer import Explorer, explore
+
+__all__ = ["Explorer", "explore"]

@@ -1,0 +1,268 @@
+"""What a page has to know about a run, or about a model in memory, as plain JSON.
+
+Arrays are base64 of little-endian numbers. Everything that comes from data, a name of a label say, is text on one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..codes import encode, prior_mean
+from ..datasets import Dataset, Progress, pixels
+from ..datasets.dataset import random_subset
+from ..datasets.labels import classes_of
+from ..generation import images_of
+from ..model import BetaVAE
+from ..runs.folder import RunFolder
+from ..runs.run import Run
+from ..scoring.report import factors_followed
+from ..settings.words import one_line, plain
+from ..terms import ACTIVE_ABOVE, mean_terms
+from .packing import UnpackableError, base64_of, pack_decoder
+
+__all__ = ["Shown", "label_of", "shown", "view_of"]
+
+MOST_POINTS = 2000  # held-out data whose codes a page draws
+MOST_CLASSES = 20  # that have colours of their own; more are coloured by their value
+MOST_COLOURINGS = 50
+MOST_OPERATIONS = 40e6  # of a decoder that a page runs itself: 20 ms or so, in which a server answers for any other
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A model that a page shows, and what is known about it.
+
+    Attributes:
+        vae: The programs.
+        run: Where they come from; None for a model without a run.
+        data: The data; None where there are none.
+        data_note: Why there are none; None where there are.
+        kl: Mean KL of each latent on the held-out data, in nats; None where it is not known or not defined.
+    """
+
+    vae: BetaVAE
+    run: Run | None
+    data: Dataset | None
+    data_note: str | None
+    kl: list[float] | None
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder, if there is one."""
+        return None if self.run is None else self.run.path
+
+    @property
+    def title(self) -> str:
+        """The run folder's name, or what is known of a model in memory."""
+        if self.path is not None:
+            return plain(self.path.resolve().name)
+        name = type(self.vae).__name__ if self.data is None else self.data.name
+        return f"{_without_place(name)}, β {self.vae.beta_value:g}"
+
+    def held_out(self, index: int) -> Tensor:
+        """One held-out datum, ``(1, *shape)``, uint8 or float."""
+        assert self.data is not None
+        return self.data.images[self.data.held_out[index]][None]
+
+
+def shown(thing: Run | BetaVAE, data: Dataset | None = None, progress: Progress | None = None) -> Shown:
+    """What a page shows of a run or a model.
+
+    Args:
+        thing: The run or model.
+        data: Its data; by default those of the run, where they can be read.
+        progress: Called while data load and are evaluated.
+
+    Raises:
+        ValueError: The data are of another shape than the model's.
+    """
+    run, vae = (thing, thing.model) if isinstance(thing, Run) else (None, thing)
+    note = None
+    if data is None and run is not None:
+        try:
+            data = run.dataset(progress)
+        except (OSError, ValueError) as error:
+            note = one_line(f"without the data of the run: {error}")
+    elif data is None:
+        note = "without data: give some to start from"
+    if data is not None and data.shape != vae.shape:
+        here, there = ("×".join(map(str, shape)) for shape in (data.shape, vae.shape))
+        raise ValueError(f"the model is for data of {there}, and {plain(data.name)} is of {here}")
+    return Shown(vae, run, data, note, _kl(vae, run, data, progress))
+
+
+def _kl(vae: BetaVAE, run: Run | None, data: Dataset | None, progress: Progress | None) -> list[float] | None:
+    """That of the history, if there is a line of the run's step; otherwise it is computed from the data."""
+    if run is not None and run.history and run.history[-1]["step"] == run.step:
+        kl: list[float] | None = run.history[-1]["held_out_kl_per_latent"]
+    elif data is not None:
+        kl = mean_terms(vae, data.images[data.held_out], batch_size=100, progress=progress).kl_per_latent
+    else:
+        kl = None
+    return kl if kl is not None and all(map(isfinite, kl)) else None
+
+
+def view_of(
+    subject: Shown, *, points: int = MOST_POINTS, most_operations: float = MOST_OPERATIONS, with_images: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What a page has to know; names of latents and an encoder are for whoever makes the page to add.
+
+    Args:
+        subject: The model and its data.
+        points: How many held-out data are encoded at most.
+        most_operations: A decoder of more floating-point operations is left to the server.
+        with_images: Whether the data of the points are part of it.
+        progress: Called while data are encoded.
+    """
+    vae, run, data, kl = subject.vae, subject.run, subject.data, subject.kl
+    config = {} if run is None else run.config
+    columns = config.get("columns") if data is None else data.columns
+    decoder, decoder_note = _decoder(vae, most_operations)
+    name = data.name if data is not None else config.get("dataset")
+    chosen = None if data is None else random_subset(len(data.held_out), points)
+    return {
+        "title": subject.title,
+        "path": None if subject.path is None else str(subject.path),
+        "at": _numbered_step(run),
+        "dataset": None if name is None else _without_place(str(name)),
+        "beta": vae.beta_value,
+        "likelihood": vae.custom.get("likelihood", vae.settings["likelihood"]),
+        "prior": vae.custom.get("prior", "standard normal"),
+        "shape": list(vae.shape),
+        "columns": None if columns is None else [plain(column) for column in columns],
+        "K": vae.latent_dim,
+        "kl": kl,
+        "active": [True] * vae.latent_dim if kl is None else [value > ACTIVE_ABOVE for value in kl],
+        "prior_mean": prior_mean(vae).nan_to_num().tolist(),
+        "range": 3,
+        "names": {},
+        "names_note": None,
+        "follows": _follows(subject, progress),
+        "decoder": decoder,
+        "encoder": None,
+        "decoder_note": decoder_note,
+        "held_out": 0 if data is None else len(data.held_out),
+        "data_note": subject.data_note,
+        "sweeps": None,
+        **_points(subject, chosen, with_images, progress),
+    }
+
+
+def label_of(data: Dataset, place: int) -> str | None:
+    """The class of a datum, or the values of its first factors; None where it has neither."""
+    if data.labels is not None and data.labels.dim() == 1:
+        value = int(data.labels[place])
+        return _class_name(value, data.label_names)
+    if data.factors is not None:
+        return ", ".join(
+            f"{name} {int(value)}" for name, value in zip(_factors(data), data.factors[place], strict=True)
+        )
+    return None
+
+
+def _points(subject: Shown, chosen: Tensor | None, with_images: bool, progress: Progress | None) -> dict[str, Any]:
+    """Codes of some held-out data, what they can be coloured by, and the data themselves if they are wanted."""
+    data = subject.data
+    if data is None or chosen is None:
+        return {"codes": None, "colourings": [], "images": None, "images_dtype": "float32"}
+    places = data.held_out[chosen]
+    images = data.images[places]
+    codes = encode(subject.vae, images, progress=progress)
+    is_bytes = images.dtype == torch.uint8
+    points = {"count": len(chosen), "index": chosen.tolist()}
+    return {
+        "codes": points | {"mean": base64_of(codes.loc), "scale": base64_of(codes.scale)},
+        "colourings": _colourings(data, places),
+        "images": base64_of(images if is_bytes else pixels(images), "u1" if is_bytes else "<f4")
+        if with_images
+        else None,
+        "images_dtype": "uint8" if is_bytes else "float32",
+    }
+
+
+def _colourings(data: Dataset, places: Tensor) -> list[dict[str, Any]]:
+    """What points can be coloured by: the label or each attribute, then each factor."""
+    colourings = []
+    if data.labels is not None:
+        labels = classes_of(data.labels)
+        if labels.shape[1] == 1:
+            colourings.append(_colouring("label", labels[places, 0], data.label_names))
+        else:
+            names = data.label_names or [f"label {column}" for column in range(labels.shape[1])]
+            colourings += [_colouring(name, labels[places, column], None) for column, name in enumerate(names)]
+    if data.factors is not None:
+        factors = data.factors[places]
+        colourings += [_colouring(name, factors[:, column], None) for column, name in enumerate(_factors(data))]
+    return colourings[:MOST_COLOURINGS]
+
+
+def _colouring(name: str, values: Tensor, class_names: Sequence[str] | None) -> dict[str, Any]:
+    """By classes where they are few, each of which gets a number from 0 on; by value otherwise."""
+    there, numbers = values.unique(return_inverse=True)
+    if len(there) > MOST_CLASSES:
+        return {"name": plain(name), "classes": None, "values": values.tolist()}
+    classes = [_class_name(value, class_names) for value in there.tolist()]
+    return {"name": plain(name), "classes": classes, "values": numbers.tolist()}
+
+
+def _class_name(value: int, names: Sequence[str] | None) -> str:
+    return str(value) if names is None or not 0 <= value < len(names) else plain(names[value])
+
+
+def _factors(data: Dataset) -> list[str]:
+    assert data.factors is not None
+    names = data.factor_names or [f"factor {column}" for column in range(data.factors.shape[1])]
+    return [plain(name) for name in names]
+
+
+def _follows(subject: Shown, progress: Progress | None) -> list[str] | None:
+    """The factor that each active latent follows, as `score` has it; None where the data have no factors."""
+    if subject.data is None or subject.data.factors is None:
+        return None
+    return [plain(name) for name in factors_followed(subject.vae, subject.data, subject.kl, progress)]
+
+
+def _decoder(vae: BetaVAE, most_operations: float) -> tuple[dict[str, Any] | None, str | None]:
+    """The decoder for the page to run, or None and why not."""
+    try:
+        packed = pack_decoder(vae)
+    except UnpackableError as error:
+        return None, one_line(str(error))
+    with FlopCounterMode(display=False) as counter:
+        images_of(vae, torch.zeros(1, vae.latent_dim))
+    if counter.get_total_flops() > most_operations:
+        size = "×".join(map(str, vae.shape))
+        return None, f"the decoder of {size} is decoded faster by the package than by the page"
+    return packed, None
+
+
+def _numbered_step(run: Run | None) -> int | None:
+    """The step of the numbered checkpoint that a run was loaded from; None for the latest."""
+    if run is None or run.path is None:
+        return None
+    folder = RunFolder(run.path)
+    try:
+        history = folder.read_history()
+    except (OSError, ValueError):
+        return None
+    is_latest = not history or history[-1]["step"] <= run.step
+    return None if is_latest or run.step not in folder.numbered_steps() else run.step
+
+
+def _without_place(name: str) -> str:
+    """A data set's name without the folders of its path, on one line.
+
+    >>> _without_place("folder:/home/me/photos"), _without_place("digits")
+    ('folder:photos', 'digits')
+    """
+    kind, colon, path = name.partition(":")
+    return plain(f"{kind}{colon}{Path(path).name}")
