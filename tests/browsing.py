@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from pyro_bvae import BetaVAE, Run, explore
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.generation import images_of
-
-PIXELS = """(name) => {
-    const canvas = document.querySelector(name);
-    const { width, height } = canvas;
-    return [height, width, Array.from(canvas.getContext("2d").getImageData(0, 0, width, height).data)];
-}"""
 
 
 @contextmanager
@@ -51,8 +48,9 @@ def code(page: Any) -> torch.Tensor:
 
 def pixels(page: Any, selector: str) -> np.ndarray:
     """What is painted on a canvas, bytes ``(H, W, 4)``."""
-    height, width, values = page.evaluate(PIXELS, selector)
-    return np.array(values, np.uint8).reshape(height, width, 4)
+    address = page.evaluate("(name) => document.querySelector(name).toDataURL()", selector)
+    png = base64.b64decode(address.removeprefix("data:image/png;base64,"))
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
 
 
 def picture(page: Any) -> np.ndarray:

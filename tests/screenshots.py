@@ -149,7 +149,8 @@ def taken(page: Any, moves: list[Callable[[], None]]) -> list[Image.Image]:
         move()
         page.evaluate("explorer.settled().then(() => new Promise(requestAnimationFrame))")
         image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        frames.append(image.resize((FILM_SIDE, round(FILM_SIDE * image.height / image.width)), Image.Resampling.LANCZOS))
+        size = FILM_SIDE, round(FILM_SIDE * image.height / image.width)
+        frames.append(image.resize(size, Image.Resampling.LANCZOS))
     return frames
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from browsing import as_bytes, code, explored, is_near, pixels, settle, shows
+from pyro_bvae.pages.document import static
 
 from pyro_bvae import BetaVAE, Run
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.pages.document import static
 
 PLANE = "[data-testid=plane-0]"
 MARKUP = "<img src=x onerror=document.title='broken'>"
@@ -20,8 +20,8 @@ LONELY = """() => {  // the point that is farthest from all others and from the 
     const { plane } = explorer.panels[0];
     const places = Array.from(plane.field.xs, (x, point) => plane.field.at(x, plane.field.ys[point]));
     const others = [...places, plane.cross()];
-    const room = places.map((one, point) => Math.min(
-        ...others.map((other, place) => place === point ? Infinity : Math.hypot(one[0] - other[0], one[1] - other[1]))));
+    const apart = (one, other) => one === other ? Infinity : Math.hypot(one[0] - other[0], one[1] - other[1]);
+    const room = places.map((one) => Math.min(...others.map((other) => apart(one, other))));
     const point = room.indexOf(Math.max(...room));
     return [plane.state.view.codes.index[point], ...places[point]];
 }"""
@@ -183,7 +183,6 @@ def test_a_ramp_goes_from_the_least_value_to_the_largest(page: Any) -> None:
         const colouring = new Colouring({ name: "turn", classes: null, values });
         return values.map((_, point) => colouring.look(point)[0]);
     }"""
-    assert page.evaluate(script, [0, 5, 10, None]) == ["rgb(68, 1, 84)", "rgb(33, 145, 140)", "rgb(253, 231, 37)", "#94a4a2"]
-    assert page.evaluate(script, [4, 4]) == ["rgb(33, 145, 140)"] * 2  # the middle, where there is but one value
-
-
+    ends, middle, unknown = ["rgb(68, 1, 84)", "rgb(253, 231, 37)"], "rgb(33, 145, 140)", "#94a4a2"
+    assert page.evaluate(script, [0, 10, 5, None]) == [*ends, middle, unknown]
+    assert page.evaluate(script, [4, 4]) == [middle] * 2  # the middle, where there is but one value

@@ -13,12 +13,12 @@ import torch
 from browsing import as_bytes, code, explored, is_near, most_active, move, picture, pixels, settle
 from conftest import Cli
 from PIL import Image, ImageSequence
+from pyro_bvae.pages.document import static
 from pyro_bvae_cli import traverse as traverse_command
 from pyro_bvae_cli.output import write_arrays
 
 from pyro_bvae import Run, plots
 from pyro_bvae.generation import images_of
-from pyro_bvae.pages.document import static
 
 OWN = "it's mine.png"
 COMMANDS = "(({ view, state }) => commandsOf(view, state))(explorer.panels[0])"
@@ -33,7 +33,7 @@ def opened(page: Any, digits_run: Run) -> Iterator[Any]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command traverse writes its npz alone: drawing takes most of its time."""
-    monkeypatch.setattr(plots, "traversal", lambda sweep: None)
+    monkeypatch.setattr(plots, "traversal", lambda _: None)
     monkeypatch.setattr(traverse_command, "write", lambda stem, arrays, *_: write_arrays(Path(f"{stem}.npz"), arrays))
 
 
@@ -103,7 +103,7 @@ def test_two_moved_latents_are_for_python_alone(opened: Any) -> None:
 
 
 STATE = {"z": [0.5, 0.1], "start": {"kind": "prior", "z": [0.5, 0.1]}, "range": 3, "draw": False, "seed": 0}
-PATHS = ["runs/a", "a b/it's \"$HOME\" `x`\\", "-x", "ü ✓/~"]
+PATHS = ["runs/a", 'a b/it\'s "$HOME" `x`\\', "-x", "ü ✓/~"]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -160,7 +160,7 @@ def test_the_saved_pair_is_original_and_picture(opened: Any, here: Path) -> None
 def test_the_saved_gif_is_the_sweep_to_and_fro(opened: Any, digits_run: Run, here: Path) -> None:
     latent = most_active(opened)[1]
     move(opened, latent, 0.25)
-    file = downloaded(opened, "Save GIF", here)
+    file = downloaded(opened, f"Save GIF of z{latent}", here)
     assert file.name == f"digits-z{latent}.gif"
     frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(Image.open(file))]
     there = torch.linspace(-3, 3, (len(frames) + 2) // 2)

@@ -1,8 +1,9 @@
 """How soon the explorer's picture follows a key: `python tests/benchmarks/explorer.py [--moves 200]`.
 
-A key press moves a slider, or the cross of the plane, in headless Chromium. The time goes from the event, as the browser
-stamps it, to the first animation frame after the picture's canvas has been painted. Presses come at random moments, so
-that they fall anywhere between two frames of the screen, which are 17 ms apart. The medians are to stay below the bars.
+A key press moves a slider, or the cross of the plane, in headless Chromium. The time goes from the event, as the
+browser stamps it, to the first animation frame after the picture's canvas has been painted. Presses come at random
+moments, so that they fall anywhere between two frames of the screen, which are 17 ms apart. The medians are to stay
+below the bars.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ WARM_UP = 10
 
 
 class Own(torch.nn.Module):
-    """A decoder that the page does not know, so that the server decodes: the package's own in a class of another name."""
+    """A decoder that the page does not know, so that the server decodes: the package's own in another class."""
 
     def __init__(self, decoder: torch.nn.Module) -> None:
         super().__init__()
