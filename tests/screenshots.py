@@ -26,8 +26,8 @@ from pyro_bvae.datasets import Dataset
 
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 OPTIONS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-WIDE, PHONE, FILM = (1440, 900), (390, 844), (1120, 640)
-FILM_SIDE = 820  # pixels that a frame of the GIF is wide
+WIDE, PHONE, FILM = (1440, 900), (390, 844), (1200, 680)
+FILM_SIDE = 900  # pixels that a frame of the GIF is wide
 FRAME_TIME = 90  # milliseconds
 COLOURS = 64  # of the GIF
 PLANE = "[data-testid=plane-0]"
@@ -102,7 +102,7 @@ def pictures(browser: Any, runs: dict[float, Run], shapes: Run, folder: Path) ->
     with opened(browser, runs[6.0], WIDE, color_scheme="dark") as page:
         page.screenshot(path=folder / "explorer-dark.png")
     with opened(browser, runs[6.0], PHONE, device_scale_factor=2, has_touch=True) as page:
-        page.screenshot(path=folder / "explorer-phone.png", full_page=True)
+        page.screenshot(path=folder / "explorer-phone.png")
     with opened(browser, [runs[1.0], runs[6.0]], WIDE) as page:
         page.screenshot(path=folder / "explorer-two.png")
     with opened(browser, shapes, WIDE) as page:
