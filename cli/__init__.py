@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from . import compare, datasets, encode, evaluate, explore, fit, info, recipes, reconstruct, sample, score, traverse
+from . import (
+    compare,
+    datasets,
+    encode,
+    evaluate,
+    explore,
+    fit,
+    info,
+    recipes,
+    reconstruct,
+    report,
+    sample,
+    score,
+    traverse,
+)
 from .group import main
 
 __all__ = ["main"]
 
-for module in (fit, traverse, explore, reconstruct, sample, encode, evaluate, score, compare, info, datasets, recipes):
+LOOK, JUDGE = (traverse, explore, reconstruct, sample, encode), (evaluate, score, compare, report)
+for module in (fit, *LOOK, *JUDGE, info, datasets, recipes):
     main.add_command(module.command)

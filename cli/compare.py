@@ -21,6 +21,7 @@ from pyro_bvae.settings.words import plain
 from .errors import said
 from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of
 from .progress import LoadingBar, heading
+from .report import report_at_the_end
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code
 
@@ -127,6 +128,8 @@ def command(
     report.save(out, experiment, rows)
     if rows and given["figures"]:
         _draw(rows, out, place)
+    if rows and given["report"]:
+        report_at_the_end(out, as_json)
     summaries = comparison.summarise(rows)
     if as_json:
         content = report.content(experiment, rows)

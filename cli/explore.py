@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
+from pyro_bvae.settings.spelling import as_options, pasted
 from pyro_bvae.settings.words import plain
 
 from .options import at_option, data_options, device_option, open_run
 from .progress import LoadingBar
-from .spelling import as_options, pasted
 from .stopping import exit_code
 
 __all__ = ["command"]

@@ -19,6 +19,7 @@ from pyro_bvae.settings.words import one_line
 from .errors import DISK_IS_FULL
 from .options import Name, Number, fit_options, json_option
 from .progress import LoadingBar
+from .report import report_at_the_end
 from .settings import is_typed, settle, stored
 from .stopping import exit_code
 from .summary import announce, announcement, folder_of, report
@@ -112,6 +113,8 @@ def command(ctx: click.Context, /, **_: Any) -> None:
         click.echo(f"\nstopped after step {stop.step:,}, all saved; go on with: {_goes_on(out)}", err=True)
         ctx.exit(exit_code(stop))
     report(run, out, options)
+    if options["report"]:
+        report_at_the_end(run, options["as_json"])
 
 
 def _say_what_is_kept(error: WriteError, out: Path) -> None:

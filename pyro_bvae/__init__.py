@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .evaluation import diagnose, evaluate
     from .model import BetaVAE
     from .pages import explore
+    from .pages.report import report
     from .runs import Run, load_run
     from .training import Callback, fit
     from .traversal import traverse
@@ -35,6 +36,7 @@ __all__ = [
     "metrics",
     "networks",
     "plots",
+    "report",
     "traversal",
     "traverse",
 ]
@@ -48,6 +50,7 @@ HOMES = {
     "explore": "pages",
     "fit": "training",
     "load_run": "runs",
+    "report": "pages.report",
     "traverse": "traversal",
 }
 

@@ -73,8 +73,8 @@ def picture_from(
         options: Of the run's data, as a config has them.
 
     Returns:
-        The picture, uint8, and what is to be said of its grey levels. It has another size than the run's where those are
-        not square, and keep their size.
+        The picture, uint8, and what is to be said of its grey levels. It has another size than the run's where those
+        are not square, and keep their size.
 
     Raises:
         ValueError: The file is damaged or no picture.

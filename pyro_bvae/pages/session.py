@@ -110,12 +110,13 @@ class Session:
                 raise ValueError(f"{name} is of the kind {kind}: save it as PNG or JPEG")
             if width * height > MOST_PIXELS:
                 raise ValueError(f"{name} has {width:,}×{height:,} pixels, more than are opened: scale it down")
-            x = picture_from(content, name, vae.shape, self._options())
+            x, notes = picture_from(content, name, vae.shape, self._options())
         if tuple(x.shape) != vae.shape:
             here, there = (f"{shape[2]}×{shape[1]} with {shape[0]} channels" for shape in (x.shape, vae.shape))
             raise ValueError(f"{name} is {here}, and those of the run are {there}: crop or scale it to that")
         colours = "grey" if vae.shape[0] == 1 else "colour"
         note = f"your picture of {width}×{height}, brought to {vae.shape[2]}×{vae.shape[1]} in {colours}"
+        note = "; ".join([note, *notes])
         return self._encoded(x[None]) | {"note": note}
 
     def name(self, latent: Any = None, name: Any = "") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
@@ -26,6 +26,8 @@ from .labels import draws_plain_text
 __all__ = ["make_panels", "optional", "png_of", "save_figure", "save_figures", "show", "tile", "whole_rows"]
 
 INCHES_A_LETTER = 0.065  # of a name beside a row
+LEVELS, COLOURS, MARGIN = 64, 128, 6  # of a small PNG
+LEAST_ENLARGED = 1.5  # from which on a picture is drawn with the edges of its pixels, which takes less room
 LEAST_SIDE, MOST_SIDE = 4, 160  # pixels, of a picture in a grid: fewer are repeated, more are averaged
 
 
@@ -78,15 +80,34 @@ def save_figure(figure: Figure, file: Path) -> None:
 
 @draws_plain_text
 def png_of(figure: Figure) -> bytes:
-    """A figure as the bytes of a PNG, as small as it can be without loss: of one channel where it is grey."""
+    """A figure as the bytes of a small PNG: small pictures keep their pixels, and grey has 64 levels.
+
+    Colours are those of a palette of 128, unless a picture is in colour itself.
+    """
+    pictures = [image for image in figure.findobj(AxesImage) if isinstance(image, AxesImage)]
+    figure.draw_without_rendering()  # so that all have their place
+    for image in pictures:
+        if image.get_window_extent().width >= LEAST_ENLARGED * image.get_size()[1]:
+            image.set_interpolation("nearest")
     content = BytesIO()
     figure.savefig(content, format="png")
-    picture = Image.open(content).convert("RGB")
-    red, green, blue = picture.split()
+    drawn = _without_margin(Image.open(content).convert("RGB"))
+    red, green, blue = drawn.split()
+    if red.tobytes() == green.tobytes() == blue.tobytes():
+        drawn = red.point([round(level / 255 * (LEVELS - 1)) * 255 // (LEVELS - 1) for level in range(256)])
+    elif not any(getattr(image.get_array(), "ndim", 2) == 3 for image in pictures):
+        drawn = drawn.quantize(COLOURS)
     small = BytesIO()
-    is_grey = red.tobytes() == green.tobytes() == blue.tobytes()
-    (red if is_grey else picture).save(small, "PNG", optimize=True)
+    drawn.save(small, "PNG", optimize=True)
     return small.getvalue()
+
+
+def _without_margin(picture: Image.Image) -> Image.Image:
+    """A picture without most of the white around what is drawn."""
+    there = ImageOps.invert(picture.convert("L")).getbbox() or (0, 0, *picture.size)
+    left, top = (max(0, side - MARGIN) for side in there[:2])
+    right, bottom = (min(end, side + MARGIN) for end, side in zip(picture.size, there[2:], strict=True))
+    return picture.crop((left, top, right, bottom))
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:

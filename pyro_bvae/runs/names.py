@@ -23,7 +23,8 @@ PICTURES = [
     "information",
     "responses",
 ]
-WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json", LATENT_NAMES]
+WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json", "report.html"]
+WRITTEN += [LATENT_NAMES]
 WRITTEN += ["scores.*", "scores-*"]
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
 SHOWN = ("split", "base", "image", "label", "count", "range", "columns", "latents", "sample", "mean", "at", "seed")

@@ -108,6 +108,7 @@ class FigureSettings:
     """
 
     figures: Annotated[bool, "Draw figures, during training and at the end."] = True
+    report: Annotated[bool, "Write report.html at the end: the run in one file, with sliders."] = False
     figures_every: Annotated[
         int | None, "Steps between two traversals drawn during training; a film of them at the end.", COUNT
     ] = None

@@ -1,0 +1,153 @@
+"""The disentanglement experiment: what each latent does, and how that was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from .. import plots
+from ..callbacks import Figures
+from ..codes import encode
+from ..likelihoods import Standardised
+from ..plots.bounds import MOST_LATENTS as MOST_SWEPT
+from ..plots.bounds import most_active
+from ..terms import ACTIVE_ABOVE
+from ..traversal import Base, base, traverse
+from .captions import Captions
+from .effects import ENDS, changes, classes_at_ends, moved_features
+from .markup import Markup, element, joined, sentence, with_minus
+from .measured import Measured
+
+__all__ = ["latents", "most_informative", "start_of", "traversals"]
+
+MOST_LATENTS = 50  # that have a row
+WIDE = (-3.0, 3.0)  # of the sweeps around the prior's mean
+
+
+def start_of(one: Measured) -> Base:
+    """Where sweeps start: the code of the first held-out datum, or the prior's mean where there are no data."""
+    held_out = one.held_out
+    return base(one.run.model, held_out[:1]) if held_out is not None else base(one.run.model, None, "prior")
+
+
+def most_informative(one: Measured, captions: Captions) -> Markup | None:
+    """The latent with the largest KL: what it changes, and which data lie at its ends, with its sweep."""
+    if not one.kl or not one.active:
+        return None
+    vae, latent = one.run.model, max(range(len(one.kl)), key=one.kl.__getitem__)
+    start = start_of(one)
+    lines = [
+        f"The latent with the largest KL is z{latent}, with {one.kl[latent]:.2f} nats of {sum(one.kl):.2f} in all."
+    ]
+    lines.append(
+        f"Moved from {ENDS[0]:g} to {ENDS[1]:g} while all others stay, it changes {_change(one, start, latent)}."
+    )
+    if one.data is not None:
+        ends = classes_at_ends(encode(vae, one.data.images[one.data.held_out]), latent, one.data)
+        if ends is not None:
+            (low, few, tenth), (high, many, _) = ends
+            lines.append(
+                f"Of the tenth of the held-out {one.datum}s with the lowest z{latent}, {few} of {tenth} are of class "
+                f"{low}; of the tenth with the highest, {many} of {tenth} are of class {high}."
+            )
+    sweep = traverse(vae, start, latents=[latent], low=WIDE[0], high=WIDE[1], kl=one.kl)
+    caption = with_minus(
+        f"The latent with the largest KL, z{latent}, from {WIDE[0]:g} to {WIDE[1]:g}; all others stay where they are "
+        f"for {_where(one)}."
+    )
+    return joined(
+        element("p", with_minus(sentence(*lines))),
+        captions.figure(plots.traversal(sweep), caption, f"Sweep of latent {latent}"),
+    )
+
+
+def _where(one: Measured) -> str:
+    return "the prior's mean" if one.held_out is None else f"the first held-out {one.datum}"
+
+
+def _change(one: Measured, start: Base, latent: int) -> str:
+    change = changes(one.run.model, start, [latent])[0]
+    if one.is_images:
+        return f"a pixel by {change.abs().mean().item():.3f} on average and by {change.abs().max().item():.2f} at most"
+    return f"most of all {', '.join(_moved(one, change))}"
+
+
+def _moved(one: Measured, change: Tensor) -> list[str]:
+    likelihood = one.run.model.likelihood
+    units = likelihood.scale.cpu() if isinstance(likelihood, Standardised) else None
+    return moved_features(change, one.config.get("columns"), units)
+
+
+def latents(one: Measured, notes: Sequence[str], names: Mapping[int, str], captions: Captions) -> Markup:
+    """The KL of each latent as bars, with what it changes.
+
+    Args:
+        one: The run.
+        notes: The factor that each latent follows, K of them or none.
+        names: What the user calls latents.
+        captions: Of the report.
+    """
+    kl = one.kl
+    if kl is None:
+        return element("p", "Prior or posterior do not factorise over the latents, or there is no held-out number: the "
+                       "latents have no KL of their own.", class_="note")  # fmt: skip
+    order = sorted(range(len(kl)), key=lambda latent: -kl[latent])[:MOST_LATENTS]
+    change = changes(one.run.model, start_of(one), order)
+    rows = []
+    for latent, moved in zip(order, change, strict=True):
+        width = f"width:{100 * kl[latent] / max(max(kl), 1e-12):.1f}%"
+        bar = element("span", element("span", style=width), class_="bar")
+        effect = f"{moved.abs().mean().item():.3f}" if one.is_images else ", ".join(_moved(one, moved))
+        note = names.get(latent) or (f"follows {notes[latent]}" if notes and notes[latent] else "")
+        is_active = kl[latent] > ACTIVE_ABOVE
+        said = with_minus(f"{kl[latent]:.3f}")
+        rows.append([f"z{latent}", said, bar, effect, note if is_active else "inactive"])
+    more = f" The other {len(kl) - len(order)} have less." if len(kl) > len(order) else ""
+    what = "a pixel, on average," if one.is_images else "the features that change most"
+    caption = (
+        f"The mean KL of each latent on held-out data, in nats, and the change of {what} when it goes from −2 to 2 "
+        f"from {_where(one)} on.{more}"
+    )
+    return captions.table(caption, ["latent", "KL", "", "change", ""], rows, class_="of-latents")
+
+
+def traversals(one: Measured, notes: Sequence[str], names: Mapping[int, str], captions: Captions) -> Markup:
+    """How the disentanglement experiment was done, and its figures.
+
+    Args:
+        one: The run.
+        notes: The factor that each latent follows, K of them or none.
+        names: What the user calls latents.
+        captions: Of the report.
+    """
+    vae, held_out = one.run.model, one.held_out
+    sweeps = []
+    if held_out is not None:
+        sweeps.append((Figures().sweep(vae, held_out), f"Around the code of the first held-out {one.datum}."))
+    if one.is_images or held_out is None:
+        sweep = traverse(vae, base(vae, None, "prior"), latents=_most(one), low=WIDE[0], high=WIDE[1], kl=one.kl)
+        sweeps.append((sweep, "Around the prior's mean, z = 0 for a standard normal prior: no datum is behind it."))
+    first = f"The first held-out {one.datum} was encoded, and its code is the mean of q(z|x)."
+    how = sentence(
+        "A latent is looked at by moving it alone.",
+        first if held_out is not None else "z was set to the mean of the prior.",
+        "Then one latent at a time took the values of the columns, while all others stayed, and each code was decoded "
+        "to the mean of p(x|z).",
+        "In a disentangled code each row changes one thing and leaves the rest alone.",
+        "Rows are sorted by the KL of their latent; inactive ones, whose KL is at most 0.01 nats, are grey.",
+    )
+    parts: list[Markup] = [element("p", how)]
+    for sweep, where in sweeps:
+        said = [notes[latent] for latent in sweep.latents] if notes else []
+        figure = plots.traversal(replace(sweep, names=[names.get(latent, "") for latent in sweep.latents]), notes=said)
+        parts.append(captions.figure(figure, f"One latent a row, swept. {where}", "Latent traversals"))
+    return joined(parts)
+
+
+def _most(one: Measured) -> list[int]:
+    """The latents that are swept: the most active where there are many."""
+    if one.kl is None:
+        return list(range(min(one.run.model.latent_dim, MOST_SWEPT)))
+    return most_active(one.kl, MOST_SWEPT)

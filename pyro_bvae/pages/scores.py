@@ -1,0 +1,128 @@
+"""The scores that `score` left in the run's folder or beside it, with its heat maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from ..files import read_json
+from ..scoring import METRICS, score_columns
+from ..settings.spelling import pasted
+from ..settings.words import plain
+from .captions import Captions
+from .markup import Markup, element, joined, with_minus
+from .measured import Measured
+
+__all__ = ["scores"]
+
+MEANINGS = {
+    "beta-vae-paper": "Which factor do pairs of data share, as a linear classifier of code differences sees it? "
+    "(protocol of the β-VAE paper)",
+    "beta-vae": "The same, in another protocol.",
+    "factor-vae": "Which latent varies least while one factor is held?",
+    "mig": "Is each factor in one latent alone, by mutual information?",
+    "modularity": "Does each latent carry information on one factor alone?",
+    "sap": "Is each factor in one latent alone, by the accuracy of a linear classifier?",
+    "dci-disentanglement": "Does each latent serve one factor alone, by the importance for boosted trees?",
+    "dci-completeness": "Is each factor in one latent alone, by the same importance?",
+    "dci-informativeness": "How much of the factors do boosted trees read off the code?",
+    "explicitness": "How well does a linear classifier read the factors off the whole code? Chance is 0.5.",
+    "irs": "Does a latent stay where it is while all factors but its own change?",
+    "udr": "Do runs of other seeds learn the same latents?",
+    "total-correlation": "How dependent are the posterior means, as a Gaussian, in nats? Low is good.",
+    "active-units": "How many latents have a mean KL above 0.01 nats?",
+    "probe": "How well does a linear classifier read the labels off the codes?",
+}
+PICTURES = {
+    "information": "The mutual information of each latent with each factor, as a share of the factor's entropy. In a "
+    "disentangled code each row and each column has one dark cell.",
+    "importances": "The importance of each latent for boosted trees that predict each factor (DCI).",
+    "responses": "The mean code against each factor: a latent that follows one factor has a slope in its column, and "
+    "is flat in all others.",
+    "factor_traversal": "Sweeps of single latents, each with the factor that it follows.",
+}
+PNG = b"\x89PNG\r\n\x1a\n"
+MOST_BYTES = 2**21  # of a picture
+
+
+def scores(one: Measured, captions: Captions) -> Markup:
+    """The scores of a run, where some were taken."""
+    rows = _rows(one)
+    columns = [column for column in score_columns(METRICS) if any(row.get(column) is not None for row in rows)]
+    if not columns:
+        return element("p", _none(one), class_="note")
+    own = {_label(one, row): None for row in rows}
+    lines = []
+    for column in columns:
+        cells = [_cell([row for row in rows if _label(one, row) == label], column) for label in own]
+        lines.append([column, *cells, MEANINGS.get(column, "")])
+    repeats = 1 + max(int(row.get("repeat", 0)) for row in rows)
+    spread = f", ± one standard deviation over {repeats} repeats" if repeats > 1 else ""
+    caption = f"Scores of disentanglement, against the factors that the data were made of: means{spread}."
+    table = captions.table(caption, ["metric", *own, "what it asks"], lines)
+    return joined(table, [captions.figure(png, PICTURES[name], name) for name, png in _pictures(one).items()])
+
+
+def _none(one: Measured) -> str:
+    """Why there are no scores."""
+    if one.data is not None and one.data.factors is None:
+        return "No scores were taken: metrics of disentanglement want the factors of the data, and these have none."
+    command = pasted("pyro-bvae", "score", one.typed or "RUN")
+    return f"No scores were taken. Where the data have factors, {command} takes them, and the next report has them."
+
+
+def _rows(one: Measured) -> list[Mapping[str, Any]]:
+    """The rows of scores.json that are of this run, and of baselines."""
+    if one.run.path is None:
+        return []
+    rows: list[Mapping[str, Any]] = []
+    for folder in (one.run.path, one.run.path.resolve().parent):
+        for file in sorted(folder.glob("scores*.json")):
+            rows += [row for row in _stored(file) if _is_of(one.run.path, row)]
+        if any(not _is_baseline(row) for row in rows):
+            return rows
+    return []
+
+
+def _stored(file: Path) -> list[Mapping[str, Any]]:
+    """The rows of a file; none where it is damaged."""
+    try:
+        content = read_json(file)
+        rows = content["scores"]
+        return [row for row in rows if isinstance(row, dict) and isinstance(row.get("run"), str) and "label" in row]
+    except (ValueError, KeyError, TypeError, OSError):
+        return []
+
+
+def _is_of(path: Path, row: Mapping[str, Any]) -> bool:
+    return _is_baseline(row) or Path(row["run"]).name == path.resolve().name
+
+
+def _is_baseline(row: Mapping[str, Any]) -> bool:
+    return bool(row["run"] == row["label"])
+
+
+def _label(one: Measured, row: Mapping[str, Any]) -> str:
+    return plain(row["label"]) if _is_baseline(row) else one.title
+
+
+def _cell(rows: Sequence[Mapping[str, Any]], column: str) -> str:
+    values = [float(row[column]) for row in rows if isinstance(row.get(column), int | float)]
+    if not values:
+        return "–"
+    said = f"{mean(values):.3f}"
+    deviation = stdev(values) if len(values) > 1 else 0.0
+    return with_minus(f"{said} ± {deviation:.3f}" if deviation else said)
+
+
+def _pictures(one: Measured) -> dict[str, bytes]:
+    """The figures that `score` drew into the run's folder."""
+    assert one.run.path is not None
+    drawn = {}
+    for name in PICTURES:
+        file = one.run.path / "figures" / f"{name}.png"
+        if file.is_file() and file.stat().st_size <= MOST_BYTES and (png := file.read_bytes()).startswith(PNG):
+            drawn[name] = png
+    return drawn
