@@ -57,6 +57,11 @@ def command(
     some = some.part(image, 1) if isinstance(image, int) else some
     with closing(Counter(LONGEST_SILENCE)) as counter:
         codes = encode(opened.model, some.images, progress=counter)
+    bad = int((~(codes.loc + codes.scale).isfinite()).any(1).sum())
+    if bad:
+        click.echo(
+            f"note    {bad:,} of {len(codes.loc):,} codes are not finite: these data lie far from the run's", err=True
+        )
     arrays: dict[str, Any] = {"loc": codes.loc, "scale": codes.scale}
     if some.data is not None and some.index is not None:
         arrays |= {"index": some.index, "held_out": torch.isin(some.index, some.data.held_out)}

@@ -17,6 +17,7 @@ from conftest import Cli, new_vae, same_parameters, without_timings
 from programs import SHAPE, WIDTH, Layers
 from pyro.infer import SVI, JitTrace_ELBO, JitTraceMeanField_ELBO
 from pyro.optim import Adam
+from pyro_bvae_cli.summary import announcement
 from torch import Tensor, nn
 
 from pyro_bvae import BetaVAE, Callback, codes, evaluate, fit, generation, load_run, traversal, traverse
@@ -137,10 +138,13 @@ def test_batches_of_one_are_refused_where_none_can_be_taken(
         fit(make(), images, epochs=1, batch_size=1, objective=objective)
 
 
-@pytest.mark.parametrize("objective", ["info", "dip-i"])
-def test_the_command_line_counts_joined_batches(objective: str, cli: Cli, here: Path) -> None:
-    words = ("--batch-size", 1617, "--epochs", 2, "--hidden", 4, "--latent-dim", 2, "--no-compile")
-    assert "2 epochs = 2 steps of 1617 images" in cli("fit", "--objective", objective, *words).stdout
+@pytest.mark.parametrize(("make", "objective"), [(normed, "beta"), (lambda: BetaVAE(SHAPE, 3), "info")])
+def test_the_command_line_counts_joined_batches(
+    make: Callable[[], BetaVAE], objective: str, images: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    says = announcement({"objective": objective, "as_json": False})
+    fit(make(), images, epochs=2, batch_size=53, objective=objective, compile=False, callbacks=[says])
+    assert "2 epochs = 2 steps of 53 images" in capsys.readouterr().out
 
 
 def test_the_command_line_refuses_batches_of_one(cli: Cli) -> None:
