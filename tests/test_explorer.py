@@ -537,6 +537,13 @@ def test_two_runs_are_each_their_own(runs: list[Run], digits_run: Run, vae: Beta
         assert (one["K"], other["K"], one["shape"], other["shape"]) == (3, 10, [1, 16, 16], [1, 28, 28])
         assert len(do(explorer, "decode", run=0, codes=[[0] * 3])) == 16 * 16
         assert len(do(explorer, "decode", run=1, codes=[[0] * 10])) == 28 * 28
+        assert all("not those of the run beside it" in view["data_note"] for view in (one, other))
+    with explore([runs[0], runs[1]]) as explorer:
+        assert [view["data_note"] for view in views(explorer)] == [None, None]
+    with explore([runs[0], runs[0]]) as explorer:
+        assert [view["title"] for view in views(explorer)] == [str(runs[0].path)] * 2
+    with explore([vae, vae], torch.rand(4, 1, 16, 16)) as explorer:
+        assert [view["title"] for view in views(explorer)] == ["data, β 4, 1", "data, β 4, 2"]
     for wrong in ([], [vae] * 3):
         with pytest.raises(ValueError, match=rf"one run, or two side by side, got {len(wrong)}"):
             explore(wrong)

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pyro_bvae.pages.explorer import explore
 
 from pyro_bvae import BetaVAE, fit
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.generation import images_of
+from pyro_bvae.pages.explorer import explore
 from pyro_bvae.runs.run import Run
 
 MARKUP = "<img src=x onerror=alert(1)>"

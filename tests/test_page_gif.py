@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
+
 from pyro_bvae.pages.document import static
 
 ENCODE = """([frames, width, height, options]) => {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from browsing import as_bytes, code, explored, is_near, pixels, settle, shows
-from pyro_bvae.pages.document import static
 
 from pyro_bvae import BetaVAE, Run
 from pyro_bvae.datasets import Dataset
+from pyro_bvae.pages.document import static
 
 PLANE = "[data-testid=plane-0]"
 MARKUP = "<img src=x onerror=document.title='broken'>"

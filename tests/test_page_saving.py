@@ -13,12 +13,12 @@ import torch
 from browsing import as_bytes, code, explored, is_near, most_active, move, picture, pixels, settle
 from conftest import Cli
 from PIL import Image, ImageSequence
-from pyro_bvae.pages.document import static
 from pyro_bvae_cli import traverse as traverse_command
 from pyro_bvae_cli.output import write_arrays
 
 from pyro_bvae import Run, plots
 from pyro_bvae.generation import images_of
+from pyro_bvae.pages.document import static
 
 OWN = "it's mine.png"
 COMMANDS = "(({ view, state }) => commandsOf(view, state))(explorer.panels[0])"

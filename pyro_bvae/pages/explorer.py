@@ -17,14 +17,16 @@ from torch import Tensor
 from ..datasets import Dataset, Progress
 from ..model import BetaVAE
 from ..runs.run import Run, load_run
+from ..settings.words import plain
 from .document import page
 from .server import HOST, PageServer
 from .session import Session
-from .views import shown, view_of
+from .views import Shown, shown, view_of
 
 __all__ = ["Explorer", "explore"]
 
 MOST_RUNS = 2
+OTHER_DATA = "the held-out data are not those of the run beside it: the same number starts from another one"
 POLLING = 0.1  # seconds, after which closing is noticed
 INLINE_HEIGHT = 900  # pixels of a notebook's cell
 Explorable = Run | BetaVAE | str | os.PathLike[str]
@@ -128,12 +130,28 @@ def explore(
         raise ValueError(f"the explorer shows one run, or two side by side, got {len(things)}")
     held = _as_dataset(data) if isinstance(data, Tensor) else data
     subjects = [shown(_opened(thing), held, progress) for thing in things]
-    sessions = [Session(subject, view_of(subject, progress=progress)) for subject in subjects]
-    return Explorer(sessions, port)
+    views = [view_of(subject, progress=progress) for subject in subjects]
+    views = _side_by_side(subjects, views) if len(views) == MOST_RUNS else views
+    return Explorer([Session(subject, view) for subject, view in zip(subjects, views, strict=True)], port)
 
 
 def _opened(thing: Explorable) -> Run | BetaVAE:
     return thing if isinstance(thing, Run | BetaVAE) else load_run(Path(thing))
+
+
+def _side_by_side(subjects: Sequence[Shown], views: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The views of two runs, told apart by their paths where their titles are equal, with a note where data differ."""
+    one, other = ({"title": _longer_title(view, number)} for number, view in enumerate(views, 1))
+    if views[0]["title"] != views[1]["title"]:
+        one, other = {}, {}
+    data = [subject.data for subject in subjects]
+    if data[0] is not None and data[1] is not None and data[0].fingerprint != data[1].fingerprint:
+        one["data_note"] = other["data_note"] = OTHER_DATA
+    return [views[0] | one, views[1] | other]
+
+
+def _longer_title(view: dict[str, Any], number: int) -> str:
+    return plain(view["path"] or f"{view['title']}, {number}")
 
 
 def _as_dataset(data: Tensor) -> Dataset:

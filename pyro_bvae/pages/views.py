@@ -30,7 +30,8 @@ from .packing import UnpackableError, base64_of, pack_decoder
 
 __all__ = ["Shown", "label_of", "shown", "view_of"]
 
-MOST_POINTS = 2000  # held-out data whose codes a page draws
+MOST_POINTS = 2000  # held-out data whose codes a page draws, or fewer:
+MOST_CODE_VALUES, MOST_DATA_BYTES = 4_000_000, 2**30
 MOST_CLASSES = 20  # that have colours of their own; more are coloured by their value
 MOST_COLOURINGS = 50
 MOST_OPERATIONS = 40e6  # of a decoder that a page runs itself: 20 ms or so, in which a server answers for any other
@@ -128,7 +129,7 @@ def view_of(
     columns = config.get("columns") if data is None else data.columns
     decoder, decoder_note = _decoder(vae, most_operations)
     name = data.name if data is not None else config.get("dataset")
-    chosen = None if data is None else random_subset(len(data.held_out), points)
+    chosen = None if data is None else random_subset(len(data.held_out), min(points, _most_points(data, vae)))
     return {
         "title": subject.title,
         "path": None if subject.path is None else str(subject.path),
@@ -167,6 +168,11 @@ def label_of(data: Dataset, place: int) -> str | None:
             f"{name} {int(value)}" for name, value in zip(_factors(data), data.factors[place], strict=True)
         )
     return None
+
+
+def _most_points(data: Dataset, vae: BetaVAE) -> int:
+    """How many data are encoded at most, so that neither they nor their codes take too much room."""
+    return max(1, min(MOST_CODE_VALUES // vae.latent_dim, MOST_DATA_BYTES * len(data) // data.size_in_bytes))
 
 
 def _points(subject: Shown, chosen: Tensor | None, with_images: bool, progress: Progress | None) -> dict[str, Any]:
