@@ -33,6 +33,21 @@ MOVED = """async (before) => {
     const { z } = explorer.panels[0].state;
     while (Math.abs(z[1] - before) < 0.5) await new Promise((resume) => requestAnimationFrame(resume));
 }"""
+DROP = """(bytes) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([Uint8Array.from(bytes)], "grey.png", { type: "image/png" }));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+}"""
+STEPS = """() => {
+    const view = { held_out: 20, shape: [1, 8, 8], colourings: [] };
+    const chosen = [];
+    const choose = ({ index }) => chosen.push(index);
+    const starts = new Starts(document.createElement("div"), [view], [{ canUpload: false }], choose, [2, 5, 9]);
+    for (const by of [1, 1, 1, -1, -1]) starts.step(by);
+    starts.index.value = 6;
+    starts.step(1);
+    return chosen;
+}"""
 Open = Callable[..., Any]
 
 
@@ -327,3 +342,44 @@ def test_the_page_asks_its_own_server_alone(opened: Open, page: Any) -> None:
     slider(page, 1).evaluate(MOVE, 2.0)
     settled(page)
     assert {url.split("/")[2] for url in asked if not url.startswith("data:")} == {page.url.split("/")[2]}
+
+
+def test_a_picture_can_be_dropped_on_the_page(opened: Open, tmp_path: Path) -> None:
+    vae = model((1, 8, 8))
+    page = opened(vae, noise((1, 8, 8)))
+    Image.fromarray(np.full((8, 8), 128, np.uint8)).save(tmp_path / "grey.png")
+    page.evaluate(DROP, list((tmp_path / "grey.png").read_bytes()))
+    assert_shows(page, vae, encode(vae, torch.full((1, 1, 8, 8), 128, dtype=torch.uint8)).loc[0])
+    assert "grey.png" in page.locator(".status").text_content()
+
+
+def test_a_draw_takes_the_place_of_the_mean_and_can_be_drawn_again(opened: Open) -> None:
+    vae = model((1, 8, 8))
+    page = opened(vae, noise((1, 8, 8)))
+    page.get_by_label("Draw", exact=True).check()
+    first = pixels(settled(page))
+    assert set(np.unique(first)) == {0, 255}
+    page.get_by_role("button", name="Draw again").click()
+    assert (pixels(settled(page)) != first).any()
+    page.get_by_label("Draw", exact=True).uncheck()
+    assert_shows(page, vae, code(page))
+
+
+def test_a_start_beyond_the_range_is_kept_and_said(opened: Open) -> None:
+    vae = model((1, 8, 8))
+    with torch.no_grad():
+        vae.encoder.loc.bias[1] += 20
+    page = opened(vae, noise((1, 8, 8)))
+    before = code(page)
+    assert before[1] > 3
+    assert "beyond the range in z1" in page.locator(".tools").text_content()
+    slider(page, 1).press("ArrowRight")
+    assert code(page) == before
+    slider(page, 1).press("ArrowLeft")
+    assert 3 < code(page)[1] < before[1]
+    assert_shows(page, vae, code(page))
+
+
+def test_a_page_that_holds_some_data_alone_steps_through_these(opened: Open) -> None:
+    page = opened(model((1, 8, 8)), noise((1, 8, 8)))
+    assert page.evaluate(STEPS) == [5, 9, 2, 9, 5, 9]

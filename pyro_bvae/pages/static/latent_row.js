@@ -38,6 +38,7 @@ class LatentRow {
     return make('input', {
       type: 'text', class: 'name', maxlength: 80, spellcheck: 'false', autocomplete: 'off', placeholder: 'Name it',
       'aria-label': `Name of z${this.latent}`,
+      onfocus: () => this.latents.sayWhereNamesGo(),
       onchange: () => this.latents.rename(this.latent, this.name.value),
       onkeydown: (event) => { if (event.key === 'Enter') this.name.blur(); },
     });
@@ -106,10 +107,11 @@ class LatentRow {
 
   press(event) {
     const { range, z } = this.state;
+    const limit = Math.max(range, Math.abs(z[this.latent]));
     const step = (2 * range / STEPS) * (event.shiftKey ? 0.1 : 1);
     const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    if (steps) this.move(Math.max(-range, Math.min(range, z[this.latent] + steps * step)));
+    if (steps) this.move(Math.max(-limit, Math.min(limit, z[this.latent] + steps * step)));
     else if (event.key === 'Home' || event.key === 'End') this.move(event.key === 'Home' ? -range : range);
     else if (['Backspace', 'Delete', '0'].includes(event.key)) this.latents.reset(this.latent);
     else if (event.key === 'p') this.latents.play(this.latent);

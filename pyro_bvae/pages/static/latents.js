@@ -121,12 +121,17 @@ class Latents {
       view.names_note = error.message;
     }
     this.showNames();
+    this.sayWhereNamesGo();
     if (this.renamed) this.renamed();
   }
 
   showNames() {
     for (const row of this.rows) row.showName();
-    this.namesNote.textContent = this.state.view.names_note || '';
+  }
+
+  /** Where names are not kept, say so once one is typed. */
+  sayWhereNamesGo() {
+    this.namesNote.textContent = this.state.view.names_note ?? '';
   }
 }
 

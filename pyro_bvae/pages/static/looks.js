@@ -3,25 +3,25 @@
 
 const MEAN_IN_WORDS = 'Mean of p(x | z)';
 const DRAW_IN_WORDS = 'A draw from p(x | z)';
-const UNIT_IN_WORDS = '. In standard deviations from the data’s mean';
+const UNIT_IN_WORDS = 'in standard deviations from the data’s mean';
+const MARK_IN_WORDS = 'thin lines are the original';
 const ERROR_IN_WORDS = 'Original less reconstruction: warm where the original is larger, cold where it is smaller';
 
 /** The pictures of a run, numbered as its run is on the page. */
 class Looks {
   constructor(view, number, scale) {
-    Object.assign(this, { view, number, canvases: {}, captions: {} });
-    this.unit = scale?.inDeviations ? UNIT_IN_WORDS : '';
+    Object.assign(this, { view, number, scale, canvases: {}, captions: {}, isDrawn: false, hasOriginal: false });
     const large = this.figure('picture', MEAN_IN_WORDS);
     this.comparison = make('div', { class: 'comparison', hidden: true },
-      this.figure('original', scale ? 'Original (thin lines)' : 'Original'),
+      this.figure('original', 'Original'),
       this.figure('reconstruction', 'Recon\u00adstruction'), this.figure('error', 'Error'));
     this.canvases.error.title = ERROR_IN_WORDS;
     const kind = view.shape.length === 3 ? 'of-images' : 'of-vectors';
     this.element = make('div', { class: `looks ${kind}` }, large, this.comparison);
-    this.sayDraw(false);
     for (const [name, canvas] of Object.entries(this.canvases)) {
       this[name] = pictureFor(canvas, view, scale, name === 'picture' ? 'large' : 'small');
     }
+    this.describe();
   }
 
   figure(name, caption) {
@@ -36,19 +36,24 @@ class Looks {
     this.picture.paint(x, original);
   }
 
-  /** Say whether the picture is a mean or a draw, and in which unit a vector is. */
-  sayDraw(isDrawn) {
-    this.captions.picture.textContent = (isDrawn ? DRAW_IN_WORDS : MEAN_IN_WORDS) + this.unit;
+  /** Say whether the picture is a mean or a draw, and of a vector in which unit it is. */
+  describe() {
+    const words = [this.isDrawn ? DRAW_IN_WORDS : MEAN_IN_WORDS];
+    if (this.scale?.inDeviations) words.push(UNIT_IN_WORDS);
+    if (this.scale && this.hasOriginal) words.push(MARK_IN_WORDS);
+    this.captions.picture.textContent = words.join('; ');
   }
 
   /** Compare an original with its reconstruction; nothing where there is no original. */
   compare(original, reconstruction) {
-    this.comparison.hidden = !original;
-    if (!original) return;
+    this.hasOriginal = Boolean(original);
+    this.comparison.hidden = !this.hasOriginal;
+    this.describe();
+    if (!this.hasOriginal) return;
     this.original.paint(original);
     this.reconstruction.paint(reconstruction);
     this.error.paintError(original, reconstruction);
-    this.captions.error.textContent = `Error ${brief(rootMeanSquare(original, reconstruction))}`;
+    this.captions.error.textContent = `Error ${brief(rootMeanSquare(original, reconstruction, this.scale))}`;
     this.captions.error.title = 'Root of the mean squared error';
   }
 }

@@ -73,7 +73,8 @@ class Panel {
   setDraw(isDrawn) {
     this.state.draw = isDrawn;
     this.again.hidden = !isDrawn;
-    this.looks.sayDraw(isDrawn);
+    this.looks.isDrawn = isDrawn;
+    this.looks.describe();
     this.changed();
   }
 
@@ -96,7 +97,7 @@ class Panel {
 function headingOf(view, level) {
   const count = `${view.K} ${view.K === 1 ? 'latent' : 'latents'}`;
   const known = view.kl ? `${view.active.filter(Boolean).length} of ${count} active` : count;
-  const facts = [view.dataset, `β ${view.beta}`, view.likelihood, known].filter(Boolean).join(' · ');
+  const facts = [view.dataset, `β ${view.beta}`, view.likelihood.split('.').at(-1), known].filter(Boolean).join(' · ');
   return make('header', {}, make(level, { text: view.title }), make('p', { class: 'facts', text: facts }));
 }
 

@@ -32,10 +32,11 @@ function errorPixels(original, reconstruction, [channels, height, width], neutra
   return pixels;
 }
 
-/** The root of the mean squared difference of two data. */
-function rootMeanSquare(one, other) {
+/** The root of the mean squared difference of two data, in deviations of the features where these have a unit each. */
+function rootMeanSquare(one, other, scale) {
+  const unit = (value, i) => (scale ? scale.unit(value, i) : value);
   let sum = 0;
-  for (let i = 0; i < one.length; i++) sum += (one[i] - other[i]) ** 2;
+  for (let i = 0; i < one.length; i++) sum += (unit(one[i], i) - unit(other[i], i)) ** 2;
   return Math.sqrt(sum / one.length);
 }
 

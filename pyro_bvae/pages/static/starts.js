@@ -10,6 +10,7 @@ class Starts {
     Object.assign(this, { element, start, places });
     this.canUpload = sources.some((source) => source.canUpload);
     this.count = Math.min(...views.map((view) => view.held_out).filter((count) => count > 0));
+    this.hasLabels = views[0].colourings[0]?.name === 'label';
     this.noun = views[0].shape.length === 3 ? 'image' : 'row';
     this.status = make('p', { class: 'status', role: 'status' });
     element.append(make('div', { class: 'starts' },
@@ -91,12 +92,13 @@ class Starts {
   /** Say what the pictures start from. */
   show(start) {
     const { noun } = this;
-    const label = start.label === null || start.label === undefined ? '' : `, labelled ${start.label}`;
+    const label = start.label ?? null;
+    const named = label === null ? '' : `${this.hasLabels ? ', label ' : ': '}${label}`;
     const said = {
       prior: 'The prior’s mean',
       'random-z': 'A draw of z from the prior',
-      image: `Held-out ${noun} ${start.index}${label}, encoded`,
-      upload: `Your own picture ${start.file}, encoded`,
+      image: `Held-out ${noun} ${start.index}${named}`,
+      upload: `Your own picture, ${start.file}`,
     }[start.kind];
     this.status.textContent = `${said}${start.note ? `. ${start.note}` : ''}`;
     if (start.kind === 'image' && this.index) this.index.value = start.index;
