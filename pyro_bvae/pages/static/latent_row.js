@@ -56,7 +56,9 @@ class LatentRow {
     [this.spread, this.moved, this.mean] = ['spread', 'moved', 'mean'].map((name) => make('span', { class: name }));
     this.cursor = make('canvas', { class: 'cursor', 'aria-hidden': 'true' });
     const drag = (event) => this.drag(event);
-    this.strip = make('canvas', { class: 'strip', 'aria-hidden': 'true', onpointerdown: drag, onpointermove: drag });
+    const reset = () => this.latents.reset(this.latent);
+    const listeners = { onpointerdown: drag, onpointermove: drag, ondblclick: reset };
+    this.strip = make('canvas', { class: 'strip', 'aria-hidden': 'true', ...listeners });
     return make('div', { class: 'track' },
       make('div', { class: 'rail' }, this.spread, this.moved, this.mean, this.slider),
       make('div', { class: 'sweep' }, this.strip, this.cursor));
@@ -123,7 +125,11 @@ class LatentRow {
   /** Go to the value under the pointer on the strip. */
   drag(event) {
     if (!(event.buttons & 1)) return;
-    if (event.type === 'pointerdown') this.strip.setPointerCapture(event.pointerId);
+    if (event.type === 'pointerdown') {
+      this.strip.setPointerCapture(event.pointerId);
+      this.slider.focus({ preventScroll: true });
+      event.preventDefault();
+    }
     const { range } = this.state;
     const box = this.strip.getBoundingClientRect();
     const cell = (event.clientX - box.left) / box.width * CELLS - 0.5;
