@@ -96,7 +96,7 @@ class Latents {
     const phase = Math.asin(Math.max(-1, Math.min(1, z[latent] / range)));
     let began = null;
     const step = (now) => {
-      if (this.playing !== latent) return;
+      if (this.playing !== latent || !this.note.isConnected) return;
       began ??= now;
       this.set(latent, this.state.range * Math.sin(phase + 2 * Math.PI * (now - began) / SWING));
       requestAnimationFrame(step);
