@@ -11,13 +11,20 @@ class Outputs {
     this.fold = make('details', { class: 'as-command', ontoggle: () => this.update() },
       make('summary', { text: 'As a command' }), this.code);
     this.sweepButton = make('button', { type: 'button', onclick: () => guarded(() => this.saveSweep()) });
-    this.elements = [
-      make('button', { type: 'button', text: 'Save PNG', onclick: () => this.save() }), this.sweepButton, this.fold];
+    this.pairButton = make('button', { type: 'button', text: 'Save pair', title: 'The original and the picture',
+      onclick: () => this.savePair() });
+    this.elements = [make('button', { type: 'button', text: 'Save PNG', onclick: () => this.save() }),
+      this.pairButton, this.sweepButton, this.fold];
     this.update();
   }
 
   save() {
     savePicture(this.looks.canvases.picture, fileName(this.state.view, 'picture', 'png'));
+  }
+
+  savePair() {
+    const { original, picture } = this.looks.canvases;
+    savePicture([original, picture], fileName(this.state.view, 'pair', 'png'));
   }
 
   /** Save the sweep of the latent that was moved last. */
@@ -37,6 +44,7 @@ class Outputs {
   update(latent = null) {
     if (latent !== null) this.latent = latent;
     this.sweepButton.textContent = `Save GIF of z${this.latent}`;
+    this.pairButton.hidden = !this.state.start.x;
     if (!this.fold.open) return;
     const { shell, python, note } = commandsOf(this.state.view, this.state);
     const first = shell ? this.block('Shell', shell) : make('p', { class: 'note', text: note });
