@@ -6,11 +6,12 @@ import base64
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from pyro_bvae import BetaVAE, Run, explore
 from pyro_bvae.datasets import Dataset
@@ -66,6 +67,12 @@ def as_bytes(image: torch.Tensor) -> np.ndarray:
 def shows(page: Any, vae: BetaVAE, z: torch.Tensor) -> None:
     """The picture is that of a code; the page's weights are rounded to 16 bits."""
     assert is_near(picture(page), as_bytes(images_of(vae, z[None])[0]))
+
+
+def frames_of(gif: Path | io.BytesIO) -> np.ndarray:
+    """All frames of a GIF as Pillow reads them, ``(T, H, W, 3)``."""
+    with Image.open(gif) as opened:
+        return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(opened)])
 
 
 def is_near(one: np.ndarray, other: np.ndarray, most: int = 2) -> bool:

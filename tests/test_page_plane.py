@@ -149,6 +149,18 @@ def test_factors_colour_points_and_their_names_are_text(page: Any) -> None:
         assert page.title() != "broken"
 
 
+def test_a_point_of_vectors_shows_its_features(page: Any, vectors: Dataset) -> None:
+    with explored(page, BetaVAE(vectors.shape, 3, hidden=(20,)), vectors):
+        page.locator(PLANE).scroll_into_view_if_needed()
+        index, across, up = page.evaluate(LONELY)
+        left, top = corner(page)
+        page.mouse.move(left + across, top + up)
+        page.wait_for_selector(".plane .tip:visible")
+        assert page.locator(".plane .tip p").text_content() == f"vector {index}"
+        page.wait_for_function("explorer.panels[0].plane.images.running === null")
+        assert pixels(page, ".plane .tip canvas")[..., 3].any()
+
+
 def test_one_latent_has_no_plane(page: Any, images: Dataset) -> None:
     with explored(page, BetaVAE(images.shape, 1, hidden=(20,)), images):
         assert page.locator(PLANE).count() == 0

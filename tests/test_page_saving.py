@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from browsing import as_bytes, code, explored, is_near, most_active, move, picture, pixels, settle
+from browsing import as_bytes, code, explored, frames_of, is_near, most_active, move, picture, pixels, settle
 from conftest import Cli
-from PIL import Image, ImageSequence
+from PIL import Image
 from pyro_bvae_cli import traverse as traverse_command
 from pyro_bvae_cli.output import write_arrays
 
-from pyro_bvae import Run, plots
+from pyro_bvae import BetaVAE, Run, plots
+from pyro_bvae.datasets import Dataset
 from pyro_bvae.generation import images_of
 from pyro_bvae.pages.document import static
 
@@ -157,12 +158,21 @@ def test_the_saved_pair_is_original_and_picture(opened: Any, here: Path) -> None
     assert np.array_equal(saved[:, -28 * 9 :: 9], picture(opened))
 
 
+def test_a_sweep_of_vectors_is_saved_as_a_gif(page: Any, vectors: Dataset, here: Path) -> None:
+    with explored(page, BetaVAE(vectors.shape, 3, hidden=(20,)), vectors):
+        latent = most_active(page)[0]
+        frames = frames_of(downloaded(page, f"Save GIF of z{latent}", here))
+        height, width, _ = picture(page).shape
+    assert frames.shape[1:3] == (height, width)
+    assert len({frame.tobytes() for frame in frames}) > 10
+
+
 def test_the_saved_gif_is_the_sweep_to_and_fro(opened: Any, digits_run: Run, here: Path) -> None:
     latent = most_active(opened)[1]
     move(opened, latent, 0.25)
     file = downloaded(opened, f"Save GIF of z{latent}", here)
     assert file.name == f"digits-z{latent}.gif"
-    frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(Image.open(file))]
+    frames = frames_of(file)
     there = torch.linspace(-3, 3, (len(frames) + 2) // 2)
     codes = code(opened).repeat(len(there), 1)
     codes[:, latent] = there
