@@ -338,3 +338,18 @@ def test_labels_and_factors_that_are_no_classes_are_said_or_refused(images: Data
             Dataset("ids", images.images, factors=factors)
     with pytest.raises(ValueError, match="labels must be whole numbers"):
         Dataset("floats", images.images, labels=torch.rand(60))
+
+
+@pytest.mark.parametrize("kind", ["csv", "npy", "memory"])
+def test_a_column_that_varies_in_the_held_out_part_alone_is_named(kind: str, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(20, 3))
+    vectors[:, 2] = 1
+    vectors[:, 1] = 5
+    vectors[datasets.dataset.seeded_split(20)[1][0], 1] = 6
+    np.savetxt(tmp_path / "v.csv", vectors, delimiter=",", header="a,b,c", comments="")
+    np.save(tmp_path / "v.npy", vectors)
+    in_memory = Dataset("mine", torch.from_numpy(vectors), columns=["a", "b", "c"])
+    data = in_memory if kind == "memory" else load(f"{kind}:{tmp_path / 'v'}.{kind}")
+    name = "column [:, 1]" if kind == "npy" else "column 'b'"
+    assert f"1 column with one value only in the training part: {name}" in data.notes
+    assert not any("in the training part" in note for note in Dataset("mine", torch.rand(20, 3)).notes)

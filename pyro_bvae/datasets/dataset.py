@@ -15,6 +15,7 @@ from torch import Tensor
 from .labels import is_one_hot, looks_numbered, without_column
 from .levels import ROUNDING
 from .notes import counted, shortened
+from .vectors import note_on_training
 
 __all__ = ["Dataset", "part_of", "pixels", "random_subset", "seeded_split", "some_of"]
 
@@ -86,6 +87,8 @@ class Dataset:
             object.__setattr__(self, "labels", without_column(self.labels))
         _check_companions(self)
         _add_notes(self, _notes_on_labels(self.labels))
+        if not self.is_images:
+            _add_notes(self, note_on_training(self.images, self.train, self.column))
         if self.factors is not None and self.factor_sizes is None:
             object.__setattr__(self, "factor_sizes", tuple((self.factors.max(0).values + 1).tolist()))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .notes import counted, named
 
-__all__ = ["as_vectors"]
+__all__ = ["as_vectors", "note_on_training"]
 
 FEW_CELLS = 5_000_000  # of a table that is sorted in any case
 MOST_MERGED = 0.01  # share of a column's values that rounding may make equal to others
@@ -54,6 +54,18 @@ def as_vectors(
         notes += _few(_merged(table[:, j], vectors[:, j], column(j)) for j in _may_merge(table, vectors, low, high))
         notes += _few(_outlier(table[:, j].astype(np.float64), column(j), row) for j in _lies_out(table, low, high))
     return torch.from_numpy(vectors), tuple(notes)
+
+
+def note_on_training(images: Tensor, train: Tensor, column: Callable[[int], str]) -> list[str]:
+    """A note on values of vectors ``(N, D)`` that vary, but not in the training part, so that no fit learns of them."""
+    some = images[train]
+    if len(some) == 1:
+        return []
+    low, high = some.amin(0), some.amax(0)
+    varies = (images.amin(0) < low) | (images.amax(0) > high)
+    constant = [column(number) for number in ((low == high) & varies).nonzero().flatten().tolist()]
+    many = counted(len(constant), "column")
+    return [f"{many} with one value only in the training part: {named(constant)}"] if constant else []
 
 
 def _few(notes: Iterable[str | None]) -> list[str]:
