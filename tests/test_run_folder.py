@@ -60,6 +60,13 @@ def test_checkpoints_are_plain_data(digits_run: Run) -> None:
     assert {"model", "optimizer", "rng", "step"} <= state.keys()
 
 
+def test_a_resume_removes_the_checkpoints_that_a_kill_kept(images: Dataset, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"steps": 6, "checkpoint_every": 2, "out": tmp_path}
+    fit(BetaVAE((1, 16, 16), 2), images, keep="all", **options)
+    fit(BetaVAE((1, 16, 16), 2), images, keep=2, resume=True, **options)
+    assert RunFolder(tmp_path).numbered_steps() == [4, 6]
+
+
 @pytest.mark.parametrize(("keep", "kept"), [(0, []), (1, [6]), (2, [4, 6]), ("all", [2, 4, 6])])
 def test_numbered_checkpoints(keep: int | str, kept: list[int], images: Dataset, tmp_path: Path) -> None:
     fit(BetaVAE((1, 16, 16), 2), images, steps=6, checkpoint_every=2, keep=keep, out=tmp_path)

@@ -186,9 +186,12 @@ class RunFolder:
         latest, numbered = self.path / "checkpoint.pt", self.path / "checkpoints" / name_of(state["step"])
         write_checkpoint(state, *([latest] if keep == 0 else [numbered, latest]), durable=is_due)
         self._synced = monotonic() if is_due else self._synced
-        if keep:
-            for step in self.numbered_steps()[:-keep]:
-                (self.path / "checkpoints" / name_of(step)).unlink()
+        self.keep_last(keep)
+
+    def keep_last(self, count: int | None) -> None:
+        """Remove older numbered checkpoints, also those that a kill has left; none for None, and none for 0."""
+        for step in self.numbered_steps()[:-count] if count else ():
+            (self.path / "checkpoints" / name_of(step)).unlink()
 
     def load(self, at: int | None = None, device: torch.device | str = "cpu") -> dict[str, Any]:
         """The latest state, or that of the numbered checkpoint of a step. No code in the file is run.

@@ -142,6 +142,8 @@ def _run_to_end(
                 _add_line(training, run, folder, given)
             if folder is not None and saved < training.step:
                 folder.save(training.state_dict(), keep)
+            elif folder is not None:
+                folder.keep_last(keep)  # a kill may have come between saving and this
     finally:
         run.step = training.step
         for callback in callbacks:
