@@ -23,7 +23,7 @@ function brief(value) {
   return text.replace('-', '−');
 }
 
-/** Where values lie between the ends of the plots, 0 to 1; the ends go out as larger values are seen, never in.
+/** Where values lie between the ends of the plots, 0 to 1; the ends go out as larger values are seen, until the next start.
  *
  * Features with a mean and deviation of their own are in deviations from the mean.
  */
@@ -32,6 +32,11 @@ class FeatureScale {
     const units = view.units ?? view.decoder?.likelihood.standardise;
     this.inDeviations = Boolean(units);
     if (units) [this.loc, this.scale] = [numbersOf(units.loc), numbersOf(units.scale)];
+    this.forget();
+  }
+
+  /** Begin anew with the ends. */
+  forget() {
     [this.low, this.high] = this.inDeviations ? [-3, 3] : [0, 0];
     this.most = 0; // the largest move in a strip so far
   }
@@ -45,6 +50,7 @@ class FeatureScale {
   see(x) {
     for (let number = 0; number < x.length; number++) {
       const value = this.unit(x[number], number);
+      if (!Number.isFinite(value)) continue;
       if (value < this.low) this.low = value;
       if (value > this.high) this.high = value;
     }
@@ -63,8 +69,7 @@ class FeaturePicture {
     Object.assign(this, { canvas, view, scale, kind, host, x: null, behind: null });
     canvas.classList.add('features');
     canvas.addEventListener('pointermove', (event) => { canvas.title = this.at(event); });
-    new ResizeObserver(() => this.draw()).observe(canvas.parentElement || canvas);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
+    whenSeenAnew(canvas.parentElement ?? canvas, () => this.draw());
   }
 
   /** Draw a vector, with marks where another lies, such as the original. */
@@ -158,12 +163,14 @@ class FeaturePicture {
 /** A strip: how each feature departs from its value at the middle, as curves over the values of one latent. */
 class FeatureStrip {
   constructor(canvas, view, scale) {
-    Object.assign(this, { canvas, view, scale });
+    Object.assign(this, { canvas, view, scale, data: null });
     canvas.classList.add('features');
+    whenSeenAnew(canvas.parentElement, () => { if (this.data) this.paintRow(this.data); });
   }
 
   /** Draw the curves; the names of the features that move most stand below. */
   paintRow(data) {
+    this.data = data;
     const [width, height] = [this.canvas.clientWidth, STRIP_HEIGHT];
     if (!width) return;
     const { order, curves, most } = this.moves(data);
@@ -205,6 +212,12 @@ class FeatureStrip {
 
 function mostOf(curve) {
   return Math.max(...curve.map(Math.abs));
+}
+
+/** Draw again when the place has another width, or the screen goes dark or light. */
+function whenSeenAnew(element, draw) {
+  new ResizeObserver(draw).observe(element);
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
 }
 
 /** A context that is sharp on this screen, in units of the style's pixels. */

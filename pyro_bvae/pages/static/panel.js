@@ -61,6 +61,7 @@ class Panel {
     const { kind, file, seed } = choice;
     const start = kind === 'upload' ? await this.source.upload(file) : await this.source.start(choice);
     this.state.start = { ...start, kind, seed, file: file ? file.name : null };
+    this.looks.scale?.forget();
     this.state.z.set(start.z);
     this.latents.restart();
     this.changed();
