@@ -98,7 +98,8 @@ class Panel {
 function headingOf(view, level) {
   const count = `${view.K} ${view.K === 1 ? 'latent' : 'latents'}`;
   const known = view.kl ? `${view.active.filter(Boolean).length} of ${count} active` : count;
-  const facts = [view.dataset, `β ${view.beta}`, view.likelihood.split('.').at(-1), known].filter(Boolean).join(' · ');
+  const likelihood = view.likelihood.split('.').at(-1);
+  const facts = [view.dataset, `β ${view.beta}`, likelihood, known].filter(Boolean).join(' · ');
   return make('header', {}, make(level, { text: view.title }), make('p', { class: 'facts', text: facts }));
 }
 
