@@ -23,7 +23,7 @@ function brief(value) {
   return text.replace('-', '−');
 }
 
-/** Where values lie between the ends of the plots, 0 to 1; the ends go out as larger values are seen, until a new start.
+/** Where values lie between the ends of the plots, 0 to 1; the ends go out as larger values come, until a new start.
  *
  * Features with a mean and deviation of their own are in deviations from the mean.
  */

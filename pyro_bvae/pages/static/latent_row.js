@@ -82,6 +82,7 @@ class LatentRow {
 
   showName() {
     const name = this.state.view.names[this.latent] || '';
+    this.slider.setAttribute('aria-label', name ? `z${this.latent}, ${name}` : `z${this.latent}`);
     if (this.latents.mayName) {
       if (document.activeElement !== this.name) this.name.value = name;
     } else {
