@@ -27,6 +27,7 @@ import torch
 from conftest import Cli
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import pyro_bvae
 from pyro_bvae import BetaVAE, datasets, explore, fit, generation, load_run, traversal
@@ -36,6 +37,8 @@ from pyro_bvae.datasets.own_files import data_from
 from pyro_bvae.files import held_folder
 from pyro_bvae.likelihoods import Gaussian, Standardised
 from pyro_bvae.pages import Explorer, document
+from pyro_bvae.pages.packing import pack_decoder
+from pyro_bvae.pages.views import _products
 from pyro_bvae.runs.run import Run
 
 STATIC = files("pyro_bvae.pages") / "static"
@@ -623,3 +626,13 @@ def test_scripts_are_strict_end_no_element_and_share_no_name() -> None:
         assert "</script" not in text.lower(), name
         assert "<!--" not in text, name
         assert len(text.splitlines()) <= 300, name
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"), [((5,), {}), ((1, 28, 28), {"network": "conv"}), ((3, 33, 18), {"network": "conv"})]
+)
+def test_products_of_a_decoder_are_half_its_operations(shape: tuple[int, ...], options: dict[str, Any]) -> None:
+    vae = BetaVAE(shape, 3, hidden=(7,), **options)
+    with FlopCounterMode(display=False) as counter:
+        vae.decoder(torch.zeros(1, 3))
+    assert 2 * _products(pack_decoder(vae)["layers"]) == counter.get_total_flops()

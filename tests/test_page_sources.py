@@ -43,7 +43,7 @@ def served(page: Any, vae: BetaVAE) -> Iterator[Any]:
 
 def embedded(vae: BetaVAE, data: Dataset | None, **more: Any) -> dict[str, Any]:
     """A view as a report has it."""
-    view = view_of(shown(vae, data), points=4, most_operations=inf, with_images=True)
+    view = view_of(shown(vae, data), points=4, most_products=inf, with_images=True)
     return view | {"encoder": pack_encoder(vae)} | more
 
 

@@ -90,7 +90,7 @@ def _view(one: Measured, progress: Progress | None) -> dict[str, Any]:
     subject = Shown(vae, run, one.data, one.missing or None, one.kl)
     is_bytes = one.data is not None and one.data.images.dtype == torch.uint8
     points = max(1, min(MOST_POINTS, MOST_BYTES // (prod(vae.shape) * (1 if is_bytes else 4))))
-    view = view_of(subject, points=points, most_operations=inf, with_images=True, progress=progress)
+    view = view_of(subject, points=points, most_products=inf, with_images=True, progress=progress)
     names = {str(latent): name for latent, name in run.latent_names.items() if latent < vae.latent_dim}
     return view | {"title": one.title, "path": one.typed, "dataset": one.dataset, "names": names}
 

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..codes import encode, prior_mean
 from ..datasets import Dataset, Progress, pixels
 from ..datasets.dataset import random_subset
 from ..datasets.labels import classes_of
-from ..generation import images_of
 from ..model import BetaVAE
 from ..runs.folder import RunFolder
 from ..runs.run import Run
@@ -34,7 +32,7 @@ MOST_POINTS = 2000  # held-out data whose codes a page draws, or fewer:
 MOST_CODE_VALUES, MOST_DATA_BYTES = 4_000_000, 2**30
 MOST_CLASSES = 20  # that have colours of their own; more are coloured by their value
 MOST_COLOURINGS = 50
-MOST_OPERATIONS = 40e6  # of a decoder that a page runs itself: 20 ms or so, in which a server answers for any other
+MOST_PRODUCTS = 20e6  # of weights, in a decoder that a page runs itself: 20 ms or so, in which a server has answered
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +110,7 @@ def _kl(vae: BetaVAE, run: Run | None, data: Dataset | None, progress: Progress 
 
 
 def view_of(
-    subject: Shown, *, points: int = MOST_POINTS, most_operations: float = MOST_OPERATIONS, with_images: bool = False,
+    subject: Shown, *, points: int = MOST_POINTS, most_products: float = MOST_PRODUCTS, with_images: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """What a page has to know; names of latents and an encoder are for whoever makes the page to add.
@@ -120,14 +118,14 @@ def view_of(
     Args:
         subject: The model and its data.
         points: How many held-out data are encoded at most.
-        most_operations: A decoder of more floating-point operations is left to the server.
+        most_products: A decoder that multiplies with weights more often than that is left to the server.
         with_images: Whether the data of the points are part of it.
         progress: Called while data are encoded.
     """
     vae, run, data, kl = subject.vae, subject.run, subject.data, subject.kl
     config = {} if run is None else run.config
     columns = config.get("columns") if data is None else data.columns
-    decoder, decoder_note = _decoder(vae, most_operations)
+    decoder, decoder_note = _decoder(vae, most_products)
     name = data.name if data is not None else config.get("dataset")
     chosen = None if data is None else random_subset(len(data.held_out), min(points, _most_points(data, vae)))
     return {
@@ -237,18 +235,34 @@ def _follows(subject: Shown, progress: Progress | None) -> list[str] | None:
     return [plain(name) for name in factors_followed(subject.vae, subject.data, subject.kl, progress)]
 
 
-def _decoder(vae: BetaVAE, most_operations: float) -> tuple[dict[str, Any] | None, str | None]:
+def _decoder(vae: BetaVAE, most_products: float) -> tuple[dict[str, Any] | None, str | None]:
     """The decoder for the page to run, or None and why not."""
     try:
         packed = pack_decoder(vae)
     except UnpackableError as error:
         return None, one_line(str(error))
-    with FlopCounterMode(display=False) as counter:
-        images_of(vae, torch.zeros(1, vae.latent_dim))
-    if counter.get_total_flops() > most_operations:
+    if _products(packed["layers"]) > most_products:
         size = "×".join(map(str, vae.shape))
         return None, f"the decoder of {size} is decoded faster by the package than by the page"
     return packed, None
+
+
+def _products(layers: Sequence[dict[str, Any]]) -> int:
+    """How often a packed decoder multiplies with a weight: for each input of a convolution, its whole window."""
+    total, sides = 0, [1, 1]
+    for layer in layers:
+        if layer["kind"] == "unflatten":
+            sides = layer["shape"][1:]
+        elif layer["kind"] == "linear":
+            total += layer["in"] * layer["out"]
+        elif layer["kind"] == "conv_transpose":
+            total += prod(sides) * layer["in"] * layer["out"] * prod(layer["kernel"])
+            sizes = (layer[name] for name in ("stride", "padding", "kernel", "output_padding"))
+            sides = [
+                (side - 1) * stride - 2 * padding + kernel + more
+                for side, stride, padding, kernel, more in zip(sides, *sizes, strict=True)
+            ]
+    return total
 
 
 def _numbered_step(run: Run | None) -> int | None:
