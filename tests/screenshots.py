@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
-import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -18,18 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from conftest import CHROMIUM, CHROMIUM_OPTIONS
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from pyro_bvae import BetaVAE, Run, datasets, explore, fit
 from pyro_bvae.datasets import Dataset
 
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-OPTIONS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 WIDE, PHONE, FILM = (1440, 900), (390, 844), (1200, 680)
-FILM_SIDE = 900  # pixels that a frame of the GIF is wide
+FILM_SCALE = 0.75  # of the GIF's pixels
 FRAME_TIME = 90  # milliseconds
-COLOURS = 64  # of the GIF
+COLOURS = 128  # of the GIF
 PLANE = "[data-testid=plane-0]"
 
 
@@ -42,12 +41,12 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     data = numbers(arguments.data_root)
-    runs = {beta: fitted(data, beta, arguments.epochs) for beta in (6.0, 1.0)}
-    shapes = fitted(small_shapes(), 4.0, 2 * arguments.epochs, latent_dim=6)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=OPTIONS)
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:
+        runs = {beta: fitted(data, beta, arguments.epochs, Path(name)) for beta in (6.0, 1.0)}
+        shapes = fitted(small_shapes(), 4.0, 2 * arguments.epochs, Path(name), latent_dim=6)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
         pictures(browser, runs, shapes, arguments.folder)
-        with opened(browser, runs[6.0], FILM) as page:
+        with opened(browser, runs[6.0], FILM, device_scale_factor=FILM_SCALE) as page:
             film(page, arguments.folder / "explorer.gif")
         browser.close()
 
@@ -73,9 +72,10 @@ def small_shapes(side: int = 32) -> Dataset:
     return Dataset("shapes", torch.stack(images)[:, None], factors=torch.tensor(factors), factor_names=names)
 
 
-def fitted(data: Dataset, beta: float, epochs: int, latent_dim: int = 10) -> Run:
+def fitted(data: Dataset, beta: float, epochs: int, folder: Path, latent_dim: int = 10) -> Run:
     torch.manual_seed(0)
-    return fit(BetaVAE(data.shape, latent_dim, beta=beta), data, epochs=epochs)
+    out = folder / f"{data.name}-beta{beta:g}-seed0"
+    return fit(BetaVAE(data.shape, latent_dim, beta=beta), data, epochs=epochs, out=out)
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def film(page: Any, file: Path) -> None:
     """Two sliders go to and fro, the cross goes round; each frame is taken when the picture is painted."""
     first, second = page.evaluate("orderOf(explorer.panels[0].view).slice(0, 2)")
     frames = [*slid(page, first), *slid(page, second), *dragged(page)]
-    palette = frames[0].quantize(COLOURS)
+    palette = frames[0].quantize(COLOURS, Image.Quantize.FASTOCTREE)  # a median cut leaves no room for small things
     drawn = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     drawn[0].save(file, save_all=True, append_images=drawn[1:], duration=FRAME_TIME, loop=0, optimize=True)
 
@@ -148,9 +148,7 @@ def taken(page: Any, moves: list[Callable[[], None]]) -> list[Image.Image]:
     for move in moves:
         move()
         page.evaluate("explorer.settled().then(() => new Promise(requestAnimationFrame))")
-        image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        size = FILM_SIDE, round(FILM_SIDE * image.height / image.width)
-        frames.append(image.resize(size, Image.Resampling.LANCZOS))
+        frames.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
     return frames
 
 

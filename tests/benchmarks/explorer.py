@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,21 +21,22 @@ from playwright.sync_api import sync_playwright
 
 from pyro_bvae import BetaVAE, explore
 
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-OPTIONS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from conftest import CHROMIUM, CHROMIUM_OPTIONS
+
 PLANE = "[data-testid=plane-0]"
-SLIDER = '[data-run="0"] input[type=range][data-latent="0"]'
+SLIDER = "[data-run='0'] input[type=range] >> nth=0"  # of the latent with the most KL
 WATCH = """() => {
     window.times = [];
     let pressed = null;
     addEventListener("keydown", (event) => { pressed = event.timeStamp; }, true);
-    const { picture } = explorer.panels[0];
-    const paint = picture.paint.bind(picture);
-    picture.paint = (...datum) => {
-        paint(...datum);
+    const put = CanvasRenderingContext2D.prototype.putImageData;
+    CanvasRenderingContext2D.prototype.putImageData = function (...pixels) {
+        put.apply(this, pixels);
+        if (pressed === null || this.canvas.dataset.testid !== "picture-0") return;
         const began = pressed;
         pressed = null;
-        if (began !== null) requestAnimationFrame(() => times.push(performance.now() - began));
+        requestAnimationFrame(() => times.push(performance.now() - began));
     };
 }"""
 WARM_UP = 10
@@ -61,9 +63,9 @@ def main() -> None:
     conv = BetaVAE((1, 64, 64), 10, network="conv")
     custom = BetaVAE((1, 64, 64), 10, encoder=conv.encoder, decoder=Own(conv.decoder))
     print(f"milliseconds from key to painted frame, {moves} presses\n")
-    print(f"{'':28} {'decoded':10} {'median':>6} {'95%':>6} {'bar':>4}")
+    print(f"{'':30} {'decoded':10} {'median':>6} {'95%':>6} {'bar':>4}")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=OPTIONS)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
         measure(browser, "mlp 784-400-10", mlp, 20, moves, SLIDER)
         measure(browser, f"the same, plane, {points:,} points", mlp, 20, moves, PLANE, points)
         measure(browser, "conv 64×64", conv, 30, moves, SLIDER)
@@ -87,7 +89,7 @@ def measure(browser: Any, name: str, vae: BetaVAE, bar: int, moves: int, control
     times = page.evaluate("times")[WARM_UP:]
     page.close()
     explorer.close()
-    print(f"{name:28} {where:10} {np.median(times):6.1f} {np.quantile(times, 0.95):6.1f} {bar:4}", flush=True)
+    print(f"{name:30} {where:10} {np.median(times):6.1f} {np.quantile(times, 0.95):6.1f} {bar:4}", flush=True)
 
 
 if __name__ == "__main__":
