@@ -142,7 +142,13 @@ def traversals(one: Measured, notes: Sequence[str], names: Mapping[int, str], ca
     for sweep, where in sweeps:
         said = [notes[latent] for latent in sweep.latents] if notes else []
         figure = plots.traversal(replace(sweep, names=[names.get(latent, "") for latent in sweep.latents]), notes=said)
-        parts.append(captions.figure(figure, f"One latent a row, swept. {where}", "Latent traversals"))
+        parts.append(
+            captions.figure(
+                figure,
+                f"One latent a row, with its KL in nats, swept over the values above. {where}",
+                "Latent traversals",
+            )
+        )
     return joined(parts)
 
 

@@ -57,14 +57,14 @@ def _scripted(base: Markup, kind: str, script: Markup) -> Markup:
     """An atom with a lower or upper script; below a sum, and above the lower one where both are there."""
     if kind == "^" and base.startswith("<msub>"):
         return Markup(f"<msubsup>{base.removeprefix('<msub>').removesuffix('</msub>')}{script}</msubsup>")
-    return element("munder" if "Σ" in base else "msub" if kind == "_" else "msup", base, script)
+    return element("munder" if "∑" in base else "msub" if kind == "_" else "msup", base, script)
 
 
 def _atom(token: str, tokens: Iterator[str], before: str) -> Markup:
     if token == "{":
         return element("mrow", _row(tokens, "}"))
     if token == "Σ":
-        return element("mo", token, movablelimits="false")
+        return element("mo", "∑", largeop="true", movablelimits="false", lspace="0.17em", rspace="0.17em")
     if token in FUNCTIONS:
         return element("mo", token, stretchy="false", lspace="0.17em", rspace="0.17em")
     if token.endswith("\u0302"):

@@ -13,9 +13,10 @@ from math import inf, prod
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..codes import prior_mean
-from ..datasets import Progress
+from ..datasets import Progress, pixels
 from ..generation import images_of
 from ..plots.bounds import most_active
 from ..traversal import sweep
@@ -86,13 +87,24 @@ def live(runs: Sequence[Measured], limit: float, progress: Progress | None = Non
 
 
 def _view(one: Measured, progress: Progress | None) -> dict[str, Any]:
-    vae, run = one.run.model, one.run
+    vae, run, held_out = one.run.model, one.run, one.held_out
     subject = Shown(vae, run, one.data, one.missing or None, one.kl)
-    is_bytes = one.data is not None and one.data.images.dtype == torch.uint8
-    points = max(1, min(MOST_POINTS, MOST_BYTES // (prod(vae.shape) * (1 if is_bytes else 4))))
-    view = view_of(subject, points=points, most_products=inf, with_images=True, progress=progress)
+    size = prod(vae.shape) * (1 if one.is_images else 4)
+    points = max(1, min(MOST_POINTS, MOST_BYTES // size))
+    view = view_of(subject, points=points, most_products=inf, progress=progress)
     names = {str(latent): name for latent, name in run.latent_names.items() if latent < vae.latent_dim}
-    return view | {"title": one.title, "path": one.typed, "dataset": one.dataset, "names": names}
+    view |= {"title": one.title, "path": one.typed, "dataset": one.dataset, "names": names}
+    if held_out is None:
+        return view
+    some = pixels(held_out[view["codes"]["index"]])
+    return view | _numbers(some, one.is_images, "images", "images_dtype")
+
+
+def _numbers(values: Tensor, is_images: bool, name: str, kind: str) -> dict[str, Any]:
+    """Data as base64: pixels as bytes, and features as floats."""
+    if not is_images:
+        return {name: base64_of(values), kind: "float32"}
+    return {name: base64_of((255 * values.clamp(0, 1)).round(), "u1"), kind: "uint8"}
 
 
 def _encoder(one: Measured) -> tuple[dict[str, Any] | None, str]:
@@ -119,14 +131,8 @@ def _sweeps(one: Measured) -> dict[str, Any]:
     latents = list(range(most)) if one.kl is None else most_active(one.kl, most)
     start, values = prior_mean(vae), torch.linspace(-3, 3, VALUES)
     means = images_of(vae, sweep(start[None], latents, values)[0])
-    shown = (means.clamp(0, 1) * 255).round() if one.is_images else means
-    return {
-        "start": start.tolist(),
-        "latents": latents,
-        "values": values.tolist(),
-        "pictures": base64_of(shown, "u1" if one.is_images else "<f4"),
-        "dtype": "uint8" if one.is_images else "float32",
-    }
+    pictures = _numbers(means, one.is_images, "pictures", "dtype")
+    return {"start": start.tolist(), "latents": latents, "values": values.tolist(), **pictures}
 
 
 def _with_images_once(lives: Sequence[Live]) -> list[Live]:

@@ -49,19 +49,18 @@ MOST_BYTES = 2**21  # of a picture
 
 def scores(one: Measured, captions: Captions) -> Markup:
     """The scores of a run, where some were taken."""
-    rows = _rows(one)
-    columns = [column for column in score_columns(METRICS) if any(row.get(column) is not None for row in rows)]
-    if not columns:
+    of_columns = _rows_of_columns(one)
+    if not of_columns:
         return element("p", _none(one), class_="note")
-    own = {_label(one, row): None for row in rows}
+    labels = list(dict.fromkeys(_label(one, row) for rows in of_columns.values() for row in rows))
     lines = []
-    for column in columns:
-        cells = [_cell([row for row in rows if _label(one, row) == label], column) for label in own]
+    for column, rows in of_columns.items():
+        cells = [_cell([row for row in rows if _label(one, row) == label], column) for label in labels]
         lines.append([column, *cells, MEANINGS.get(column, "")])
-    repeats = 1 + max(int(row.get("repeat", 0)) for row in rows)
+    repeats = 1 + max(int(row.get("repeat", 0)) for rows in of_columns.values() for row in rows)
     spread = f", ± one standard deviation over {repeats} repeats" if repeats > 1 else ""
     caption = f"Scores of disentanglement, against the factors that the data were made of: means{spread}."
-    table = captions.table(caption, ["metric", *own, "what it asks"], lines)
+    table = captions.table(caption, ["metric", *labels, "what it asks"], lines)
     return joined(table, [captions.figure(png, PICTURES[name], name) for name, png in _pictures(one).items()])
 
 
@@ -73,17 +72,20 @@ def _none(one: Measured) -> str:
     return f"No scores were taken. Where the data have factors, {command} takes them, and the next report has them."
 
 
-def _rows(one: Measured) -> list[Mapping[str, Any]]:
-    """The rows of scores.json that are of this run, and of baselines."""
+def _rows_of_columns(one: Measured) -> dict[str, list[Mapping[str, Any]]]:
+    """For each score the rows that have it, of this run and of baselines, from the first file that knows the run."""
     if one.run.path is None:
-        return []
-    rows: list[Mapping[str, Any]] = []
-    for folder in (one.run.path, one.run.path.resolve().parent):
-        for file in sorted(folder.glob("scores*.json")):
-            rows += [row for row in _stored(file) if _is_of(one.run.path, row)]
-        if any(not _is_baseline(row) for row in rows):
-            return rows
-    return []
+        return {}
+    folders = (one.run.path, one.run.path.resolve().parent)
+    files = [_stored(file) for folder in folders for file in sorted(folder.glob("scores*.json"))]
+    known: dict[str, list[Mapping[str, Any]]] = {}
+    for rows in files:
+        some = [row for row in rows if _is_of(one.run.path, row)]
+        for column in score_columns(METRICS):
+            there = [row for row in some if row.get(column) is not None]
+            if any(not _is_baseline(row) for row in there):
+                known.setdefault(column, there)
+    return {column: known[column] for column in score_columns(METRICS) if column in known}
 
 
 def _stored(file: Path) -> list[Mapping[str, Any]]:
