@@ -89,7 +89,7 @@ def chosen(run: Run, image: int | Path | None, label: str | None, split: str = "
             raise click.UsageError("--image names a file, and --label chooses from the run's data: give one of them")
         images, notes = data_from(image, run.model.shape, run.config)
         for note in notes:
-            click.echo(f"{plain(image)}: {plain(note)}", err=True)
+            click.echo(f"{plain(image)}: {plain(as_options(note))}", err=True)
         return Chosen(images)
     data = run.dataset(LoadingBar())
     if split == "all" and label is None:

@@ -15,7 +15,7 @@ from pyro_bvae.settings.names import METRICS
 from pyro_bvae.settings.options import DATA, DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
 from pyro_bvae.settings.shown import short_names
-from pyro_bvae.settings.spelling import option_words
+from pyro_bvae.settings.spelling import as_options, option_words
 from pyro_bvae.settings.words import plain
 
 from .errors import said
@@ -193,7 +193,7 @@ def _run(todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[st
     for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
         data = load_data(settings, LoadingBar())  # once, here: what is wrong is said once, and caches are filled
         for note in data.notes:
-            click.echo(f"data    {note}", err=True)
+            click.echo(f"data    {as_options(note)}", err=True)
         applicable(metrics, data, runs=1, latents=min(choice.settings["latent_dim"] for choice in todo))
     rows: dict[Path, RunRow] = {}
     failed = []

@@ -34,7 +34,7 @@ def announce(data: Dataset, vae: BetaVAE, options: Mapping[str, Any], out: Path)
     """Say which data and model a fit takes, and where it goes."""
     settings = TrainingSettings(**{name: options[name] for name in TRAINING})
     lines = [] if options["recipe"] is None else [_recipe(options)]
-    lines += [_data(data) + _standardised(vae), *(f"data    {note}" for note in data.notes)]
+    lines += [_data(data) + _standardised(vae), *(f"data    {as_options(note)}" for note in data.notes)]
     lines.append(_model(vae, options, settings))
     for line in (*lines, f"run     {plain(out)}"):
         click.echo(plain(line), err=options["as_json"])

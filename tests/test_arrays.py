@@ -80,7 +80,7 @@ def test_levels_that_are_no_range_are_refused(levels: tuple, tmp_path: Path) -> 
 
 def test_advice_on_floats_can_be_followed(tmp_path: Path) -> None:
     name = saved(tmp_path, np.linspace(-1, 1, 100).reshape(4, 5, 5), "npy")
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\], got -1 to 1; .* like --levels -1 1$"):
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\], got -1 to 1; .* like `levels=\(-1, 1\)`$"):
         load(name)
     assert (load(name, levels=(-1, 1)).images.min(), load(name, levels=(-1, 1)).images.max()) == (0, 1)
 
@@ -148,9 +148,9 @@ def test_channels_that_do_not_come_second_are_refused(shape: tuple[int, ...], tm
 
 
 DARK = {
-    ("uint8", 0, 3): "uint8 pixels, 0…255 become 0…1; 0…3 occur, --levels 0 3 spreads them",
-    ("uint8", 0, 16): "uint8 pixels, 0…255 become 0…1; 0…16 occur, --levels 0 16 spreads them",
-    ("int64", 0, 16): "int64 pixels, all whole numbers, are read as bytes; 0…16 occur, --levels 0 16 spreads them",
+    ("uint8", 0, 3): "uint8 pixels, 0…255 become 0…1; 0…3 occur, `levels=(0, 3)` spreads them",
+    ("uint8", 0, 16): "uint8 pixels, 0…255 become 0…1; 0…16 occur, `levels=(0, 16)` spreads them",
+    ("int64", 0, 16): "int64 pixels, all whole numbers, are read as bytes; 0…16 occur, `levels=(0, 16)` spreads them",
     ("uint8", 0, 40): None,
     ("uint8", 7, 7): "every pixel of all images is 7: there is nothing to learn",
     ("float32", 0, 0): "every pixel of all images is 0: there is nothing to learn",
@@ -168,8 +168,8 @@ def test_padding_far_below_all_other_levels_is_said(tmp_path: Path) -> None:
     array[:, 0] = -32768
     array[0, 1, :2] = -1041, 931
     said, padding = load(saved(tmp_path, array, "npy")).notes
-    assert said == "int16 grey levels −32768…931 become 0…1 (--levels LOW HIGH sets it)"
-    advice = "--levels -1041 931 leaves it out of the range"
+    assert said == "int16 grey levels −32768…931 become 0…1 (`levels=(LOW, HIGH)` sets it)"
+    advice = "`levels=(-1041, 931)` leaves it out of the range"
     assert padding == f"nothing but −32768 lies below −1041, as padding does: {advice}"
 
 

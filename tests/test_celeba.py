@@ -101,7 +101,7 @@ def test_what_is_wrong_is_named(message: str, tmp_path: Path) -> None:
 
 
 def test_a_download_that_fails_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"cannot download celeba to .*use --dataset celeba:PATH"):
+    with pytest.raises(OSError, match=r"cannot download celeba to .*use celeba:PATH"):
         datasets.load("celeba", tmp_path)
 
 

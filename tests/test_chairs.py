@@ -83,6 +83,6 @@ def test_bad_archives_are_refused_and_leave_no_prepared_file(tmp_path: Path) -> 
         with pytest.raises(ValueError, match=message):
             datasets.load(f"chairs:{path}", tmp_path)
     write_chairs(tmp_path / "small.tar", models=1, side=300)
-    with pytest.raises(ValueError, match=r"is 300×300, too small for --crop 128,128,558,558; --crop 0 leaves"):
+    with pytest.raises(ValueError, match=r"is 300×300, too small for the crop 128,128,558,558; `crop=\[0\]` leaves"):
         datasets.load(f"chairs:{tmp_path / 'small.tar'}", tmp_path)
     assert not list(tmp_path.glob("prepared/*"))

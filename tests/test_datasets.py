@@ -95,7 +95,7 @@ BAD_ARRAYS = {
     "complex": (np.zeros((9, 4, 4), complex), r"images must be uint8 or float, or other real numbers, got complex128"),
     "records": (np.zeros(9, [("a", "f4"), ("b", "f4")]), r"records with the fields a, b; save one array"),
     "one picture": (np.zeros((16, 20, 3), np.uint8), r"one picture of \(16, 20, 3\) is no data set"),
-    "floats to 1.5": (np.linspace(0, 1.5, 144).reshape(9, 4, 4), r"got 0 to 1\.5; --levels LOW HIGH says"),
+    "floats to 1.5": (np.linspace(0, 1.5, 144).reshape(9, 4, 4), r"got 0 to 1\.5; `levels=\(LOW, HIGH\)` says"),
     "one number": (np.float32(3), r"must be N×C×H×W images or N×D vectors, got shape \(\)"),
     "channels last": (np.zeros((9, 16, 16, 3), np.uint8), r"must be N×C×H×W.*transpose\(0, 3, 1, 2\)"),
     "one image": (np.zeros((1, 4, 4), np.uint8), "at least 2 images, one of them to hold out, got 1"),
@@ -242,7 +242,7 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no image files under"):
         load(f"folder:{tmp_path}")
     save_pictures(tmp_path, (20, 17), (17, 20))
-    with pytest.raises(ValueError, match=r"images differ in size: .* is 20×17, .* is 17×20; .*--image-size"):
+    with pytest.raises(ValueError, match=r"images differ in size: .* is 20×17, .* is 17×20; .*`image_size`"):
         load(f"folder:{tmp_path}")
     (tmp_path / "00.png").write_bytes((tmp_path / "01.png").read_bytes()[:300])
     with pytest.raises(ValueError, match=r"00\.png is damaged or no image"):
@@ -258,8 +258,8 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
         ("mnits", {}, "unknown dataset 'mnits': did you mean 'mnist'"),
         ("npz", {}, "write npz:PATH"),
         ("digits:here", {}, "digits takes no path"),
-        ("mnist", {"image_size": 8}, "the dataset mnist has no --image-size"),
-        ("digits", {"grey": True}, "the dataset digits has no --grey"),
+        ("mnist", {"image_size": 8}, "the dataset mnist has no `image_size`"),
+        ("digits", {"grey": True}, "the dataset digits has no `grey`"),
         ("digits", {"image_size": 0}, "image_size must be at least 1"),
     ],
 )

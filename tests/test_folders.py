@@ -141,8 +141,8 @@ def test_labels_that_come_from_subfolders_are_said(homes: tuple[str, ...], tmp_p
 @pytest.mark.parametrize(
     ("levels", "note"),
     [
-        ((0, 3), ("bytes, grey levels 0…255 become 0…1; 0…3 occur, --levels 0 3 spreads them",)),
-        ((0, 16), ("bytes, grey levels 0…255 become 0…1; 0…16 occur, --levels 0 16 spreads them",)),
+        ((0, 3), ("bytes, grey levels 0…255 become 0…1; 0…3 occur, `levels=(0, 3)` spreads them",)),
+        ((0, 16), ("bytes, grey levels 0…255 become 0…1; 0…16 occur, `levels=(0, 16)` spreads them",)),
         ((0, 100), ()),
         ((0, 0), ("every pixel of all images is 0: there is nothing to learn",)),
     ],
@@ -156,7 +156,7 @@ def test_masks_of_few_levels_are_said(levels: tuple[int, int], note: tuple, pict
 def test_masks_of_0_and_1_are_refused_with_what_reads_them(pictures: Path) -> None:
     for number, file in enumerate(sorted(pictures.rglob("*.png"))):
         Image.fromarray(np.full((8, 8), number % 2, np.uint8)).save(file)
-    with pytest.raises(ValueError, match=r"got only 0 and 1; say --levels 0 1 for black and white"):
+    with pytest.raises(ValueError, match=r"got only 0 and 1; say `levels=\(0, 1\)` for black and white"):
         read(pictures)
     assert levels(read(pictures, levels=(0, 1))) == [0, 255, 0, 255]
 
@@ -165,7 +165,7 @@ def test_one_file_of_many_frames_says_how_to_read_them(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     frames = [Image.fromarray(np.full((8, 8), 80 * number, np.uint8)) for number in range(3)]
     frames[0].save(tmp_path / "p" / "a.tif", save_all=True, append_images=frames[1:])
-    with pytest.raises(ValueError, match=r"needs at least 2 images, and .* holds 1; .* \(--frames all reads them\)"):
+    with pytest.raises(ValueError, match=r"needs at least 2 images, and .* holds 1; .* \(`frames='all'` reads them\)"):
         read(tmp_path / "p")
     assert len(read(tmp_path / "p", frames="all")) == 3
 

@@ -112,6 +112,14 @@ def test_the_library_knows_nothing_of_the_command_line() -> None:
         assert not re.search(r"\bprint\(", text)
 
 
+@pytest.mark.parametrize("name", [name for name in modules() if name.partition(".")[0] not in ("settings", "pages")])
+def test_messages_of_the_library_name_arguments_and_no_flags(name: str) -> None:
+    tree = ast.parse(modules()[name].read_text(encoding="utf-8"))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    listed = {"--points", "--dim"}  # in the list of the data sets
+    assert [text for text in {*texts} - listed if re.search(r"(?<![\w-])--[a-z]", text)] == []
+
+
 def test_names_equal_the_keys_they_stand_for() -> None:
     assert tuple(networks.NETWORKS) == names.NETWORKS
     assert tuple(likelihoods.LIKELIHOODS) == names.LIKELIHOODS

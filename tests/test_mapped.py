@@ -156,6 +156,6 @@ def test_a_file_that_is_written_anew_while_it_is_read_is_not_taken_for_the_old_o
 def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
-    with pytest.raises(OSError, match=r"no room for a\.u8: 0\.00 GB are needed .* name another --data-root"):
+    with pytest.raises(OSError, match=r"no room for a\.u8: 0\.00 GB are needed .* name another `data_root`"):
         mapped(tmp_path / "a.u8", {}, Maker())
     assert list(tmp_path.iterdir()) == []

@@ -59,7 +59,7 @@ def test_without_a_network_the_offline_alternatives_are_named(tmp_path: Path, mo
     from torchvision.datasets import MNIST
 
     monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    with pytest.raises(OSError, match=r"cannot download mnist to .*--dataset digits, folder:PATH"):
+    with pytest.raises(OSError, match=r"cannot download mnist to .*digits, folder:PATH"):
         load("mnist", tmp_path)
 
 

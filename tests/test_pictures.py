@@ -22,6 +22,7 @@ from PIL import Image
 
 from pyro_bvae import BetaVAE, fit, load_run
 from pyro_bvae.datasets import Dataset, decoding, folder, load
+from pyro_bvae.settings.spelling import as_options
 
 SIDES = (6, 8)  # height and width
 GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6  # colour types of a PNG
@@ -154,7 +155,7 @@ def test_twelve_bits_in_sixteen_are_said_with_the_range_that_spreads_them(tmp_pa
         write_tiff(tmp_path / f"{number}.tif", [values])
     (note,) = read(tmp_path).notes
     assert note == (
-        "2 pictures of 16 bits, grey levels 0…65535 become 0…1; 0…4095 occur, --levels 0 4095 spreads them: "
+        "2 pictures of 16 bits, grey levels 0…65535 become 0…1; 0…4095 occur, `levels=(0, 4095)` spreads them: "
         "0.tif, 1.tif"
     )
     assert np.abs(read(tmp_path, levels=(0, 4095)).images[0, 0].numpy() - values / 4095 * 255).max() <= 0.5
@@ -317,7 +318,7 @@ def test_padding_far_below_all_other_levels_is_said(
     page[0, 1:3] = second, high
     for number in range(2):
         write_tiff(tmp_path / f"{number}.tif", [page])
-    advice = f"--levels {second:g} {high:g} leaves it out of the range"
+    advice = f"`levels=({second:g}, {high:g})` leaves it out of the range"
     assert read(tmp_path).notes[-1] == f"nothing but −{-low:.7g} lies below −{-second:g}, as padding does: {advice}"
     page[0, 3] = second - (second - low) / 2
     write_tiff(tmp_path / "1.tif", [page])
@@ -329,7 +330,7 @@ def test_grey_pictures_that_are_read_as_colours_are_said(mode: str, channels: in
     for number in range(3):
         Image.fromarray(random(*SIDES, seed=number).astype(np.uint8)).convert(mode).save(tmp_path / f"{number}.png")
     data = read(tmp_path)
-    note = "all pictures are grey, and are read with three channels: --grey gives them one"
+    note = "all pictures are grey, and are read with three channels: `grey=True` gives them one"
     assert (data.shape[0], note in data.notes) == (channels, channels == 3)
     assert note not in read(tmp_path, grey=True).notes
 
@@ -425,5 +426,5 @@ def test_fit_prints_what_was_said_and_its_run_keeps_what_was_set(tmp_path: Path,
     assert "grey levels 0…200 become 0…1" in lines[2]
     run = load_run(tmp_path / "run")
     assert [run.config[name] for name in ("background", "levels", "frames")] == ["#102030", [0, 200], "all"]
-    assert run.dataset().notes == tuple(line.removeprefix("data    ") for line in lines[1:])
+    assert [as_options(note) for note in run.dataset().notes] == [line.removeprefix("data    ") for line in lines[1:]]
     assert cli("fit", "--resume", "--out", tmp_path / "run", "--steps", 2).exit_code == 0

@@ -43,7 +43,7 @@ def load_npz(path: Path, levels: Sequence[float] | None = None) -> Dataset:
         others = shapes_of(path)
         hint = "name it so: np.savez(FILE, images=...)"
         if "imgs" in others:
-            hint = "the published dSprites is --dataset dsprites"
+            hint = "the published dSprites is the data set dsprites:PATH"
         if any(name.endswith("data.pkl") for name in others):
             hint = "it is a file of PyTorch: np.savez(FILE, images=tensor.numpy()) writes one that is read"
         shapes = ", ".join(f"{shortened(name)} ({shape})" for name, shape in list(others.items())[:8])
@@ -99,7 +99,7 @@ def images_or_vectors(path: Path, array: np.ndarray, levels: Sequence[float] | N
     notes = note_on_axes(array)
     if array.ndim == 2:
         if levels is not None:
-            raise ValueError(f"{path} holds vectors, which have no grey levels: leave --levels out")
+            raise ValueError(f"{path} holds vectors, which have no grey levels: leave `levels` out")
         vectors, said = as_vectors(
             str(path), array, lambda row: f"row {row} (from 0)", lambda column: f"column [:, {column}]"
         )

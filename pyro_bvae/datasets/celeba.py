@@ -98,7 +98,7 @@ def _on_disk_or_downloaded(root: Path) -> Path:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise OSError(
                 f"cannot download celeba to {home} ({reason}); get {IMAGES}.zip by other means, put it there with "
-                f"{PARTITION}, or use --dataset celeba:PATH"
+                f"{PARTITION}, or use celeba:PATH"
             ) from error
     return _images(home)
 

@@ -77,7 +77,7 @@ def _download(path: Path, progress: Progress | None) -> None:
     try:
         download(URL, path, md5=MD5, advisory=True, progress=progress)
     except OSError as error:
-        raise OSError(f"{error}; or get it by other means and use --dataset chairs:PATH") from error
+        raise OSError(f"{error}; or get it by other means and use chairs:PATH") from error
 
 
 def _tar(root: Path) -> Path:

@@ -75,7 +75,7 @@ class Preparation:
         if self.levels is not None:
             if depth.is_reduced:
                 raise ValueError(
-                    "its colours have 16 bits, of which Pillow reads 8: --levels cannot tell them apart; save all "
+                    "its colours have 16 bits, of which Pillow reads 8: `levels` cannot tell them apart; save all "
                     "pictures as one npy of uint16, N×3×H×W, or each with its levels spread over 8 bits"
                 )
             return self.levels[0], self.levels[1]
@@ -267,11 +267,11 @@ def _cropped(picture: Image.Image, name: str, crop: Sequence[int] | None) -> Ima
         box = (crop[0], crop[1], crop[2], crop[3])
     if min(box) < 0 or box[2] > width or box[3] > height:
         said = ",".join(map(str, crop))
-        raise ValueError(f"{name} is {width}×{height}, too small for --crop {said}; --crop 0 leaves pictures whole")
+        raise ValueError(f"{name} is {width}×{height}, too small for the crop {said}; `crop=[0]` leaves pictures whole")
     return picture.crop(box)
 
 
 def _check_sides(name: str, shape: Sequence[int], other: str, other_shape: Sequence[int]) -> None:
     if tuple(other_shape[1:]) != tuple(shape[1:]):
         one, two = (f"{plain(each)} is {sides[2]}×{sides[1]}" for each, sides in ((name, shape), (other, other_shape)))
-        raise ValueError(f"images differ in size: {one}, {two}; bring them to one with --image-size")
+        raise ValueError(f"images differ in size: {one}, {two}; bring them to one with `image_size`")

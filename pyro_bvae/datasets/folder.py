@@ -129,7 +129,7 @@ def _notes_on(path: Path, how: Preparation, pictures: Pictures) -> list[str]:
         return notes
     occur = (float(images.min()), float(images.max()))
     if occur == (0, 1):
-        raise ValueError(f"{path}: pixels run from 0 to 255, got only 0 and 1; say --levels 0 1 for black and white")
+        raise ValueError(f"{path}: pixels run from 0 to 255, got only 0 and 1; say `levels=(0, 1)` for black and white")
     dark = f"bytes, grey levels 0…255 become 0…1{spread(occur, BYTES)}"
     return [*notes, dark] if are_hardly_used(occur, BYTES) else notes
 
@@ -139,4 +139,4 @@ def _note_on_channels(some: Tensor, total: int) -> list[str]:
     if some.shape[1] != 3 or not (some[:, :1] == some).all():
         return []
     which = "all pictures" if len(some) == total else f"the {len(some):,} pictures that were looked at"
-    return [f"{which} are grey, and are read with three channels: --grey gives them one"]
+    return [f"{which} are grey, and are read with three channels: `grey=True` gives them one"]

@@ -74,20 +74,20 @@ def as_grey(path: Path, array: np.ndarray, levels: Levels | None) -> GreyImages:
     if array.dtype.kind != "f" and occur == (0, 1):
         raise ValueError(
             f"{path}: {array.dtype.name} pixels run from 0 to 255, got only 0 and 1; multiply by 255, use bool, or say "
-            "--levels 0 1"
+            "`levels=(0, 1)`"
         )
     if natural is None and array.dtype.kind == "f":
         low, high = (f"{end:.7g}" for end in occur)
         raise ValueError(
-            f"{path}: float pixels must lie in [0, 1], got {low} to {high}; --levels LOW HIGH says which range "
-            f"becomes 0…1, like --levels {low} {high}"
+            f"{path}: float pixels must lie in [0, 1], got {low} to {high}; `levels=(LOW, HIGH)` says which range "
+            f"becomes 0…1, like `levels=({low}, {high})`"
         )
     if natural == FLOATS:
         return GreyImages(array.astype(np.float32), [])
     if natural == BYTES:
         return GreyImages(array.astype(np.uint8), _notes_on_bytes(array, occur), None if _are_bytes(array) else BYTES)
     ends = natural or measured_levels(*occur, floats=False)
-    said = f"{array.dtype.name} grey levels {interval(ends)} become 0…1 (--levels LOW HIGH sets it)"
+    said = f"{array.dtype.name} grey levels {interval(ends)} become 0…1 (`levels=(LOW, HIGH)` sets it)"
     notes = [said + (spread(occur, ends) if ends != occur else "")]
     second = array.min(where=array > ends[0], initial=ends[1]).item()
     padded = note_on_padding(ends, second) if (array == ends[0]).any() else []
@@ -95,9 +95,9 @@ def as_grey(path: Path, array: np.ndarray, levels: Levels | None) -> GreyImages:
 
 
 def levels_of_a_run(path: Path, array: np.ndarray, options: Mapping[str, Any]) -> Levels | None:
-    """The ``levels`` by which `as_grey` reads images of one's own as the data of a run: its --levels, or their range.
+    """The ``levels`` by which `as_grey` reads images of one's own as the data of a run: its own, or their range.
 
-    Bytes, booleans and floats in [0, 1] have a range of their own, which --levels alone changes.
+    Bytes, booleans and floats in [0, 1] have a range of their own, which levels that were asked for alone change.
 
     Args:
         path: The file, for messages.

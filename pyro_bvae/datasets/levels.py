@@ -87,9 +87,9 @@ def spread(occur: Levels, levels: Levels) -> str:
     """What occurs of a range, and, if that is a small part of it, how to spread it.
 
     >>> spread((0, 4095), (0, 65535))
-    '; 0…4095 occur, --levels 0 4095 spreads them'
+    '; 0…4095 occur, `levels=(0, 4095)` spreads them'
     """
-    advice = f", --levels {occur[0]:.7g} {occur[1]:.7g} spreads them" if are_hardly_used(occur, levels) else ""
+    advice = f", `levels=({occur[0]:.7g}, {occur[1]:.7g})` spreads them" if are_hardly_used(occur, levels) else ""
     return f"; {interval(occur)} occur{advice}"
 
 
@@ -103,5 +103,5 @@ def note_on_padding(levels: Levels, second: float) -> list[str]:
     low, high = levels
     if second == high or 2 * (second - low) < high - low:
         return []
-    advice = f"--levels {second:.7g} {high:.7g} leaves it out of the range"
+    advice = f"`levels=({second:.7g}, {high:.7g})` leaves it out of the range"
     return [f"nothing but {interval((low,))} lies below {interval((second,))}, as padding does: {advice}"]

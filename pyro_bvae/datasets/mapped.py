@@ -121,4 +121,4 @@ def _check_room(path: Path, size: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < size:
         gigabytes = f"{size / 1e9:.2f} GB are needed in {path.parent} and {free / 1e9:.2f} GB are free"
-        raise OSError(f"no room for {path.name}: {gigabytes}; name another --data-root, or take fewer with --subsample")
+        raise OSError(f"no room for {path.name}: {gigabytes}; name another `data_root`, or take fewer with `subsample`")

@@ -17,7 +17,7 @@ __all__ = ["is_on_disk", "load"]
 
 TORCHVISION_NAMES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-OFFLINE_HINT = "--dataset digits, folder:PATH, npz:PATH and npy:PATH need no network"
+OFFLINE_HINT = "digits, folder:PATH, npz:PATH and npy:PATH need no network"
 
 
 def load(name: str, root: Path) -> Dataset:

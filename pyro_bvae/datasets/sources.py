@@ -203,7 +203,7 @@ def load(
     typed |= {"dim": dim, "rank": rank, "points": points}
     given = checked({option: value for option, value in typed.items() if value is not None}, path)
     for option in given.keys() - source.options.keys():
-        raise ValueError(f"the dataset {kind} has no --{option.replace('_', '-')}; leave it out")
+        raise ValueError(f"the dataset {kind} has no `{option}`; leave it out")
     options = {**source.options, **given}
     taken = {option: value for option, value in options.items() if source.subsamples or option != "subsample"}
     taken |= {"progress": progress} if source.reports else {}

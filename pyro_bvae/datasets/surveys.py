@@ -193,7 +193,7 @@ def _notes(looks: dict[str, Look], how: Preparation, measured: Levels | None) ->
         notes.append(f"{cut}, cut to the square at the centre: {named(oblong)}")
     transparent = those(lambda look: look.is_transparent)
     if transparent:
-        done = f"laid on {shortened(how.background)} (--background takes another colour)"
+        done = f"laid on {shortened(how.background)} (`background` takes another colour)"
         if how.background == "none":
             done = "read with the colours that are stored there"
         notes.append(f"{counted(len(transparent), 'picture')} with transparent pixels, {done}: {named(transparent)}")
@@ -210,7 +210,7 @@ def _notes(looks: dict[str, Look], how: Preparation, measured: Levels | None) ->
         unknown = those(lambda look: look.depth.levels is None)
         notes.append(
             f"{counted(len(unknown), 'picture')} of floats, signed or 32-bit numbers, of which {interval(measured)} "
-            f"become 0…1 (--levels LOW HIGH sets it): {named(unknown)}"
+            f"become 0…1 (`levels=(LOW, HIGH)` sets it): {named(unknown)}"
         )
         notes += _on_padding([looks[name] for name in unknown], measured)
     return notes
@@ -244,7 +244,7 @@ def _on_frames(looks: dict[str, Look], names: Sequence[str], frames: str) -> lis
     many = f"{counted(len(names), 'file')} of several frames"
     if frames == "all":
         return [f"{many}, each of the {total:,} frames read as an image: {named(names)}"]
-    left = f"the first is read and {total - len(names):,} frames are left out (--frames all reads them)"
+    left = f"the first is read and {total - len(names):,} frames are left out (`frames='all'` reads them)"
     return [f"{many}, of which {left}: {named(names)}"]
 
 

@@ -33,6 +33,8 @@ def as_options(message: str) -> str:
 
     >>> as_options("lower `beta`, or stop there (`steps=20`); `match_rate`, `standardise=False`, `shape`")
     'lower --beta, or stop there (--steps 20); --match, --no-standardise, `shape`'
+    >>> as_options("`levels=(0, 4095)`, `frames='all'`, `crop=[0]` and `grey=True`")
+    '--levels 0 4095, --frames all, --crop 0 and --grey'
     """
 
     def typed(match: re.Match[str]) -> str:
@@ -42,7 +44,8 @@ def as_options(message: str) -> str:
         option, *off = option_words(name).split("/")
         if off and value == "False":
             return off[0]
-        return option if value is None else f"{option} {value}"
+        value = None if value == "True" else value
+        return option if value is None else f"{option} {value.strip('()[]').replace(', ', ' ')}"
 
     return re.sub(r"`(\w+)(?:='?([^`']*)'?)?`", typed, message)
 

@@ -53,7 +53,7 @@ def advice(training: Training, index: Tensor | None = None, is_first: bool = Fal
         if reach.max() > FAR:
             largest = f"{reach.max().item():.4g} in {data.column(int(reach.argmax()))}"
             rest = "" if is_first else "; then lower `lr`"
-            return f"the values reach {largest}: standardise them (--standardise, or likelihoods.Standardised){rest}"
+            return f"the values reach {largest}: standardise them (`standardise`, or likelihoods.Standardised){rest}"
     if is_first:
         return "nothing was learnt yet, so look at what the networks, the likelihood and β make of these data"
     return SMALLER_STEPS
