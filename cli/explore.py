@@ -71,6 +71,7 @@ def command(
         except KeyboardInterrupt as stop:
             if exit_code(stop) != CTRL_C:
                 raise
+            click.echo(err=True)  # after the terminal's ^C
 
 
 def _tunnel(port: int) -> str | None:

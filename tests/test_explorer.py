@@ -394,7 +394,13 @@ def test_damaged_names_are_left_alone_and_the_page_says_so(content: bytes, tmp_p
         assert answer["names"] == {"1": "mine"}
         assert answer["note"].startswith("Names last until the explorer ends: ")
         assert views(explorer)[0]["names"] == {"1": "mine"}
-    assert (run.path / "names.json").read_bytes() == content
+        assert (run.path / "names.json").read_bytes() == content
+        (run.path / "names.json").write_text('{"0": "mended"}')
+        assert do(explorer, "name", latent=2, name="c") == {
+            "names": {"0": "mended", "1": "mine", "2": "c"},
+            "note": None,
+        }
+    (run.path / "names.json").write_bytes(content)
     with pytest.warns(UserWarning, match=r"without their names: .*names.json"):
         assert run.latent_names == {}
 

@@ -60,5 +60,7 @@ class Names:
                 kept = read_latent_names(self._folder)
             except (OSError, ValueError) as error:
                 self._reason = one_line(str(error))
+            else:
+                self._reason = self._reason if self._unkept else None
         names = kept | self._unkept
         return {latent: name for latent, name in sorted(names.items()) if name and latent < self._latent_dim}

@@ -184,4 +184,4 @@ def _whole(name: str, value: Any, most: int) -> int:
 
 
 def _bytes(data: Tensor) -> bytes:
-    return data.numpy().astype("<f4").tobytes()
+    return data.float().numpy().astype("<f4").tobytes()
