@@ -26,7 +26,7 @@ from .views import Shown, shown, view_of
 __all__ = ["Explorer", "explore"]
 
 MOST_RUNS = 2
-OTHER_DATA = "the held-out data are not those of the run beside it: the same number starts from another one"
+OTHER_DATA = "the held-out data are not those of the run beside it: the same number may start from another"
 POLLING = 0.1  # seconds, after which closing is noticed
 INLINE_HEIGHT = 900  # pixels of a notebook's cell
 Explorable = Run | BetaVAE | str | os.PathLike[str]

@@ -38,8 +38,8 @@ class Panel {
   }
 
   notes() {
-    const { data_note: data, decoder_note: decoder } = this.view;
-    return make('div', { class: 'fine' }, ...[data, decoder].filter(Boolean).map((text) => make('p', { text })));
+    const said = [this.view.data_note, this.view.decoder_note].filter(Boolean);
+    return make('div', { class: 'fine' }, ...said.map((text) => make('p', { text: sentence(text) })));
   }
 
   /** The code has changed, in one latent or in several. */

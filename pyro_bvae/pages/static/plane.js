@@ -57,7 +57,7 @@ class Plane {
         view.colourings.length ? make('label', {}, make('span', { text: 'Colour' }), this.colours) : null),
       make('div', { class: 'field' }, this.canvas, this.tip),
       this.legend,
-      make('p', { class: 'note', text: view.codes ? PLANE_NOTE : view.data_note ?? 'There are no data to show.' }),
+      make('p', { class: 'note', text: view.codes ? PLANE_NOTE : sentence(view.data_note ?? 'there are no data') }),
     );
     this.picture = pictureFor(this.tip.querySelector('canvas'), view, new FeatureScale(view), 'small');
   }
