@@ -32,11 +32,12 @@ from torch.utils.flop_counter import FlopCounterMode
 import pyro_bvae
 from pyro_bvae import BetaVAE, datasets, explore, fit, generation, load_run, traversal
 from pyro_bvae.codes import encode
+from pyro_bvae.compiled.randomness import ONE_THREAD
 from pyro_bvae.datasets import Dataset, pixels
 from pyro_bvae.datasets.own_files import data_from
 from pyro_bvae.files import held_folder
 from pyro_bvae.likelihoods import Gaussian, Standardised
-from pyro_bvae.pages import Explorer, document
+from pyro_bvae.pages import Explorer, document, session
 from pyro_bvae.pages.packing import pack_decoder
 from pyro_bvae.pages.views import _products
 from pyro_bvae.runs.run import Run
@@ -331,6 +332,17 @@ def test_tabs_share_one_model(explorer: Explorer, digits_run: Run) -> None:
     for number, answer in enumerate(answers):
         expected = generation.images_of(digits_run.model, codes[number : number + 1], draw=number % 2 == 0, seed=number)
         torch.testing.assert_close(answer, expected.flatten())
+
+
+def test_a_fit_in_the_same_process_is_said(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "PATIENCE", 0.1)
+    with ONE_THREAD:  # as a fit has it
+        for action, asked in (("decode", {"codes": [[0] * 10]}), ("start", {"kind": "image"}), ("start", {})):
+            assert "busy with a fit" in refused(explorer, f"/api/0/{action}", json.dumps(asked).encode())[1]
+        assert ask(explorer, "/api/0/upload", picture())[0] == 400
+        assert do(explorer, "image", index=0).shape == (784,)
+        assert ask(explorer)[0] == 200
+    assert do(explorer, "start", kind="image")["z"]
 
 
 def test_a_taken_port_is_one_line(explorer: Explorer, digits_run: Run) -> None:

@@ -1,11 +1,14 @@
 """A model that a page plays with: codes to data, data to codes, a picture of one's own, names.
 
-Requests come from several threads. Where they run programs, they wait for each other (`randomness.ONE_THREAD`), and one
-picture is decoded at a time. What is asked for comes from outside, and everything in it is checked here.
+Requests come from several threads. Where they run programs, they wait for each other, and one picture is decoded at a
+time. A fit in the same process keeps them waiting, and after some seconds they are told so. What is asked for comes
+from outside, and everything in it is checked here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from threading import Lock
 from typing import Any
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..codes import encode, prior_mean
+from ..compiled.randomness import ONE_THREAD
 from ..datasets import pixels
 from ..datasets.decoding import opened_picture
 from ..datasets.own_files import picture_from
@@ -30,6 +34,7 @@ LARGEST_CODE = 1e6  # of a latent, to either side
 MOST_VALUES = 2**24  # of all data that are decoded at once: 64 MiB
 MOST_PIXELS = 60_000_000  # of a picture of one's own: 180 MB when it is decoded
 LARGEST_SEED = 2**63 - 1
+PATIENCE = 10.0  # seconds, for whoever runs programs
 PICTURES = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")  # that no program is run for
 
 
@@ -57,8 +62,9 @@ class Session:
         Raises:
             ValueError: They are no such codes, or too many.
         """
-        z = self._codes(codes)
-        return _bytes(images_of(self._subject.vae, z, draw=bool(draw), seed=_whole("seed", seed, LARGEST_SEED)))
+        z, seed = self._codes(codes), _whole("seed", seed, LARGEST_SEED)
+        with _turn():
+            return _bytes(images_of(self._subject.vae, z, draw=bool(draw), seed=seed))
 
     def start(self, kind: Any = "prior", index: Any = 0, seed: Any = 0) -> dict[str, Any]:
         """A code to start from: "prior", its mean; "random-z", a draw from it; "image", that of a held-out datum.
@@ -71,10 +77,10 @@ class Session:
             ValueError: There is no such start.
         """
         vae = self._subject.vae
-        if kind == "prior":
-            return _started(prior_mean(vae))
-        if kind == "random-z":
-            return _started(sample(vae, 1, seed=_whole("seed", seed, LARGEST_SEED))[0][0])
+        if kind in ("prior", "random-z"):
+            seed = _whole("seed", seed, LARGEST_SEED)
+            with _turn():
+                return _started(prior_mean(vae) if kind == "prior" else sample(vae, 1, seed=seed)[0][0])
         if kind != "image":
             raise ValueError(f"a start is prior, random-z or image, got {brief(kind)}")
         place = self._place(index)
@@ -135,7 +141,8 @@ class Session:
         return {"names": shown["names"], "note": shown["names_note"]}
 
     def _encoded(self, datum: Tensor) -> dict[str, Any]:
-        codes = encode(self._subject.vae, datum)
+        with _turn():
+            codes = encode(self._subject.vae, datum)
         return _started(codes.loc[0], codes.scale[0]) | {"x": base64_of(pixels(datum))}
 
     def _codes(self, codes: Any) -> Tensor:
@@ -163,6 +170,21 @@ class Session:
         """Those that the data were loaded with."""
         run, data = self._subject.run, self._subject.data
         return dict(run.config if run is not None else data.options if data is not None else {})
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Be the thread that runs programs.
+
+    Raises:
+        ValueError: Another one has been that for too long.
+    """
+    if not ONE_THREAD.acquire(timeout=PATIENCE):
+        raise ValueError("Python is busy with a fit or an evaluation: try again when that is done")
+    try:
+        yield
+    finally:
+        ONE_THREAD.release()
 
 
 def _started(z: Tensor, scale: Tensor | None = None) -> dict[str, Any]:
