@@ -43,7 +43,7 @@ def main() -> None:
     data = numbers(arguments.data_root)
     with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:
         runs = {beta: fitted(data, beta, arguments.epochs, Path(name)) for beta in (6.0, 1.0)}
-        shapes = fitted(small_shapes(), 4.0, 2 * arguments.epochs, Path(name), latent_dim=6)
+        shapes = fitted(small_shapes(), 4.0, 15 * arguments.epochs, Path(name), latent_dim=6, optimizer="adam")
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
         pictures(browser, runs, shapes, arguments.folder)
         with opened(browser, runs[6.0], FILM, device_scale_factor=FILM_SCALE) as page:
@@ -72,10 +72,10 @@ def small_shapes(side: int = 32) -> Dataset:
     return Dataset("shapes", torch.stack(images)[:, None], factors=torch.tensor(factors), factor_names=names)
 
 
-def fitted(data: Dataset, beta: float, epochs: int, folder: Path, latent_dim: int = 10) -> Run:
+def fitted(data: Dataset, beta: float, epochs: int, folder: Path, latent_dim: int = 10, **options: Any) -> Run:
     torch.manual_seed(0)
     out = folder / f"{data.name}-beta{beta:g}-seed0"
-    return fit(BetaVAE(data.shape, latent_dim, beta=beta), data, epochs=epochs, out=out)
+    return fit(BetaVAE(data.shape, latent_dim, beta=beta), data, epochs=epochs, out=out, **options)
 
 
 @contextmanager
