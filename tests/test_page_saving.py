@@ -128,6 +128,16 @@ def test_a_numbered_checkpoint_is_named_and_a_model_in_memory_has_no_command(pag
     assert "load_run" not in in_memory["python"]
 
 
+def test_a_report_says_what_its_command_gives_otherwise(page: Any) -> None:
+    page.add_script_tag(content=static("commands.js"))
+    script = "([state]) => commandsOf({ path: 'runs/a' }, { ...state, source: { drawsHere: true } })"
+    drawn = page.evaluate(script, [{**STATE, "draw": True}])
+    assert drawn["shell"] is not None
+    assert drawn["note"] == "x is drawn anew, by another generator than that of this page."
+    other = page.evaluate(script, [{**STATE, "start": {"kind": "random-z", "seed": 1, "z": STATE["z"]}}])
+    assert (other["shell"], other["note"]) == (None, "traverse would draw another z than this page.")
+
+
 def test_numbers_are_as_short_as_float32_allows(page: Any) -> None:
     page.add_script_tag(content=static("commands.js"))
     values = np.float32([0.1, 1 / 3, -2.5, 0, 1e-7, 16777216, 3.4e38, *np.random.default_rng(0).normal(size=50)])

@@ -4,14 +4,15 @@
 /**
  * The command `traverse` and the lines of Python that give what is on the screen.
  * @param {object} view of the run
- * @param {{z: Float32Array, start: object, range: number, draw: boolean, seed: number}} state
+ * @param {{z: Float32Array, start: object, source: object, range: number, draw: boolean, seed: number}} state
  * @returns {{shell: string|null, python: string, note: string}} shell is null where no option of traverse gives this
- *     code, and the note says why
+ *     code, and the note says why; it also says where what is given is not quite the same
  */
 function commandsOf(view, state) {
   const moved = Array.from(state.z.keys()).filter((latent) => state.z[latent] !== state.start.z[latent]);
-  const note = whyNoCommand(view, state, moved);
-  return { shell: note ? null : traverseCommand(view, state, moved), python: pythonOf(view, state), note };
+  const why = whyNoCommand(view, state, moved);
+  const shell = why ? null : traverseCommand(view, state, moved);
+  return { shell, python: pythonOf(view, state), note: [why, whatDiffers(state)].filter(Boolean).join(' ') };
 }
 
 function whyNoCommand(view, state, moved) {
@@ -19,10 +20,17 @@ function whyNoCommand(view, state, moved) {
   if (view.path === null) return 'The model is in memory, where commands do not reach it.';
   if (moved.length > 1) return `No option of traverse gives a code in which ${moved.length} latents have been moved.`;
   if (!['prior', 'image', 'random-z', 'upload'].includes(start.kind)) return 'No option of traverse gives this start.';
+  if (start.kind === 'random-z' && state.source?.drawsHere) return 'traverse would draw another z than this page.';
   if (start.kind === 'random-z' && state.draw && start.seed !== seedOf(state)) {
     return 'traverse takes one seed, and z and x have been drawn with two.';
   }
   return '';
+}
+
+function whatDiffers({ source, start, draw }) {
+  if (!source?.drawsHere) return '';
+  if (draw) return 'x is drawn anew, by another generator than that of this page.';
+  return start.kind === 'upload' ? 'traverse scales your picture itself, a little differently from the browser.' : '';
 }
 
 function seedOf(state) {

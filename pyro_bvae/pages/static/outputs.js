@@ -47,8 +47,9 @@ class Outputs {
     this.pairButton.hidden = !this.state.start.x;
     if (!this.fold.open) return;
     const { shell, python, note } = commandsOf(this.state.view, this.state);
-    const first = shell ? this.block('Shell', shell) : make('p', { class: 'note', text: note });
-    this.code.replaceChildren(first, this.block('Python', python));
+    const parts = [shell && this.block('Shell', shell), this.block('Python', python),
+      note && make('p', { class: 'note', text: note })];
+    this.code.replaceChildren(...parts.filter(Boolean));
   }
 
   block(title, text) {

@@ -66,6 +66,7 @@ class EmbeddedSource {
   constructor(view) {
     this.view = view;
     this.isLocal = true;
+    this.drawsHere = true; // with another generator than torch's
     this.canDraw = view.decoder !== null;
     this.canUpload = view.encoder !== null && holdsPictures(view);
   }
