@@ -92,7 +92,7 @@ def latents(one: Measured, notes: Sequence[str], names: Mapping[int, str], capti
     kl = one.kl
     if kl is None:
         return element("p", "Prior or posterior do not factorise over the latents, or there is no held-out number: the "
-                       "latents have no KL of their own.", class_="note")  # fmt: skip
+                       "latents have no KL of their own.", class_="aside")  # fmt: skip
     order = sorted(range(len(kl)), key=lambda latent: -kl[latent])[:MOST_LATENTS]
     change = changes(one.run.model, start_of(one), order)
     rows = []

@@ -1,6 +1,6 @@
 """HTML from Python, in which text is escaped and nothing else can be written.
 
-    element("p", "a < b", element("em", name), class_="note")
+    element("p", "a < b", element("em", name), class_="aside")
 
 What is no `Markup` is text, and is escaped: names of data sets, labels, factors and runs can hold anything.
 """

@@ -139,7 +139,7 @@ def _means(runs: Sequence[Measured], rows: Sequence[RunRow], captions: Captions)
 def _spread(value: Any, form: str) -> str:
     if value is None or isinstance(value, float):
         return _cell(value, form)
-    deviation = "" if value.deviation is None else f" ± {_cell(value.deviation, form)}"
+    deviation = f" ± {_cell(value.deviation, form)}" if value.deviation else ""
     return _cell(value.mean, form) + deviation
 
 
@@ -186,6 +186,6 @@ def side_by_side(runs: Sequence[Measured]) -> Markup:
         element("p", "Both start from the same datum, and each has its own sliders."),
         element("p", choice("Left", 0), " ", choice("Right", last), class_="sides"),
         element("div", class_="live", data_pair=True),
-        class_="part pair on-screen",
+        class_="part pair",
         id="pair",
     )

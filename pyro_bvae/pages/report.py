@@ -90,10 +90,7 @@ def written(runs: Sequence[Measured], lives: Sequence[Live], is_compared: bool, 
         table = overview(runs, captions, is_compared, place)
         body += [element("section", element("h2", "The runs in one table"), table, id="overview", class_="part")]
         body.append(side_by_side(runs))
-    body += [
-        section(one, shown, number, captions, is_alone)
-        for number, (one, shown) in enumerate(zip(runs, lives, strict=True))
-    ]
+    body += [section(runs, number, shown, captions) for number, shown in enumerate(lives)]
     title = heading(runs[0]) if is_alone else _title(runs, is_compared)
     parts: dict[str, str] = {
         "subtitle": _subtitle(runs),

@@ -36,7 +36,7 @@ OF_VECTORS = {
 def curves(one: Measured, captions: Captions) -> Markup:
     """How training went, and what is wrong with it if anything is."""
     if not one.run.history:
-        return element("p", "The run has no history.", class_="note")
+        return element("p", "The run has no history.", class_="aside")
     figure = plots.curves(one.run.history)
     caption = (
         "Loss, distortion, rate and the KL of each latent against the step. Training: means over the steps since the "
@@ -65,7 +65,7 @@ def numbers(one: Measured, captions: Captions) -> Markup:
     """The numbers of `evaluate`, each with what it means."""
     rows = [(name, value, meaning) for name, value, meaning in _numbers(one) if value is not None]
     if not rows:
-        return element("p", "The run has no held-out numbers.", class_="note")
+        return element("p", "The run has no held-out numbers.", class_="aside")
     what = f"{one.row.images:,} held-out {one.datum}s" if one.row else f"held-out {one.datum}s, from the history"
     caption = f"Means over {what}, at β 1 whatever β was trained with; information in nats (1 nat is 1.44 bits)."
     return captions.table(caption, ["measure", "value", "what it means"], rows)
@@ -138,10 +138,10 @@ def pictures(one: Measured, captions: Captions) -> Markup:
     if held_out is None:
         if not one.is_images:
             return element(
-                "p", "Reconstructions and samples are left out: they are drawn beside the data.", class_="note"
+                "p", "Reconstructions and samples are left out: they are drawn beside the data.", class_="aside"
             )
         drawn = plots.samples(sample(one.run.model, SAMPLES)[1])
-        left_out = element("p", "Reconstructions are left out: there are no data to reconstruct.", class_="note")
+        left_out = element("p", "Reconstructions are left out: there are no data to reconstruct.", class_="aside")
         return joined(captions.figure(drawn, CAPTIONS["samples"], "Samples"), left_out)
     parts = []
     texts = CAPTIONS if one.is_images else CAPTIONS | OF_VECTORS

@@ -51,7 +51,7 @@ def scores(one: Measured, captions: Captions) -> Markup:
     """The scores of a run, where some were taken."""
     of_columns = _rows_of_columns(one)
     if not of_columns:
-        return element("p", _none(one), class_="note")
+        return element("p", _none(one), class_="aside")
     labels = list(dict.fromkeys(_label(one, row) for rows in of_columns.values() for row in rows))
     lines = []
     for column, rows in of_columns.items():

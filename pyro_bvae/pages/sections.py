@@ -31,6 +31,11 @@ PARTS = {
     "experiment": "Disentanglement",
     "repeat": "How to repeat it",
 }
+SAME = {
+    "data": "The data and their split are those of ",
+    "model": "The programs are those of ",
+    "networks": "The networks have the layers of those of ",
+}
 
 
 def anchor(place: int, part: str = "") -> str:
@@ -63,22 +68,22 @@ def heading(one: Measured) -> str:
     return f"A β-VAE of {one.dataset}, {weight}"
 
 
-def section(one: Measured, shown: Live, place: int, captions: Captions, is_alone: bool) -> Markup:
-    """All of a run.
+def section(runs: Sequence[Measured], place: int, shown: Live, captions: Captions) -> Markup:
+    """All of a run; what it shares with one before it is told there.
 
     Args:
-        one: The run.
+        runs: All runs of the report; a single one has the title of the report.
+        place: The number of the run, from 0 on.
         shown: What the page knows of it.
-        place: Its number in the report, from 0 on.
         captions: Of the report.
-        is_alone: Whether it is the only one, whose title is that of the report.
     """
+    one = runs[place]
     x, short = one.some_data(2), _short(one, captions)
     written: dict[str, Content] = {
         "try": _live(shown, place),
-        "data": data(one, captions),
-        "model": programs(one, x, captions),
-        "networks": architecture(one, x, captions),
+        "data": _as_before(runs, place, "data") or data(one, captions),
+        "model": _as_before(runs, place, "model") or programs(one, x, captions),
+        "networks": _as_before(runs, place, "networks") or architecture(one, x, captions),
         "loss": [loss(one), beta(one)],
         "training": [training(one), curves(one, captions)],
         "numbers": numbers(one, captions),
@@ -91,8 +96,28 @@ def section(one: Measured, shown: Live, place: int, captions: Captions, is_alone
         element("section", element("h3", PARTS[part]), content, id=anchor(place, part), class_=f"part {part}")
         for part, content in written.items()
     ]
-    title = None if is_alone else joined(element("h2", one.title), element("p", heading(one), class_="subtitle"))
+    title = None if len(runs) == 1 else joined(element("h2", one.title), element("p", heading(one), class_="subtitle"))
     return element("article", title, short, parts, id=anchor(place), class_="run-report")
+
+
+def _as_before(runs: Sequence[Measured], place: int, part: str) -> Markup | None:
+    """Where a part was told before, of a run that has the same; None where there is none."""
+    one = runs[place]
+    for before, other in enumerate(runs[:place]):
+        if _shared(one, part) == _shared(other, part):
+            link = element("a", other.title, href=f"#{anchor(before, part)}")
+            weight = f" The weight of z is β = {one.beta:.4g}." if part == "model" else ""
+            return element("p", SAME[part], link, ".", weight)
+    return None
+
+
+def _shared(one: Measured, part: str) -> object:
+    """What two runs have in common whose part is the same."""
+    if part == "data":
+        return one.config["fingerprint"], one.missing
+    vae = one.run.model
+    shapes = {name: parameter.shape for name, parameter in vae.named_parameters()}
+    return type(vae), vae.settings, vae.custom, one.config.get("standardise"), shapes
 
 
 def _short(one: Measured, captions: Captions) -> Markup:
@@ -157,8 +182,7 @@ def _live(shown: Live, place: int) -> Markup:
         "this page. Nothing is sent anywhere."
     )
     return joined(
-        element("p", text, class_="on-screen"),
-        element("p", shown.note, class_="note") if shown.note else None,
-        element("div", data_explorer=place, class_="live on-screen"),
-        element("p", "On paper the sliders stand still: see the sweeps below.", class_="on-paper"),
+        element("p", text),
+        element("p", shown.note, class_="aside") if shown.note else None,
+        element("div", data_explorer=place, class_="live"),
     )

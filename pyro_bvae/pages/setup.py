@@ -43,7 +43,7 @@ def data(one: Measured, captions: Captions) -> Markup:
     )  # fmt: skip
     parts = [element("p", text)]
     if one.data is None:
-        return joined(parts, element("p", one.missing, class_="note"))
+        return joined(parts, element("p", one.missing, class_="aside"))
     parts += [element("p", "As they were read: ", plain(note), ".") for note in one.data.notes]
     parts += [element("p", line) for line in _names(one)]
     some = pixels(one.data.images[one.data.train[:EXAMPLES]])
