@@ -24,7 +24,7 @@ def formula(text: str, display: bool = False) -> Markup:
 
     Args:
         text: The formula.
-        display: Whether it stands on a line of its own.
+        display: Whether it stands on a line of its own, which scrolls where it is too long.
 
     Raises:
         ValueError: A brace has no other.
@@ -33,7 +33,8 @@ def formula(text: str, display: bool = False) -> Markup:
     '<math><mrow><msup><mi>β</mi><mn>2</mn></msup></mrow></math>'
     """
     atoms = _row(iter(TOKEN.findall(text)), "")
-    return element("math", element("mrow", atoms), display="block" if display else None)
+    math = element("math", element("mrow", atoms), display="block" if display else None)
+    return element("div", math, class_="formula") if display else math
 
 
 def _row(tokens: Iterator[str], end: str) -> list[Markup]:
