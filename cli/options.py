@@ -205,6 +205,7 @@ METAVARS = {
     "levels": "LOW HIGH",
     "background": "COLOUR",
     "factors": "FILE",
+    "leave_out": "NAME,...",
     "match_rate": "rate=NATS",
     "crop": "SIDE|L,T,R,B",
     "hidden": "WIDTHS",

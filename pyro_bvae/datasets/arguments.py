@@ -9,6 +9,7 @@ from typing import Any
 
 from ..settings.names import FRAMES, check
 from ..settings.options import OPTIONS
+from .chosen_columns import listed
 from .layers import checked_colour
 from .levels import checked_levels
 
@@ -30,6 +31,7 @@ def checked(given: Mapping[str, Any], path: str) -> dict[str, Any]:
         "frames": lambda frames: check("frames", frames, FRAMES),
         "background": checked_colour,
         "levels": checked_levels,
+        "leave_out": listed,
         "factors": lambda factors: str(_factors(factors, path)),
     }
     for option, value in given.items():

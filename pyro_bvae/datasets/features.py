@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -20,15 +20,19 @@ UNIT = re.compile(r"[+-]?[\d.,]*\d\s*[^\W\d_]{1,5}\d?|[^\W\d_]{1,3}\s?[\d.,]*\d"
 CLASSES = frozenset(["label", "labels", "class", "target"])
 
 
-def features_of(table: Table) -> tuple[np.ndarray, list[int]]:
+def features_of(table: Table, left_out: Collection[int] = ()) -> tuple[np.ndarray, list[int]]:
     """The rows and columns that are data; the rest is left out, and the table's notes say so.
+
+    Args:
+        table: The table.
+        left_out: Columns that are none in any case.
 
     Raises:
         ValueError: A cell holds a word, half of the rows or more have gaps, or nothing is left.
     """
-    apart = _rows_apart(table)
+    apart = [] if 0 in left_out else _rows_apart(table)
     numbers = table.numbers
-    kept, is_numbered = _kept_columns(table, np.delete(numbers, apart, 0), apart)
+    kept, is_numbered = _kept_columns(table, np.delete(numbers, apart, 0), apart, left_out)
     _check_words(table, numbers, kept, apart)
     return _whole_rows(table, numbers, [0, *kept] if is_numbered else kept, apart), kept
 
@@ -50,24 +54,27 @@ def _are_few(count: int, rows: int) -> bool:
     return count <= max(FEW, rows // 10) and 2 * count < rows
 
 
-def _kept_columns(table: Table, numbers: np.ndarray, apart: Sequence[int]) -> tuple[list[int], bool]:
+def _kept_columns(
+    table: Table, numbers: np.ndarray, apart: Sequence[int], left_out: Collection[int]
+) -> tuple[list[int], bool]:
     """The columns that are features: not a first one that numbers the rows, and none without a number.
 
     Args:
         table: The table, to which the notes go.
         numbers: Its numbers, without the rows apart.
         apart: These rows.
+        left_out: Columns that are none in any case.
 
     Returns:
         The columns, and whether a first one is left out that has a number in more than half of the rows: where it has
         none, the row is a total, or empty.
     """
-    kept = list(range(table.width))
+    kept = [column for column in range(table.width) if column not in left_out]
     name = None if table.names is None else table.names[0]
     with_values = numbers[~np.isnan(numbers).all(1)]
     first = with_values[~np.isnan(with_values[:, 0]), 0]
     has_words = table.word_counts.get(0, 0) > len(apart)
-    has_index = table.width > 1 and is_index(name, first, has_words)
+    has_index = 0 in kept and table.width > 1 and is_index(name, first, has_words)
     if has_index:
         kept.remove(0)
         hint = "; name it in a first line to keep it" if name is None else ""
@@ -116,14 +123,15 @@ def _check_words(table: Table, numbers: np.ndarray, kept: Sequence[int], apart: 
             f"{table.path}, line {table.line_numbers[row]}: {shortened(text[:40])!r} is not a number "
             f"({column_name(table.names, column)}{more}){others}; {_advice(text, count, filled)}"
         )
-    for column, count in table.truths.items():
+    truths = {column: count for column, count in table.truths.items() if column in kept}
+    for column, count in truths.items():
         filled = int((~np.isnan(numbers[:, column])).sum())
         if count < filled:
             name = column_name(table.names, column)
             raise ValueError(f"{table.path}: {name} holds true or false in {count:,} of {filled:,} rows, else numbers")
-    if table.truths:
-        names = named([column_name(table.names, column) for column in table.truths])
-        table.notes.append(f"{counted(len(table.truths), 'column')} of true and false, read as 1 and 0: {names}")
+    if truths:
+        names = named([column_name(table.names, column) for column in truths])
+        table.notes.append(f"{counted(len(truths), 'column')} of true and false, read as 1 and 0: {names}")
 
 
 def _advice(text: str, count: int, filled: int) -> str:
@@ -134,7 +142,7 @@ def _advice(text: str, count: int, filled: int) -> str:
         return "take the unit off, and write it into the name of the column"
     if _are_few(count, filled):
         return f"leave {'the line' if count == 1 else 'such lines'} out, or write a number"
-    return "leave the column out, or write numbers: 0 and 1 for each category, days since a first date"
+    return "leave the column out (`leave_out`), or write numbers: 0 and 1 for each category, days since a first date"
 
 
 def _whole_rows(table: Table, numbers: np.ndarray, kept: list[int], apart: Sequence[int]) -> np.ndarray:

@@ -55,7 +55,9 @@ def data_from(file: Path, shape: Sequence[int], options: Mapping[str, Any]) -> t
         picture, notes = picture_from(file.read_bytes(), str(file), shape, options)
         data = picture[None]
     else:
-        data, names, notes = read_vectors(file, "," if ".csv" in file.suffixes else None)
+        data, names, notes = read_vectors(
+            file, "," if ".csv" in file.suffixes else None, options.get("leave_out"), may_lack=True
+        )
         data, notes = _in_order(file, data, names, options.get("columns"), notes)
     _check_shape(file, data.shape[1:], shape)
     return data, notes

@@ -145,8 +145,8 @@ SOURCES: dict[str, Source] = {
     ),
     "npz": _file(arrays.load_npz, "any", "arrays images[, labels, factors, factor_names]", {"levels": None}),
     "npy": _file(arrays.load_npy, "any", "one array, N×H×W, N×C×H×W or N×D", {"levels": None}),
-    "txt": _file(text.load_txt, "any", "vectors, one a line, blanks between the numbers"),
-    "csv": _file(text.load_csv, "any", "vectors, one a line, commas between the numbers"),
+    "txt": _file(text.load_txt, "any", "vectors, one a line, blanks between the numbers", {"leave_out": None}),
+    "csv": _file(text.load_csv, "any", "vectors, one a line, commas between the numbers", {"leave_out": None}),
 }
 
 
@@ -161,6 +161,7 @@ def load(
     background: str | None = None,
     levels: Sequence[float] | None = None,
     factors: str | os.PathLike[str] | None = None,
+    leave_out: str | Sequence[str] | None = None,
     subsample: int | None = None,
     dim: int | None = None,
     rank: int | None = None,
@@ -181,6 +182,7 @@ def load(
             stored there.
         levels: The grey levels that become 0 and 1; by default those of the format, or of the numbers' type.
         factors: A csv with the factors of picture files, which its first column names.
+        leave_out: Columns of a table that are no data, by their names or their numbers from 1 on.
         subsample: How many of the data, chosen at random once and for all.
         dim: Length of the vectors of ``gaussian``, D.
         rank: Rank of the signal of ``gaussian``.
@@ -200,7 +202,7 @@ def load(
     kind, source, path = _source_of(name)
     typed: dict[str, Any] = {"image_size": image_size, "grey": grey or None, "crop": crop, "frames": frames}
     typed |= {"background": background, "levels": levels, "factors": factors, "subsample": subsample}
-    typed |= {"dim": dim, "rank": rank, "points": points}
+    typed |= {"leave_out": leave_out, "dim": dim, "rank": rank, "points": points}
     given = checked({option: value for option, value in typed.items() if value is not None}, path)
     for option in given.keys() - source.options.keys():
         raise ValueError(f"the dataset {kind} has no `{option}`; leave it out")

@@ -16,6 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from .cells import COMMENT, SEPARATORS, Dialect, is_gap, is_number
+from .chosen_columns import numbers_of
 from .dataset import Dataset
 from .features import column_name, features_of
 from .headers import is_header, titles
@@ -30,36 +31,44 @@ __all__ = ["load_csv", "load_txt", "read_vectors"]
 SAMPLE = 200  # lines from which the dialect is known
 
 
-def load_txt(path: Path) -> Dataset:
+def load_txt(path: Path, leave_out: str | None = None) -> Dataset:
     """The vectors of a text file, usually with blanks between the numbers; see `load_csv`."""
-    return _load("txt", path, None)
+    return _load("txt", path, None, leave_out)
 
 
-def load_csv(path: Path) -> Dataset:
+def load_csv(path: Path, leave_out: str | None = None) -> Dataset:
     """The vectors of a text file, usually with commas between the numbers.
 
     Lines may begin with # for comments. Rows with gaps (empty cells, NA, NaN, ?, - and so on) are left out, and so are
     columns without any number and a first column that numbers the rows.
+
+    Args:
+        path: The file.
+        leave_out: Columns to leave out, see `chosen_columns.listed`.
 
     Raises:
         ValueError: A cell holds no finite number, a line has more or fewer cells than the others, half of the rows or
             more have gaps, or the file is no text.
         OSError: The file cannot be read.
     """
-    return _load("csv", path, ",")
+    return _load("csv", path, ",", leave_out)
 
 
-def _load(kind: str, path: Path, usual: str | None) -> Dataset:
-    vectors, names, notes = read_vectors(path, usual)
+def _load(kind: str, path: Path, usual: str | None, leave_out: str | None) -> Dataset:
+    vectors, names, notes = read_vectors(path, usual, leave_out)
     return Dataset(f"{kind}:{path}", vectors, source=str(path), notes=notes, columns=names)
 
 
-def read_vectors(path: Path, usual: str | None) -> tuple[Tensor, list[str] | None, list[str]]:
+def read_vectors(
+    path: Path, usual: str | None, leave_out: str | None = None, may_lack: bool = False
+) -> tuple[Tensor, list[str] | None, list[str]]:
     """The vectors in a table, the names of their columns, and what is to be said of them.
 
     Args:
         path: The file.
         usual: The separator that is taken where others do as well; None for blanks.
+        leave_out: Columns to leave out, see `chosen_columns.listed`.
+        may_lack: Whether the table need not have them.
 
     Returns:
         Vectors ``(N, D)``; names, D of them, None where there are none; and notes.
@@ -77,7 +86,7 @@ def read_vectors(path: Path, usual: str | None) -> tuple[Tensor, list[str] | Non
         else:
             table.notes.append(f"cells such as {cell!r} are read with three decimals: if these are thousands, write "
                                "them without the mark")  # fmt: skip
-    rows, kept = features_of(table)
+    rows, kept = features_of(table, numbers_of(table, leave_out, may_lack))
     line_numbers = np.frombuffer(table.line_numbers, np.int64)[rows]
     vectors, notes = as_vectors(
         str(path),

@@ -61,6 +61,7 @@ class DataSettings:
         Range(least=-1e12, most=1e12),
     ] = None  # fmt: skip
     factors: Annotated[str | None, "A csv of factors of pictures, whose first column names the files."] = None
+    leave_out: Annotated[str | None, "Columns of a table that are no data, by name or number, like id,date."] = None
     dim: Annotated[int | None, "Length of the vectors of the data set gaussian; by default 10.", WIDTH] = None
     rank: Annotated[int | None, "Rank of the signal in vectors of gaussian; by default 2.", WIDTH] = None
     points: Annotated[int | None, "How many vectors of gaussian; by default 300000.", COUNT] = None
