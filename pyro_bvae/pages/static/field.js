@@ -92,7 +92,7 @@ class PlaneField {
     this.drawAxes(context, style.fontFamily);
     const radius = Math.max(2.6, Math.min(5, 90 / Math.sqrt(this.xs.length)));
     context.strokeStyle = this.inks.paper;
-    context.lineWidth = 0.6;
+    context.lineWidth = radius / 8;
     context.globalAlpha = 0.85;
     for (let point = 0; point < this.xs.length; point++) {
       const [fill, mark] = this.colouring.look(point);
