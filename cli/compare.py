@@ -46,7 +46,8 @@ COLUMNS = {
 LONGEST_LABEL = 60  # characters of a label in the table
 DIGITS = {"bits_per_dim": 3, "mse": 4, "ssim": 3, "probe_accuracy": 3, "coverage_90": 3, "beta": 3, "slope": 3}
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
-OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs"} - {"dataset", "data_root", "figures"}  # of no use to finished runs
+# of no use to finished runs
+OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs"} - {"dataset", "data_root", "figures", "report"}
 
 
 @click.command("compare")
@@ -129,7 +130,7 @@ def command(
     if rows and given["figures"]:
         _draw(rows, out, place)
     if rows and given["report"]:
-        report_at_the_end(out, as_json)
+        report_at_the_end(out, as_json, **place)
     summaries = comparison.summarise(rows)
     if as_json:
         content = report.content(experiment, rows)

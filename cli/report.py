@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -71,11 +71,17 @@ def command(
     click.echo(f"{plain(file)} ({file.stat().st_size / 1e6:.1f} MB)")
 
 
-def report_at_the_end(run: Run | Path, silent: bool) -> None:
-    """Write the report of a fit or a comparison that has ended; what is wrong with it ends nothing."""
+def report_at_the_end(run: Run | Path, silent: bool, **place: Any) -> None:
+    """Write the report of a fit or a comparison that has ended; what is wrong with it ends nothing.
+
+    Args:
+        run: The run, or the folder of the comparison.
+        silent: Whether standard output is for JSON.
+        place: Where the data lie now: `dataset` and `data_root`.
+    """
     import pyro_bvae
     from pyro_bvae.plots import optional
 
     with optional("report.html"):
-        file = pyro_bvae.report(run)
+        file = pyro_bvae.report(run, **place)
         click.echo(f"report  {plain(file)}", err=silent)
