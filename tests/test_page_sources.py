@@ -43,8 +43,11 @@ def served(page: Any, vae: BetaVAE) -> Iterator[Any]:
 
 def embedded(vae: BetaVAE, data: Dataset | None, **more: Any) -> dict[str, Any]:
     """A view as a report has it."""
-    view = view_of(shown(vae, data), points=4, most_products=inf, with_images=True)
-    return view | {"encoder": pack_encoder(vae)} | more
+    view = view_of(shown(vae, data), points=4, most_products=inf) | {"encoder": pack_encoder(vae)}
+    if data is not None:
+        some = data.images[data.held_out[view["codes"]["index"]]]
+        view |= {"images": base64_of(some, "u1"), "images_dtype": "uint8"}
+    return view | more
 
 
 def ask(page: Any, view: dict[str, Any], call: str) -> Any:

@@ -11,11 +11,10 @@ from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..codes import encode, prior_mean
-from ..datasets import Dataset, Progress, pixels
+from ..datasets import Dataset, Progress
 from ..datasets.dataset import random_subset
 from ..datasets.labels import classes_of
 from ..model import BetaVAE
@@ -110,16 +109,18 @@ def _kl(vae: BetaVAE, run: Run | None, data: Dataset | None, progress: Progress 
 
 
 def view_of(
-    subject: Shown, *, points: int = MOST_POINTS, most_products: float = MOST_PRODUCTS, with_images: bool = False,
+    subject: Shown,
+    *,
+    points: int = MOST_POINTS,
+    most_products: float = MOST_PRODUCTS,
     progress: Progress | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """What a page has to know; names of latents and an encoder are for whoever makes the page to add.
+) -> dict[str, Any]:
+    """What a page has to know; names of latents, an encoder and data are for whoever makes the page to add.
 
     Args:
         subject: The model and its data.
         points: How many held-out data are encoded at most.
         most_products: A decoder that multiplies with weights more often than that is left to the server.
-        with_images: Whether the data of the points are part of it.
         progress: Called while data are encoded.
     """
     vae, run, data, kl = subject.vae, subject.run, subject.data, subject.kl
@@ -151,8 +152,9 @@ def view_of(
         "decoder_note": decoder_note,
         "held_out": 0 if data is None else len(data.held_out),
         "data_note": subject.data_note,
+        "images": None,
         "sweeps": None,
-        **_points(subject, chosen, with_images, progress),
+        **_points(subject, chosen, progress),
     }
 
 
@@ -173,23 +175,17 @@ def _most_points(data: Dataset, vae: BetaVAE) -> int:
     return max(1, min(MOST_CODE_VALUES // vae.latent_dim, MOST_DATA_BYTES * len(data) // data.size_in_bytes))
 
 
-def _points(subject: Shown, chosen: Tensor | None, with_images: bool, progress: Progress | None) -> dict[str, Any]:
-    """Codes of some held-out data, what they can be coloured by, and the data themselves if they are wanted."""
+def _points(subject: Shown, chosen: Tensor | None, progress: Progress | None) -> dict[str, Any]:
+    """Codes of some held-out data, and what they can be coloured by."""
     data = subject.data
     if data is None or chosen is None:
-        return {"codes": None, "colourings": [], "images": None, "images_dtype": "float32"}
+        return {"codes": None, "colourings": []}
     places = data.held_out[chosen]
-    images = data.images[places]
-    codes = encode(subject.vae, images, progress=progress)
-    is_bytes = images.dtype == torch.uint8
+    codes = encode(subject.vae, data.images[places], progress=progress)
     points = {"count": len(chosen), "index": chosen.tolist()}
     return {
         "codes": points | {"mean": base64_of(codes.loc), "scale": base64_of(codes.scale)},
         "colourings": _colourings(data, places),
-        "images": base64_of(images if is_bytes else pixels(images), "u1" if is_bytes else "<f4")
-        if with_images
-        else None,
-        "images_dtype": "uint8" if is_bytes else "float32",
     }
 
 
