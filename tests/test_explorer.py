@@ -520,6 +520,15 @@ def test_vectors_are_explored_in_their_own_units() -> None:
         assert "are vectors" in refused(explorer, "/api/0/upload", picture())[1]
 
 
+def test_a_start_from_one_hot_labels_has_its_class(vae: BetaVAE, images: Dataset) -> None:
+    labels = torch.eye(3, dtype=torch.long)[torch.arange(len(images)) % 3]
+    data = Dataset("noise", images.images, labels=labels, label_names=["a", "b", "c"])
+    with explore(vae, data) as explorer:
+        label = do(explorer, "start", kind="image", index=1)["label"]
+        assert label == ["a", "b", "c"][data.held_out[1] % 3]
+        assert label == (colours := views(explorer)[0]["colourings"][0])["classes"][colours["values"][1]]
+
+
 def test_a_tensor_is_data_all_of_which_can_be_started_from(vae: BetaVAE, x: Tensor) -> None:
     with explore(vae, x) as explorer:
         assert views(explorer)[0]["held_out"] == 7

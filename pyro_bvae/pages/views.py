@@ -159,10 +159,10 @@ def view_of(
 
 
 def label_of(data: Dataset, place: int) -> str | None:
-    """The class of a datum, or the values of its first factors; None where it has neither."""
-    if data.labels is not None and data.labels.dim() == 1:
-        value = int(data.labels[place])
-        return _class_name(value, data.label_names)
+    """The class of a datum, or the values of its factors; None where it has neither."""
+    labels = None if data.labels is None else classes_of(data.labels)
+    if labels is not None and labels.shape[1] == 1:
+        return _class_name(int(labels[place, 0]), data.label_names)
     if data.factors is not None:
         return ", ".join(
             f"{name} {int(value)}" for name, value in zip(_factors(data), data.factors[place], strict=True)
