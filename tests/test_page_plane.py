@@ -114,6 +114,25 @@ def test_a_point_shows_its_image_and_a_click_starts_from_it(plane: Any, digits_r
     assert is_near(pixels(plane, "[data-testid=original-0]")[..., :3], as_bytes(image))
 
 
+def test_a_point_without_its_image_shows_no_other(plane: Any) -> None:
+    for image in ("source.image.bind(source)", "() => Promise.reject(new Error('gone'))"):
+        plane.evaluate(f"(({{ source }}) => {{ source.image = {image}; }})(explorer.panels[0])")
+        plane.evaluate("explorer.panels[0].plane.hover(1)")
+        plane.evaluate("explorer.panels[0].plane.images.running")
+        assert plane.locator(".plane .tip canvas").is_visible() == ("bind" in image)
+        assert plane.locator(".plane .tip p").is_visible()
+        plane.evaluate("explorer.panels[0].plane.hover(null)")
+
+
+def test_a_code_that_is_infinite_leaves_the_others_on_the_plane(page: Any, images: Dataset) -> None:
+    vae = BetaVAE(images.shape, 3, hidden=(20,))
+    with torch.no_grad():
+        vae.encoder.loc.bias[1] = torch.inf
+    with explored(page, vae, images):
+        high = page.evaluate("explorer.panels[0].plane.field.high")
+    assert 3 < high < 1e3
+
+
 def test_enter_starts_from_the_nearest_point(plane: Any) -> None:
     index, *_ = plane.evaluate(LONELY)
     values = "((p) => [p.field.xs, p.field.ys].map((all) => all[p.state.view.codes.index.indexOf(%d)]))"

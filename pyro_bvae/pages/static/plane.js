@@ -111,7 +111,9 @@ class Plane {
     const along = (latent) => Float32Array.from({ length: count }, (_, point) => this.means[point * K + latent]);
     const [xs, ys] = this.latents.map(along);
     let [low, high] = [-this.state.range, this.state.range];
-    for (const value of [...xs, ...ys]) [low, high] = [Math.min(low, value), Math.max(high, value)];
+    for (const value of [...xs, ...ys].filter(Number.isFinite)) {
+      [low, high] = [Math.min(low, value), Math.max(high, value)];
+    }
     const room = 0.03 * (high - low);
     this.range = this.state.range;
     this.field.show({ xs, ys, low: low - room, high: high + room, colouring: this.colouring,
@@ -205,16 +207,13 @@ class Plane {
     this.images.request(point);
   }
 
-  /** The image of a point into the tip, unless the pointer has gone on. */
+  /** The image of a point into the tip, unless the pointer has gone on; the words alone where it cannot be had. */
   async showImage(point) {
-    try {
-      const x = await this.state.source.image(this.state.view.codes.index[point]);
-      if (point !== this.hovered) return;
-      this.tip.hidden = false;
-      this.picture.paint(x);
-    } catch {
-      this.tip.hidden = point !== this.hovered; // without its image
-    }
+    const x = await this.state.source.image(this.state.view.codes.index[point]).catch(() => null);
+    if (point !== this.hovered) return;
+    this.tip.hidden = false;
+    this.tip.querySelector('canvas').hidden = x === null;
+    if (x !== null) this.picture.paint(x);
   }
 }
 
