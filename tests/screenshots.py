@@ -1,7 +1,7 @@
 """Pictures of the explorer: `python tests/screenshots.py FOLDER [--data-root DATA] [--epochs 30]`.
 
-Fits two runs of MNIST where it lies under the data root, and of the digits otherwise, and one of small shapes that are
-drawn here. Opens them in headless Chromium and plays. FOLDER then holds explorer.gif, in which sliders move and the
+Fits two runs of MNIST where it lies under the data root, and of the digits otherwise, and one of a part of dSprites.
+Opens them in headless Chromium and plays. FOLDER then holds explorer.gif, in which sliders move and the
 picture follows, and PNGs: wide, dark, phone, two runs, and planes with labels and with factors.
 """
 
@@ -12,7 +12,6 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import product
 from math import cos, pi, sin
 from pathlib import Path
 from typing import Any
@@ -37,15 +36,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data-root", type=Path)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=30, help="of MNIST or the digits")
+    parser.add_argument("--steps", type=int, default=5000, help="of dSprites")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     data = numbers(arguments.data_root)
     with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:
-        runs = {beta: fitted(data, beta, arguments.epochs, Path(name)) for beta in (6.0, 1.0)}
-        shapes = fitted(small_shapes(), 4.0, 15 * arguments.epochs, Path(name), latent_dim=6, optimizer="adam")
+        runs = {beta: fitted(data, beta, Path(name), epochs=arguments.epochs) for beta in (6.0, 1.0)}
+        drawn = datasets.load("dsprites", subsample=20_000)
+        sprites = fitted(drawn, 4.0, Path(name), steps=arguments.steps, optimizer="adam")
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
-        pictures(browser, runs, shapes, arguments.folder)
+        pictures(browser, runs, sprites, arguments.folder)
         with opened(browser, runs[6.0], FILM, device_scale_factor=FILM_SCALE) as page:
             film(page, arguments.folder / "explorer.gif")
         browser.close()
@@ -58,24 +59,10 @@ def numbers(root: Path | None) -> Dataset:
     return datasets.load("digits")
 
 
-def small_shapes(side: int = 32) -> Dataset:
-    """Squares and discs at all places, in four sizes."""
-    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    factors, images = [], []
-    for shape, size, row, column in product(range(2), range(4), range(12), range(12)):
-        across, down = 7 + 1.5 * column - x, 7 + 1.5 * row - y
-        radius = 2.5 + size
-        inside = (across**2 + down**2).sqrt() - radius if shape else torch.maximum(across.abs(), down.abs()) - radius
-        images.append((255 * (0.5 - inside).clamp(0, 1)).byte())
-        factors.append([shape, size, column, row])
-    names = ["shape", "size", "across", "down"]
-    return Dataset("shapes", torch.stack(images)[:, None], factors=torch.tensor(factors), factor_names=names)
-
-
-def fitted(data: Dataset, beta: float, epochs: int, folder: Path, latent_dim: int = 10, **options: Any) -> Run:
+def fitted(data: Dataset, beta: float, folder: Path, **options: Any) -> Run:
     torch.manual_seed(0)
     out = folder / f"{data.name}-beta{beta:g}-seed0"
-    return fit(BetaVAE(data.shape, latent_dim, beta=beta), data, epochs=epochs, out=out, **options)
+    return fit(BetaVAE(data.shape, beta=beta), data, out=out, **options)
 
 
 @contextmanager
@@ -94,7 +81,7 @@ def settle(page: Any) -> None:
     page.evaluate("explorer.stripsSettled()")
 
 
-def pictures(browser: Any, runs: dict[float, Run], shapes: Run, folder: Path) -> None:
+def pictures(browser: Any, runs: dict[float, Run], sprites: Run, folder: Path) -> None:
     """The PNGs."""
     with opened(browser, runs[6.0], WIDE) as page:
         page.screenshot(path=folder / "explorer-wide.png")
@@ -105,8 +92,8 @@ def pictures(browser: Any, runs: dict[float, Run], shapes: Run, folder: Path) ->
         page.screenshot(path=folder / "explorer-phone.png")
     with opened(browser, [runs[1.0], runs[6.0]], WIDE) as page:
         page.screenshot(path=folder / "explorer-two.png")
-    with opened(browser, shapes, WIDE) as page:
-        page.get_by_label("Colour of the points").select_option("across")
+    with opened(browser, sprites, WIDE) as page:
+        page.get_by_label("Colour of the points").select_option("posX")
         page.screenshot(path=folder / "explorer-factors.png")
 
 
