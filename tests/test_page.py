@@ -48,6 +48,16 @@ STEPS = """() => {
     starts.step(1);
     return chosen;
 }"""
+NUMBERS = """async () => {
+    const { source } = explorer.panels[0];
+    const start = source.start.bind(source);
+    const seen = [];
+    source.start = (choice) => { seen.push(explorer.starts.index.value); return start(choice); };
+    explorer.starts.step(1);
+    explorer.starts.step(1);
+    await explorer.settled();
+    return seen;
+}"""
 Open = Callable[..., Any]
 
 
@@ -200,6 +210,20 @@ def test_it_starts_from_an_image_the_prior_and_a_draw(opened: Open) -> None:
     assert_shows(page, vae, [0, 0, 0])
     assert drawn != code(page)
     assert page.get_by_test_id("original-0").is_hidden()
+
+
+def test_a_number_that_is_asked_for_meanwhile_stays_in_its_field(opened: Open) -> None:
+    page = opened(model((1, 8, 8)), noise((1, 8, 8)))
+    assert page.evaluate(NUMBERS) == ["1", "2"]
+
+
+def test_a_run_that_starts_alone_says_from_what(opened: Open) -> None:
+    vae = model((1, 8, 8))
+    page = opened([vae, vae], noise((1, 8, 8)))
+    page.evaluate("explorer.panels[0].view.held_out = 0")  # as that of a run whose data have moved
+    page.evaluate("explorer.start({ kind: 'prior' })")
+    page.evaluate("explorer.settled().then(() => explorer.start({ kind: 'image', index: 3 }))")
+    assert settled(page).locator(".status").text_content() == "Held-out image 3"
 
 
 def test_it_starts_from_a_picture_of_ones_own_and_says_so_of_a_broken_one(opened: Open, tmp_path: Path) -> None:

@@ -51,8 +51,13 @@ class Latest {
     this.running ??= this.run();
   }
 
+  /** Whether there is a later request than the one that is being done. */
+  get isAwaited() {
+    return this.wanted !== null;
+  }
+
   async run() {
-    while (this.wanted !== null) {
+    while (this.isAwaited) {
       const what = this.wanted;
       this.wanted = null;
       await this.work(...what);

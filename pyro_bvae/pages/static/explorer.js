@@ -22,7 +22,7 @@ class Explorer {
     element.append(runs, make('p', { class: 'help', text: KEYS_IN_WORDS }));
     this.panels = views.map((view, number) => new Panel(runs, view, sources[number], number, {
       begin,
-      began: (start) => { if (number === 0) this.starts.show(start); },
+      began: (start, isAwaited) => this.began(number, start, isAwaited),
       hasHeading: !isAlone,
       mayName: !embedded,
     }));
@@ -39,6 +39,11 @@ class Explorer {
       if (choice.kind === 'upload' && !source.canUpload) continue;
       starting.request(choice);
     }
+  }
+
+  /** Say what the first run starts from, or the other where the first cannot start from that. */
+  began(number, start, isAwaited) {
+    if (number === 0 || start.kind !== this.panels[0].state.start.kind) this.starts.show(start, isAwaited);
   }
 
   /** Resolves once every picture that was asked for is painted; strips are drawn later. */

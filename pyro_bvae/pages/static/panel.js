@@ -1,7 +1,8 @@
 'use strict';
 // One run on the page: its pictures, its sliders and its plane, and the code that all of them show.
 
-/** A run, in `element`. `begin(choice)` starts all runs anew; `began(start)` is called when this one has started. */
+/** A run, in `element`. `begin(choice)` starts all runs anew; `began(start, isAwaited)` is called when this one has
+ * started; isAwaited: whether it starts from something else next. */
 class Panel {
   constructor(element, view, source, number, { begin, began, hasHeading, mayName }) {
     const z = Float32Array.from(view.prior_mean);
@@ -68,7 +69,7 @@ class Panel {
     const isEncoded = Boolean(start.x);
     const mean = { draw: false, seed: 0 };
     this.looks.compare(start.x, isEncoded ? await this.source.decode(Float32Array.from(start.z), mean) : null);
-    this.began(this.state.start);
+    this.began(this.state.start, this.starting.isAwaited);
   }
 
   setDraw(isDrawn) {

@@ -89,8 +89,8 @@ class Starts {
     element.addEventListener('drop', (event) => { over(event, false); this.take(event.dataTransfer.files); });
   }
 
-  /** Say what the pictures start from. */
-  show(start) {
+  /** Say what the pictures start from; the number in the field is that of the start that is awaited, if one is. */
+  show(start, isAwaited) {
     const { noun } = this;
     const label = start.label ?? null;
     const named = label === null ? '' : `${this.hasLabels ? ', label ' : ': '}${label}`;
@@ -101,7 +101,7 @@ class Starts {
       upload: `Your own picture, ${start.file}`,
     }[start.kind];
     this.status.textContent = `${said}${start.note ? `. ${start.note}` : ''}`;
-    if (start.kind === 'image' && this.index) this.index.value = start.index;
+    if (start.kind === 'image' && this.index && !isAwaited) this.index.value = start.index;
   }
 }
 
