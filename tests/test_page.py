@@ -184,6 +184,8 @@ def test_a_value_beyond_the_range_can_be_typed_and_the_range_set(opened: Open) -
     page.get_by_label("Value of z2").fill("4.5")
     assert code(page)[2] == 4.5
     assert_shows(page, vae, code(page))
+    page.get_by_label("Value of z1").fill("1e39")  # more than a float of 32 bits holds
+    assert np.isfinite(code(page)).all()
     page.get_by_label("Range ±").fill("5")
     page.get_by_label("Range ±").press("Enter")
     assert slider(page, 2).evaluate("slider => [slider.min, slider.max, slider.value]") == ["-5", "5", "4.5"]
@@ -315,6 +317,14 @@ def test_a_latent_plays_to_and_fro(opened: Open) -> None:
     assert [after[0], after[2]] == [before[0], before[2]]
     page.wait_for_timeout(50)
     assert code(page) == after
+
+
+def test_keys_play_a_latent_and_the_plane_stops_it(opened: Open) -> None:
+    page = opened(model((1, 8, 8)), noise((1, 8, 8)))
+    slider(page, 1).press("P")
+    assert page.evaluate("explorer.panels[0].latents.playing") == 1
+    page.get_by_test_id("plane-0").press("ArrowUp")
+    assert page.evaluate("explorer.panels[0].latents.playing") is None
 
 
 def test_strips_show_the_whole_sweep(opened: Open) -> None:

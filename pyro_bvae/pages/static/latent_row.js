@@ -36,7 +36,7 @@ class LatentRow {
 
   field() {
     return make('input', {
-      type: 'text', class: 'name', maxlength: 80, spellcheck: 'false', autocomplete: 'off', placeholder: 'Name it',
+      type: 'text', class: 'name', maxlength: 60, spellcheck: 'false', autocomplete: 'off', placeholder: 'Name it',
       'aria-label': `Name of z${this.latent}`,
       onfocus: () => this.latents.sayWhereNamesGo(),
       onchange: () => this.latents.rename(this.latent, this.name.value),
@@ -105,7 +105,7 @@ class LatentRow {
   /** Take a typed value; it may lie beyond the range. */
   type() {
     const value = Number(this.value.value);
-    if (this.value.value !== '' && Number.isFinite(value)) this.move(value);
+    if (this.value.value !== '' && Number.isFinite(Math.fround(value))) this.move(value);
   }
 
   press(event) {
@@ -117,7 +117,7 @@ class LatentRow {
     if (steps) this.move(Math.max(-limit, Math.min(limit, z[this.latent] + steps * step)));
     else if (event.key === 'Home' || event.key === 'End') this.move(event.key === 'Home' ? -range : range);
     else if (['Backspace', 'Delete', '0'].includes(event.key)) this.latents.reset(this.latent);
-    else if (event.key === 'p') this.latents.play(this.latent);
+    else if (event.key.toLowerCase() === 'p') this.latents.play(this.latent);
     else if (event.key === 'Escape') this.latents.stop();
     else return;
     event.preventDefault();

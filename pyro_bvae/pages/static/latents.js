@@ -49,7 +49,7 @@ class Latents {
     this.strips.touch(moved);
   }
 
-  /** Show a new start: its marks, and which latents lie beyond the range. */
+  /** Mark a new start, and say which latents lie beyond the range. */
   restart() {
     this.stop();
     for (const row of this.rows) row.mark();
@@ -59,7 +59,6 @@ class Latents {
     const widest = Math.ceil(Math.max(...beyond.map((row) => Math.abs(this.state.start.z[row.latent]))));
     const said = `The start lies beyond the range in ${names}; ±${widest} shows all of it.`;
     this.note.textContent = beyond.length ? said : '';
-    this.update();
   }
 
   set(latent, value) {
@@ -80,7 +79,6 @@ class Latents {
     if (!(range > 0)) { this.range.value = this.state.range; return; }
     this.state.range = range;
     for (const row of this.rows) row.setRange();
-    for (const row of this.strips.rows) row.isStale = true;
     this.restart();
     this.change();
   }

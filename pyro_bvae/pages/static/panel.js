@@ -28,7 +28,10 @@ class Panel {
       make('div', { class: 'run-layout' },
         make('div', { class: 'side' }, this.looks.element, this.options()), sliders, plane), this.notes()));
     this.latents = new Latents(sliders, state, change, { scale, mayName, renamed: () => this.plane.renamed() });
-    this.plane = new Plane(plane, state, change);
+    this.plane = new Plane(plane, state, () => {
+      this.latents.stop();
+      change();
+    });
   }
 
   options() {
