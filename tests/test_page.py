@@ -48,6 +48,11 @@ STEPS = """() => {
     starts.step(1);
     return chosen;
 }"""
+AGAIN = """() => explorer.panels[0].latents.strips.rows.map(({ strip, picture }) => {
+    const before = strip.toDataURL();
+    picture.paintRow(picture.data);
+    return strip.toDataURL() === before;
+})"""
 NUMBERS = """async () => {
     const { source } = explorer.panels[0];
     const start = source.start.bind(source);
@@ -343,6 +348,15 @@ def test_strips_show_the_whole_sweep(opened: Open) -> None:
     for place, value in enumerate(np.linspace(-3, 3, columns.shape[1])):
         swept = decoded(vae, [*z[:2], value])[..., 0]
         assert np.abs(columns[:, place] - swept).max() <= 1
+
+
+def test_strips_of_vectors_share_one_scale(opened: Open) -> None:
+    vae = model((5,), likelihood="gaussian")
+    with torch.no_grad():
+        vae.decoder.layers[0].weight[:, 2] *= 10  # the last strip moves most
+    page = opened(vae)
+    page.evaluate("explorer.stripsSettled()")
+    assert page.evaluate(AGAIN) == [True] * 3
 
 
 @pytest.mark.parametrize("latent_dim", [1, 200])

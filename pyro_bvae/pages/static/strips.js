@@ -10,6 +10,7 @@ class Strips {
   constructor(state) {
     this.state = state;
     this.rows = [];
+    this.scale = null; // of the curves, where the data are vectors
     this.now = null;
     this.version = 0;
     this.movedAt = 0;
@@ -23,6 +24,7 @@ class Strips {
     const isImage = shape.length === 3;
     const picture = isImage ? new ImagePicture(strip, shape, CELLS) : new FeatureStrip(strip, this.state.view, scale);
     if (isImage) [, cursor.height, cursor.width] = shape;
+    this.scale = scale;
     this.rows.push({ latent, strip, cursor, picture, isSeen: false, isStale: true });
     this.watcher.observe(strip);
   }
@@ -78,8 +80,17 @@ class Strips {
     const { version } = this;
     const data = await this.decoded(codesAlong(this.state.z, row.latent, this.state.range), version);
     if (version !== this.version) return;
-    row.picture.paintRow(data);
+    this.paint(row, data);
     row.isStale = false;
+  }
+
+  /** Paint a strip; where its curves need another scale, so do all that are painted already. */
+  paint(row, data) {
+    const most = this.scale?.most;
+    row.picture.paintRow(data);
+    if (most === this.scale?.most) return;
+    const others = this.rows.filter((other) => other !== row && !other.isStale);
+    for (const { picture } of others) picture.paintRow(picture.data);
   }
 
   /** Data of codes: one request of a server, in small pieces in the page; what there is when the code changes. */
