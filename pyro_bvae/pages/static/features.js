@@ -69,7 +69,7 @@ class FeaturePicture {
     Object.assign(this, { canvas, view, scale, kind, host, x: null, behind: null });
     canvas.classList.add('features');
     canvas.addEventListener('pointermove', (event) => { canvas.title = this.at(event); });
-    whenSeenAnew(canvas.parentElement ?? canvas, () => this.draw());
+    if (canvas.parentElement) whenSeenAnew(canvas.parentElement, () => this.draw()); // others are drawn once
   }
 
   /** Draw a vector, with marks where another lies, such as the original. */

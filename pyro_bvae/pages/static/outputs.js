@@ -19,25 +19,32 @@ class Outputs {
   }
 
   save() {
-    savePicture(this.looks.canvases.picture, fileName(this.state.view, 'picture', 'png'));
+    savePicture(this.looks.canvases.picture, fileName(this.state.view, 'picture', 'png'), this.paper());
   }
 
   savePair() {
     const { original, picture } = this.looks.canvases;
-    savePicture([original, picture], fileName(this.state.view, 'pair', 'png'));
+    savePicture([original, picture], fileName(this.state.view, 'pair', 'png'), this.paper());
+  }
+
+  /** The colour behind what is not drawn on: bars and letters are as light as the page is dark. */
+  paper() {
+    return getComputedStyle(this.looks.element).getPropertyValue('--paper').trim();
   }
 
   /** Save the sweep of the latent that was moved last. */
   async saveSweep() {
+    const { latent, looks } = this;
     const { z, range, view, source } = this.state;
-    const data = await source.decodeMany(codesAlong(z, this.latent, range, FRAMES));
-    const host = this.looks.canvases.picture;
+    const data = await source.decodeMany(codesAlong(z, latent, range, FRAMES));
+    const scale = new FeatureScale(view); // of all frames
+    for (const x of data) scale.see(x);
     const frames = data.map((x) => {
       const canvas = make('canvas');
-      pictureFor(canvas, view, this.looks.picture.scale, 'large', host).paint(x);
+      pictureFor(canvas, view, scale, 'large', looks.canvases.picture).paint(x);
       return canvas;
     });
-    saveSweep(frames, fileName(view, `z${this.latent}`, 'gif'));
+    saveSweep(frames, fileName(view, `z${latent}`, 'gif'), this.paper());
   }
 
   /** Show the commands of what is on the screen, where they are unfolded. */

@@ -28,8 +28,9 @@ function savedScale(width, height) {
  * Save a picture, or several in a row, as PNG.
  * @param {HTMLCanvasElement|HTMLCanvasElement[]} canvases
  * @param {string} name of the file
+ * @param {string} paper the colour behind what is not drawn on
  */
-async function savePicture(canvases, name) {
+async function savePicture(canvases, name, paper) {
   const row = [canvases].flat();
   const scale = savedScale(row[0].width, row[0].height);
   const gap = row.length > 1 ? Math.ceil((row[0].width * scale) / 16) : 0;
@@ -37,6 +38,8 @@ async function savePicture(canvases, name) {
   canvas.width = row.reduce((sum, each) => sum + each.width * scale + gap, -gap);
   canvas.height = Math.max(...row.map((each) => each.height * scale));
   const context = canvas.getContext('2d');
+  context.fillStyle = paper;
+  context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingEnabled = false;
   let left = 0;
   for (const each of row) {
@@ -52,7 +55,7 @@ async function savePicture(canvases, name) {
  * @param {string} name of the file
  * @param {string} paper the colour behind what is not drawn on
  */
-function saveSweep(frames, name, paper = 'white') {
+function saveSweep(frames, name, paper) {
   const back = frames.slice(1, -1).reverse();
   const pixels = [...frames, ...back].map((frame) => opaquePixels(frame, paper));
   const scale = savedScale(frames[0].width, frames[0].height);
