@@ -10,7 +10,6 @@ const RAMP = ['#440154', '#3b528b', '#21918c', '#5ec962', '#fde725']; // matplot
 const RAMP_STEPS = 64;
 const NO_VALUE = '#94a4a2';
 const MARKS = ['circle', 'square', 'diamond', 'triangle'];
-const MOST_CLASSES = 40; // in a legend
 
 /** The colours, shapes and legend of points by a label or factor; all of one colour where there is none. */
 class Colouring {
@@ -55,10 +54,8 @@ class Colouring {
       element.append(...this.rampParts());
       return;
     }
-    const { classes } = this.facts;
-    const items = classes.slice(0, MOST_CLASSES).map((name, place) => classItem(name, Colouring.lookOfClass(place)));
+    const items = this.facts.classes.map((name, place) => classItem(name, Colouring.lookOfClass(place)));
     element.append(...items);
-    if (classes.length > MOST_CLASSES) element.append(`and ${classes.length - MOST_CLASSES} more`);
   }
 
   rampParts() {
