@@ -82,6 +82,14 @@ def test_arrow_keys_move_the_cross(plane: Any, digits_run: Run) -> None:
     shows(plane, digits_run.model, code(plane))
 
 
+def test_an_arrow_key_moves_one_latent_alone_and_none_with_control(plane: Any) -> None:
+    before = code(plane)
+    plane.locator(PLANE).press("Control+ArrowUp")
+    assert torch.equal(code(plane), before)
+    plane.locator(PLANE).press("ArrowUp")
+    assert (code(plane) != before).nonzero().flatten().tolist() == [latents(plane)[1]]
+
+
 def test_the_two_latents_with_the_most_kl_are_there_first(plane: Any, digits_run: Run) -> None:
     kl = digits_run.history[-1]["held_out_kl_per_latent"]
     assert latents(plane) == sorted(range(10), key=lambda latent: -kl[latent])[:2]

@@ -173,11 +173,14 @@ class Plane {
   }
 
   key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key in ARROWS) {
       const step = (event.shiftKey ? 0.5 : 0.1) * this.state.range / 3;
       const values = this.latents.map((latent, axis) => {
-        const moved = this.state.z[latent] + ARROWS[event.key][axis] * step;
-        return Number(Math.min(this.field.high, Math.max(this.field.low, moved)).toPrecision(6));
+        const [value, steps] = [this.state.z[latent], ARROWS[event.key][axis]];
+        if (!steps) return value; // as it is to the last digit
+        const within = Math.min(this.field.high, Math.max(this.field.low, value + steps * step));
+        return Number(within.toPrecision(6));
       });
       this.moveTo(values);
     } else if (event.key === 'Enter') {
