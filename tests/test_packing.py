@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from base64 import b64decode
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +14,10 @@ import pytest
 import torch
 from torch import nn
 
-import pyro_bvae
 from pyro_bvae import BetaVAE
 from pyro_bvae.likelihoods import LIKELIHOODS, Bernoulli, Standardised, build
 from pyro_bvae.pages.packing import UnpackableError, pack_decoder, pack_encoder
 
-STATIC = Path(pyro_bvae.__file__).parent / "pages" / "static"
 NUMBERS = {"float16": np.float16, "float32": np.float32}
 
 
@@ -134,10 +130,3 @@ def test_what_is_not_the_packages_own_says_so(vae: BetaVAE, decoder: str | None,
 def test_a_method_put_in_place_of_the_models_own_is_noticed(vae: BetaVAE) -> None:
     vae.decode = lambda z: dist.Normal(z, 1.0)  # type: ignore[method-assign]
     assert refused(pack_decoder, vae) == "the model has its own decode"
-
-
-def test_scripts_share_a_page_and_no_name() -> None:
-    scripts = [path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")]
-    names = [name for script in scripts for name in re.findall(r"^(?:class|const|function|let) (\w+)", script, re.M)]
-    assert sorted(names) == sorted(set(names))
-    assert all(len(script.splitlines()) <= 300 for script in scripts)

@@ -17,7 +17,7 @@ class Explorer {
     const isAlone = views.length === 1;
     if (!embedded) element.append(isAlone ? headingOf(views[0], 'h1') : make('h1', { text: 'Two runs side by side' }));
     const begin = (choice) => this.start(choice);
-    this.starts = new Starts(element, views, sources, begin, embedded ? placesOf(views[0]) : null);
+    this.starts = new Starts(element, views, sources, begin, embedded ? views[0].codes?.index : null);
     const runs = make('div', { class: `runs of-${views.length}` });
     element.append(runs, make('p', { class: 'help', text: KEYS_IN_WORDS }));
     this.panels = views.map((view, number) => new Panel(runs, view, sources[number], number, {
@@ -65,8 +65,3 @@ class Explorer {
     }
   }
 }
-/** The indices of the held-out data that are in a page without a server, in order. */
-function placesOf({ codes }) {
-  return codes && Array.from(codes.index).sort((a, b) => a - b);
-}
-

@@ -98,6 +98,7 @@ class Panel {
     }
   }
 }
+
 /** What a run is, in a title and a line. */
 function headingOf(view, level) {
   const count = `${view.K} ${view.K === 1 ? 'latent' : 'latents'}`;
@@ -106,4 +107,3 @@ function headingOf(view, level) {
   const facts = [view.dataset, `β ${view.beta}`, likelihood, known].filter(Boolean).join(' · ');
   return make('header', {}, make(level, { text: view.title }), make('p', { class: 'facts', text: facts }));
 }
-

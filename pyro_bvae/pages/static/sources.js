@@ -93,7 +93,8 @@ class EmbeddedSource {
     const random = randomOf(seed);
     if (kind === 'random-z') for (let k = 0; k < z.length; k++) z[k] += normalDraw(random);
     const isOther = kind === 'random-z' && view.prior !== 'standard normal';
-    return { z, scale: null, x: null, index: null, label: null, note: isOther ? 'Drawn from a standard normal around the prior’s mean' : null };
+    const note = isOther ? 'Drawn from a standard normal around the prior’s mean' : null;
+    return { z, scale: null, x: null, index: null, label: null, note };
   }
 
   /** The datum of that number, or the next that the page has; after the last comes the first. */
@@ -187,7 +188,8 @@ async function preparedPicture(file, { shape: [channels, height, width] }) {
   context.imageSmoothingQuality = 'high';
   const scale = Math.min(picture.width / width, picture.height / height);
   const [cutWidth, cutHeight] = [width * scale, height * scale];
-  context.drawImage(picture, (picture.width - cutWidth) / 2, (picture.height - cutHeight) / 2, cutWidth, cutHeight, 0, 0, width, height);
+  const [left, top] = [(picture.width - cutWidth) / 2, (picture.height - cutHeight) / 2];
+  context.drawImage(picture, left, top, cutWidth, cutHeight, 0, 0, width, height);
   const { data } = context.getImageData(0, 0, width, height);
   const x = new Float32Array(channels * height * width);
   for (let pixel = 0; pixel < height * width; pixel++) {

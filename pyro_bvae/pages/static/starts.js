@@ -3,7 +3,7 @@
 
 /**
  * The bar above the runs. `start({kind, index, seed, file})` is called with what the user chooses; `places` are the
- * indices of the held-out data that the page has, null for all.
+ * indices of the held-out data that the page has, in order, null for all.
  */
 class Starts {
   constructor(element, views, sources, start, places = null) {
