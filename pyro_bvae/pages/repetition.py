@@ -69,7 +69,10 @@ def _commands(one: Measured) -> Markup:
     command = command_of(config)
     if command is not None:
         place = ", where the data lie in the folder of the command" if ":" in str(config["dataset"]) else ""
-        parts += [element("p", f"All settings in one command{place}:"), element("pre", command)]
+        parts += [
+            element("p", f"What is not left as it is by default, in one command{place}:"),
+            element("pre", command),
+        ]
     else:
         own = ", ".join(f"{part}: {name}" for part, name in config["custom"].items())
         what = f"classes of its own ({own})" if own else "an ELBO or data of its own, which were in memory"
@@ -102,9 +105,8 @@ def _settings(one: Measured, captions: Captions) -> Markup:
         rows.append([element("code", option_words(name).partition("/")[0]), said, OPTIONS[name].text])
     rows += [["custom", f"{part}: {plain(name)}", "A class of the run's own."] for part, name in
              one.config["custom"].items()]  # fmt: skip
-    return captions.table(
-        "All settings of the fit. What is not listed was not set.", ["option", "value", ""], rows, class_="of-settings"
-    )
+    caption = "All settings of the fit, those left as they are by default too."
+    return captions.table(caption, ["option", "value", ""], rows, class_="of-settings")
 
 
 def _said(value: Any) -> str:

@@ -16,6 +16,7 @@ from ..terms import ACTIVE_ABOVE
 from .captions import Captions
 from .markup import Markup, element, joined, with_minus
 from .measured import Measured
+from .references import References, references
 
 __all__ = ["curves", "diagnosis", "numbers", "pictures", "said"]
 
@@ -82,36 +83,42 @@ def _numbers(one: Measured) -> list[tuple[str, str | None, str]]:
         else "−(D + R). Under this likelihood D is the cross-entropy of grey pixels and no log-probability, so that it "
         "compares with runs of the same likelihood alone."
     )
+    known = None if one.data is None else references(one.data)
+    least = "" if is_bound or known is None else f"; of these pixels it is {said(known.cross_entropy, '.2f')} at least"
     lines: list[tuple[str, str | None, str]] = [
         ("ELBO", said(-(distortion + rate), ".2f", " nats"), means_elbo),
-        ("distortion D", said(distortion, ".2f", " nats"), "The reconstruction term: lower is better."),
+        ("distortion D", said(distortion, ".2f", " nats"), f"The reconstruction term: lower is better{least}."),
         ("rate R", said(rate, ".2f", " nats"),
-         f"The KL from prior to posterior: what a code says about its {one.datum} at most."),
+         f"The mean KL of q(z|x) from the prior: on average a code says no more than this about its {one.datum}."),
     ]  # fmt: skip
     if row is not None:
-        lines += _errors(vars(row))
+        lines += _errors(vars(row), known)
     if one.active is not None and one.kl is not None:
-        lines.append(("active latents", f"{one.active} of {len(one.kl)}",
-                      f"Those with a KL above {ACTIVE_ABOVE} nats: the decoder ignores the others."))  # fmt: skip
+        meaning = f"Those with a KL above {ACTIVE_ABOVE} nats. How much each changes is in the table of latents."
+        lines.append(("active latents", f"{one.active} of {len(one.kl)}", meaning))
     return [*lines, *_known(one)]
 
 
-def _errors(row: Mapping[str, Any]) -> list[tuple[str, str | None, str]]:
+def _errors(row: Mapping[str, Any], known: References | None) -> list[tuple[str, str | None, str]]:
     """Errors, bits and calibration, those that there are."""
     particles = row["particles"]
+    without = f"; the training data's mean in place of each has {known.mse:.4g}" if known else ""
+    guessed = f"; the commonest class alone is {known.commonest:.3f}" if known and known.commonest is not None else ""
     return [
         ("importance-weighted bound", said(row["iw_bound"], ".2f", " nats"),
          f"A bound on log p(x) that is nearer to it than the ELBO, from {particles} draws of z."),
         ("bits per dimension", said(row["bits_per_dim"], ".3f"),
          "The bits that a lossless code of the 256 grey levels would take for each value: lower is better."),
-        ("MSE", said(row["mse"], ".4g"), "Mean squared error of a reconstructed value, in the data's units squared."),
+        ("MSE", said(row["mse"], ".4g"),
+         f"Mean squared error of a value of p(x|z)'s mean, in the data's units squared{without}."),
         ("PSNR", said(row["psnr"], ".2f", " dB"), "The same on a logarithmic scale, −10 log₁₀ MSE: higher is better."),
         ("SSIM", said(row["ssim"], ".3f"), "Structural similarity of reconstruction and original: 1 is equal."),
         ("coverage, 50%", said(row["coverage_50"], ".3f"),
          "The share of values in the central half of p(x|z): 0.5 is calibrated, more is too wide."),
         ("coverage, 90%", said(row["coverage_90"], ".3f"), "The same for the central 90%: 0.9 is calibrated."),
         ("probe accuracy", said(row["probe_accuracy"], ".3f"),
-         "The share of held-out labels that a linear classifier reads off the codes."),
+         "The share of held-out labels that logistic regression reads off the means of q(z|x), fitted to those of the "
+         f"training data{guessed}."),
     ]  # fmt: skip
 
 

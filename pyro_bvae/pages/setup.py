@@ -165,8 +165,8 @@ def training(one: Measured) -> Markup:
     optimiser = {"rmsprop": "RMSprop", "adam": "Adam", "adagrad": "Adagrad", "sgd": "SGD"}[settings.optimizer]
     epochs = f"{one.last['epoch']:.4g} epochs, " if one.last else ""
     lines = [
-        f"{optimiser} took {epochs}{one.run.step:,} steps of {batch:,} {one.datum}s each, at a learning rate of "
-        f"{number(settings.lr)}{warm}{decay}.",
+        f"{optimiser} took {epochs}{one.run.step:,} steps of at most {batch:,} {one.datum}s each, at a learning rate "
+        f"of {number(settings.lr)}{warm}{decay}.",
         f"Each {one.datum} of a batch had one draw of z." if "num_particles=1)" in config["elbo"] else None,
         f"The seed is {settings.seed}.",
         duration(one),
