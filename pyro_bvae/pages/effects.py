@@ -40,8 +40,8 @@ def changes(vae: BetaVAE, start: Base, latents: Sequence[int]) -> Tensor:
     return means[:, 1] - means[:, 0]
 
 
-def moved_features(change: Tensor, columns: Sequence[str] | None, units: Tensor | None) -> list[str]:
-    """The features of a vector that change most, each with its change, like "radius +2.1".
+def moved_features(change: Tensor, columns: Sequence[str] | None, units: Tensor | None) -> list[tuple[str, str]]:
+    """The features of a vector that change most, each with its change: ("radius", "+2.1").
 
     Args:
         change: The differences ``(D,)``.
@@ -51,7 +51,7 @@ def moved_features(change: Tensor, columns: Sequence[str] | None, units: Tensor 
     size = (change if units is None else change / units).abs()
     names = short_names(columns) if columns else [f"x{feature}" for feature in range(len(change))]
     order = size.argsort(descending=True, stable=True)[:FEATURES].tolist()
-    return [f"{names[feature]} {with_minus(format(change[feature].item(), '+.3g'))}" for feature in order]
+    return [(names[feature], with_minus(f"{change[feature].item():+.3g}")) for feature in order]
 
 
 def classes_at_ends(codes: Codes, latent: int, data: Dataset) -> list[tuple[str, int, int]] | None:

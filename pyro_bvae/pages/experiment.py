@@ -71,10 +71,10 @@ def _change(one: Measured, start: Base, latent: int) -> str:
     change = changes(one.run.model, start, [latent])[0]
     if one.is_images:
         return f"a pixel by {change.abs().mean().item():.3f} on average and by {change.abs().max().item():.2f} at most"
-    return f"most of all {', '.join(_moved(one, change))}"
+    return "most of all " + ", ".join(f"{name} by {difference}" for name, difference in _moved(one, change))
 
 
-def _moved(one: Measured, change: Tensor) -> list[str]:
+def _moved(one: Measured, change: Tensor) -> list[tuple[str, str]]:
     likelihood = one.run.model.likelihood
     units = likelihood.scale.cpu() if isinstance(likelihood, Standardised) else None
     return moved_features(change, one.config.get("columns"), units)
@@ -99,7 +99,7 @@ def latents(one: Measured, notes: Sequence[str], names: Mapping[int, str], capti
     for latent, moved in zip(order, change, strict=True):
         width = f"width:{100 * kl[latent] / max(max(kl), 1e-12):.1f}%"
         bar = element("span", element("span", style=width), class_="bar")
-        effect = f"{moved.abs().mean().item():.3f}" if one.is_images else ", ".join(_moved(one, moved))
+        effect = f"{moved.abs().mean().item():.3f}" if one.is_images else ", ".join(map(" ".join, _moved(one, moved)))
         note = names.get(latent) or (f"follows {notes[latent]}" if notes and notes[latent] else "")
         is_active = kl[latent] > ACTIVE_ABOVE
         said = with_minus(f"{kl[latent]:.3f}")

@@ -14,6 +14,7 @@ from typing import Any
 
 __all__ = ["Content", "Markup", "element", "joined", "sentence", "table", "with_minus"]
 
+NUMBER = re.compile(r"[-−+]?\d|–$")  # the beginning of one
 WITHOUT_END = {"br", "hr", "img", "input"}
 
 
@@ -66,16 +67,23 @@ def with_minus(text: str) -> str:
 
 
 def table(heads: Iterable[Content], rows: Iterable[Iterable[Content]], **attributes: Any) -> Markup:
-    """A table of a head, where there is one, and rows; cells that begin with a number have the class ``number``."""
-    names = [element("th", cell, scope="col") for cell in heads]
+    """A table of a head, where there is one, and rows; numbers, and columns of them, have the class ``number``."""
+    lines = [list(row) for row in rows]
+    names = [
+        element("th", cell, scope="col", class_=_kind(*(line[column] for line in lines)))
+        for column, cell in enumerate(heads)
+    ]
     head = element("thead", element("tr", names)) if names else None
-    body = element("tbody", [element("tr", list(map(_cell, row))) for row in rows])
+    body = element(
+        "tbody", [element("tr", [element("td", cell, class_=_kind(cell)) for cell in line]) for line in lines]
+    )
     return element("div", element("table", head, body, **attributes), class_="scrolled")
 
 
-def _cell(content: Content) -> Markup:
-    is_number = isinstance(content, str) and not isinstance(content, Markup) and content[:2].strip("−-+ ")[:1].isdigit()
-    return element("td", content, class_="number" if is_number else None)
+def _kind(*cells: Content) -> str | None:
+    """The class of cells that all hold numbers, or a dash where there is none."""
+    is_number = all(isinstance(cell, str) and not isinstance(cell, Markup) and NUMBER.match(cell) for cell in cells)
+    return "number" if is_number and cells else None
 
 
 def _attribute(name: str, value: str | float | bool | None) -> str:

@@ -26,7 +26,7 @@ DIGITS = {
     "distortion": ("D", ".2f"),
     "rate": ("R", ".2f"),
     "bits_per_dim": ("bits/dim", ".3f"),
-    "mse": ("MSE", ".4f"),
+    "mse": ("MSE", ".4g"),
     "ssim": ("SSIM", ".3f"),
     "probe_accuracy": ("probe", ".3f"),
     "active_units": ("active", ".3g"),
@@ -179,11 +179,12 @@ def side_by_side(runs: Sequence[Measured]) -> Markup:
         ]
         return element("label", f"{side} ", element("select", options, data_side=side.lower()))
 
-    last = len(runs) - 1
+    last, is_same = len(runs) - 1, len({one.config["fingerprint"] for one in runs}) == 1
+    start = f"Each starts from {'the same held-out datum' if is_same else 'a held-out datum of its own data'}"
     return element(
         "section",
         element("h3", "Two of them side by side"),
-        element("p", "Both start from the same datum, and each has its own sliders."),
+        element("p", f"{start}, and has its own sliders."),
         element("p", choice("Left", 0), " ", choice("Right", last), class_="sides"),
         element("div", class_="live", data_pair=True),
         class_="part pair",

@@ -12,6 +12,7 @@ from typing import Any
 from pyro import poutine
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
+from torch.distributions import Distribution
 
 from ..model import BetaVAE
 from ..terms import evaluation_mode, per_value, traces
@@ -77,7 +78,7 @@ def _sites(program: str, trace: poutine.Trace) -> list[Site]:
             program=program,
             name=name,
             formula=FORMULAS.get((program, name), ""),
-            family=type(per_value(site["fn"])).__name__,
+            family=_family(per_value(site["fn"])),
             shape=tuple(site["fn"].event_shape),
             weight=_weight(site),
             is_observed=site["is_observed"],
@@ -85,6 +86,12 @@ def _sites(program: str, trace: poutine.Trace) -> list[Site]:
         for name, site in trace.nodes.items()
         if site["type"] == "sample" and not site_is_subsample(site)
     ]
+
+
+def _family(distribution: Distribution) -> str:
+    """The class of a distribution; of one that is transformed, that of what it is made of too."""
+    name = type(distribution).__name__
+    return f"{type(distribution.base_dist).__name__}, {name.lower()}" if hasattr(distribution, "base_dist") else name
 
 
 def _weight(site: Mapping[str, Any]) -> float:

@@ -41,7 +41,6 @@ PICTURES = {
     "importances": "The importance of each latent for boosted trees that predict each factor (DCI).",
     "responses": "The mean code against each factor: a latent that follows one factor has a slope in its column, and "
     "is flat in all others.",
-    "factor_traversal": "Sweeps of single latents, each with the factor that it follows.",
 }
 PNG = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 2**21  # of a picture
@@ -60,7 +59,7 @@ def scores(one: Measured, captions: Captions) -> Markup:
     repeats = 1 + max(int(row.get("repeat", 0)) for rows in of_columns.values() for row in rows)
     spread = f", ± one standard deviation over {repeats} repeats" if repeats > 1 else ""
     caption = f"Scores of disentanglement, against the factors that the data were made of: means{spread}."
-    table = captions.table(caption, ["metric", *labels, "what it asks"], lines)
+    table = captions.table(caption, ["metric", *labels, "what it asks"], lines, class_="of-settings")
     return joined(table, [captions.figure(png, PICTURES[name], name) for name, png in _pictures(one).items()])
 
 

@@ -178,7 +178,7 @@ def _tiles(one: Measured) -> Markup | None:
 def _live(shown: Live, place: int) -> Markup:
     """Where the sliders go."""
     text = (
-        "Each slider is a latent, sorted by its KL. Move one and watch: the picture is the mean of p(x|z), computed in "
+        "Each slider is a latent, sorted by its KL. Move one and watch: what you see is the mean of p(x|z), made in "
         "this page. Nothing is sent anywhere."
     )
     return joined(

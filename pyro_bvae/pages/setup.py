@@ -16,13 +16,14 @@ from ..settings.words import number, plain
 from .architecture import count, layers
 from .captions import Captions
 from .formulas import formula
-from .markup import Markup, element, joined, sentence
+from .markup import Markup, element, joined, sentence, with_minus
 from .measured import Measured
 from .programs import sites, source_of
 
 __all__ = ["architecture", "data", "duration", "programs", "shape_in_words", "training"]
 
-EXAMPLES = 20  # data that are shown
+EXAMPLES = 20  # images that are shown
+ROWS, COLUMNS = 5, 8  # of vectors
 MOST_NAMES = 20  # of columns, labels or factors that are written out
 
 
@@ -46,11 +47,21 @@ def data(one: Measured, captions: Captions) -> Markup:
         return joined(parts, element("p", one.missing, class_="aside"))
     parts += [element("p", "As they were read: ", plain(note), ".") for note in one.data.notes]
     parts += [element("p", line) for line in _names(one)]
-    some = pixels(one.data.images[one.data.train[:EXAMPLES]])
-    caption = f"The first {len(some)} {one.datum}s of the training data."
-    if not one.is_images:
-        caption = f"The first {len(some)} vectors of the training data, in pairs of features."
-    return joined(parts, captions.figure(plots.samples(some), caption, f"Examples of {one.dataset}"))
+    return joined(parts, _examples(one, captions))
+
+
+def _examples(one: Measured, captions: Captions) -> Markup:
+    """A few of the training data: pictures, or rows of a table."""
+    assert one.data is not None
+    if one.is_images:
+        some = pixels(one.data.images[one.data.train[:EXAMPLES]])
+        caption = f"The first {len(some)} images of the training data."
+        return captions.figure(plots.samples(some), caption, f"Examples of {one.dataset}")
+    some, size = one.data.images[one.data.train[:ROWS], :COLUMNS], one.data.shape[0]
+    names = short_names(one.data.columns or [f"x{feature}" for feature in range(size)])[:COLUMNS]
+    cut = f", {COLUMNS} of {size} features" if size > COLUMNS else ""
+    rows = [[with_minus(f"{value:.4g}") for value in row] for row in some.tolist()]
+    return captions.table(f"The first {len(some)} vectors of the training data{cut}.", names, rows)
 
 
 def _names(one: Measured) -> list[str]:
@@ -58,7 +69,7 @@ def _names(one: Measured) -> list[str]:
     assert one.data is not None
     is_classes = one.data.labels is not None and one.data.labels.dim() == 1
     known = {
-        "Features": one.data.columns,
+        f"Features, x0 to x{one.data.shape[0] - 1} in the figures": one.data.columns,
         "Classes, which training did not see": one.data.label_names if is_classes else None,
         "Attributes, which training did not see": None if is_classes else one.data.label_names,
         "Factors of variation, which training did not see": one.data.factor_names,

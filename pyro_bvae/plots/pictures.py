@@ -82,7 +82,7 @@ def save_figure(figure: Figure, file: Path) -> None:
 def png_of(figure: Figure) -> bytes:
     """A figure as the bytes of a small PNG: small pictures keep their pixels, and grey has 64 levels.
 
-    Colours are those of a palette of 128, unless a picture is in colour itself.
+    Curves have the colours of a palette of 128; pictures in colour and heat maps have all of theirs.
     """
     pictures = [image for image in figure.findobj(AxesImage) if isinstance(image, AxesImage)]
     figure.draw_without_rendering()  # so that all have their place
@@ -95,7 +95,7 @@ def png_of(figure: Figure) -> bytes:
     red, green, blue = drawn.split()
     if red.tobytes() == green.tobytes() == blue.tobytes():
         drawn = red.point([round(level / 255 * (LEVELS - 1)) * 255 // (LEVELS - 1) for level in range(256)])
-    elif not any(getattr(image.get_array(), "ndim", 2) == 3 for image in pictures):
+    elif not pictures:
         drawn = drawn.quantize(COLOURS)
     small = BytesIO()
     drawn.save(small, "PNG", optimize=True)
