@@ -27,8 +27,10 @@ def explored(page: Any, thing: Run | BetaVAE, data: Dataset | None = None) -> It
         yield page
 
 
-def settle(page: Any) -> None:
+def settle(page: Any) -> Any:
+    """The page, when every picture that was asked for is painted."""
     page.evaluate("explorer.settled()")
+    return page
 
 
 def move(page: Any, latent: int, value: float) -> None:

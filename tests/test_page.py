@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import browsing
 import numpy as np
 import pytest
 import torch
+from browsing import as_bytes, is_near, settle
 from PIL import Image
 
 from pyro_bvae import BetaVAE, fit
@@ -23,11 +25,6 @@ from pyro_bvae.pages.explorer import explore
 from pyro_bvae.runs.run import Run
 
 MARKUP = "<img src=x onerror=alert(1)>"
-PIXELS = """(name) => {
-    const canvas = document.querySelector(`[data-testid="${name}"]`);
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    return [canvas.height, canvas.width, Array.from(data)];
-}"""
 MOVE = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }"
 MOVED = """async (before) => {
     const { z } = explorer.panels[0].state;
@@ -74,16 +71,11 @@ def opened(page: Any) -> Iterator[Open]:
     def open_page(*arguments: Any) -> Any:
         explorers.append(explore(*arguments))
         page.goto(explorers[-1].url)
-        return settled(page)
+        return settle(page)
 
     yield open_page
     for explorer in explorers:
         explorer.close()
-
-
-def settled(page: Any) -> Any:
-    page.evaluate("explorer.settled()")
-    return page
 
 
 def model(shape: tuple[int, ...], network: str = "mlp", likelihood: str = "bernoulli", latent_dim: int = 3) -> BetaVAE:
@@ -105,14 +97,12 @@ def noise(shape: tuple[int, ...], count: int = 40) -> Dataset:
 
 def pixels(page: Any, name: str = "picture-0") -> np.ndarray:
     """Bytes (H, W, 3) that a canvas shows."""
-    height, width, data = page.evaluate(PIXELS, name)
-    return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+    return browsing.pixels(page, f"[data-testid={name}]")[..., :3]
 
 
 def decoded(vae: BetaVAE, z: Any) -> np.ndarray:
     """The same of a code, by torch."""
-    image = images_of(vae, torch.as_tensor(z, dtype=torch.float32)[None])[0]
-    return (255 * image.clamp(0, 1)).expand(3, -1, -1).permute(1, 2, 0).numpy()
+    return as_bytes(images_of(vae, torch.as_tensor(z, dtype=torch.float32)[None])[0])
 
 
 def code(page: Any, run: int = 0) -> list[float]:
@@ -124,8 +114,8 @@ def slider(page: Any, latent: int, run: int = 0) -> Any:
 
 
 def assert_shows(page: Any, vae: BetaVAE, z: Any) -> None:
-    settled(page)
-    assert np.abs(pixels(page) - decoded(vae, z)).max() <= 1  # of 255: by rounding, also of weights to 16 bits
+    settle(page)
+    assert is_near(pixels(page), decoded(vae, z), most=1)  # of 255: by rounding, also of weights to 16 bits
 
 
 @pytest.mark.parametrize(
@@ -149,9 +139,9 @@ def test_the_pixels_are_those_of_torch(shape: tuple[int, ...], network: str, lik
 
 def test_a_vector_is_drawn_from_the_numbers_of_torch(opened: Open) -> None:
     vae = model((5,), likelihood="gaussian")
-    page = settled(opened(vae, noise((5,))))
+    page = settle(opened(vae, noise((5,))))
     slider(page, 1).evaluate(MOVE, 2.0)
-    shown = settled(page).evaluate("Array.from(explorer.panels[0].looks.picture.x)")
+    shown = settle(page).evaluate("Array.from(explorer.panels[0].looks.picture.x)")
     assert np.allclose(shown, images_of(vae, torch.tensor([code(page)]))[0], atol=1e-3)
     assert pixels(page).std() > 0
 
@@ -212,7 +202,7 @@ def test_it_starts_from_an_image_the_prior_and_a_draw(opened: Open) -> None:
     page.get_by_label("Held-out image").press("Enter")
     assert_shows(page, vae, codes[3])
     page.get_by_role("button", name="Random draw").click()
-    drawn = code(settled(page))
+    drawn = code(settle(page))
     page.get_by_role("button", name="Prior mean").click()
     assert_shows(page, vae, [0, 0, 0])
     assert drawn != code(page)
@@ -230,7 +220,7 @@ def test_a_run_that_starts_alone_says_from_what(opened: Open) -> None:
     page.evaluate("explorer.panels[0].view.held_out = 0")  # as that of a run whose data have moved
     page.evaluate("explorer.start({ kind: 'prior' })")
     page.evaluate("explorer.settled().then(() => explorer.start({ kind: 'image', index: 3 }))")
-    assert settled(page).locator(".status").text_content() == "Held-out image 3"
+    assert settle(page).locator(".status").text_content() == "Held-out image 3"
 
 
 def test_it_starts_from_a_picture_of_ones_own_and_says_so_of_a_broken_one(opened: Open, tmp_path: Path) -> None:
@@ -245,10 +235,10 @@ def test_it_starts_from_a_picture_of_ones_own_and_says_so_of_a_broken_one(opened
     (tmp_path / "broken.png").write_bytes(b"no picture")
     with page.expect_response("**/upload"):
         page.get_by_label("Your own picture").set_input_files(tmp_path / "broken.png")
-    assert "no image" in settled(page).get_by_role("alert").text_content()
+    assert "no image" in settle(page).get_by_role("alert").text_content()
     assert code(page) == before
     page.get_by_role("button", name="Prior mean").click()
-    assert settled(page).locator(".alert").text_content() == ""
+    assert settle(page).locator(".alert").text_content() == ""
 
 
 def test_of_many_rapid_moves_the_last_is_painted_and_few_are_decoded(opened: Open) -> None:
@@ -276,14 +266,14 @@ def test_of_many_rapid_moves_the_last_is_painted_and_few_are_decoded(opened: Ope
 
 def test_a_name_is_kept_beside_the_run_and_is_text(opened: Open, digits: Dataset, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    run = fit(BetaVAE(digits.shape, 3, hidden=(20,)), digits, steps=2, out=tmp_path / "run")
+    run = fit(BetaVAE(digits.shape, 3, hidden=(20,)), digits, steps=2, compile=False, out=tmp_path / "run")
     page = opened(run, digits)
     with page.expect_response("**/name"):
         page.get_by_label("Name of z1").fill(MARKUP)
         page.get_by_label("Name of z1").press("Enter")
     assert json.loads((tmp_path / "run" / "names.json").read_text()) == {"1": MARKUP}
     page.reload()
-    assert settled(page).get_by_label("Name of z1").input_value() == MARKUP
+    assert settle(page).get_by_label("Name of z1").input_value() == MARKUP
     assert page.locator("img").count() == 0
 
 
@@ -338,16 +328,10 @@ def test_strips_show_the_whole_sweep(opened: Open) -> None:
     slider(page, 0).evaluate(MOVE, 1.0)
     page.evaluate("explorer.stripsSettled()")
     z = code(page)
-    strip = page.evaluate(
-        """() => {
-            const canvas = document.querySelector('[data-latent="2"]').closest('.latent').querySelector('canvas');
-            return Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data);
-        }"""
-    )
-    columns = np.array(strip).reshape(8, -1, 8, 4)[..., 0]
+    strip = browsing.pixels(page, ".latent:has([data-latent='2']) .strip")[..., 0]
+    columns = strip.reshape(8, -1, 8)
     for place, value in enumerate(np.linspace(-3, 3, columns.shape[1])):
-        swept = decoded(vae, [*z[:2], value])[..., 0]
-        assert np.abs(columns[:, place] - swept).max() <= 1
+        assert is_near(columns[:, place], decoded(vae, [*z[:2], value])[..., 0], most=1)
 
 
 def test_strips_of_vectors_share_one_scale(opened: Open) -> None:
@@ -388,7 +372,7 @@ def test_the_page_asks_its_own_server_alone(opened: Open, page: Any) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page = opened(model((1, 8, 8)), noise((1, 8, 8)))
     slider(page, 1).evaluate(MOVE, 2.0)
-    settled(page)
+    settle(page)
     assert {url.split("/")[2] for url in asked if not url.startswith("data:")} == {page.url.split("/")[2]}
 
 
@@ -405,10 +389,10 @@ def test_a_draw_takes_the_place_of_the_mean_and_can_be_drawn_again(opened: Open)
     vae = model((1, 8, 8))
     page = opened(vae, noise((1, 8, 8)))
     page.get_by_label("Draw", exact=True).check()
-    first = pixels(settled(page))
+    first = pixels(settle(page))
     assert set(np.unique(first)) == {0, 255}
     page.get_by_role("button", name="Draw again").click()
-    assert (pixels(settled(page)) != first).any()
+    assert (pixels(settle(page)) != first).any()
     page.get_by_label("Draw", exact=True).uncheck()
     assert_shows(page, vae, code(page))
 
