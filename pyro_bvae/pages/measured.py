@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,15 @@ class Measured:
     @property
     def kl(self) -> list[float] | None:
         """The mean KL of each latent on held-out data, nats; None where it is not known."""
-        if self.row is not None:
-            return self.row.kl_per_latent
-        kl: list[float] | None = self.last.get("held_out_kl_per_latent")
-        return kl
+        kl = self.last.get("held_out_kl_per_latent") if self.row is None else self.row.kl_per_latent
+        return kl if kl is not None and all(map(isfinite, kl)) else None
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many training and held-out data there are; 0 where an older run does not say."""
+        if self.data is not None:
+            return len(self.data.train), len(self.data.held_out)
+        return self.config.get("train_images", 0), self.config.get("held_out_images", 0)
 
     @property
     def terms(self) -> tuple[float, float] | None:

@@ -127,14 +127,14 @@ def _short(one: Measured, captions: Captions) -> Markup:
     what = (
         f"A β-VAE with {vae.latent_dim} {'latent' if vae.latent_dim == 1 else 'latents'} and a "
         f"{config['custom'].get('likelihood', config['likelihood'])} likelihood was fitted to "
-        f"{config.get('train_images', 0):,} {one.datum}s of {one.dataset} ({shape_in_words(vae.shape)}), for {epochs}, "
+        f"{one.sizes[0]:,} {one.datum}s of {one.dataset} ({shape_in_words(vae.shape)}), for {epochs}, "
         f"{_weight(one)}."
     )
     lines = [what]
     if one.terms is not None:
         distortion, rate = one.terms
         lines.append(
-            f"On {config.get('held_out_images', 0):,} {one.datum}s that were held out its ELBO is "
+            f"On {one.sizes[1]:,} {one.datum}s that were held out its ELBO is "
             f"{said(-(distortion + rate), '.2f')} nats, −(D + R) with a distortion D of {said(distortion, '.2f')} and "
             f"a rate R of {said(rate, '.2f')}."
         )

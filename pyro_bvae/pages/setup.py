@@ -33,7 +33,7 @@ def data(one: Measured, captions: Captions) -> Markup:
     source = plain(config.get("source") or "")
     is_path = "/" in source or "\\" in source or source == "in memory"
     origin = "" if is_path or not source else f" ({source})"
-    train, held_out = config.get("train_images", 0), config.get("held_out_images", 0)
+    train, held_out = one.sizes
     text = sentence(
         f"The data are {one.dataset}{origin}: {train + held_out:,} {one.datum}s, {shape}.",
         f"{train:,} of them were fitted to, and {held_out:,} were held out: "
@@ -169,7 +169,7 @@ def training(one: Measured) -> Markup:
     """The steps, and the time that they took."""
     config = one.config
     settings = TrainingSettings(**{name: config[name] for name in TRAINING if name in config})
-    size = config.get("train_images", 0)
+    size = one.sizes[0]
     batch = min(settings.batch_size, size or settings.batch_size)
     warm = f", which rises over the first {settings.lr_warmup:,} steps" if settings.lr_warmup else ""
     decay = f" and a weight decay of {number(settings.weight_decay)}" if settings.weight_decay else ""
