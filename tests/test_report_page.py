@@ -26,6 +26,15 @@ from pyro_bvae.generation import images_of
 from pyro_bvae.runs.run import Run
 
 MOVE = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }"
+DROPS = """() => {
+    const { take } = Starts.prototype;
+    let count = 0;
+    Starts.prototype.take = () => { count += 1; };
+    const dropped = new DragEvent("drop", { dataTransfer: new DataTransfer(), bubbles: true, cancelable: true });
+    document.querySelector("[data-pair] h2").dispatchEvent(dropped);
+    Starts.prototype.take = take;
+    return count;
+}"""
 Open = Callable[[Path], Any]
 
 
@@ -143,6 +152,7 @@ def test_a_comparison_sorts_its_table_and_shows_two_side_by_side(cli: Cli, here:
     page.get_by_label("Right").select_option(label="beta16-seed0")
     page.evaluate("pair.settled()")
     assert page.locator("[data-pair] h2").all_inner_texts() == ["beta4-seed0", "beta16-seed0"]
+    assert page.evaluate(DROPS) == 1  # not by the pair before, too
     page.locator("#overview a", has_text="beta1-seed0").click()
     page.wait_for_function("explorers[2]")
     page.evaluate("explorers[2].settled()")

@@ -13,8 +13,9 @@ function viewsOfReport() {
 
 /** Puts the sliders of some runs into an element, in the place of what was there. */
 function mountExplorer(element, views) {
-  element.replaceChildren();
-  return new Explorer(element, views, views.map((view) => new EmbeddedSource(view)), { embedded: true });
+  const place = document.createElement('div'); // what those before listened to goes with theirs
+  element.replaceChildren(place);
+  return new Explorer(place, views, views.map((view) => new EmbeddedSource(view)), { embedded: true });
 }
 
 /** Puts the sliders of each run into its section: those of the first at once, the others when they come near. */
