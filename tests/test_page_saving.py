@@ -161,7 +161,7 @@ def test_the_saved_picture_has_the_pixels_of_the_page(opened: Any, here: Path) -
 
 
 def test_the_saved_pair_is_original_and_picture(opened: Any, here: Path) -> None:
-    saved = np.asarray(Image.open(downloaded(opened, "Save pair", here)).convert("RGB"))[::9]
+    saved = np.asarray(Image.open(downloaded(opened, "Save with original", here)).convert("RGB"))[::9]
     original = pixels(opened, "[data-testid=original-0]")[..., :3]
     assert np.array_equal(saved[:, : 28 * 9 : 9], original)
     assert np.array_equal(saved[:, -28 * 9 :: 9], picture(opened))

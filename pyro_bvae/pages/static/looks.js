@@ -53,7 +53,7 @@ class Looks {
     this.original.paint(original);
     this.reconstruction.paint(reconstruction);
     this.error.paintError(original, reconstruction);
-    this.captions.error.textContent = `Error ${brief(rootMeanSquare(original, reconstruction, this.scale))}`;
+    this.captions.error.textContent = `RMS error ${brief(rootMeanSquare(original, reconstruction, this.scale))}`;
     this.captions.error.title = 'Root of the mean squared error';
   }
 }

@@ -11,7 +11,7 @@ class Outputs {
     this.fold = make('details', { class: 'as-command', ontoggle: () => this.update() },
       make('summary', { text: 'As a command' }), this.code);
     this.sweepButton = make('button', { type: 'button', onclick: () => guarded(() => this.saveSweep()) });
-    this.pairButton = make('button', { type: 'button', text: 'Save pair', title: 'The original and the picture',
+    this.pairButton = make('button', { type: 'button', text: 'Save with original', title: 'The original and the picture',
       onclick: () => this.savePair() });
     this.elements = [make('button', { type: 'button', text: 'Save PNG', onclick: () => this.save() }),
       this.pairButton, this.sweepButton, this.fold];
