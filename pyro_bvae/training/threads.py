@@ -18,7 +18,6 @@ from warnings import warn
 
 import torch
 from joblib import cpu_count
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..settings.names import THREADS_OF_THE_USER
 
@@ -71,6 +70,8 @@ def suitable_threads(training: Training) -> int:
 
     Where the environment names a number of threads, it is left as it is.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # which imports triton, if that is there
+
     usual = torch.get_num_threads()
     if any(name in os.environ for name in THREADS_OF_THE_USER):
         return usual
