@@ -28,7 +28,8 @@ def said(error: BaseException, command: click.Command | None) -> str:
     if isinstance(error, WriteError) and error.errno:
         return f"cannot write {plain(error.filename)}: {error.strerror}; {_how_to_write(error.errno, command)}"
     if isinstance(error, OSError) and error.strerror:
-        return f"{plain(error.filename)}: {error.strerror}" if error.filename else error.strerror
+        place = (one_line if error.errno == errno.ENAMETOOLONG else plain)(str(error.filename or ""))
+        return f"{place}: {error.strerror}" if place else error.strerror
     raw = str(error)
     if isinstance(error, MemoryError) or any(words in raw.lower() for words in OUT_OF_MEMORY):
         return _out_of_memory("cuda" in raw.lower(), command)
