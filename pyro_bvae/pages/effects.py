@@ -54,7 +54,7 @@ def moved_features(change: Tensor, columns: Sequence[str] | None, units: Tensor 
     return [(names[feature], with_minus(f"{change[feature].item():+.3g}")) for feature in order]
 
 
-def classes_at_ends(codes: Codes, latent: int, data: Dataset) -> list[tuple[str, int, int]] | None:
+def classes_at_ends(codes: Codes, latent: int, data: Dataset) -> list[tuple[str, int, int, int]] | None:
     """The commonest class among the tenth of the held-out data with the lowest code, and with the highest.
 
     Args:
@@ -63,7 +63,8 @@ def classes_at_ends(codes: Codes, latent: int, data: Dataset) -> list[tuple[str,
         data: The data set.
 
     Returns:
-        For each end the class, how many of the tenth have it, and how many these are; None for data without classes.
+        For each end the class, how many of the tenth have it, how many these are, and how many of all held-out data
+        have it; None for data without classes.
     """
     if data.labels is None or data.labels.dim() != 1 or looks_numbered(data.labels):
         return None
@@ -75,5 +76,6 @@ def classes_at_ends(codes: Codes, latent: int, data: Dataset) -> list[tuple[str,
     ends = []
     for some in (order[:tenth], order[-tenth:]):
         ((label, count),) = Counter(labels[some].tolist()).most_common(1)
-        ends.append((names[int(label)] if names else str(int(label)), count, tenth))
+        overall = int((labels == label).sum())
+        ends.append((names[int(label)] if names else str(int(label)), count, tenth, overall))
     return ends

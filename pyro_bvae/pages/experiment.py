@@ -23,6 +23,7 @@ from .measured import Measured
 __all__ = ["latents", "most_informative", "start_of", "traversals"]
 
 MOST_LATENTS = 50  # that have a row
+NEAR = 0.95  # share of the largest KL above which another is named too
 WIDE = (-3.0, 3.0)  # of the sweeps around the prior's mean
 
 
@@ -36,22 +37,17 @@ def most_informative(one: Measured, captions: Captions) -> Markup | None:
     """The latent with the largest KL: what it changes, and which data lie at its ends, with its sweep."""
     if not one.kl or not one.active:
         return None
-    vae, latent = one.run.model, max(range(len(one.kl)), key=one.kl.__getitem__)
+    vae, order = one.run.model, sorted(range(len(one.kl)), key=lambda latent: -one.kl[latent])  # type: ignore[index]
+    latent, second = order[0], order[1:2]
     start = start_of(one)
+    is_near = [other for other in second if one.kl[other] > NEAR * one.kl[latent]]
     lines = [
-        f"The latent with the largest KL is z{latent}, with {one.kl[latent]:.2f} nats of {sum(one.kl):.2f} in all."
+        f"The latent with the largest KL is z{latent}, with {one.kl[latent]:.2f} nats of {sum(one.kl):.2f} in all.",
+        *(f"z{other} is close to it, with {one.kl[other]:.2f}." for other in is_near),
+        f"Moved from {ENDS[0]:g} to {ENDS[1]:g} while all others stay where they are for {_where(one)}, it changes "
+        f"{_change(one, start, latent)}.",
+        _at_ends(one, latent),
     ]
-    lines.append(
-        f"Moved from {ENDS[0]:g} to {ENDS[1]:g} while all others stay, it changes {_change(one, start, latent)}."
-    )
-    if one.data is not None:
-        ends = classes_at_ends(encode(vae, one.data.images[one.data.held_out]), latent, one.data)
-        if ends is not None:
-            (low, few, tenth), (high, many, _) = ends
-            lines.append(
-                f"Of the tenth of the held-out {one.datum}s with the lowest z{latent}, {few} of {tenth} are of class "
-                f"{low}; of the tenth with the highest, {many} of {tenth} are of class {high}."
-            )
     sweep = traverse(vae, start, latents=[latent], low=WIDE[0], high=WIDE[1], kl=one.kl)
     caption = with_minus(
         f"The latent with the largest KL, z{latent}, from {WIDE[0]:g} to {WIDE[1]:g}; all others stay where they are "
@@ -60,6 +56,21 @@ def most_informative(one: Measured, captions: Captions) -> Markup | None:
     return joined(
         element("p", with_minus(sentence(*lines))),
         captions.figure(plots.traversal(sweep), caption, f"Sweep of latent {latent}"),
+    )
+
+
+def _at_ends(one: Measured, latent: int) -> str | None:
+    """Which classes lie at the ends of a latent, in a sentence; None where that cannot be said."""
+    ends = None
+    if one.data is not None:
+        ends = classes_at_ends(encode(one.run.model, one.data.images[one.data.held_out]), latent, one.data)
+    if ends is None:
+        return None
+    (low, few, tenth, lows), (high, many, _, highs) = ends
+    return (
+        f"Of the tenth of the held-out {one.datum}s with the lowest z{latent}, {few} of {tenth} are of class {low}, "
+        f"which has {lows} in all; of the tenth with the highest, {many} of {tenth} are of class {high}, which has "
+        f"{highs} in all."
     )
 
 

@@ -108,6 +108,8 @@ def explore(
 ) -> Explorer:
     """Serve a page on which every latent is a slider, with its KL, and the picture follows.
 
+    It shows the model as it is now; of one that is trained on, ask anew.
+
         explorer = explore("runs/digits-beta6-seed0")     # in a notebook, the page is shown below the cell
         explorer.url, explorer.close()
 
