@@ -49,11 +49,12 @@ COMMANDS: dict[str, tuple[object, ...]] = {
     "traverse": ("traverse", "run", "--columns", 2, "--out", "out"),
     "reconstruct": ("reconstruct", "run", "--count", 2, "--out", "out"),
     "encode": ("encode", "run", "--out", "out"),
-    "score": ("score", "run", "--metric", "probe", "--repeats", 1, "--no-figures", "--out", "out"),
+    "score": ("score", "run", "--metric", "total-correlation", "--repeats", 1, "--no-figures", "--out", "out"),
     "compare": ("compare", "run", "--out", "compared"),
     "resume": ("fit", "--resume", "--out", "run", "--steps", 3),
     "config": ("fit", "--config", "run/config.json", "--out", "again"),
 }
+DIVERGED = " after step "  # of a fit that went on with what is a learning rate, if a large one
 NAMES = ("Error:", "Exception", "KeyError", "Traceback", "object has no", "fault of pyro-bvae", "not supported between")
 
 
@@ -79,7 +80,7 @@ def refused_or_done(cli: Cli, name: str, folder: Path) -> str:
     """
     before = content(Path("run"))
     result = cli(*COMMANDS[name])
-    if result.exit_code == 0 and name == "resume":
+    if name == "resume" and (result.exit_code == 0 or DIVERGED in result.stderr):
         shutil.rmtree("run")
         shutil.copytree(folder, "run")
     else:
