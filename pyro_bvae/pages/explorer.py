@@ -142,7 +142,7 @@ def _opened(thing: Explorable) -> Run | BetaVAE:
 
 
 def _side_by_side(subjects: Sequence[Shown], views: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The views of two runs, told apart by their paths where their titles are equal, with a note where data differ."""
+    """The views of two runs, kept apart by their paths where their titles are equal, with a note where data differ."""
     one, other = ({"title": _longer_title(view, number)} for number, view in enumerate(views, 1))
     if views[0]["title"] != views[1]["title"]:
         one, other = {}, {}

@@ -69,7 +69,7 @@ def heading(one: Measured) -> str:
 
 
 def section(runs: Sequence[Measured], place: int, shown: Live, captions: Captions) -> Markup:
-    """All of a run; what it shares with one before it is told there.
+    """All of a run; what it shares with one before it stands there.
 
     Args:
         runs: All runs of the report; a single one has the title of the report.
@@ -101,7 +101,7 @@ def section(runs: Sequence[Measured], place: int, shown: Live, captions: Caption
 
 
 def _as_before(runs: Sequence[Measured], place: int, part: str) -> Markup | None:
-    """Where a part was told before, of a run that has the same; None where there is none."""
+    """Where a part stood before, of a run that has the same; None where there is none."""
     one = runs[place]
     for before, other in enumerate(runs[:place]):
         if _shared(one, part) == _shared(other, part):

@@ -1,7 +1,7 @@
 """A model that a page plays with: codes to data, data to codes, a picture of one's own, names.
 
 Requests come from several threads. Where they run programs, they wait for each other, and one picture is decoded at a
-time. A fit in the same process keeps them waiting, and after some seconds they are told so. What is asked for comes
+time. A fit in the same process keeps them waiting, and after some seconds the page says so. What is asked for comes
 from outside, and everything in it is checked here.
 """
 
