@@ -117,8 +117,9 @@ def latents(one: Measured, notes: Sequence[str], names: Mapping[int, str], capti
         rows.append([f"z{latent}", said, bar, effect, note if is_active else "inactive"])
     more = f" The other {len(kl) - len(order)} have less." if len(kl) > len(order) else ""
     what = "a pixel, on average," if one.is_images else "the features that change most"
+    ends = with_minus(f"{ENDS[0]:g} to {ENDS[1]:g}")
     caption = (
-        f"The mean KL of each latent on held-out data, in nats, and the change of {what} when it goes from −2 to 2 "
+        f"The mean KL of each latent on held-out data, in nats, and the change of {what} when it goes from {ends} "
         f"from {_where(one)} on.{more}"
     )
     return captions.table(caption, ["latent", "KL", "", "change", ""], rows, class_="of-latents")
@@ -147,7 +148,7 @@ def traversals(one: Measured, notes: Sequence[str], names: Mapping[int, str], ca
         "Then one latent at a time took the values of the columns, while all others stayed, and each code was decoded "
         "to the mean of p(x|z).",
         "In a disentangled code each row changes one thing and leaves the rest alone.",
-        "Rows are sorted by the KL of their latent; inactive ones, whose KL is at most 0.01 nats, are grey.",
+        f"Rows are sorted by the KL of their latent; inactive ones, whose KL is at most {ACTIVE_ABOVE} nats, are grey.",
     )
     parts: list[Markup] = [element("p", how)]
     for sweep, where in sweeps:
