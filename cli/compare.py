@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyro_bvae.files import held_folder, is_terminal
+from pyro_bvae.files import held_folder
 from pyro_bvae.settings.names import METRICS
-from pyro_bvae.settings.options import DATA, DEFAULTS, SETTINGS
+from pyro_bvae.settings.options import DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
-from pyro_bvae.settings.shown import short_names
-from pyro_bvae.settings.spelling import as_options, option_words
-from pyro_bvae.settings.words import plain
+from pyro_bvae.settings.spelling import option_words
 
-from .errors import said
 from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of
-from .progress import LoadingBar, heading
 from .report import report_at_the_end
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code
+from .sweeping import fit_all
+from .tables import print_comparison
 
 if TYPE_CHECKING:
-    from pyro_bvae.comparison import Choice, LabelSummary, MeanDeviation, RunRow
+    from pyro_bvae.comparison import RunRow
 
 __all__ = ["command"]
 
-COLUMNS = {
-    "elbo": "ELBO",
-    "distortion": "distortion",
-    "rate": "rate",
-    "bits_per_dim": "bits/dim",
-    "mse": "MSE",
-    "ssim": "SSIM",
-    "probe_accuracy": "probe",
-    "active_units": "active",
-    "coverage_90": "in 90%",
-    "beta": "β",
-    "slope": "slope dD/dR",
-}
-LONGEST_LABEL = 60  # characters of a label in the table
-DIGITS = {"bits_per_dim": 3, "mse": 4, "ssim": 3, "probe_accuracy": 3, "coverage_90": 3, "beta": 3, "slope": 3}
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
 # of no use to finished runs
 OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs"} - {"dataset", "data_root", "figures", "report"}
@@ -121,7 +102,7 @@ def command(
         experiment = comparison.as_read_back(experiment)
         report.start(out, experiment)
         try:
-            rows, failed = _run(comparison.choices_of(grid, seeds, out), particles, jobs, metrics)
+            rows, failed = fit_all(comparison.choices_of(grid, seeds, out), particles, jobs, metrics)
         except KeyboardInterrupt as stop:
             click.echo("\nstopped, all saved; the same command goes on", err=True)
             ctx.exit(exit_code(stop))
@@ -136,7 +117,7 @@ def command(
         content = report.content(experiment, rows)
         echo_json({**{name: content[name] for name in ("summary", "runs", "departure")}, "failed": failed})
     else:
-        _print(summaries, target, out)
+        print_comparison(summaries, target, out)
     for line in failed:
         click.echo(f"failed: {line}", err=True)
     if failed:
@@ -178,118 +159,9 @@ def _grid(
     return grid
 
 
-def _run(todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[str]) -> tuple[list[RunRow], list[str]]:
-    """Run all choices under one bar, or line by line where there is no terminal; runs one at a time have bars too.
-
-    Returns:
-        The rows of the runs that went well, in the order of the choices, and a line for each that failed.
-    """
-    from tqdm import tqdm
-
-    from pyro_bvae import comparison
-    from pyro_bvae.callbacks import Progress
-    from pyro_bvae.runs.building import load_data
-    from pyro_bvae.scoring import applicable
-
-    for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
-        data = load_data(settings, LoadingBar())  # once, here: what is wrong is said once, and caches are filled
-        for note in data.notes:
-            click.echo(f"data    {as_options(note)}", err=True)
-        applicable(metrics, data, runs=1, latents=min(choice.settings["latent_dim"] for choice in todo))
-    rows: dict[Path, RunRow] = {}
-    failed = []
-    bar = tqdm(total=len(todo), unit="run", disable=not is_terminal(sys.stderr), file=sys.stderr)
-    callbacks = [heading(), Progress(lines=2)] if jobs == 1 else []
-    with closing(comparison.run_all(todo, particles, jobs, metrics, callbacks)) as results:
-        for number, (choice, row) in enumerate(results, start=1):
-            what = f"{choice.label}, seed {choice.settings['seed']}"
-            if isinstance(row, Exception):
-                failed.append(f"{what}: {said(row, None)}")
-            else:
-                rows[choice.folder] = row
-            bar.update()
-            if bar.disable:
-                click.echo(f"{number}/{len(todo)} {what}" + (" failed" if isinstance(row, Exception) else ""), err=True)
-    bar.close()
-    return [rows[choice.folder] for choice in todo if choice.folder in rows], failed
-
-
 def _draw(rows: Sequence[RunRow], out: Path, place: Mapping[str, Any]) -> None:
     from pyro_bvae.comparison import report
     from pyro_bvae.plots import optional, save_figures
 
     with optional(f"the pictures of {out}"):
         save_figures(report.figures(rows, **place), out)
-
-
-def _print(summaries: Sequence[LabelSummary], target: float | None, out: Path) -> None:
-    from pyro_bvae.comparison import LEAST_RATE, departure
-
-    by_data: dict[str, list[LabelSummary]] = {}
-    for summary in summaries:
-        by_data.setdefault(summary.data, []).append(summary)
-    if len(by_data) > 1:
-        click.echo(f"{len(by_data)} different data, a table each: no number of one compares with one of another.")
-    for data, group in by_data.items():
-        if len(by_data) > 1:
-            click.echo(f"data    {data}")
-        _print_table(group)
-    if any(len({summary.nats for summary in group}) > 1 for group in by_data.values()):
-        if any(summary.nats == "no probability" for summary in summaries):
-            click.echo("* cross-entropy of pixels: no log-probability, its nats compare with no other row's.")
-        click.echo("Nats of densities and of masses do not compare; bits/dim, MSE, SSIM and probe do.")
-    falling = [summary.label for summary in summaries if summary.still_falling]
-    if falling:
-        click.echo(f"still falling: the held-out loss of {', '.join(falling)}; train for longer before you rank them")
-    if target is not None:
-        _print_missed(summaries, target)
-    median = departure(summaries)
-    if median is not None:
-        click.echo(
-            f"median |slope + β|/β of rates above {LEAST_RATE:g} nat, without the ends: {median:.2f}; "
-            "at the optimum the slope is −β, but for the spacing of the βs"
-        )
-    seeds = max((summary.seeds for summary in summaries), default=1)
-    what = "means ± standard deviations over seeds" if seeds > 1 else "one seed each"
-    pictures = " and the PNGs beside it" if any(out.glob("*.png")) else ""
-    click.echo(f"{what}, held out; more in {plain(out / 'comparison.csv')}{pictures}")
-
-
-def _print_table(summaries: Sequence[LabelSummary]) -> None:
-    """One line a label; columns of which no label has a number are left out."""
-    scores = list(summaries[0].scores) if summaries else []
-    rows = [summary.as_dict() for summary in summaries]
-    titles = COLUMNS | {name: name for name in scores}
-    titles = {name: title for name, title in titles.items() if any(row[name] is not None for row in rows)}
-    digits = dict.fromkeys(titles, 2) | dict.fromkeys(scores, 3) | DIGITS
-    labels = short_names([summary.label for summary in summaries], LONGEST_LABEL)
-    width = max(map(len, labels), default=6) + 2
-    click.echo(" " * width + "".join(f"{title:>{_width(title)}}" for title in titles.values()))
-    is_mixed = len({row["nats"] for row in rows}) > 1
-    for label, row in zip(labels, rows, strict=True):
-        mark = "*" if is_mixed and row["nats"] == "no probability" else ""
-        cells = (f"{_cell(row[name], digits[name]):>{_width(title)}}" for name, title in titles.items())
-        click.echo(f"{label + mark:<{width}}" + "".join(cells))
-
-
-def _print_missed(summaries: Sequence[LabelSummary], target: float) -> None:
-    """Name the labels whose held-out rate is more than 2% from the target."""
-    rates = {summary.label: summary.measures["rate"] for summary in summaries}
-    missed = [label for label, rate in rates.items() if rate is not None and abs(rate.mean / target - 1) > 0.02]
-    if missed:
-        click.echo(
-            f"not within 2% of a rate of {target:g} nats on held-out data: {', '.join(missed)}; train for longer"
-        )
-
-
-def _width(title: str) -> int:
-    return max(17, len(title) + 2)
-
-
-def _cell(value: MeanDeviation | float | None, digits: int) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.{digits}f}"
-    mean = f"{value.mean:.{digits}f}"
-    return mean if value.deviation is None else f"{mean} ± {value.deviation:.{digits}f}"

@@ -76,7 +76,7 @@ def test_a_film_starts_from_the_same_images_every_time(images: Dataset, tmp_path
 
 def test_a_pipe_gets_a_line_every_minute(vae: BetaVAE, images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 10_000, 25))
-    monkeypatch.setattr(callbacks, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(callbacks.progress, "monotonic", lambda: float(next(clock)))
     stream = io.StringIO()
     fit(vae, images, steps=30, eval_every=30, callbacks=[Progress(stream)])
     assert [line.split(":")[0] for line in stream.getvalue().splitlines()][:2] == ["step 3/30", "step 6/30"]

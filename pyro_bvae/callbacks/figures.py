@@ -1,112 +1,35 @@
-"""What one may want to see of a fit: a progress bar while it runs, figures at its end.
-
-Pass them to `fit`; it prints and draws nothing by itself. Neither ends a fit: where nobody listens any more nothing is
-written, and a picture that cannot be drawn or written is left out, with a warning that names it.
-"""
+"""The pictures of a fit: at its end, and traversals while it runs."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from . import plots
-from .codes import encode
-from .datasets import Dataset
-from .files import is_terminal
-from .generation import reconstruct, sample
-from .model import BetaVAE
-from .plots import optional, save_figure
-from .plots.bounds import MOST_LATENTS, Extent, extent, features_note, most_active, traversal_note
-from .runs.run import Run
-from .settings.options import DEFAULTS, FigureSettings
-from .terms import count_active, mean_terms
-from .training import Callback, Training
-from .traversal import Traversal, base, traverse
+from .. import plots
+from ..codes import encode
+from ..datasets import Dataset
+from ..generation import reconstruct, sample
+from ..model import BetaVAE
+from ..plots import optional, save_figure
+from ..plots.bounds import MOST_LATENTS, Extent, extent, features_note, most_active, traversal_note
+from ..runs.run import Run
+from ..settings.options import DEFAULTS, FigureSettings
+from ..terms import mean_terms
+from ..training import Callback, Training
+from ..traversal import Traversal, base, traverse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Figures", "Progress", "draw_figures", "drawings", "figures_of", "save_figure"]
+__all__ = ["Figures", "draw_figures", "drawings", "figures_of"]
 
 DATA_FOR_KL = 1000  # held-out data from which the KL beside a traversal during training is taken
 FRAME = re.compile(r"traversal-\d+\.png")  # not the part of one that a kill leaves behind
-LONGEST_SILENCE = 60.0  # seconds, after which a line is written where there is no terminal
-
-
-class Progress(Callback):
-    """A progress bar in a terminal or notebook; in a pipe or file, a line now and then, at least every minute.
-
-    Shows the loss, distortion and rate of training in nats an image, active latents, and data a second.
-
-    Args:
-        file: Where to; by default standard error, and nowhere where there is none.
-        lines: About how many lines, where there is no terminal.
-    """
-
-    def __init__(self, file: TextIO | None = None, lines: int = 20) -> None:
-        self.file: TextIO | None = file or sys.stderr
-        self.lines = lines
-        self.as_bar = self.file is not None and (is_terminal(self.file) or "ipykernel" in sys.modules)
-        self._last_look = monotonic()
-        self._bar = tqdm(disable=True)
-
-    def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
-        """Open the bar."""
-        self.training = training
-        self._unit = "images" if len(training.vae.shape) == 3 else "vectors"
-        self._bar = tqdm(
-            total=training.total,
-            initial=training.step,
-            unit="step",
-            file=self.file,
-            leave=None,  # unless it stands below another bar
-            disable=not self.as_bar,
-            dynamic_ncols=True,
-            bar_format="{percentage:3.0f}% |{bar:10}| {n_fmt}/{total_fmt} [{remaining} left] {postfix}",
-        )
-
-    def on_step(self, training: Training) -> None:
-        """Move the bar, and look at the means four times a second."""
-        self._bar.update()
-        waited = monotonic() - self._last_look
-        if self.as_bar and waited > 0.25:
-            self._bar.set_postfix_str(_summary(training.means(), self._unit), refresh=False)
-            self._last_look = monotonic()
-        elif not self.as_bar and waited > LONGEST_SILENCE:
-            self._write(training.step, training.means())
-
-    def on_stop(self) -> None:
-        """Close the bar."""
-        self._bar.close()
-
-    def on_record(self, record: dict[str, Any]) -> None:
-        """Write a line, where there is no bar and one is due."""
-        if self.as_bar:
-            self._bar.set_postfix_str(_summary(record, self._unit))
-            self._last_look = monotonic()
-            return
-        step, total = record["step"], self.training.total
-        before = step - self.training.eval_every
-        if step == total or step * self.lines // total > before * self.lines // total:
-            self._write(step, record)
-
-    def _write(self, step: int, means: dict[str, Any]) -> None:
-        self._last_look = monotonic()
-        if self.file is None:
-            return
-        try:
-            self.file.write(f"step {step}/{self.training.total}: {_summary(means, self._unit)}\n")
-            self.file.flush()
-        except (OSError, ValueError):  # a pipe whose reader has left, or a closed file
-            self.file = None
 
 
 class Figures(Callback):
@@ -280,10 +203,3 @@ def _of_vectors(vae: BetaVAE, held_out: Tensor) -> dict[str, Callable[[], Figure
         ),
         "latents": lambda: plots.latents(encode(vae, held_out)),
     }
-
-
-def _summary(means: dict[str, Any], unit: str) -> str:
-    kl = means["kl_per_latent"]
-    active = "" if kl is None else f", {count_active(kl)}/{len(kl)} active"
-    terms = f"loss {means['loss']:.1f}, distortion {means['distortion']:.1f}, rate {means['rate']:.2f}"
-    return f"{terms}{active}, {means['images_per_second']:,.0f} {unit}/s"

@@ -1,0 +1,1 @@
+"""A fitted model as files that other programs read."""
