@@ -80,6 +80,7 @@ def command(
     """
     from pyro_bvae import comparison
     from pyro_bvae.comparison import report
+    from pyro_bvae.sweeps import Here
 
     target, place = None, _place(ctx, given) if runs else {}
     ctx.with_resource(held_folder(out))
@@ -102,7 +103,8 @@ def command(
         experiment = comparison.as_read_back(experiment)
         report.start(out, experiment)
         try:
-            rows, failed = fit_all(comparison.choices_of(grid, seeds, out), particles, jobs, metrics)
+            with Here(jobs) as crew:
+                rows, failed = fit_all(comparison.choices_of(grid, seeds, out), particles, crew, metrics)
         except KeyboardInterrupt as stop:
             click.echo("\nstopped, all saved; the same command goes on", err=True)
             ctx.exit(exit_code(stop))

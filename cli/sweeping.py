@@ -19,12 +19,13 @@ from .progress import LoadingBar, heading
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison import Choice, RunRow
+    from pyro_bvae.sweeps import Crew
 
 __all__ = ["fit_all"]
 
 
 def fit_all(
-    todo: Sequence[Choice], particles: int, jobs: int, metrics: Sequence[str]
+    todo: Sequence[Choice], particles: int, crew: Crew, metrics: Sequence[str]
 ) -> tuple[list[RunRow], list[str]]:
     """Run all choices under one bar, or line by line where there is no terminal; runs one at a time have bars too.
 
@@ -46,8 +47,8 @@ def fit_all(
     rows: dict[Path, RunRow] = {}
     failed = []
     bar = tqdm(total=len(todo), unit="run", disable=not is_terminal(sys.stderr), file=sys.stderr)
-    callbacks = [heading(), Progress(lines=2)] if jobs == 1 else []
-    with closing(comparison.run_all(todo, particles, jobs, metrics, callbacks)) as results:
+    callbacks = [heading(), Progress(lines=2)] if crew.in_this_process else []
+    with closing(comparison.run_all(todo, particles, crew, metrics, callbacks)) as results:
         for number, (choice, row) in enumerate(results, start=1):
             what = f"{choice.label}, seed {choice.settings['seed']}"
             if isinstance(row, Exception):

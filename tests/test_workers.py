@@ -16,16 +16,17 @@ from pathlib import Path
 import pytest
 
 from pyro_bvae import load_run
-from pyro_bvae.comparison.workers import run_in_workers
 from pyro_bvae.files import HeldError
 from pyro_bvae.runs.folder import RunFolder
+from pyro_bvae.sweeps import Here, work_through
 
 SLEEP = """
     import time
-    from pyro_bvae.comparison.workers import run_in_workers
+    from pyro_bvae.sweeps import Here, work_through
     if __name__ == "__main__":
-        for task, result in run_in_workers(time.sleep, [0.0, 100.0, 100.0, 100.0], 2):
-            print(task, result, flush=True)
+        with Here(2) as crew:
+            for task, result in work_through(time.sleep, [0.0, 100.0, 100.0, 100.0], crew):
+                print(task, result, flush=True)
 """
 COMPARE = ["compare", "--hidden", "8", "--latent-dim", "2", "--image-size", "8", "--no-compile", "--no-figures"]
 COMPARE += ["--checkpoint-every", "20", "--eval-every", "20", "--seeds", "0,1", "--jobs", "2", "--out", "c"]
@@ -53,15 +54,17 @@ def is_alive(process: int) -> bool:
 
 
 def test_a_closed_generator_stops_the_workers() -> None:
-    results = run_in_workers(time.sleep, [0.0, 100.0, 100.0], 2)
-    assert next(results) == (0.0, None)
-    start = time.monotonic()
-    results.close()
+    with Here(2) as crew:
+        results = work_through(time.sleep, [0.0, 100.0, 100.0], crew)
+        assert next(results) == (0.0, None)
+        start = time.monotonic()
+        results.close()
     assert time.monotonic() - start < 20
 
 
 def test_an_error_takes_the_place_of_a_result() -> None:
-    ((task, result),) = run_in_workers(time.sleep, ["a"], 1)
+    with Here() as crew:
+        ((task, result),) = work_through(time.sleep, ["a"], crew)
     assert task == "a"
     assert isinstance(result, TypeError)
 

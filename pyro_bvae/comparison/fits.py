@@ -7,7 +7,7 @@ held-out data, at β 1, whatever β a run was trained with.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..callbacks import figures_of
@@ -15,11 +15,11 @@ from ..runs.building import build
 from ..runs.folder import RunFolder
 from ..runs.run import load_run
 from ..settings.options import FIGURES, TRAINING
+from ..sweeps import Crew, Job, work_through
 from ..training import Callback, fit
 from .choices import Choice
 from .measurements import measured
 from .rows import RunRow
-from .workers import run_in_workers
 
 __all__ = ["as_read_back", "run_all"]
 
@@ -31,35 +31,30 @@ def as_read_back(experiment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_all(
-    todo: Sequence[Choice],
+    todo: Iterable[Choice],
     particles: int,
-    jobs: int,
+    crew: Crew,
     metrics: Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
+    looking: Callable[[Sequence[Job]], None] | None = None,
 ) -> Generator[tuple[Choice, RunRow | Exception], None, None]:
     """Fit and measure every choice: one after another, or several at a time, each with its share of the threads.
 
-    A run that is finished is not run again; one that was stopped goes on.
+    A run that is finished is not run again; one that was stopped, or whose process was killed, goes on.
 
     Args:
-        todo: What to run.
+        todo: What to run; the next is asked for when a worker is free, and all rows that are there have been taken.
         particles: Draws for the importance-weighted bound.
-        jobs: How many at a time.
+        crew: Who runs them, and how many at a time.
         metrics: Scores to take, names in `names.METRICS`.
-        callbacks: Passed to each fit, where there is one at a time.
+        callbacks: Passed to each fit, where the fits are in this process.
+        looking: Called about twice a second with the jobs in hand, whose tasks are choices.
 
     Yields:
         Each choice when it is done, with its row, or the error that ended it.
     """
-    if jobs == 1:  # no processes to start, which takes longer than a short fit
-        for choice in todo:
-            try:
-                row: RunRow | Exception = _fit_and_measure(choice, particles, metrics, callbacks)
-            except Exception as problem:  # reported, and the others go on
-                row = problem
-            yield choice, row
-    else:
-        yield from run_in_workers(_fit_and_measure, todo, jobs, particles, metrics)
+    own = tuple(callbacks) if crew.in_this_process else ()
+    yield from work_through(_fit_and_measure, todo, crew, particles, metrics, own, looking=looking)
 
 
 def _fit_and_measure(

@@ -1,1 +1,12 @@
-"""Many tasks at a time, in processes of this machine or of a cluster."""
+"""Many tasks at a time, in processes of this machine or of a cluster.
+
+`work_through` hands tasks to a crew, and yields what becomes of them. A crew is `Here`, or a `Cluster` of dask workers.
+"""
+
+from __future__ import annotations
+
+from .here import Here
+from .jobs import Crew, Job, LostWorkerError
+from .working import work_through
+
+__all__ = ["Crew", "Here", "Job", "LostWorkerError", "work_through"]

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM between two steps, never in the middle of one.
 
-SIGTERM is how a scheduler warns that time is up, some seconds before it kills.
+SIGTERM is how a scheduler warns that time is up, some seconds before it kills. Where a fit runs in another thread than
+the main one, which no signal reaches, `interrupt_fits` does the same.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Interrupted", "Interruption", "deferred_interrupt"]
+__all__ = ["Interrupted", "Interruption", "deferred_interrupt", "interrupt_fits"]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -38,11 +39,26 @@ class Interruption:
     signal: int | None = None
 
 
+_heeded: list[Interruption] = []  # those of the fits of this process, in any thread
+
+
+def interrupt_fits(number: int) -> bool:
+    """Let the fits of this process end after the step that they take, as if that signal had come.
+
+    Returns:
+        Whether there are any.
+    """
+    for interruption in _heeded:
+        interruption.signal = interruption.signal or number
+    return bool(_heeded)
+
+
 @contextmanager
 def deferred_interrupt() -> Iterator[Interruption]:
     """Notes Ctrl-C or SIGTERM, in place of acting on it; a second Ctrl-C acts at once.
 
-    Outside the main thread, where Python delivers no signals, and where a signal is ignored, nothing changes.
+    Outside the main thread, where Python delivers no signals, and where a signal is ignored, `interrupt_fits` alone
+    does.
     """
     interruption = Interruption()
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -56,8 +72,10 @@ def deferred_interrupt() -> Iterator[Interruption]:
 
     for number in heeded:
         signal.signal(number, note)
+    _heeded.append(interruption)
     try:
         yield interruption
     finally:
+        _heeded.remove(interruption)
         for number in heeded:
             signal.signal(number, previous[number])

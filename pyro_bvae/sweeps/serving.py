@@ -1,0 +1,90 @@
+"""A worker of this machine, seen from within: it takes one task after another out of a pipe.
+
+It ends with the process that started it, however that ended. SIGTERM tells it to stop: the fit that it is in finishes
+its step, saves, and ends. Ctrl-C, which a terminal sends to all of them, is for the first process to pass on.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from time import monotonic, sleep
+from typing import Any
+
+import torch
+
+from ..settings.names import THREADS_OF_THE_USER
+from ..training.interrupts import interrupt_fits
+
+__all__ = ["outcome_of", "serve"]
+
+SECONDS_TO_SAVE = 5.0  # that a fit has when the process that wanted it is gone
+
+
+def serve(connection: Connection, threads: int) -> None:
+    """Work until the pipe is closed.
+
+    Args:
+        connection: The worker's end of the pipe.
+        threads: Its share of the processor, unless the environment names another.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which was blocked until here
+    signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if not any(name in os.environ for name in THREADS_OF_THE_USER):
+        torch.set_num_threads(threads)
+    while True:
+        try:
+            order = connection.recv_bytes()
+        except EOFError:
+            return
+        try:
+            outcome = outcome_of(lambda: _obey(order))  # noqa: B023 - called at once
+        except KeyboardInterrupt:  # SIGTERM during a fit, which has saved
+            os._exit(128 + signal.SIGTERM)
+        connection.send_bytes(outcome)
+
+
+def _obey(order: bytes) -> Any:
+    work, task, arguments = pickle.loads(order)
+    return work(task, *arguments)
+
+
+def outcome_of(work: Callable[[], Any]) -> bytes:
+    """What a function returns, or the exception that it raises, in a form that another process can read.
+
+    An exception that cannot go there is replaced by one of the nearest kind that says the same.
+    """
+    try:
+        return pickle.dumps(work())
+    except Exception as error:  # reported, and the others go on
+        try:
+            pickle.loads(raw := pickle.dumps(error))
+        except Exception:  # whatever a class of the user's does when it is copied
+            kinds = (ValueError, FloatingPointError, OSError)
+            kind = next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)
+            said = str(error) if kind is not RuntimeError else f"{type(error).__name__}: {error}"
+            return pickle.dumps(kind(said))
+        return raw
+
+
+def _stop(number: int, frame: Any) -> None:  # noqa: ARG001
+    """SIGTERM where no fit defers it."""
+    os._exit(128 + number)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    deadline = monotonic() + SECONDS_TO_SAVE
+    while interrupt_fits(signal.SIGTERM) and monotonic() < deadline:
+        sleep(0.1)
+    os._exit(1)
