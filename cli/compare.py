@@ -14,12 +14,12 @@ from pyro_bvae.settings.options import DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
 from pyro_bvae.settings.spelling import option_words
 
+from .compared import print_comparison
 from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of
 from .report import report_at_the_end
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code
 from .sweeping import fit_all
-from .tables import print_comparison
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison import RunRow

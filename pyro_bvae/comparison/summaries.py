@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from statistics import mean, median, stdev
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ MEASURES = (
     "beta",
     "seconds",
 )
+COUNTS = ("active_units",)  # whole numbers within bounds, beyond which a mean ± a deviation may reach
 LEAST_RATE = 1.0  # nats; at and below it a model is near collapse, and its slope says little
 
 
@@ -51,6 +52,7 @@ class LabelSummary:
         scores: Each score that the runs hold, likewise.
         data: The data of the runs, see `RunRow`.
         still_falling: How many of the runs were still falling when they ended; see `RunRow`.
+        extremes: The least and the greatest of each of `COUNTS` that all runs hold.
     """
 
     label: str
@@ -62,6 +64,7 @@ class LabelSummary:
     scores: Mapping[str, MeanDeviation | None]
     data: str = ""
     still_falling: int = 0
+    extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """All by name, as in comparison.json: measures and scores stand beside the rest."""
@@ -79,7 +82,8 @@ def summarise(rows: Sequence[RunRow]) -> list[LabelSummary]:
 
 
 def _summary(label: str, rows: Sequence[RunRow]) -> LabelSummary:
-    first = rows[0]
+    first, scores = rows[0], dict.fromkeys(name for row in rows for name in row.scores)
+    counts = {name: [getattr(row, name) for row in rows] for name in COUNTS}
     return LabelSummary(
         label=label,
         data=first.data,
@@ -88,8 +92,9 @@ def _summary(label: str, rows: Sequence[RunRow]) -> LabelSummary:
         curve=first.curve,
         slope=first.slope,
         measures={name: _mean_deviation([getattr(row, name) for row in rows]) for name in MEASURES},
-        scores={name: _mean_deviation([row.scores[name] for row in rows]) for name in first.scores},
+        scores={name: _mean_deviation([row.scores.get(name) for row in rows]) for name in scores},
         still_falling=sum(row.still_falling for row in rows),
+        extremes={name: (min(values), max(values)) for name, values in counts.items() if None not in values},
     )
 
 
