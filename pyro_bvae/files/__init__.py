@@ -6,6 +6,7 @@ from .archives import check_stored
 from .errors import WriteError, naming
 from .folders import LOCK, held_folder, make_folder
 from .locks import HeldError, locked
+from .optional import MissingPackageError, wanted
 from .reading import parsed_json, read_json
 from .streams import is_terminal
 from .writing import as_json, atomic_write, remove_abandoned, sync, write_csv, write_json
@@ -13,6 +14,7 @@ from .writing import as_json, atomic_write, remove_abandoned, sync, write_csv, w
 __all__ = [
     "LOCK",
     "HeldError",
+    "MissingPackageError",
     "WriteError",
     "as_json",
     "atomic_write",
@@ -26,6 +28,7 @@ __all__ = [
     "read_json",
     "remove_abandoned",
     "sync",
+    "wanted",
     "write_csv",
     "write_json",
 ]
