@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import datasets, likelihoods, metrics, networks, plots, traversal
+    from .comparison.results import results
     from .evaluation import diagnose, evaluate
     from .model import BetaVAE
     from .pages import explore
@@ -37,6 +38,7 @@ __all__ = [
     "networks",
     "plots",
     "report",
+    "results",
     "traversal",
     "traverse",
 ]
@@ -51,6 +53,7 @@ HOMES = {
     "fit": "training",
     "load_run": "runs",
     "report": "pages.report",
+    "results": "comparison.results",
     "traverse": "traversal",
 }
 
