@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+from ..files import check_lock
 from .checksums import md5_of
 from .waiting import Progress, one_writer
 
@@ -53,6 +54,7 @@ def _download(url: str, path: Path, md5: str | None, advisory: bool, progress: P
             partial.unlink()
             raise OSError(f"{said}: it was deleted, try again")
         warnings.warn(f"{said}; that one comes from a single source, so the file is used", stacklevel=4)
+    check_lock(path)
     os.replace(partial, path)
 
 

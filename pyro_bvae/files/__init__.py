@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .archives import check_stored
 from .errors import WriteError, naming
-from .folders import LOCK, held_folder, make_folder
+from .folders import held_folder, make_folder
+from .held import LOCK, LostError, check_lock
 from .locks import HeldError, locked
 from .optional import MissingPackageError, wanted
 from .reading import parsed_json, read_json
@@ -14,10 +15,12 @@ from .writing import as_json, atomic_write, remove_abandoned, sync, write_csv, w
 __all__ = [
     "LOCK",
     "HeldError",
+    "LostError",
     "MissingPackageError",
     "WriteError",
     "as_json",
     "atomic_write",
+    "check_lock",
     "check_stored",
     "held_folder",
     "is_terminal",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import WriteError, naming
+from .held import LOCK
 from .locks import locked
 
-__all__ = ["LOCK", "held_folder", "make_folder"]
-
-LOCK = ".lock"  # the name of the lock file in a folder
+__all__ = ["held_folder", "make_folder"]
 
 
 def make_folder(path: Path) -> None:
@@ -31,18 +30,22 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
-def held_folder(path: Path) -> Iterator[None]:
+def held_folder(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
     """Be the only one who writes in a folder. It is made, and goes again if nothing was written.
 
+    Args:
+        path: The folder.
+        waiting: If another process writes there: called with who it is until that has ended, see `locked`.
+
     Raises:
-        HeldError: Another process writes there.
+        HeldError: Another process writes there, and ``waiting`` is None.
         WriteError: The folder cannot be made or written.
     """
     with naming(path):
         made = [folder for folder in (path, *path.parents) if not folder.exists()]
     make_folder(path)
     try:
-        with locked(path / LOCK, str(path)):
+        with locked(path / LOCK, str(path), waiting):
             yield
     finally:
         for folder in made:

@@ -1,30 +1,43 @@
-"""One writer at a time, by locks of the operating system.
+"""One writer at a time, on this machine and on all that share the folder.
 
-The system lets go of a lock when the process that holds it ends, however it ends. So a lock is never left over, and no
-clock is asked. It is held on a file beside what is written, which names its holder and is deleted afterwards; a killed
-process leaves that file, which then locks nothing.
+A lock is one of the operating system (flock), held on a file beside what is written, which is deleted afterwards. The
+system lets go of it when its process ends, however it ends: on one machine a lock is never left over. But another
+machine may not see it, and its process may be suspended, or cut off. Therefore the holder signs the file with a token,
+and raises a counter in it. A lock file that is there is judged by both:
+
+| flock | signed | |
+|---|---|---|
+| another's | by anyone | is held; who waits takes it over if the counter stands still |
+| free | on this machine | is a dead process's, and taken at once |
+| free | on another machine | is held if the counter moves, and taken over if it stands still |
+| there is none | by anyone | likewise |
+
+To stand still is to do so for `PATIENCE`, on the monotonic clock of the one who looks. A lock is taken over by a new
+file in the place of the old one. Its holder, who may wake up, sees that before it writes (`check_lock`).
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-import shlex
-import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from math import inf
 from pathlib import Path
+from secrets import token_hex
 from time import sleep
 
-from .errors import WriteError
+from .errors import PARTIAL, WriteError, naming
+from .heartbeats import Sign, Watch, this_machine, write_sign
+from .held import HELD, MOST_BYTES, Held, content_of, is_there, place_of
 
 __all__ = ["HeldError", "lock", "locked"]
 
+PATIENCE = 30.0  # seconds, many times as long as between two beats
 SECONDS_BETWEEN_LOOKS = 0.2
-MOST_CHARACTERS = 100  # of a holder's command line
+SECONDS_TO_SETTLE = 2.0  # in which a new file is signed, and two who take over a lock see which of them was the last
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
@@ -35,9 +48,12 @@ class HeldError(OSError):
 if sys.platform == "win32":
     import msvcrt
 
+    BEHIND = 2**30  # bytes that are locked cannot be read, so one behind the content is
+
     def lock(descriptor: int) -> None:
         """Lock an open file until it is closed; raises BlockingIOError where another has locked it."""
         try:
+            os.lseek(descriptor, BEHIND, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except PermissionError as error:
             raise BlockingIOError(*error.args) from error
@@ -54,90 +70,120 @@ else:
 def locked(path: Path, what: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
     """Be the only one who holds a lock file.
 
-    Where the file system has no locks, a warning says so, and the work goes on without.
+    Where only its counter can show whether the holder lives, that is watched, and a warning says so.
 
     Args:
         path: The lock file, in a folder that exists.
         what: What is written, for the message.
-        waiting: If another process holds the lock: called with who it is, five times a second until the lock is free.
-            Without it there is no waiting.
+        waiting: If another process holds the lock: called with who it is, five times a second, until the lock is free
+            or the holder gives no sign of life. Without it there is no waiting for one that lives.
 
     Raises:
         HeldError: Another process holds the lock, and ``waiting`` is None.
         WriteError: The file cannot be made; the error names its folder.
     """
-    while (descriptor := _taken(path)) is None:
-        holder = _holder_of(path)
-        if waiting is None:
-            raise HeldError(f"{what} is being written by {holder}: wait until that has ended, or write elsewhere")
-        waiting(holder)
+    watch, warned = Watch(), False
+    while (held := _taken(path, what, watch, waits=waiting is not None)) is None:
+        if waiting is not None:
+            waiting(watch.holder)
+        elif watch.patience == inf or watch.moved:
+            raise HeldError(f"{what} is being written by {watch.holder}: wait until that has ended, or write elsewhere")
+        elif watch.patience == PATIENCE and not warned:
+            warned, wanted = True, f"waiting {PATIENCE:.0f} s for a sign of life"
+            warnings.warn(f"{what} was being written by {watch.holder}: {wanted}", stacklevel=4)
         sleep(SECONDS_BETWEEN_LOOKS)
+    HELD[held.path] = held
     try:
         yield
     finally:
-        with suppress(OSError):  # Windows deletes no open file
-            path.unlink()
-        os.close(descriptor)
+        if HELD.pop(held.path, None) is held:  # which it is not in a fork
+            held.release()
 
 
-def _taken(path: Path) -> int | None:
-    """The descriptor of the file, locked; None if another process has locked it."""
-    while True:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:  # it is the folder that is to be written, while nobody has asked for a lock file
-            raise WriteError(error.errno, error.strerror, str(path.parent)) from error
-        try:
-            _lock_if_possible(descriptor, path)
-        except BaseException as error:
-            os.close(descriptor)
-            if isinstance(error, BlockingIOError):
-                return None
-            raise
-        if _is_there(descriptor, path):
-            _sign(descriptor)
-            return descriptor
-        os.close(descriptor)  # its last holder has deleted it in the meantime: it locks nothing
+def _taken(path: Path, what: str, watch: Watch, waits: bool) -> Held | None:
+    """The lock if it is free or its holder dead; None if it is another's, whom ``watch`` has seen then."""
+    with ExitStack() as closing:
+        descriptor, is_new = _opened(path)
+        closing.callback(os.close, descriptor)
+        locks = _locks(descriptor)
+        content = os.read(descriptor, MOST_BYTES)
+        watch.see(content, _patience(content, locks, waits))
+        is_dead = locks is True and watch.patience < PATIENCE and watch.is_over
+        if is_dead or (is_new and locks is not False):
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
+            write_sign(descriptor, sign := Sign.new())
+            if is_there(descriptor, path):
+                closing.pop_all()
+                return Held(place_of(path), descriptor, sign, what)
+    return _taken_over(path, what, watch) if watch.patience >= PATIENCE and watch.is_over else None
 
 
-def _sign(descriptor: int) -> None:
-    """Write into the lock file who holds it."""
-    with suppress(OSError):  # on a full disk the lock holds as well
-        us = {"process": os.getpid(), "host": socket.gethostname(), "command": _command()}
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(us).encode())
+def _opened(path: Path) -> tuple[int, bool]:
+    """The file, open, and whether it was not there before."""
+    try:
+        while True:
+            with suppress(FileExistsError):
+                return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
+            with suppress(FileNotFoundError):  # its holder has deleted it in the meantime
+                return os.open(path, os.O_RDWR), False
+    except OSError as error:  # it is the folder that is to be written, while nobody has asked for a lock file
+        raise WriteError(error.errno, error.strerror, str(path.parent)) from error
 
 
-def _lock_if_possible(descriptor: int, path: Path) -> None:
+def _locks(descriptor: int) -> bool | None:
+    """Lock an open file: True if this process has it then, False if another has, None where there are no locks."""
     try:
         lock(descriptor)
     except BlockingIOError:
-        raise
+        return False
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        reason = f"the file system of {path.parent} has no locks ({error.strerror})"
-        warnings.warn(f"{reason}: see to it that nobody else writes there", stacklevel=4)
+        return None
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    return True
 
 
-def _is_there(descriptor: int, path: Path) -> bool:
-    """Whether an open file is still the one of that name."""
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    return False
+def _patience(content: bytes, locks: bool | None, waits: bool) -> float:
+    """For how many seconds a lock file must stand still before its holder is taken for dead."""
+    sign = Sign.parsed(content)
+    beats = sign is not None and sign.token is not None  # one of an older version does not
+    if locks is None:
+        return PATIENCE
+    if locks is False:
+        return PATIENCE if waits and beats else inf
+    if not content:  # its holder is just about to sign it, or the disk was full
+        return SECONDS_TO_SETTLE
+    return PATIENCE if sign is not None and beats and sign.machine != this_machine() else 0.0
 
 
-def _command() -> str:
-    program, *arguments = sys.argv or ["python"]
-    text = shlex.join([Path(program).name or "python", *arguments])
-    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 3]}..."
+def _taken_over(path: Path, what: str, watch: Watch) -> Held | None:
+    """The lock of a holder who may wake up, in a new file; None if another was faster, or the holder lives."""
+    sign = Sign.new()
+    with ExitStack() as closing:
+        descriptor = _replaced(path, sign, watch)
+        if descriptor is None:
+            return None
+        closing.callback(os.close, descriptor)
+        if _locks(descriptor) is not False:
+            sleep(SECONDS_TO_SETTLE)
+            if content_of(path) == sign.encoded(0):
+                closing.pop_all()
+                return Held(place_of(path), descriptor, sign, what)
+    return None
 
 
-def _holder_of(path: Path) -> str:
-    """Who holds the lock, as far as that can be read."""
+def _replaced(path: Path, sign: Sign, watch: Watch) -> int | None:
+    """A new lock file, open, in the place of the one that was watched; None if that is not the same any more."""
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{token_hex(4)}")
     try:
-        them = json.loads(path.read_text(encoding="utf-8"))
-        where = "" if them["host"] == socket.gethostname() else f" on {them['host']}"
-        return f"process {them['process']}{where} ({them['command']})"
-    except (OSError, ValueError, TypeError, KeyError):
-        return "another process"
+        with naming(path.parent), suppress(FileNotFoundError):  # others may delete and replace as well
+            partial.write_bytes(sign.encoded(0))
+            if content_of(path) == watch.content:
+                os.replace(partial, path)
+                return os.open(path, os.O_RDWR)
+    finally:
+        partial.unlink(missing_ok=True)
+    return None

@@ -18,6 +18,7 @@ from typing import Any
 
 from .errors import PARTIAL, naming
 from .folders import make_folder
+from .held import check_lock
 from .locks import lock
 
 __all__ = ["as_json", "atomic_write", "remove_abandoned", "sync", "write_csv", "write_json"]
@@ -36,13 +37,16 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
 
     Raises:
         WriteError: It cannot be written; the error names ``path``.
+        LostError: It lies in a folder whose lock another process has taken over from this one.
     """
     with naming(path):
+        check_lock(path)
         make_folder(path.parent)
         with _partial(path) as partial:
             yield partial
             if durable:
                 sync(partial)
+            check_lock(path)
             os.replace(partial, path)
         if durable:
             sync(path.parent)

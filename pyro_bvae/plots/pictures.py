@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from ..files import atomic_write
+from ..files import LostError, atomic_write
 from .bounds import DOTS_PER_INCH, cell_inches
 from .labels import draws_plain_text
 
@@ -66,6 +66,8 @@ def optional(picture: object) -> Iterator[None]:
     """
     try:
         yield
+    except LostError:
+        raise
     except Exception as error:  # whatever it is, what a picture shows is safe elsewhere
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or "it takes too much memory"
         warnings.warn(f"{picture} is left out: {reason}", stacklevel=3)

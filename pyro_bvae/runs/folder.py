@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 
-from ..files import LOCK, held_folder, naming, read_json, remove_abandoned, sync, write_json
+from ..files import LOCK, check_lock, held_folder, naming, read_json, remove_abandoned, sync, write_json
 from ..settings.stored import check_config, check_format
 from .checkpoints import FORMAT, listed, name_of, read_checkpoint, step_of, write_checkpoint
 from .history import append_line, read_lines, write_lines
@@ -74,16 +74,21 @@ class RunFolder:
         return self.path / (SUCCESSOR if self._is_half_overwritten else "config.json")
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
         """Be the only one who writes a run here; what a killed process left half done is finished or removed first.
 
-        The folder is made, and goes again if nothing was written.
+        The folder is made, and goes again if nothing was written. Should another process take it over, because this one
+        was suspended for long, whatever this one writes here from then on raises `LostError`.
+
+        Args:
+            waiting: If another process writes here: called with who it is until that has ended. Without it there is no
+                waiting.
 
         Raises:
             HeldError: Another process writes here.
             WriteError: The folder cannot be made or written.
         """
-        with held_folder(self.path):
+        with held_folder(self.path, waiting):
             self._tidy()
             try:
                 yield
@@ -191,7 +196,7 @@ class RunFolder:
     def keep_last(self, count: int | None) -> None:
         """Remove older numbered checkpoints, also those that a kill has left; none for None, and none for 0."""
         for step in self.numbered_steps()[:-count] if count else ():
-            (self.path / "checkpoints" / name_of(step)).unlink()
+            self._remove(f"checkpoints/{name_of(step)}")
 
     def load(self, at: int | None = None, device: torch.device | str = "cpu") -> dict[str, Any]:
         """The latest state, or that of the numbered checkpoint of a step. No code in the file is run.
@@ -263,6 +268,7 @@ class RunFolder:
             for folder in (self.path / "checkpoints", self.figures, self.path):
                 if folder.is_dir():
                     sync(folder)
+            check_lock(self.path / "config.json")
             os.replace(self.path / SUCCESSOR, self.path / "config.json")
             sync(self.path)
 
@@ -276,6 +282,7 @@ class RunFolder:
     def _remove(self, *patterns: str) -> None:
         for pattern in patterns:
             for file in self.path.glob(pattern):
+                check_lock(file)
                 file.unlink()
 
 

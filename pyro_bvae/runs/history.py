@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import atomic_write, naming, parsed_json
+from ..files import atomic_write, check_lock, naming, parsed_json
 from ..settings.stored import check_line
 
 __all__ = ["append_line", "read_lines", "write_lines"]
@@ -18,7 +18,9 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
 
     Raises:
         OSError: It cannot be written, and may be there in part.
+        LostError: Another process has taken over the lock of the folder.
     """
+    check_lock(path)
     with naming(path), open(path, "a", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(record, allow_nan=False) + "\n")
 

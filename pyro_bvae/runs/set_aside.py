@@ -13,7 +13,7 @@ import shutil
 from itertools import count
 from pathlib import Path
 
-from ..files import atomic_write, make_folder, sync
+from ..files import atomic_write, check_lock, make_folder, sync
 from .folder import RunFolder
 from .history import write_lines
 
@@ -49,6 +49,7 @@ def set_aside(folder: RunFolder, step: int) -> Path | None:
     targets = {file: aside / file.relative_to(path) for file in later}
     for file, target in targets.items():
         make_folder(target.parent)
+        check_lock(target)
         os.replace(file, target)
     for place in {*(target.parent for target in targets.values()), *(file.parent for file in later), aside, path}:
         sync(place)
