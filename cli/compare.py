@@ -19,7 +19,7 @@ from .options import Name, Numbers, echo_json, fit_options, json_option, limits_
 from .report import report_at_the_end
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code
-from .sweeping import fit_all
+from .sweeping import crew_of, crew_options, fit_all, same_command
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison import RunRow
@@ -28,7 +28,7 @@ __all__ = ["command"]
 
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
 # of no use to finished runs
-OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs"} - {"dataset", "data_root", "figures", "report"}
+OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs", "cluster"} - {"dataset", "data_root", "figures", "report"}
 
 
 @click.command("compare")
@@ -45,7 +45,7 @@ OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs"} - {"dataset", "data_root", "fig
 @click.option("--particles", type=click.IntRange(0, 10**6), default=0, help="Draws for the importance-weighted bound.")
 @click.option("--metric", "metrics", type=Name("metric", OF_ONE_RUN), multiple=True,
               help="Score of disentanglement to show as a column; may be repeated. UDR: score RUN RUN ...")  # fmt: skip
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at a time.")
+@crew_options
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs/comparison", show_default=True)
 @json_option
 @click.pass_context
@@ -58,6 +58,7 @@ def command(
     particles: int,
     metrics: tuple[str, ...],
     jobs: int,
+    cluster: str | None,
     out: Path,
     as_json: bool,
     **given: Any,
@@ -80,7 +81,6 @@ def command(
     """
     from pyro_bvae import comparison
     from pyro_bvae.comparison import report
-    from pyro_bvae.sweeps import Here
 
     target, place = None, _place(ctx, given) if runs else {}
     ctx.with_resource(held_folder(out))
@@ -103,10 +103,10 @@ def command(
         experiment = comparison.as_read_back(experiment)
         report.start(out, experiment)
         try:
-            with Here(jobs) as crew:
+            with crew_of(ctx, jobs, cluster, out) as crew:
                 rows, failed = fit_all(comparison.choices_of(grid, seeds, out), particles, crew, metrics)
         except KeyboardInterrupt as stop:
-            click.echo("\nstopped, all saved; the same command goes on", err=True)
+            click.echo(f"\nstopped, all saved; go on with: {same_command()}", err=True)
             ctx.exit(exit_code(stop))
     rows = comparison.on_curves(comparison.named_alike(rows))
     report.save(out, experiment, rows)

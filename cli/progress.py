@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyro_bvae import Callback, Run
     from pyro_bvae.training.state import Training
 
-__all__ = ["LONGEST_SILENCE", "Counter", "LoadingBar", "heading"]
+__all__ = ["LONGEST_SILENCE", "Counter", "LoadingBar", "heading", "shown"]
 
 LONGEST_SILENCE = 60.0  # seconds, after which work that has not been announced gets a line where there is no terminal
 
@@ -33,7 +33,7 @@ class LoadingBar:
             if self._what is not None:
                 self._bar.close()
             self._what = what
-            self._bar = tqdm(total=total, desc=what, unit_scale=True, **_shown())
+            self._bar = tqdm(total=total, desc=what, unit_scale=True, **shown())
             if self._bar.disable:
                 sys.stderr.write(f"{what} ({total:,}) ...\n" if total > 1 else f"{what} ...\n")
                 sys.stderr.flush()
@@ -54,7 +54,7 @@ class Counter:
     def __init__(self, silence: float = 0.0) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(leave=False, delay=1.0 if silence else 0.0, **_shown())
+        self._bar = tqdm(leave=False, delay=1.0 if silence else 0.0, **shown())
         self._silence, self._spoken, self._said = silence, monotonic(), ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -79,7 +79,7 @@ class Counter:
         self._bar.close()
 
 
-def _shown() -> dict[str, Any]:
+def shown() -> dict[str, Any]:
     """How every bar is drawn, if at all."""
     return {"file": sys.stderr, "disable": not is_terminal(sys.stderr), "dynamic_ncols": True}
 

@@ -15,7 +15,7 @@ from ..runs.building import build
 from ..runs.folder import RunFolder
 from ..runs.run import load_run
 from ..settings.options import FIGURES, TRAINING
-from ..sweeps import Crew, Job, work_through
+from ..sweeps import Crew, Job, Reporting, work_through
 from ..training import Callback, fit
 from .choices import Choice
 from .measurements import measured
@@ -53,13 +53,11 @@ def run_all(
     Yields:
         Each choice when it is done, with its row, or the error that ended it.
     """
-    own = tuple(callbacks) if crew.in_this_process else ()
-    yield from work_through(_fit_and_measure, todo, crew, particles, metrics, own, looking=looking)
+    lookers_on = tuple(callbacks) if crew.in_this_process else (Reporting(),)
+    yield from work_through(_fit_and_measure, todo, crew, particles, metrics, lookers_on, looking=looking)
 
 
-def _fit_and_measure(
-    choice: Choice, particles: int, metrics: Sequence[str], callbacks: Sequence[Callback] = ()
-) -> RunRow:
+def _fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str], callbacks: Sequence[Callback]) -> RunRow:
     folder = RunFolder(choice.folder)
     data, vae = build(choice.settings)
     settings = {name: choice.settings[name] for name in TRAINING}

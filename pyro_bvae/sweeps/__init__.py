@@ -5,8 +5,20 @@
 
 from __future__ import annotations
 
+from .cluster import Cluster
 from .here import Here
 from .jobs import Crew, Job, LostWorkerError
+from .progress import Reporting, StepsTaken, steps_taken
 from .working import work_through
 
-__all__ = ["Crew", "Here", "Job", "LostWorkerError", "work_through"]
+__all__ = [
+    "Cluster",
+    "Crew",
+    "Here",
+    "Job",
+    "LostWorkerError",
+    "Reporting",
+    "StepsTaken",
+    "steps_taken",
+    "work_through",
+]

@@ -5,6 +5,7 @@ Each worker is a process of its own with a pipe of its own, so that one that is 
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from joblib import cpu_count
 
 from .jobs import Job, LostWorkerError
 from .serving import serve
+from .shares import OF_LIBRARIES
 
 __all__ = ["Here"]
 
@@ -113,7 +115,7 @@ class _Worker:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs, threads))
-        with _without_ctrl_c():
+        with _without_ctrl_c(), _environment(threads):
             self.process.start()
         theirs.close()
         self.job: Job | None = None
@@ -143,6 +145,18 @@ def _death(code: int | None) -> str:
     if code is not None and code < 0:
         return f"killed ({signal.Signals(-code).name})"
     return "told to end (SIGTERM)" if code == 128 + signal.SIGTERM else f"ended with exit code {code}"
+
+
+@contextmanager
+def _environment(threads: int) -> Iterator[None]:
+    """Start processes whose libraries take their share, too."""
+    ours = {name: str(threads) for name in OF_LIBRARIES if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
 
 
 @contextmanager

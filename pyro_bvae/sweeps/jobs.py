@@ -28,6 +28,7 @@ class Job:
         worker: Who works on it, for people to read; empty while nobody does.
         waits_for: Why it is put off, for people to read; empty where it is not.
         not_before: When it may begin, on the clock `time.monotonic`.
+        stops: Whether it was asked to save and end.
     """
 
     task: Any
@@ -35,6 +36,7 @@ class Job:
     worker: str = ""
     waits_for: str = ""
     not_before: float = 0.0
+    stops: bool = False
 
 
 class Crew(Protocol):

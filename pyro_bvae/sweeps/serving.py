@@ -10,7 +10,6 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from time import monotonic, sleep
@@ -21,7 +20,7 @@ import torch
 from ..settings.names import THREADS_OF_THE_USER
 from ..training.interrupts import interrupt_fits
 
-__all__ = ["outcome_of", "serve"]
+__all__ = ["answer", "serve"]
 
 SECONDS_TO_SAVE = 5.0  # that a fit has when the process that wanted it is gone
 
@@ -46,24 +45,26 @@ def serve(connection: Connection, threads: int) -> None:
         except EOFError:
             return
         try:
-            outcome = outcome_of(lambda: _obey(order))  # noqa: B023 - called at once
+            outcome = answer(order)
         except KeyboardInterrupt:  # SIGTERM during a fit, which has saved
             os._exit(128 + signal.SIGTERM)
         connection.send_bytes(outcome)
 
 
-def _obey(order: bytes) -> Any:
-    work, task, arguments = pickle.loads(order)
-    return work(task, *arguments)
-
-
-def outcome_of(work: Callable[[], Any]) -> bytes:
-    """What a function returns, or the exception that it raises, in a form that another process can read.
+def answer(order: bytes) -> bytes:
+    """Work on one task, and give back the result, or the exception, in a form that another process can read.
 
     An exception that cannot go there is replaced by one of the nearest kind that says the same.
+
+    Args:
+        order: A function, the task, and a tuple of further arguments, pickled.
+
+    Raises:
+        KeyboardInterrupt: A fit was interrupted, and has saved.
     """
     try:
-        return pickle.dumps(work())
+        work, task, arguments = pickle.loads(order)
+        return pickle.dumps(work(task, *arguments))
     except Exception as error:  # reported, and the others go on
         try:
             pickle.loads(raw := pickle.dumps(error))

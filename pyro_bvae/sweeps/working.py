@@ -37,7 +37,7 @@ def work_through(
         tasks: What to work on.
         crew: Who works.
         arguments: For all tasks, plain data.
-        looking: Called about twice a second with the jobs that are in hand.
+        looking: Called about twice a second with the jobs that are in hand, and once more with those that are stopped.
 
     Yields:
         Each task when it is done, with its result, or the error that ended it. Who takes no more stops the others.
@@ -61,6 +61,10 @@ def work_through(
             if looking is not None:
                 looking([*running, *queue.put_off_jobs])
     finally:
+        for job in running:
+            job.stops = True
+        if looking is not None and running:
+            looking(running)
         crew.stop()
 
 

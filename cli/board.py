@@ -1,0 +1,183 @@
+"""Progress of many fits at a time, in one place: a bar a fit in a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from statistics import fmean
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from pyro_bvae.settings.shown import short
+from pyro_bvae.settings.words import one_line
+
+from .progress import LONGEST_SILENCE, shown
+
+if TYPE_CHECKING:
+    from pyro_bvae.comparison import Choice, RunRow
+    from pyro_bvae.sweeps import Job, StepsTaken
+
+__all__ = ["Board", "named"]
+
+LEAST_BARS = 2
+MOST_IN_A_LINE = 4  # fits that a line names
+SECONDS_WITHOUT_WORKERS = 5.0
+SECONDS_BETWEEN_LOOKS = 1.0
+LONGEST_LABEL = 40
+
+
+class Board:
+    """On standard error: how many runs wait, run, are done and failed, the time that is left, and how far each is.
+
+    Args:
+        total: How many runs there are.
+        in_this_process: Whether the fits have bars of their own, one after another.
+    """
+
+    def __init__(self, total: int, in_this_process: bool) -> None:
+        from tqdm import tqdm
+
+        self.total, self.done, self.failed = total, 0, 0
+        self.seconds: list[float] = []  # of training, of each run that is done
+        self.running: dict[Job, StepsTaken | None] = {}
+        self._bars: dict[Job, Any] = {}
+        self._lost: dict[Job, int] = {}
+        self._waiting: set[Job] = set()
+        self._spoken = self._worked = monotonic()
+        self._stops, self._looked = False, -SECONDS_BETWEEN_LOOKS
+        layout = "{desc} |{bar:20}| {postfix}" if not in_this_process else None
+        self._bar = tqdm(total=total, unit="run", position=0, bar_format=layout, **shown())
+        self._write = tqdm.write
+        self.look(())
+
+    def look(self, jobs: Sequence[Job]) -> None:
+        """Show the jobs that are in hand."""
+        from pyro_bvae.sweeps import steps_taken
+
+        is_due = monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS or any(job.stops for job in jobs)
+        if not is_due and {job for job in jobs if job.worker} == self.running.keys():
+            return
+        self._looked = monotonic()
+        self.running = {job: steps_taken(job.task.folder) for job in jobs if job.worker}
+        for job in jobs:
+            self._say_what_holds_it_up(job)
+        if any(job.stops for job in jobs) and not self._stops:
+            self._stops = True
+            self.say(f"\nstopping: {_runs(len(self.running))} saving; Ctrl-C again does not wait for that")
+        if self.running or self.done == self.total:
+            self._worked = monotonic()
+        elif monotonic() - self._worked > SECONDS_WITHOUT_WORKERS and self._is_silent(SECONDS_WITHOUT_WORKERS):
+            self.say("no worker is there yet: it begins when a `dask worker ... --nthreads 1` joins")
+        self._draw()
+
+    def end(self, choice: Choice, row: RunRow | Exception) -> None:
+        """Show that a run has ended."""
+        is_failed = isinstance(row, Exception)
+        self.done += 1
+        self.failed += is_failed
+        if not isinstance(row, Exception) and row.seconds is not None:
+            self.seconds.append(row.seconds)
+        self._bar.update()
+        if self._bar.disable:
+            self.say(f"{self.done}/{self.total} {named(choice)}" + " failed" * is_failed)
+        self._draw()
+
+    def say(self, line: str) -> None:
+        """Write a line above the bars."""
+        self._write(line, file=sys.stderr)
+        sys.stderr.flush()
+        self._spoken = monotonic()
+
+    def close(self) -> None:
+        """Leave the bar of all runs, and nothing else."""
+        for bar in self._bars.values():
+            bar.close()
+        self._bar.close()
+
+    def summary(self) -> str:
+        """The counts, and the time that is left.
+
+        The time follows from how long the training of others took, and how many run at a time.
+        """
+        waiting = self.total - self.done - len(self.running)
+        counts = [f"{self.done}/{self.total} done"]
+        counts += [f"{len(self.running)} running"] * bool(self.running)
+        counts += [f"{waiting} waiting"] * bool(waiting)
+        counts += [f"{self.failed} failed"] * bool(self.failed)
+        left = self._seconds_left(waiting)
+        return ", ".join(counts) + ("" if left is None else f", {self._bar.format_interval(left)} left")
+
+    def _seconds_left(self, waiting: int) -> float | None:
+        begun = [taken for taken in self.running.values() if taken is not None and taken.step]
+        each = [*self.seconds, *(taken.seconds * taken.total / taken.step for taken in begun)]
+        if not each or not self.running:
+            return None
+        rest = sum(taken.seconds * (taken.total - taken.step) / taken.step for taken in begun)
+        return (rest + fmean(each) * (waiting + len(self.running) - len(begun))) / len(self.running)
+
+    def _say_what_holds_it_up(self, job: Job) -> None:
+        """Say that a worker was lost, or that another process has the run, once each."""
+        if job.lost > self._lost.get(job, 0):
+            self._lost[job] = job.lost
+            self.say(f"{named(job.task)}: {one_line(job.waits_for)}; it goes on elsewhere")
+        elif job.waits_for and not job.lost and job not in self._waiting:
+            self._waiting.add(job)
+            self.say(f"{named(job.task)} waits: {one_line(job.waits_for.partition(': ')[0])}")
+
+    def _is_silent(self, least: float = LONGEST_SILENCE) -> bool:
+        """Whether nothing was said for long: at first for so long, and then for a minute."""
+        silence = monotonic() - self._spoken
+        return silence > (least if self._spoken == self._worked else LONGEST_SILENCE)
+
+    def _draw(self) -> None:
+        if self._bar.disable:
+            if self.running and self._is_silent():
+                self.say(f"{self.summary()}: {self._how_far()}")
+            return
+        self._bar.set_description_str("runs", refresh=False)
+        self._bar.set_postfix_str(self.summary())
+        for job in self._bars.keys() - self.running.keys():
+            self._bars.pop(job).close()
+        for job, taken in self.running.items():
+            self._draw_one(job, taken)
+
+    def _draw_one(self, job: Job, taken: StepsTaken | None) -> None:
+        """Draw the bar of a run, where there is room for it."""
+        from tqdm import tqdm
+
+        if job not in self._bars:
+            room = max(LEAST_BARS, shutil.get_terminal_size().lines - 3)
+            places = {*range(1, room + 1)} - {-bar.pos for bar in self._bars.values()}
+            if not places:
+                return
+            layout = "{desc} |{bar:20}| {n_fmt}/{total_fmt} {postfix}"
+            self._bars[job] = tqdm(total=1, position=min(places), leave=False, bar_format=layout, **shown())
+        bar = self._bars[job]
+        bar.set_description_str(short(named(job.task), LONGEST_LABEL).ljust(LONGEST_LABEL), refresh=False)
+        if taken is not None:
+            bar.total, bar.n = taken.total, taken.step
+            bar.set_postfix_str(_quality(taken), refresh=False)
+        bar.refresh()
+
+    def _how_far(self) -> str:
+        some = list(self.running.items())[:MOST_IN_A_LINE]
+        parts = [named(job.task) + ("" if taken is None else f" at step {taken.step:,} of {taken.total:,}"
+                 + f", {_quality(taken)}" * bool(_quality(taken))) for job, taken in some]  # fmt: skip
+        more = len(self.running) - len(some)
+        return "; ".join(parts) + f"; and {more} more" * bool(more)
+
+
+def named(choice: Choice) -> str:
+    """A run as lines name it."""
+    return f"{choice.label}, seed {choice.settings['seed']}"
+
+
+def _quality(taken: StepsTaken) -> str:
+    if taken.elbo is not None:
+        return f"ELBO {taken.elbo:.2f}"
+    return "" if taken.loss is None else f"loss {taken.loss:.2f}"
+
+
+def _runs(count: int) -> str:
+    return "the run is" if count == 1 else f"{count} runs are"

@@ -1,0 +1,80 @@
+"""How far each fit of a sweep is: a small file in its run folder, which another process, or another machine, reads."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ..files import WriteError, atomic_write, read_json
+from ..files.writing import as_json
+from ..runs.names import PROGRESS
+from ..training import Callback
+
+if TYPE_CHECKING:
+    from ..runs.run import Run
+    from ..training import Training
+
+__all__ = ["Reporting", "StepsTaken", "steps_taken"]
+
+SECONDS_BETWEEN_REPORTS = 1.0
+
+
+@dataclass(frozen=True)
+class StepsTaken:
+    """How far a fit is.
+
+    Attributes:
+        step: Steps taken.
+        total: Steps to take.
+        seconds: That they took.
+        loss: Of the last steps, nats an image; None before the first.
+        elbo: Held-out, of the last line of the history, nats an image; None before the first.
+    """
+
+    step: int
+    total: int
+    seconds: float
+    loss: float | None = None
+    elbo: float | None = None
+
+
+def steps_taken(folder: Path) -> StepsTaken | None:
+    """How far the fit in a run folder is; None where none is running, or it has not said so yet."""
+    try:
+        return StepsTaken(**read_json(folder / PROGRESS))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+class Reporting(Callback):
+    """Writes down how far the fit is, once a second."""
+
+    def on_start(self, run: Run, training: Training) -> None:
+        """Say that it runs."""
+        assert run.path is not None
+        self.file = run.path / PROGRESS
+        self.elbo = run.history[-1]["held_out_elbo"] if run.history else None
+        self._write(StepsTaken(training.step, training.total, training.seconds, elbo=self.elbo))
+
+    def on_step(self, training: Training) -> None:
+        """Say how far it is, if it is time."""
+        if monotonic() - self.written >= SECONDS_BETWEEN_REPORTS:
+            loss = training.means()["loss"]
+            self._write(StepsTaken(training.step, training.total, training.seconds, loss, self.elbo))
+
+    def on_record(self, record: dict[str, Any]) -> None:
+        """Remember how good it is."""
+        self.elbo = record["held_out_elbo"]
+
+    def on_stop(self) -> None:
+        """Leave nothing behind."""
+        with suppress(OSError):
+            self.file.unlink()
+
+    def _write(self, taken: StepsTaken) -> None:
+        self.written = monotonic()
+        with suppress(WriteError), atomic_write(self.file, durable=False) as partial:  # a full disk is said elsewhere
+            partial.write_text(as_json(asdict(taken)), encoding="utf-8")
