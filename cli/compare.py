@@ -15,6 +15,7 @@ from pyro_bvae.settings.recipes import RECIPES
 from pyro_bvae.settings.spelling import option_words
 
 from .compared import print_comparison
+from .formats import TableFormat, check_format, format_option
 from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of
 from .report import report_at_the_end
 from .settings import filled, given_once, is_typed
@@ -47,6 +48,7 @@ OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs", "cluster"} - {"dataset", "data_
               help="Score of disentanglement to show as a column; may be repeated. UDR: score RUN RUN ...")  # fmt: skip
 @crew_options
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs/comparison", show_default=True)
+@format_option
 @json_option
 @click.pass_context
 def command(
@@ -60,6 +62,7 @@ def command(
     jobs: int,
     cluster: str | None,
     out: Path,
+    table_format: TableFormat,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -77,11 +80,13 @@ def command(
         pyro-bvae compare --likelihood gaussian --likelihood laplace --match rate=10 --out runs/matched
         pyro-bvae compare --dataset dsprites --beta 1 --beta 4 --steps 20000 --metric mig --metric beta-vae-paper
         pyro-bvae compare --recipe report-celeba --beta 5 --beta 250
+        pyro-bvae compare --beta 1 --beta 4 --format latex > betas.tex
         pyro-bvae compare runs/comparison/bernoulli-seed0 runs/comparison/gaussian-learned-seed0 --out runs/two
     """
     from pyro_bvae import comparison
     from pyro_bvae.comparison import report
 
+    check_format(ctx)
     target, place = None, _place(ctx, given) if runs else {}
     ctx.with_resource(held_folder(out))
     failed: list[str] = []
@@ -119,7 +124,7 @@ def command(
         content = report.content(experiment, rows)
         echo_json({**{name: content[name] for name in ("summary", "runs", "departure")}, "failed": failed})
     else:
-        print_comparison(summaries, target, out)
+        print_comparison(summaries, target, out, table_format)
     for line in failed:
         click.echo(f"failed: {line}", err=True)
     if failed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,12 @@ from pyro_bvae.settings import names
 from pyro_bvae.settings.shown import short_names
 from pyro_bvae.settings.words import plain
 
+from .formats import TableFormat, check_format, echo_table, format_option
 from .options import Name, data_options, device_option, echo_json, json_option, open_run
 from .output import Stem
 from .progress import Counter, LoadingBar
 from .settings import given_once
+from .tables import Table
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
@@ -44,6 +47,7 @@ MOST_LATENTS = 50  # whose KL is printed; the json has all
                    "they are named by the metrics]")  # fmt: skip
 @data_options
 @device_option
+@format_option
 @json_option
 @click.pass_context
 def command(
@@ -57,6 +61,7 @@ def command(
     dataset: str | None,
     data_root: Path | None,
     device: str,
+    table_format: TableFormat,
     as_json: bool,
 ) -> None:
     """Score how disentangled the codes of RUNS are, against the ground-truth factors of their data.
@@ -71,10 +76,12 @@ def command(
         pyro-bvae score runs/dsprites-beta4-seed0
         pyro-bvae score runs/dsprites-beta4-seed* --metric mig --metric beta-vae-paper --repeats 3
         pyro-bvae score runs/dsprites-beta4-seed* runs/dsprites-beta1-seed* --baseline ground-truth --baseline pca
+        pyro-bvae score runs/dsprites-beta4-seed* --format latex > scores.tex
     """
     from pyro_bvae import scoring
     from pyro_bvae.scoring import report
 
+    check_format(ctx)
     runs, metrics = tuple(given_once("run", runs)), tuple(dict.fromkeys(metrics))
     opened = [open_run(path, device, None, dataset, data_root) for path in runs]
     data = opened[0].dataset(LoadingBar())
@@ -86,7 +93,7 @@ def command(
     latents = max(run.model.latent_dim for run in opened)
     not_taken = {} if metrics else scoring.lacking(data, len(opened), latents)
     if not as_json:
-        _print_all(rows, data, not_taken)
+        _print_all(rows, data, not_taken, table_format)
     if figures and data.factors is not None:
         files += _draw(opened)
     if as_json:
@@ -94,7 +101,7 @@ def command(
         first = {"summary": content["summary"], "protocols": content["protocols"], "not_taken": not_taken}
         echo_json({**first, "scores": content["scores"], "files": [str(file) for file in files]})
     else:
-        click.echo("\n".join(map(plain, files)))
+        click.echo("\n".join(map(plain, files)), err=table_format != "text")
     if all(score is None for summary in scoring.summarise(rows) for score in summary.scores.values()):
         ctx.exit(1)
 
@@ -115,36 +122,46 @@ def _draw(runs: Sequence[Run]) -> list[Path]:
     return files
 
 
-def _print_all(rows: Sequence[ScoreRow], data: Dataset, not_taken: Mapping[str, str]) -> None:
+def _print_all(
+    rows: Sequence[ScoreRow], data: Dataset, not_taken: Mapping[str, str], table_format: TableFormat
+) -> None:
     """A table a label, and what the metrics need that were not taken."""
     from pyro_bvae.scoring import report, summarise
 
+    say = partial(click.echo, err=table_format != "text")
     protocols = report.protocols(data, rows[0].scores)
     for summary in summarise(rows):
-        _print(summary, protocols)
+        heading = f"{plain(summary.label)}: {_count(summary.runs, 'run')}, {_count(summary.repeats, 'repeat')} each"
+        echo_table(_table(summary), table_format, heading)
+        for line in _notes(summary, protocols):
+            say(f"  {line}")
     for name, needed in not_taken.items():
-        click.echo(f"not taken: {name} needs {needed}")
+        say(f"not taken: {name} needs {needed}")
 
 
-def _print(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed]) -> None:
-    """The table of one label."""
-    click.echo(f"{plain(summary.label)}: {_count(summary.runs, 'run')}, {_count(summary.repeats, 'repeat')} each")
-    click.echo(f"  {'':22} {'mean':>9} {'± repeats':>10} {'± runs':>9}  95% interval")
+def _table(summary: ScoreSummary) -> Table:
+    """The scores of one label, a row a metric."""
+    rows = []
     for name, score in summary.scores.items():
-        if score is None:
-            click.echo(f"  {name:22} {'–':>9}  {plain(summary.missing.get(name, ''))}".rstrip())
-            continue
-        interval = "–" if score.interval is None else "[{:.4f}, {:.4f}]".format(*score.interval)
-        numbers = f"{score.mean:9.4f} {_cell(score.repeats):>10} {_cell(score.runs):>9}  {interval:18}"
-        click.echo(f"  {name:22} {numbers} {_protocol(protocols.get(name))}".rstrip())
+        numbers = [None] * 3 if score is None else [score.mean, score.repeats, score.runs]
+        interval = None if score is None else score.interval
+        between = "–" if interval is None else "[{:.4f}, {:.4f}]".format(*interval)
+        rows.append([name, *map(_cell, numbers), between])
+    return Table(["", "mean", "± repeats", "± runs", "95% interval"], rows)
+
+
+def _notes(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed]) -> list[str]:
+    """What is to be said below a table: how scores were taken, why there are none, and the KL of each latent."""
+    missing = [name for name, score in summary.scores.items() if score is None]
+    lines = [f"{name}: {_protocol(used)}" for name, used in protocols.items() if name not in missing]
+    lines += [f"{name}: {plain(summary.missing.get(name, 'none'))}" for name in missing]
     for kl in summary.kl_per_latent:
         shown = "".join(f"{value:7.3f}" for value in kl[:MOST_LATENTS]) + (" ..." if len(kl) > MOST_LATENTS else "")
-        click.echo(f"  {f'KL of z0 to z{len(kl) - 1}, nats':22} {shown}")
+        lines.append(f"KL of z0 to z{len(kl) - 1}, nats {shown}")
+    return lines
 
 
-def _protocol(used: ProtocolUsed | None) -> str:
-    if used is None:
-        return ""
+def _protocol(used: ProtocolUsed) -> str:
     points = f"{used.points:,} + {used.test_points:,} points"
     factors = f"{len(used.factors)} factors ({', '.join(short_names(used.factors))})"
     return f"{factors}, {used.pairs} pairs, {points}, {used.classifier}"
