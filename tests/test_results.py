@@ -16,6 +16,7 @@ from conftest import Cli, history_line, some_config
 import pyro_bvae
 from pyro_bvae import results
 from pyro_bvae.files import write_json
+from pyro_bvae.files.optional import MissingPackageError
 from pyro_bvae.runs.run import Run
 from pyro_bvae.settings.options import SETTINGS
 from pyro_bvae.settings.shown import finite
@@ -180,5 +181,5 @@ def test_what_holds_no_rows_is_refused(name: str, content: str | None, message: 
 
 def test_a_missing_pandas_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match="pip install pandas"):
+    with pytest.raises(MissingPackageError, match="pip install pandas"):
         results([]).to_frame()

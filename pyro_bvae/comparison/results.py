@@ -19,6 +19,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from ..files import read_json
+from ..files.optional import wanted
 from ..settings.options import SETTINGS
 from ..settings.shown import restored
 from ..settings.words import number, plain
@@ -43,14 +44,11 @@ class Results(list[Row]):
         """The rows as a pandas frame; whole numbers stay whole where some are missing.
 
         Raises:
-            ImportError: There is no pandas.
+            MissingPackageError: There is no pandas.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("a frame wants pandas: pip install pandas") from error
+        pandas = wanted("pandas", "a frame", "pandas")
         names = list(dict.fromkeys(name for row in self for name in row))
-        frame = pandas.DataFrame(list(self), columns=names)
+        frame: DataFrame = pandas.DataFrame(list(self), columns=names)
         kinds = {name: NULLABLE.get(frozenset(type(row.get(name)) for row in self)) for name in names}
         return frame.astype({name: kind for name, kind in kinds.items() if kind is not None})
 
