@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from statistics import mean
 
+import numpy as np
+
 from ..codes import encode
 from ..datasets import Dataset
 from ..datasets.labels import classes_of, looks_numbered
 from ..model import BetaVAE
 
-__all__ = ["probe_accuracy"]
+__all__ = ["has_classes", "probe_accuracy"]
 
 MOST_TRAINING_IMAGES = 10_000
 
@@ -31,14 +33,25 @@ def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if dataset.labels is None:
+    labels = _classes(dataset)
+    if not labels:
         return None
+    parts = (dataset.train[:MOST_TRAINING_IMAGES], dataset.held_out)
+    codes, unseen = (encode(vae, dataset.images[part]).loc.numpy() for part in parts)
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return mean(float(classifier.fit(codes, known).score(unseen, unknown)) for known, unknown in labels)
+
+
+def has_classes(dataset: Dataset) -> bool:
+    """Whether there are labels that a classifier can be fitted to, so that the probe has an accuracy."""
+    return bool(_classes(dataset))
+
+
+def _classes(dataset: Dataset) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The labels, of each kind those of the training images that are used and those held out."""
+    if dataset.labels is None:
+        return []
     train, held_out = dataset.train[:MOST_TRAINING_IMAGES], dataset.held_out
     columns = [column for column in classes_of(dataset.labels).unbind(1) if not looks_numbered(column)]
     labels = [(column[train].numpy(), column[held_out].numpy()) for column in columns]
-    labels = [(known, unknown) for known, unknown in labels if known.min() < known.max()]
-    if not labels:
-        return None
-    codes, unseen = (encode(vae, dataset.images[part]).loc.numpy() for part in (train, held_out))
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    return mean(float(classifier.fit(codes, known).score(unseen, unknown)) for known, unknown in labels)
+    return [(known, unknown) for known, unknown in labels if known.min() < known.max()]

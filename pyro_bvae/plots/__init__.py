@@ -11,6 +11,7 @@ from .comparisons import Point, gallery, rate_distortion, side_by_side
 from .factors import heat_map, responses
 from .pictures import optional, png_of, save_figure, save_figures
 from .runs import animation, curves, film, reconstructions, samples, traversal
+from .searches import importances, pareto
 from .vectors import covariances, latents, pairs
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     "film",
     "gallery",
     "heat_map",
+    "importances",
     "latents",
     "optional",
     "pairs",
+    "pareto",
     "png_of",
     "rate_distortion",
     "reconstructions",
