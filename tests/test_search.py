@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def carried_out(search: Search, trials: int, stop: int = -1, give: Callable[...,
     for choice in search.choices({}, trials):
         if choice.label == f"trial {stop}":
             break
-        search.take(choice, give(choice))
+        search.note(choice, give(choice))
     return search.trials()
 
 
@@ -97,7 +98,7 @@ def test_a_trial_that_fails_is_left_out_and_the_search_goes_on(outcome: Any, rea
     labels = []
     for choice in search.choices({}, 3):
         labels.append(choice.label)
-        search.take(choice, outcome if choice.label == "trial 1" else made_up(choice))
+        search.note(choice, outcome if choice.label == "trial 1" else made_up(choice))
     assert labels.count("trial 1") == 1  # its second seed is of no use any more
     assert [trial.failed for trial in search.trials()] == ["", reason, ""]
     assert {trial.number for trial in search.front()} <= {0, 2}
@@ -239,3 +240,14 @@ def test_the_figures_of_a_search_are_drawn(aims: int, tmp_path: Path) -> None:
     shares = {name: {f"setting {number}": 1 / 30 for number in range(30)} for name in table}
     plots.save_figure(plots.importances(shares), tmp_path / "importances.png")
     assert {path.name for path in tmp_path.iterdir()} == {"pareto.png", "importances.png"}
+
+
+def test_two_processes_that_search_in_one_folder_share_its_trials(tmp_path: Path) -> None:
+    searches = [a_search(tmp_path), a_search(tmp_path)]
+    for both in zip_longest(*(search.choices({}, 12) for search in searches)):
+        for search, choice in zip(searches, both, strict=True):
+            if choice is not None:
+                search.note(choice, made_up(choice))
+    assert [trial.number for trial in searches[0].trials()] == [*range(12)]
+    assert searches[0].trials() == searches[1].trials()
+    assert all(trial.values or trial.failed for trial in searches[0].trials())

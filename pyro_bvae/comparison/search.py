@@ -6,8 +6,10 @@ trial is as good in all aims and better in one.
 
 The journal, `search.log` in the folder of the comparison, is Optuna's own. It holds a study whose name says what is
 looked for where, and what was proposed and measured. A trial that was running when its process was killed goes on under
-its number. What is proposed depends on the journal and the first seed alone, so that a search of one run at a time
-gives the same trials however often it was stopped.
+its number. Another process that searches here takes other trials, and waits for those that are being fitted.
+
+What is proposed depends on the journal and the first seed alone, so that a search of one run at a time gives the same
+trials however often it was stopped.
 
 Source: Bergstra et al., Algorithms for hyper-parameter optimization, NeurIPS 2011; Ozaki et al., Multiobjective
 tree-structured Parzen estimator, https://doi.org/10.1613/jair.1.13188; Akiba et al., Optuna,
@@ -17,16 +19,15 @@ https://arxiv.org/abs/1907.10902
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from statistics import mean
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from ..files import wanted
 from ..settings.searched import Span, Values, written
 from ..settings.shown import in_words
 from ..sweeps import Crew, Job
@@ -34,7 +35,7 @@ from ..training import Callback
 from .aims import Aim
 from .choices import Choice
 from .fits import run_all
-from .journal import JOURNAL, open_study, quiet
+from .journal import JOURNAL, Journal
 from .rows import RunRow
 
 __all__ = ["Search", "Trial", "search_all"]
@@ -61,10 +62,10 @@ class Trial:
 
 
 class Search:
-    """The trials of a search, in a folder that nobody else writes to.
+    """The trials of a search in a folder. Several processes may work on them at the same time.
 
     Args:
-        out: The comparison's folder.
+        out: The comparison's folder, which is there.
         spans: What is varied.
         aims: What is looked for.
         seeds: The seeds under which each trial is fitted.
@@ -77,13 +78,11 @@ class Search:
 
     def __init__(self, out: Path, spans: Sequence[Span | Values], aims: Sequence[Aim], seeds: Sequence[int]) -> None:
         self.spans, self.aims, self.seeds = tuple(spans), tuple(aims), tuple(seeds)
-        self._out, self._file = out, out / JOURNAL
-        self._optuna = wanted("optuna", "a search", "search")
-        self._running: dict[int, Any] = {}  # Optuna's trials by number
+        self._out = out
+        self._running: dict[Path, Any] = {}  # Optuna's trial of each fit
         self._rows: dict[int, list[RunRow]] = {}
-        self._failed: set[int] = set()
         directions = ["maximize" if aim.is_maximised else "minimize" for aim in self.aims]
-        self._study = open_study(self._optuna, self._file, self.text, directions)
+        self._journal = Journal(out / JOURNAL, self.text, directions)
 
     @property
     def text(self) -> str:
@@ -94,52 +93,54 @@ class Search:
     def choices(self, fixed: Mapping[str, Any], trials: int) -> Iterator[Choice]:
         """The fits of all trials: those that were finished or begun before, and new ones up to a number.
 
-        A new trial is proposed when it is asked for, from all that was taken until then.
+        A new trial is proposed when it is asked for, from all that was noted until then.
 
         Args:
             fixed: The settings that are not searched over.
             trials: How many trials there are to be, with those that failed.
         """
-        for number in range(max(trials, len(self._trials()))):
-            settings = self._settings_of(number)
+        number = 0
+        while (trial := self._next(number, trials)) is not None:
             for seed in self.seeds:
-                if settings is not None and number not in self._failed:
+                if not self._has_failed(number):
                     folder = self._out / f"trial-{number:04d}-seed{seed}"
-                    yield Choice(f"trial {number}", {**fixed, **settings, "seed": seed}, folder)
+                    self._running[folder] = trial
+                    yield Choice(f"trial {number}", {**fixed, **self._settings(trial.params), "seed": seed}, folder)
+            number += 1
 
-    def take(self, choice: Choice, row: RunRow | Exception) -> None:
+    def note(self, choice: Choice, row: RunRow | Exception) -> None:
         """Note what became of a fit; the trial is finished when all its seeds are.
 
         A trial that diverged, or whose settings do not go together, has failed. One that ended for reasons of the
         machine, a full disk or a killed process, stays open, and goes on with the next search here.
         """
-        number = int(choice.label.removeprefix("trial "))
-        trial = self._running.get(number)
-        if trial is None:  # it was finished before
-            return
+        trial = self._running.pop(choice.folder)
         if isinstance(row, Exception):
             if not isinstance(row, OSError):
-                self._fail(number, str(row) or type(row).__name__)
+                self._fail(trial, str(row) or type(row).__name__)
             return
-        rows = self._rows.setdefault(number, [])
+        rows = self._rows.setdefault(trial.number, [])
         rows.append(row)
-        wrong = next((aim for aim in self.aims if not _is_number(aim.value(row))), None)
-        if wrong is not None:
-            value = wrong.value(row)
-            self._fail(number, f"its {wrong.column} is {'not defined' if value is None else in_words(value)}")
-        elif len(rows) == len(self.seeds):
-            values = [mean(aim.value(each) or 0.0 for each in rows) for aim in self.aims]
-            with self._quiet():
-                self._study.tell(self._running.pop(number), values)
+        values = [[aim.value(each) for each in rows] for aim in self.aims]
+        for aim, of_aim in zip(self.aims, values, strict=True):
+            if of_aim[-1] is None or not isfinite(of_aim[-1]):
+                what = "not defined" if of_aim[-1] is None else in_words(of_aim[-1])
+                self._fail(trial, f"its {aim.column} is {what}")
+                return
+        if len(rows) == len(self.seeds):
+            with self._journal.writing():
+                means = [fmean(value or 0.0 for value in of_aim) for of_aim in values]
+                self._journal.study.tell(trial.number, means, skip_if_finished=True)
 
     def trials(self) -> list[Trial]:
         """All trials, in the order of their numbers."""
-        return [self._trial(frozen) for frozen in self._trials()]
+        with self._journal.reading():
+            return [self._trial(frozen) for frozen in self._journal.trials()]
 
     def front(self) -> list[Trial]:
         """The best trials, by the first aim: the Pareto front, or where there is one aim, the best."""
-        with self._quiet():
-            best = [self._trial(frozen) for frozen in self._study.best_trials]
+        with self._journal.reading():
+            best = [self._trial(frozen) for frozen in self._journal.study.best_trials]
         first = self.aims[0]
         return sorted(best, key=lambda trial: (trial.values or {})[first.column], reverse=first.is_maximised)
 
@@ -150,60 +151,58 @@ class Search:
 
         Source: Hutter et al., An efficient approach for assessing hyperparameter importance, ICML 2014
         """
-        finished = [trial for trial in self.trials() if trial.values is not None]
+        finished = [trial.values for trial in self.trials() if trial.values is not None]
         if len(finished) < FEWEST:
             return {}
-        varied = [aim for aim in self.aims if len({(trial.values or {})[aim.column] for trial in finished}) > 1]
-        with self._quiet():
+        varied = [aim for aim in self.aims if len({values[aim.column] for values in finished}) > 1]
+        with self._journal.reading():
             return {aim.column: self._shares(self.aims.index(aim)) for aim in varied}
 
-    def _shares(self, position: int) -> dict[str, float]:
-        """The importances for the aim of that position, the largest first."""
-        importance = self._optuna.importance
-        evaluator = importance.FanovaImportanceEvaluator(seed=0)
-        target = lambda trial: trial.values[position]  # noqa: E731
-        shares = importance.get_param_importances(self._study, evaluator=evaluator, target=target)
-        return {name: float(share) for name, share in shares.items()}
-
-    def _settings_of(self, number: int) -> dict[str, Any] | None:
-        """The settings of a trial, which is proposed if need be; None for one that failed."""
-        states = self._optuna.trial.TrialState
-        with self._quiet():
-            frozen = self._trials()[number : number + 1]
-            if frozen and frozen[0].state == states.FAIL:
+    def _next(self, number: int, trials: int) -> Any:
+        """The trial of that number, which is proposed if need be; None where there are so many already."""
+        journal = self._journal
+        with journal.writing():
+            there = journal.trials()
+            if number >= max(trials, len(there)):
                 return None
-            if frozen and frozen[0].state == states.COMPLETE:
-                return self._read(frozen[0].params)
-            self._study.sampler = self._sampler(number)
-            trial = self._optuna.trial.Trial(self._study, frozen[0]._trial_id) if frozen else self._study.ask()
-            self._running[trial.number] = trial
-            return self._read({span.name: _proposed(trial, span) for span in self.spans})
+            if number < len(there) and there[number].state.is_finished():
+                return there[number]
+            journal.study.sampler = self._sampler(number)
+            trial = journal.trial(number) if number < len(there) else journal.study.ask()
+            for span in self.spans:
+                _propose(trial, span)
+            return trial
 
     def _sampler(self, number: int) -> Any:
         """What proposes a trial, with random numbers of its own; trials that run count as bad, to be kept away from."""
         seed = np.random.SeedSequence([self.seeds[0], number]).generate_state(1)[0]
-        return self._optuna.samplers.TPESampler(seed=int(seed), constant_liar=True)
+        return self._journal.optuna.samplers.TPESampler(seed=int(seed), constant_liar=True)
 
-    def _read(self, proposed: Mapping[str, Any]) -> dict[str, Any]:
+    def _has_failed(self, number: int) -> bool:
+        return bool(self._journal.trials()[number].state == self._journal.states.FAIL)
+
+    def _fail(self, trial: Any, reason: str) -> None:
+        with self._journal.writing():
+            if not self._journal.trials()[trial.number].state.is_finished():
+                trial.set_user_attr(REASON, reason)
+                self._journal.study.tell(trial.number, state=self._journal.states.FAIL)
+
+    def _settings(self, proposed: Mapping[str, Any]) -> dict[str, Any]:
         return {span.name: span.value(proposed[span.name]) for span in self.spans if span.name in proposed}
-
-    def _fail(self, number: int, reason: str) -> None:
-        trial = self._running.pop(number)
-        self._failed.add(number)
-        with self._quiet():
-            trial.set_user_attr(REASON, reason)
-            self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
-
-    def _trials(self) -> Sequence[Any]:
-        trials: Sequence[Any] = self._study.get_trials(deepcopy=False)
-        return trials
 
     def _trial(self, frozen: Any) -> Trial:
         values = frozen.values and {aim.column: value for aim, value in zip(self.aims, frozen.values, strict=True)}
-        return Trial(frozen.number, self._read(frozen.params), values, frozen.user_attrs.get(REASON, ""))
+        return Trial(frozen.number, self._settings(frozen.params), values, frozen.user_attrs.get(REASON, ""))
 
-    def _quiet(self) -> AbstractContextManager[None]:
-        return quiet(self._optuna, self._file)
+    def _shares(self, position: int) -> dict[str, float]:
+        """The importances for the aim of that position, the largest first."""
+        importance = self._journal.optuna.importance
+        shares = importance.get_param_importances(
+            self._journal.study,
+            evaluator=importance.FanovaImportanceEvaluator(seed=0),
+            target=lambda trial: trial.values[position],
+        )
+        return {name: float(share) for name, share in shares.items()}
 
 
 def search_all(
@@ -233,18 +232,15 @@ def search_all(
     """
     with closing(run_all(search.choices(fixed, trials), particles, crew, metrics, callbacks, looking)) as results:
         for choice, row in results:
-            search.take(choice, row)
+            search.note(choice, row)
             yield choice, row
 
 
-def _proposed(trial: Any, span: Span | Values) -> Any:
-    """What Optuna proposes for a setting in a trial."""
+def _propose(trial: Any, span: Span | Values) -> None:
+    """Let Optuna propose a setting in a trial, unless it has."""
     if isinstance(span, Values):
-        return trial.suggest_categorical(span.name, span.texts)
-    if span.is_whole:
-        return trial.suggest_int(span.name, span.low, span.high, step=int(span.step or 1), log=span.is_log)
-    return trial.suggest_float(span.name, span.low, span.high, step=span.step, log=span.is_log)
-
-
-def _is_number(value: float | None) -> bool:
-    return value is not None and isfinite(value)
+        trial.suggest_categorical(span.name, span.texts)
+    elif span.is_whole:
+        trial.suggest_int(span.name, span.low, span.high, step=int(span.step or 1), log=span.is_log)
+    else:
+        trial.suggest_float(span.name, span.low, span.high, step=span.step, log=span.is_log)
