@@ -1,1 +1,0 @@
-"""The processes that take one fit together, and what they tell each other."""
