@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -380,3 +381,19 @@ def test_a_fork_neither_holds_nor_frees_the_lock_of_its_parent(tmp_path: Path) -
         parent.wait()
         with held_folder(tmp_path / "run"):  # free at once, though the second child lives
             os.kill(int((tmp_path / "lasting").read_text()), signal.SIGKILL)
+
+
+def test_of_two_who_take_a_lock_over_at_once_the_last_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lock").write_bytes(ELSEWHERE.encoded(0))
+
+    def meanwhile(seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        if seconds == SOON["SECONDS_TO_SETTLE"]:
+            (tmp_path / "other").write_bytes(replace(ELSEWHERE, token="of a third").encoded(0))
+            os.replace(tmp_path / "other", tmp_path / "lock")
+        sleep(seconds)
+
+    monkeypatch.setattr(locks_module, "sleep", meanwhile)
+    with pytest.warns(UserWarning, match="a sign of life"), pytest.raises(HeldError):
+        locked(tmp_path / "lock", "it").__enter__()
+    assert b"of a third" in (tmp_path / "lock").read_bytes()
+    assert names(tmp_path) == ["lock"]
