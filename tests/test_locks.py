@@ -243,7 +243,8 @@ def test_a_holder_raises_its_counter_in_place_until_it_lets_go(tmp_path: Path) -
     assert threading.active_count() == threads
 
 
-def test_who_was_suspended_loses_its_lock_to_who_waits_and_writes_no_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["waits", "is patient"])
+def test_who_was_suspended_loses_its_lock_and_writes_no_more(how: str, tmp_path: Path) -> None:
     owner_script = """
         with suppress(LostError), held_folder(Path("run")):
             write_json(Path("run/a.json"), "the owner's")
@@ -253,25 +254,36 @@ def test_who_was_suspended_loses_its_lock_to_who_waits_and_writes_no_more(tmp_pa
                 write_json(Path("run/figures/b.json"), "the owner's")
         print("lost", flush=True)
     """
+    run = tmp_path / "run"
     with process(owner_script, tmp_path) as owner:
         owner.send_signal(signal.SIGSTOP)
         with pytest.raises(HeldError, match=f"is being written by process {owner.pid} "):
-            held_folder(tmp_path / "run").__enter__()  # who does not wait is refused, as ever
-        waited = []
-        with held_folder(tmp_path / "run", waited.append):
-            for name in ("a.json", "figures/b.json"):
-                write_json(tmp_path / "run" / name, "of the other")
-            owner.send_signal(signal.SIGCONT)
-            assert owner.stdout is not None
-            assert owner.stdout.readline() == "lost\n"
-            assert owner.wait(20) == 0
-            sign = Sign.parsed((tmp_path / "run" / LOCK).read_bytes())
-            assert sign is not None
-            assert sign.process == os.getpid()
-            write_json(tmp_path / "run" / "c.json", "of the other")
-        assert {*waited} == {f"process {owner.pid} (-c)"}
-    assert {json.loads(text) for text in content(tmp_path / "run").values()} == {"of the other"}
-    assert names(tmp_path / "run") == ["a.json", "c.json", "figures"]
+            held_folder(run).__enter__()  # others are refused at once
+        waiting = locked(run / LOCK, "it", lambda holder: waited.append(holder)) if how == "waits" else None
+        waited: list[str] = []
+        with nullcontext() if waiting else pytest.warns(UserWarning, match=f"process {owner.pid} .*: waiting 1 s"):
+            taken = waiting or held_folder(run, patient=True)
+            taken.__enter__()
+        for name in ("a.json", "figures/b.json"):
+            write_json(run / name, "of the other")
+        owner.send_signal(signal.SIGCONT)
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "lost\n"
+        assert owner.wait(20) == 0
+        write_json(run / "c.json", "of the other")
+        taken.__exit__(None, None, None)
+    assert {*waited} == ({f"process {owner.pid} (-c)"} if waiting else set())
+    assert {json.loads(text) for text in content(run).values()} == {"of the other"}
+    assert names(run) == ["a.json", "c.json", "figures"]
+
+
+def test_who_is_patient_is_refused_when_the_holder_lives(tmp_path: Path) -> None:
+    with (
+        held_folder(tmp_path),
+        pytest.warns(UserWarning, match="waiting 1 s for a sign of life"),
+        pytest.raises(HeldError, match=f"is being written by process {os.getpid()} "),
+    ):
+        held_folder(tmp_path, patient=True).__enter__()
 
 
 WRITERS: dict[str, Callable[[RunFolder], Any]] = {

@@ -7,7 +7,7 @@ and raises a counter in it. A lock file that is there is judged by both:
 
 | flock | signed | |
 |---|---|---|
-| another's | by anyone | is held; who waits takes it over if the counter stands still |
+| another's | by anyone | is held; who is patient takes it over if the counter stands still |
 | free | on this machine | is a dead process's, and taken at once |
 | free | on another machine | is held if the counter moves, and taken over if it stands still |
 | there is none | by anyone | likewise |
@@ -67,7 +67,9 @@ else:
 
 
 @contextmanager
-def locked(path: Path, what: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+def locked(
+    path: Path, what: str, waiting: Callable[[str], None] | None = None, patient: bool = False
+) -> Iterator[None]:
     """Be the only one who holds a lock file.
 
     Where only its counter can show whether the holder lives, that is watched, and a warning says so.
@@ -77,13 +79,15 @@ def locked(path: Path, what: str, waiting: Callable[[str], None] | None = None) 
         what: What is written, for the message.
         waiting: If another process holds the lock: called with who it is, five times a second, until the lock is free
             or the holder gives no sign of life. Without it there is no waiting for one that lives.
+        patient: Whether a holder that has the system's lock is watched, too, and not refused at once: it may be
+            suspended. Who waits does so anyway.
 
     Raises:
-        HeldError: Another process holds the lock, and ``waiting`` is None.
+        HeldError: Another process holds the lock, and lives as far as one can see, and ``waiting`` is None.
         WriteError: The file cannot be made; the error names its folder.
     """
     watch, warned = Watch(), False
-    while (held := _taken(path, what, watch, waits=waiting is not None)) is None:
+    while (held := _taken(path, what, watch, patient or waiting is not None)) is None:
         if waiting is not None:
             waiting(watch.holder)
         elif watch.patience == inf or watch.moved:
@@ -100,14 +104,14 @@ def locked(path: Path, what: str, waiting: Callable[[str], None] | None = None) 
             held.release()
 
 
-def _taken(path: Path, what: str, watch: Watch, waits: bool) -> Held | None:
+def _taken(path: Path, what: str, watch: Watch, patient: bool) -> Held | None:
     """The lock if it is free or its holder dead; None if it is another's, whom ``watch`` has seen then."""
     with ExitStack() as closing:
         descriptor, is_new = _opened(path)
         closing.callback(os.close, descriptor)
         locks = _locks(descriptor)
         content = os.read(descriptor, MOST_BYTES)
-        watch.see(content, _patience(content, locks, waits))
+        watch.see(content, _patience(content, locks, patient))
         is_dead = locks is True and watch.patience < PATIENCE and watch.is_over
         if is_dead or (is_new and locks is not False):
             with suppress(OSError):
@@ -146,14 +150,14 @@ def _locks(descriptor: int) -> bool | None:
     return True
 
 
-def _patience(content: bytes, locks: bool | None, waits: bool) -> float:
+def _patience(content: bytes, locks: bool | None, patient: bool) -> float:
     """For how many seconds a lock file must stand still before its holder is taken for dead."""
     sign = Sign.parsed(content)
     beats = sign is not None and sign.token is not None  # one of an older version does not
     if locks is None:
         return PATIENCE
     if locks is False:
-        return PATIENCE if waits and beats else inf
+        return PATIENCE if patient and beats else inf
     if not content:  # its holder is just about to sign it, or the disk was full
         return SECONDS_TO_SETTLE
     return PATIENCE if sign is not None and beats and sign.machine != this_machine() else 0.0

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
@@ -74,21 +74,21 @@ class RunFolder:
         return self.path / (SUCCESSOR if self._is_half_overwritten else "config.json")
 
     @contextmanager
-    def held(self, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+    def held(self, patient: bool = False) -> Iterator[None]:
         """Be the only one who writes a run here; what a killed process left half done is finished or removed first.
 
         The folder is made, and goes again if nothing was written. Should another process take it over, because this one
         was suspended for long, whatever this one writes here from then on raises `LostError`.
 
         Args:
-            waiting: If another process writes here: called with who it is until that has ended. Without it there is no
-                waiting.
+            patient: Whether to watch for half a minute if a process that writes here is suspended, and to take the
+                folder over then.
 
         Raises:
             HeldError: Another process writes here.
             WriteError: The folder cannot be made or written.
         """
-        with held_folder(self.path, waiting):
+        with held_folder(self.path, patient):
             self._tidy()
             try:
                 yield
