@@ -21,7 +21,7 @@ from .choices import Choice
 from .measurements import measured
 from .rows import RunRow
 
-__all__ = ["as_read_back", "run_all"]
+__all__ = ["as_read_back", "fit_and_measure", "run_all"]
 
 
 def as_read_back(experiment: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,10 +54,18 @@ def run_all(
         Each choice when it is done, with its row, or the error that ended it.
     """
     lookers_on = tuple(callbacks) if crew.in_this_process else (Reporting(),)
-    yield from work_through(_fit_and_measure, todo, crew, particles, metrics, lookers_on, looking=looking)
+    yield from work_through(fit_and_measure, todo, crew, particles, metrics, lookers_on, looking=looking)
 
 
-def _fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str], callbacks: Sequence[Callback]) -> RunRow:
+def fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str], callbacks: Sequence[Callback]) -> RunRow:
+    """Fit a choice, or go on with it, and take its numbers.
+
+    Args:
+        choice: What to fit, and where.
+        particles: Draws for the importance-weighted bound.
+        metrics: Scores to take.
+        callbacks: Of the fit.
+    """
     folder = RunFolder(choice.folder)
     data, vae = build(choice.settings)
     settings = {name: choice.settings[name] for name in TRAINING}

@@ -57,7 +57,7 @@ def work_through(
                 if _is_to_go_on(job, outcome):
                     queue.put_off(job)
                 else:
-                    yield job.task, _last_word(job, outcome)
+                    yield job.task, _last_word(outcome)
             if looking is not None:
                 looking([*running, *queue.put_off_jobs])
     finally:
@@ -110,8 +110,8 @@ def _is_to_go_on(job: Job, outcome: Any) -> bool:
     return False
 
 
-def _last_word(job: Job, outcome: Any) -> Any:
+def _last_word(outcome: Any) -> Any:
     """What is said of a job in the end."""
     if isinstance(outcome, LostWorkerError):
-        return ChildProcessError(f"{outcome}, the {job.lost}th time in a row; the same command goes on")
+        return ChildProcessError(f"{outcome}, and so were those of {MOST_LOST} more tries; the same command goes on")
     return outcome

@@ -1,0 +1,105 @@
+"""Workers of a dask cluster: who may work, what happens when one dies, and that runs end as they do alone."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Cli
+from small_fits import KillOnce, same_checkpoint, small_choices
+
+from pyro_bvae.comparison import run_all
+from pyro_bvae.comparison.fits import fit_and_measure
+from pyro_bvae.sweeps import Cluster, Here, Reporting, work_through
+from pyro_bvae.sweeps.members import mark, misfit, too_many
+from pyro_bvae.sweeps.serving_clients import versions
+
+distributed = pytest.importorskip("distributed", reason="there is no dask: pip install 'pyro-bvae[cluster]'")
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Any]:
+    """A scheduler and two workers of one thread."""
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster
+
+
+def test_a_run_whose_worker_is_killed_ends_as_it_does_alone(local: Any, tmp_path: Path) -> None:
+    shared, alone = (small_choices(tmp_path / name, [0, 1, 2]) for name in ("shared", "alone"))
+    kill, seen = KillOnce(tmp_path), []
+    with Cluster(local.scheduler_address, tmp_path) as crew:
+        results = work_through(fit_and_measure, shared, crew, 0, (), (Reporting(), kill), looking=seen.extend)
+        rows = [row for _, row in results]
+    assert kill.count == 1
+    assert [row.step for row in rows] == [60, 60, 60], rows
+    assert {job.lost for job in seen} == {0, 1}
+    with Here() as crew:
+        assert len(list(run_all(alone, 0, crew))) == 3
+    assert all(same_checkpoint(one, other) for one, other in zip(shared, alone, strict=True))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_error_is_a_result_and_a_closed_sweep_leaves_the_workers_free(local: Any) -> None:
+    with Cluster(local.scheduler_address) as crew:
+        assert {task: type(result) for task, result in work_through(time.sleep, [0.0, "a"], crew)} == {
+            0.0: type(None), "a": TypeError,
+        }  # fmt: skip
+
+
+def test_compare_takes_a_cluster_by_the_file_of_its_scheduler(local: Any, cli: Cli, here: Path) -> None:
+    Path("scheduler.json").write_text(f'{{"address": "{local.scheduler_address}"}}')
+    small = (
+        "--hidden",
+        4,
+        "--latent-dim",
+        2,
+        "--image-size",
+        8,
+        "--steps",
+        2,
+        "--no-compile",
+        "--beta",
+        1,
+        "--beta",
+        2,
+    )
+    result = cli("compare", *small, "--cluster", "scheduler.json", "--out", "c", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "2/2 beta" in result.stderr
+    both = cli("compare", *small, "--cluster", "scheduler.json", "--jobs", 2, "--out", "c")
+    assert (both.exit_code, "leave --jobs or --cluster out" in both.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("nothing.json", "nothing.json is not there: a scheduler writes it, `dask scheduler --scheduler-file"),
+        ("empty.json", "empty.json names no address"),
+        ("tcp://127.0.0.1:1", "no scheduler answers at tcp://127.0.0.1:1: start `dask scheduler`"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_named(
+    where: str, said: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyro_bvae.sweeps.cluster.SECONDS_TO_CONNECT", 0.5)
+    Path("empty.json").write_text("{}")
+    with pytest.raises((OSError, ValueError), match=said), Cluster(where):
+        pass
+
+
+def test_only_workers_that_will_do_are_taken(tmp_path: Path) -> None:
+    about = {"host": "node7", "cores": [0], "count": 1, "versions": versions(), "sees": True}
+    others = {**about, "versions": {**versions(), "torch": "1.0"}}
+    assert misfit("tcp://a", about, versions(), tmp_path) is None
+    assert "has torch 1.0, and this process 2." in str(misfit("tcp://a", others, versions(), None))
+    assert f"does not see {tmp_path}" in str(misfit("tcp://a", {**about, "sees": False}, versions(), tmp_path))
+    missing = ModuleNotFoundError("No module named 'pyro_bvae'")
+    assert "has no pyro-bvae" in str(misfit("tcp://a", missing, versions(), None))
+    assert too_many("tcp://a", 4).endswith("start it with --nthreads 1")
+    with mark(tmp_path / "out") as file:
+        assert os.path.exists(file)
+    assert list((tmp_path / "out").iterdir()) == []
