@@ -8,6 +8,7 @@ from . import (
     encode,
     evaluate,
     explore,
+    export,
     fit,
     info,
     recipes,
@@ -22,5 +23,5 @@ from .group import main
 __all__ = ["main"]
 
 LOOK, JUDGE = (traverse, explore, reconstruct, sample, encode), (evaluate, score, compare, report)
-for module in (fit, *LOOK, *JUDGE, info, datasets, recipes):
+for module in (fit, *LOOK, *JUDGE, export, info, datasets, recipes):
     main.add_command(module.command)

@@ -16,7 +16,7 @@ from pyro_bvae.settings.spelling import option_words
 
 from .compared import print_comparison
 from .formats import TableFormat, check_format, format_option
-from .options import Name, Numbers, echo_json, fit_options, json_option, limits_of
+from .options import Name, Numbers, RunPath, echo_json, fit_options, json_option, limits_of
 from .report import report_at_the_end
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code
@@ -35,7 +35,7 @@ OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs", "cluster"} - {"dataset", "data_
 @click.command("compare")
 @fit_options(repeatable=True, without=("seed",))  # in its place there is --seeds
 @click.option("--recipe", type=Name("recipe", tuple(RECIPES)), help="Settings of a published experiment to begin with.")
-@click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("runs", nargs=-1, type=RunPath())
 @click.option(
     "--seeds",
     type=Numbers(limits_of("seed")),

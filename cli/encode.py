@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from pyro_bvae.files import place_in
+
 from .chosen import chosen, start_options
 from .options import Name, at_option, data_options, device_option, open_run, run_argument
 from .output import Stem, named, write_arrays
@@ -71,5 +73,5 @@ def command(
         names = {"label_names": some.data.label_names, "factor_names": some.data.factor_names}
         arrays |= {name: values for name, values in names.items() if values is not None}
     shown = {"split": split, "image": "0" if image == 0 else image, "label": label, "at": at}
-    out = out or named(run / "codes", shown, {"split": "all"})
+    out = out or named(place_in(run, "codes"), shown, {"split": "all"})
     write_arrays(out.with_name(f"{out.name}.npz"), arrays)

@@ -13,7 +13,7 @@ import click
 from pyro_bvae.settings.spelling import as_options, pasted
 from pyro_bvae.settings.words import plain
 
-from .options import at_option, data_options, device_option, open_run
+from .options import RunPath, at_option, data_options, device_option, open_run
 from .progress import LoadingBar
 from .stopping import exit_code
 
@@ -24,9 +24,7 @@ SSH_PORT = "22"
 
 
 @click.command("explore")
-@click.argument(
-    "runs", nargs=-1, required=True, metavar="RUN [RUN]", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]", type=RunPath())
 @click.option("--port", type=click.IntRange(1, 65535), help="Of this machine.  [default: a free one]")
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 @at_option

@@ -27,19 +27,19 @@ def command(run: Path, as_json: bool) -> None:
     Example:
         pyro-bvae info runs/digits-beta6-seed0
     """
-    from pyro_bvae.runs.folder import RunFolder
+    from pyro_bvae.runs.bundle import stored_run
 
-    folder = RunFolder(run)
-    config, history = folder.read_config(), folder.read_history()
+    stored = stored_run(run)
+    config, history = stored.read_config(), stored.read_history()
     last = history[-1] if history else None
-    checkpoints = folder.numbered_steps()
+    checkpoints = stored.numbered_steps()
     if as_json:
-        echo_json({"config": config, "last": last, "has_checkpoint": folder.has_checkpoint, "checkpoints": checkpoints})
+        echo_json({"config": config, "last": last, "has_checkpoint": stored.has_checkpoint, "checkpoints": checkpoints})
         return
     lines = [] if last is None else _reached(last, "an image" if len(config["shape"]) == 3 else "a vector")
     if checkpoints:
         lines.append(("checkpoints", f"{', '.join(map(str, checkpoints))} (for --at)"))
-    if not folder.has_checkpoint:
+    if not stored.has_checkpoint:
         lines.append(("checkpoint", "none yet; fit --resume starts it again"))
     lines += [(name, _said(value)) for name, value in config.items() if value not in (None, {})]
     for name, said in lines:

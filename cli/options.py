@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -19,7 +20,7 @@ from pyro_bvae.settings.options import OPTIONS
 from pyro_bvae.settings.parsing import specified
 from pyro_bvae.settings.shown import finite
 from pyro_bvae.settings.spelling import option_words
-from pyro_bvae.settings.words import brief
+from pyro_bvae.settings.words import brief, plain
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
@@ -29,6 +30,7 @@ __all__ = [
     "Name",
     "Number",
     "Numbers",
+    "RunPath",
     "at_option",
     "data_options",
     "device_option",
@@ -276,7 +278,23 @@ def _in_range(kind: Any, limits: Range) -> Any:
     return whole(limits) if kind is int else Number(limits)
 
 
-run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+class RunPath(click.Path):
+    """A run: its folder, or the one file that `export` wrote."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Make sure that a file may be one."""
+        path: Any = super().convert(value, param, ctx)
+        if path.is_file() and not zipfile.is_zipfile(path):
+            self.fail(
+                f"{plain(value)} is a file, and no run: that is a folder, or what export --to zip wrote", param, ctx
+            )
+        return path
+
+
+run_argument = click.argument("run", type=RunPath())
 at_option = click.option(
     "--at", type=whole(limits_of("steps")), metavar="STEP", help="A numbered checkpoint, not the last."
 )

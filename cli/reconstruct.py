@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from pyro_bvae.files import place_in
+
 from .chosen import chosen, start_options
 from .options import at_option, data_options, device_option, open_run, run_argument, seed_option
 from .output import PICTURE, Stem, check_csv, named, say_left_out, write
@@ -66,5 +68,5 @@ def command(
     arrays |= {} if some.index is None else {"index": some.index}
     shown = {"image": image or 0, "label": label, "count": count, "sample": draw, "at": at, "seed": seed}
     by_fit = {"count": COUNT} if len(opened.model.shape) == 3 else {}
-    stem = out or named(run / "figures" / "reconstructions", shown, by_fit)
+    stem = out or named(place_in(run, "figures") / "reconstructions", shown, by_fit)
     write(stem, arrays, plots.reconstructions(originals, images), columns=opened.config.get("columns"))

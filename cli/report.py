@@ -9,7 +9,7 @@ import click
 
 from pyro_bvae.settings.words import plain
 
-from .options import data_options, device_option
+from .options import RunPath, data_options, device_option
 from .output import Stem
 from .progress import LONGEST_SILENCE, Counter
 from .settings import given_once
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "report_at_the_end"]
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command("report")
-@click.argument("runs", nargs=-1, required=True, type=FOLDER)
+@click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option("--out", type=Stem(".html"), help="The file.  [default: report.html in RUN, or beside several]")
 @click.option(
     "--weights-limit",

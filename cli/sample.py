@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from pyro_bvae.files import place_in
+
 from .chosen import held_out_if_there
 from .options import at_option, data_options, device_option, open_run, run_argument, seed_option
 from .output import PICTURE, Stem, check_csv, named, say_left_out, write
@@ -57,5 +59,7 @@ def command(
     codes, images = sample(opened.model, count, draw=of_vectors if draw is None else draw, seed=seed)
     figure = plots.samples(images, held_out_if_there(opened) if of_vectors else None)
     shown = {"count": count, "mean" if of_vectors else "sample": draw is not None and draw != of_vectors}
-    stem = named(run / "figures" / "samples", {**shown, "at": at, "seed": seed}, {} if of_vectors else {"count": COUNT})
+    stem = named(
+        place_in(run, "figures") / "samples", {**shown, "at": at, "seed": seed}, {} if of_vectors else {"count": COUNT}
+    )
     write(out or stem, {"codes": codes, "images": images}, figure, columns=opened.config.get("columns"))

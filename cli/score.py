@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pyro_bvae.files import place_in
 from pyro_bvae.settings import names
 from pyro_bvae.settings.shown import short_names
 from pyro_bvae.settings.words import plain
 
 from .formats import TableFormat, check_format, echo_table, format_option
-from .options import Name, data_options, device_option, echo_json, json_option, open_run
+from .options import Name, RunPath, data_options, device_option, echo_json, json_option, open_run
 from .output import Stem
 from .progress import Counter, LoadingBar
 from .settings import given_once
@@ -33,7 +34,7 @@ MOST_LATENTS = 50  # whose KL is printed; the json has all
 
 
 @click.command("score")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option("--metric", "metrics", type=Name("metric", names.METRICS), multiple=True,
               help="Score to take; may be repeated.  [default: all that the data allow]")  # fmt: skip
 @click.option(
@@ -86,7 +87,7 @@ def command(
     opened = [open_run(path, device, None, dataset, data_root) for path in runs]
     data = opened[0].dataset(LoadingBar())
     name = "-".join(["scores", *dict.fromkeys(metrics)])  # so that a part does not replace the whole
-    stem = out or (runs[0] if len(runs) == 1 else runs[0].parent) / name
+    stem = out or (place_in(runs[0], name) if len(runs) == 1 else runs[0].parent / name)
     with closing(Counter()) as counter:
         rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
     files = report.save(stem, rows, data)
@@ -117,8 +118,9 @@ def _draw(runs: Sequence[Run]) -> list[Path]:
         for number, run in enumerate(sharing(runs)):
             assert run.path is not None
             counter(f"{run.path}: figures", number, len(runs))
-            with optional(run.path / "figures"):
-                files += save_figures(report.figures(run), run.path / "figures")
+            folder = place_in(run.path, "figures")
+            with optional(folder):
+                files += save_figures(report.figures(run), folder)
     return files
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import pyro_bvae
+from pyro_bvae.files import place_in
 from pyro_bvae.settings import names
 from pyro_bvae.settings.declared import Range
 from pyro_bvae.settings.options import DEFAULTS
@@ -126,4 +127,9 @@ def command(
     shown: dict[str, Any] = {"base": base, "image": image or 0, "label": label, "count": count, "range": ends}
     shown |= {"columns": columns, "latents": asked_for, "sample": draw, "at": at, "seed": seed}
     by_fit = {name: opened.config.get(f"traverse_{name}", DEFAULTS[f"traverse_{name}"]) for name in BY_FIT}
-    write(out or named(run / "figures" / "traversal", shown, by_fit), sweep.arrays(), plots.traversal(sweep), moving)
+    write(
+        out or named(place_in(run, "figures") / "traversal", shown, by_fit),
+        sweep.arrays(),
+        plots.traversal(sweep),
+        moving,
+    )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import datasets, likelihoods, metrics, networks, plots, traversal
     from .comparison.results import results
     from .evaluation import diagnose, evaluate
+    from .exports import export
     from .model import BetaVAE
     from .pages import explore
     from .pages.report import report
@@ -31,6 +32,7 @@ __all__ = [
     "diagnose",
     "evaluate",
     "explore",
+    "export",
     "fit",
     "likelihoods",
     "load_run",
@@ -50,6 +52,7 @@ HOMES = {
     "diagnose": "evaluation",
     "evaluate": "evaluation",
     "explore": "pages",
+    "export": "exports",
     "fit": "training",
     "load_run": "runs",
     "report": "pages.report",

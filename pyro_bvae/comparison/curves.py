@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from ..evaluation.rate_distortion import slopes
+from ..runs.bundle import stored_run
 from ..runs.config import weighs_rate
-from ..runs.folder import RunFolder
 from ..settings.options import REPEATS, SETTINGS
 from .choices import label_of
 from .rows import RunRow
@@ -44,7 +45,7 @@ def on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
 
 def _on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
     """The same for rows of the same data."""
-    configs = [RunFolder(row.run).read_config() for row in rows]
+    configs = [stored_run(Path(row.run)).read_config() for row in rows]
     names = _settings_between(configs)
     placed = [
         replace(row, curve=label_of(config, names) if _has_curve(row, config) else None)

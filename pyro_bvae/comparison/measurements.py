@@ -10,7 +10,8 @@ from typing import Any
 
 from ..evaluation import evaluate, still_falling
 from ..evaluation.probe import probe_accuracy
-from ..files import read_json, write_json
+from ..files import write_json
+from ..runs.bundle import read_part
 from ..runs.config import weighs_rate
 from ..runs.run import Run, load_run
 from ..scoring import score, score_columns
@@ -38,7 +39,7 @@ def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) 
 def _stored(path: Path) -> RunRow | None:
     """The row that was measured before; one that is damaged is measured anew."""
     try:
-        return RunRow.from_stored(read_json(path))
+        return RunRow.from_stored(read_part(path.parent, path.name))
     except (ValueError, FileNotFoundError):
         return None
 

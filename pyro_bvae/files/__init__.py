@@ -8,7 +8,8 @@ from .folders import held_folder, make_folder
 from .held import LOCK, LostError, check_lock
 from .locks import HeldError, locked
 from .optional import MissingPackageError, wanted
-from .reading import parsed_json, read_json
+from .places import place_in, without_places
+from .reading import json_of, parsed_json, read_json
 from .streams import is_terminal
 from .writing import as_json, atomic_write, remove_abandoned, sync, write_csv, write_json
 
@@ -24,14 +25,17 @@ __all__ = [
     "check_stored",
     "held_folder",
     "is_terminal",
+    "json_of",
     "locked",
     "make_folder",
     "naming",
     "parsed_json",
+    "place_in",
     "read_json",
     "remove_abandoned",
     "sync",
     "wanted",
+    "without_places",
     "write_csv",
     "write_json",
 ]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 __all__ = ["check_stored"]
 
 
-def check_stored(path: Path) -> None:
+def check_stored(file: Path | BytesIO) -> None:
     """Read a zip whose records are stored as they are, not compressed, and compare their checksums.
 
     Raises:
@@ -21,12 +22,13 @@ def check_stored(path: Path) -> None:
         OSError: It cannot be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             records = archive.infolist()
             compressed = next((record for record in records if record.compress_type != zipfile.ZIP_STORED), None)
             if compressed is not None:
                 raise ValueError(f"its record {compressed.filename} is compressed")
-            size, there = sum(record.file_size for record in records), path.stat().st_size
+            size = sum(record.file_size for record in records)
+            there = file.stat().st_size if isinstance(file, Path) else file.getbuffer().nbytes
             if size > there:
                 raise ValueError(f"its records are said to hold {size:,} bytes, and the whole file has {there:,}")
             damaged = archive.testzip()

@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-__all__ = ["parsed_json", "read_json"]
+__all__ = ["json_of", "parsed_json", "read_json"]
 
 MOST_BYTES = 16 * 2**20  # of a JSON file that is read whole; a config.json has a few thousand
 
@@ -21,14 +21,22 @@ def read_json(path: Path) -> Any:
         OSError: It cannot be read.
     """
     with open(path, "rb") as file:
-        content = file.read(MOST_BYTES + 1)
+        return json_of(file.read(MOST_BYTES + 1), path)
+
+
+def json_of(content: bytes, where: object) -> Any:
+    """The content of a JSON file that was read; ``where`` names the file, for the message.
+
+    Raises:
+        ValueError: See `read_json`.
+    """
     if len(content) > MOST_BYTES:
-        raise ValueError(f"{path} is larger than {MOST_BYTES >> 20} MiB, and nothing that this package writes")
+        raise ValueError(f"{where} is larger than {MOST_BYTES >> 20} MiB, and nothing that this package writes")
     try:
         return parsed_json(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise ValueError(f"{path} is damaged or no JSON: {reason}") from error
+        raise ValueError(f"{where} is damaged or no JSON: {reason}") from error
 
 
 def parsed_json(text: str) -> Any:

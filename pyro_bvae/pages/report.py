@@ -10,7 +10,7 @@ from typing import Any
 
 from ..comparison import RunRow
 from ..datasets import Progress
-from ..files import atomic_write
+from ..files import atomic_write, place_in
 from ..runs.folder import owner_of
 from ..runs.run import Run, load_run
 from ..settings.words import plain
@@ -41,7 +41,7 @@ def report(
     """Write a report of runs, or of a comparison, as one HTML file that needs no network.
 
     Args:
-        runs: A run folder, a run, or the folder of a comparison; or several of them.
+        runs: A run, its folder or file, or the folder of a comparison; or several of them.
         out: The file; by default report.html in the folder, or beside several.
         weights_limit: Megabytes of network weights that the page may hold, by default 16, and 5 for a comparison.
             Beyond it the encoders are left out, and then the decoders, in whose place come sweeps.
@@ -108,7 +108,7 @@ def _beside(asked: Sequence[Place | Run]) -> Path:
     first = paths[0] if paths else None
     if first is None:
         raise ValueError("the run is in memory: name the file of its report with `out`")
-    return (first if len(paths) == 1 else first.parent) / "report.html"
+    return place_in(first, "report.html") if len(paths) == 1 else first.parent / "report.html"
 
 
 def _loaded(asked: Sequence[Place | Run], place: dict[str, Any]) -> tuple[list[tuple[Run, RunRow | None]], bool]:

@@ -69,7 +69,7 @@ def _downloads(kind: str, path: str) -> bool:
 
 def _moved_along(path: str, folder: Path, is_there: Callable[[Path], bool]) -> str:
     """A path, or where its end leads to from a folder above the run's, if what is wanted is not at the path itself."""
-    parts = Path(path).parts[1:]
+    parts = [part for part in Path(path).parts if part != Path(path).anchor]
     ends = [Path(*parts[start:]) for start in range(len(parts))]
     places = [above / end for end in ends for above in folder.absolute().parents if above.parent != above]
     return next((str(place) for place in (Path(path), *places) if is_there(place)), path)

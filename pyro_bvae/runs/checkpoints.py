@@ -16,7 +16,7 @@ from torch import Tensor
 from ..files import atomic_write, check_stored
 from ..settings.stored import FORMAT
 
-__all__ = ["FORMAT", "listed", "name_of", "read_checkpoint", "step_of", "write_checkpoint"]
+__all__ = ["FORMAT", "listed", "name_of", "read_checkpoint", "read_tensors", "step_of", "write_checkpoint"]
 
 STATE: dict[str, type | tuple[type, ...]] = {
     "format": str,
@@ -81,10 +81,29 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         ValueError: The file is damaged or of another format.
         OSError: It cannot be read.
     """
+    state = read_tensors(path, path, device)
+    _check(state, path)
+    return state
+
+
+def read_tensors(file: Path | io.BytesIO, where: object, device: torch.device | str = "cpu") -> Any:
+    """Plain data and tensors that `torch.save` wrote. No code in the file is run, and its checksums are compared.
+
+    Args:
+        file: The file, or its content.
+        where: What to call it, for the message.
+        device: Where its tensors go.
+
+    Raises:
+        ValueError: The file is damaged, or holds something else.
+        OSError: It cannot be read.
+    """
     try:
-        check_stored(path)
+        check_stored(file)
+        if isinstance(file, io.BytesIO):
+            file.seek(0)
         with warnings.catch_warnings(action="ignore"):
-            state = torch.load(path, map_location=device, weights_only=True)
+            return torch.load(file, map_location=device, weights_only=True)
     except (OSError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # whatever the bytes of a damaged file make torch's reader raise
@@ -95,9 +114,7 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
             reason = "it holds objects other than plain data"
         elif isinstance(error, ValueError):
             reason = str(error)
-        raise ValueError(f"{path} is damaged or no checkpoint of this package: {reason}") from error
-    _check(state, path)
-    return state
+        raise ValueError(f"{where} is damaged or no checkpoint of this package: {reason}") from error
 
 
 def _check(state: Any, path: Path) -> None:

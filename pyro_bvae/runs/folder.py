@@ -139,6 +139,8 @@ class RunFolder:
             FileNotFoundError: No run is here.
             ValueError: The config is damaged, of another format, or a value is none that its key can have.
         """
+        if self.path.is_file():
+            raise FileNotFoundError(f"{self.path} is no run folder; a run in one file has no optimiser to go on with")
         if not self.is_run:
             raise FileNotFoundError(f"{self.path} is not a run: it has no config.json")
         where = self.path / "config.json"

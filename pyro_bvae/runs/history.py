@@ -10,7 +10,7 @@ from typing import Any
 from ..files import atomic_write, check_lock, naming, parsed_json
 from ..settings.stored import check_line
 
-__all__ = ["append_line", "read_lines", "write_lines"]
+__all__ = ["append_line", "as_lines", "lines_of", "read_lines", "write_lines"]
 
 
 def append_line(path: Path, record: dict[str, Any]) -> None:
@@ -28,7 +28,12 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
 def write_lines(path: Path, records: Sequence[dict[str, Any]]) -> None:
     """Replace the whole file."""
     with atomic_write(path) as partial:
-        partial.write_bytes("".join(json.dumps(record) + "\n" for record in records).encode())
+        partial.write_bytes(as_lines(records))
+
+
+def as_lines(records: Sequence[dict[str, Any]]) -> bytes:
+    """The content of a file of these lines."""
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -37,16 +42,23 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: An earlier line is damaged.
     """
-    if not path.exists():
-        return []
-    lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    return lines_of(path.read_bytes(), path) if path.exists() else []
+
+
+def lines_of(content: bytes, where: object) -> list[dict[str, Any]]:
+    """The lines in the content of a file; ``where`` names it, for the message.
+
+    Raises:
+        ValueError: See `read_lines`.
+    """
+    lines = content.removesuffix(b"\n").split(b"\n")
     records = []
     for number, line in enumerate(lines, start=1):
         try:
             records.append(_record(line))
         except ValueError as error:
             if number < len(lines):
-                raise ValueError(f"{path} is damaged at line {number}: {error}") from error
+                raise ValueError(f"{where} is damaged at line {number}: {error}") from error
     return records
 
 

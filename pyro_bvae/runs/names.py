@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..files import LOCK
 
-__all__ = ["LATENT_NAMES", "OWN", "PROGRESS", "SUCCESSOR", "WRITTEN"]
+__all__ = ["EVALUATION", "LATENT_NAMES", "OWN", "PROGRESS", "SUCCESSOR", "WRITTEN"]
 
 LATENT_NAMES = "names.json"  # what the user calls its latents
+EVALUATION = "evaluation.json"  # the numbers that a comparison took
 PROGRESS = ".progress.json"  # how far a fit of a sweep is, as long as it runs
 SUCCESSOR = ".config.new.json"  # the config of a run that takes the place of another, until that is cleared away
 # what a run writes beside its config; a user's own files in the folder are not touched
@@ -24,11 +25,11 @@ PICTURES = [
     "information",
     "responses",
 ]
-WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", "evaluation.json", "report.html"]
+WRITTEN = ["history.jsonl", "checkpoint.pt", "checkpoints/step-*.pt", "codes.npz", EVALUATION, "report.html"]
 WRITTEN += [LATENT_NAMES, PROGRESS]
 WRITTEN += ["scores.*", "scores-*"]
 WRITTEN += [f"figures/{name}.*" for name in PICTURES]
 SHOWN = ("split", "base", "image", "label", "count", "range", "columns", "latents", "sample", "mean", "at", "seed")
 WRITTEN += [f"{name}-{shown}*" for name in ("codes", *(f"figures/{name}" for name in PICTURES)) for shown in SHOWN]
 # what nothing but the run may write
-OWN = ("config.json", "history.jsonl", "checkpoint.pt", "evaluation.json", LATENT_NAMES, SUCCESSOR, LOCK)
+OWN = ("config.json", "history.jsonl", "checkpoint.pt", EVALUATION, LATENT_NAMES, SUCCESSOR, LOCK)

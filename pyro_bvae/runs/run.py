@@ -14,7 +14,7 @@ from torch import Tensor
 from ..datasets import Dataset, Progress
 from ..model import BetaVAE
 from .building import build_model, data_of_run, moved
-from .folder import RunFolder
+from .bundle import stored_run
 from .latent_names import latent_names
 
 __all__ = ["Run", "load_run"]
@@ -29,7 +29,7 @@ class Run:
         config: Every setting, as in config.json.
         history: One mapping a logging interval, as in history.jsonl.
         step: Training steps taken.
-        path: The run folder, if there is one.
+        path: The run folder or file, if there is one.
         notes: What a resumed fit has to say: under which other conditions it goes on, and what it set aside.
     """
 
@@ -74,10 +74,10 @@ def load_run(
     dataset: str | Dataset | None = None,
     data_root: str | os.PathLike[str] | None = None,
 ) -> Run:
-    """Restore a run from its folder.
+    """Restore a run from its folder, or from the one file that `export` wrote.
 
     Args:
-        path: The run folder.
+        path: The run folder or file.
         model: A model of the run's structure to load the parameters into; wanted for a run with classes of your own.
         device: Where the model goes.
         at: A step that has a numbered checkpoint, in place of the latest.
@@ -92,19 +92,19 @@ def load_run(
         FileNotFoundError: No run, or no such checkpoint.
         ValueError: Damaged files, another format, a class that only you have, a model that does not fit, or other data.
     """
-    folder = RunFolder(path)
-    config = folder.read_config()
+    stored = stored_run(Path(path))
+    config = stored.read_config()
     held = _same_data(dataset, config) if isinstance(dataset, Dataset) else None
-    config = moved(config, folder.path, dataset if isinstance(dataset, str) else None, data_root)
-    state = folder.load(at, device)
+    config = moved(config, stored.path, dataset if isinstance(dataset, str) else None, data_root)
+    state = stored.load(at, device)
     vae = _rebuild(config, state["model"]) if model is None else model
     vae.beta = state["beta"]
     try:
         vae.load_state_dict(state["model"])
     except RuntimeError as error:
         raise ValueError(f"the checkpoint of {path} does not fit the model: {str(error).splitlines()[-1]}") from error
-    history = [record for record in folder.read_history() if record["step"] <= state["step"]]
-    return Run(vae.to(device), config, history, state["step"], folder.path, _dataset=held)
+    history = [record for record in stored.read_history() if record["step"] <= state["step"]]
+    return Run(vae.to(device), config, history, state["step"], stored.path, _dataset=held)
 
 
 def _rebuild(config: dict[str, Any], weights: dict[str, Any]) -> BetaVAE:

@@ -18,6 +18,7 @@ __all__ = [
     "BASES",
     "DATASETS",
     "DEVICES",
+    "EXPORTS",
     "FRAMES",
     "LEAST_BATCH",
     "LIKELIHOODS",
@@ -51,6 +52,7 @@ DATASETS = (
     "csv:PATH",
 )
 DEVICES = ("auto", "cpu", "cuda", "mps")
+EXPORTS = ("zip", "onnx", "pt2", "safetensors")
 FRAMES = ("first", "all")
 LEAST_BATCH = {"info": 2}  # the fewest data a batch of the objectives that cannot take one datum
 LIKELIHOODS = (

@@ -17,7 +17,7 @@ from .declared import Option, Range, options_of
 from .options import DATA_OPTIONS, OPTIONS
 from .words import brief
 
-__all__ = ["FACTS", "FORMAT", "OF_A_CONFIG", "check_config", "check_format", "check_line", "misspelt"]
+__all__ = ["FACTS", "FORMAT", "OF_A_CONFIG", "OF_A_LINE", "check_config", "check_format", "check_line", "misspelt"]
 
 MOST_VALUES = 10**9  # of a datum
 WHOLE = Range(least=0, most=10**18)

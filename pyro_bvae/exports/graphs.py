@@ -1,0 +1,105 @@
+"""Encoder and decoder as graphs of torch's operations, which `torch.export` reads off one call of them.
+
+What the call decides in Python is decided for good. A module whose steps depend on the values of its input has no such
+graph, and is refused with the reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyro
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from ..model import BetaVAE
+from ..settings.words import one_line
+from .description import BATCH, shapes_of
+from .parts import Decoder, Encoder
+
+__all__ = ["Graph", "graphs", "quiet", "reason"]
+
+EXAMPLES = 2  # rows of the call; one would be taken for a constant
+LOGGERS = ("torch.onnx", "torch._dynamo", "torch.fx", "torch.export", "onnxscript", "onnx_ir")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An encoder or decoder.
+
+    Attributes:
+        program: The graph, for batches of any size.
+        inputs: The shape of its one input, by name.
+        outputs: The shapes of its outputs, by name, in their order.
+    """
+
+    program: ExportedProgram
+    inputs: dict[str, list[int | str]]
+    outputs: dict[str, list[int | str]]
+
+
+def graphs(vae: BetaVAE) -> dict[str, Graph]:
+    """The encoder and the decoder of a model.
+
+    Args:
+        vae: The programs, on any device.
+
+    Returns:
+        Both by name, "encoder" and "decoder".
+
+    Raises:
+        ValueError: One of them has no graph; the message says which, and why.
+    """
+    x, z = (vae.beta.new_zeros(EXAMPLES, *shape).cpu() for shape in (vae.shape, (vae.latent_dim,)))
+    return {"encoder": _graph(Encoder(vae), "encoder", x), "decoder": _graph(Decoder(vae), "decoder", z)}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without gradients, checks of values, and what the tools of torch write of their own progress."""
+    loggers = {name: logging.getLogger(name) for name in LOGGERS}
+    levels = {name: logger.level for name, logger in loggers.items()}
+    with torch.no_grad(), pyro.validation_enabled(False), warnings.catch_warnings(action="ignore"):
+        for logger in loggers.values():
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for name, logger in loggers.items():
+                logger.setLevel(levels[name])
+
+
+def reason(error: Exception) -> str:
+    """Why torch does not export a module, in a line."""
+    said = f"{type(error).__name__}: {error}"
+    if "data-dependent" in said.lower() or "DataDependent" in said:
+        return "its steps depend on values of its input (data-dependent control flow): write torch.where in place of if"
+    if "Constraint" in type(error).__name__ or "specialized" in said:
+        return "it takes batches of one size alone: write x.shape[0] in place of the number"
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    return one_line(first if isinstance(error, ValueError) else f"{type(error).__name__}: {first}")
+
+
+def _graph(module: Encoder | Decoder, part: str, example: Tensor) -> Graph:
+    kind = type(getattr(module.vae, part)).__name__
+    try:
+        with quiet():
+            outputs = module.named(example)
+            shapes = {module.argument: {0: Dim(BATCH)}}
+            program = torch.export.export(module, (example,), dynamic_shapes=shapes)
+    except Exception as error:  # whatever a module of one's own makes torch raise
+        raise ValueError(f"the {part}, a {kind}, cannot be exported: {reason(error)}") from error
+    _forget_origins(program)
+    return Graph(program, shapes_of({module.argument: example}), shapes_of(outputs))
+
+
+def _forget_origins(program: ExportedProgram) -> None:
+    """Keep of each operation what it computes alone, and not where on this machine it was written."""
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            node.meta = {name: value for name, value in node.meta.items() if name == "val"}
