@@ -127,9 +127,5 @@ def command(
     shown: dict[str, Any] = {"base": base, "image": image or 0, "label": label, "count": count, "range": ends}
     shown |= {"columns": columns, "latents": asked_for, "sample": draw, "at": at, "seed": seed}
     by_fit = {name: opened.config.get(f"traverse_{name}", DEFAULTS[f"traverse_{name}"]) for name in BY_FIT}
-    write(
-        out or named(place_in(run, "figures") / "traversal", shown, by_fit),
-        sweep.arrays(),
-        plots.traversal(sweep),
-        moving,
-    )
+    stem = out or named(place_in(run, "figures") / "traversal", shown, by_fit)
+    write(stem, sweep.arrays(), plots.traversal(sweep), moving)

@@ -200,7 +200,7 @@ def test_a_file_that_was_tampered_with_is_refused_in_a_line(name: str, bundle: P
 
 
 def test_a_compressed_or_doubled_record_is_refused(bundle: Path, tmp_path: Path) -> None:
-    file = rewritten(bundle, tmp_path / "a.zip", lambda records: None, compression=zipfile.ZIP_DEFLATED)
+    file = rewritten(bundle, tmp_path / "a.zip", dict, compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(ValueError, match="is compressed"):
         load_run(file)
     shutil.copy(bundle, tmp_path / "b.zip")
@@ -216,11 +216,12 @@ def test_a_flipped_bit_is_noticed(share: float, bundle: Path, tmp_path: Path) ->
     content[int(share * len(content))] ^= 1
     (tmp_path / "bad.zip").write_bytes(content)
     try:
-        one, run = load_run(tmp_path / "bad.zip"), load_run(bundle)
+        one = load_run(tmp_path / "bad.zip")
     except ValueError as error:
-        assert "bad.zip" in str(error)
-    else:  # in what no reader looks at, such as a date
-        assert same_parameters(one.model, run.model)
+        said = str(error)
+    else:  # the bit is in what no reader looks at, such as a date
+        said = "bad.zip" * same_parameters(one.model, load_run(bundle).model)
+    assert "bad.zip" in said
 
 
 def test_no_prefix_of_a_file_is_a_run(bundle: Path, tmp_path: Path) -> None:

@@ -29,8 +29,9 @@ FORMATS: Mapping[str, Callable[[Run, Path], list[Path]]] = {
 def export(run: Run | str | os.PathLike[str], to: str | os.PathLike[str], *, at: int | None = None) -> list[Path]:
     """Write a model as files that other programs read, or as one file that stands for its run.
 
-    Of ``model.onnx`` there are two files, model-encoder.onnx and model-decoder.onnx, and likewise of ``model.pt2``. Both
-    take batches of any size. The encoder gives the parameters of q(z | x), the decoder those of p(x | z) and its mean.
+    Of ``model.onnx`` there are two files, model-encoder.onnx and model-decoder.onnx, and likewise of ``model.pt2``.
+    Both take batches of any size. The encoder gives the parameters of q(z | x), the decoder those of p(x | z) and its
+    mean.
 
         export("runs/digits-beta6-seed0", "digits.onnx")
 

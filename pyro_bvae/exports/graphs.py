@@ -6,10 +6,11 @@ graph, and is refused with the reason.
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 
 import pyro
@@ -64,7 +65,14 @@ def quiet() -> Iterator[None]:
     """Without gradients, checks of values, and what the tools of torch write of their own progress."""
     loggers = {name: logging.getLogger(name) for name in LOGGERS}
     levels = {name: logger.level for name, logger in loggers.items()}
-    with torch.no_grad(), pyro.validation_enabled(False), warnings.catch_warnings(action="ignore"):
+    silent = io.StringIO()
+    with (
+        torch.no_grad(),
+        pyro.validation_enabled(False),
+        warnings.catch_warnings(action="ignore"),
+        redirect_stdout(silent),
+        redirect_stderr(silent),
+    ):
         for logger in loggers.values():
             logger.setLevel(logging.CRITICAL)
         try:
