@@ -18,6 +18,7 @@ from .compared import print_comparison
 from .formats import TableFormat, check_format, format_option
 from .options import Name, Numbers, RunPath, echo_json, fit_options, json_option, limits_of
 from .report import report_at_the_end
+from .searching import SEARCH_OPTIONS, Asked, Outcome, fit_trials, print_search, search_options
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code
 from .sweeping import crew_of, crew_options, fit_all, same_command
@@ -29,7 +30,12 @@ __all__ = ["command"]
 
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
 # of no use to finished runs
-OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs", "cluster"} - {"dataset", "data_root", "figures", "report"}
+OF_FITS = {*SETTINGS, *SEARCH_OPTIONS, "recipe", "seeds", "jobs", "cluster"} - {
+    "dataset",
+    "data_root",
+    "figures",
+    "report",
+}
 
 
 @click.command("compare")
@@ -46,6 +52,7 @@ OF_FITS = {*SETTINGS, "recipe", "seeds", "jobs", "cluster"} - {"dataset", "data_
 @click.option("--particles", type=click.IntRange(0, 10**6), default=0, help="Draws for the importance-weighted bound.")
 @click.option("--metric", "metrics", type=Name("metric", OF_ONE_RUN), multiple=True,
               help="Score of disentanglement to show as a column; may be repeated. UDR: score RUN RUN ...")  # fmt: skip
+@search_options
 @crew_options
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs/comparison", show_default=True)
 @format_option
@@ -64,6 +71,7 @@ def command(
     out: Path,
     table_format: TableFormat,
     as_json: bool,
+    search: Asked | None,
     **given: Any,
 ) -> None:
     """Fit every combination of the options that are repeated, and compare; or compare finished RUNS.
@@ -73,6 +81,9 @@ def command(
     command again, with more seeds or more values of what is repeated if you like. Three β or more make a
     rate–distortion curve, whose slope dD/dR is −β at the optimum.
 
+    With --search, Optuna proposes values in place of all combinations, to make columns of the comparison large or
+    small. It prints the Pareto front: the trials that no other one beats in all of them.
+
     \b
     Examples:
         pyro-bvae compare --likelihood bernoulli --likelihood gaussian-learned --epochs 20 --seeds 0,1,2
@@ -81,13 +92,14 @@ def command(
         pyro-bvae compare --dataset dsprites --beta 1 --beta 4 --steps 20000 --metric mig --metric beta-vae-paper
         pyro-bvae compare --recipe report-celeba --beta 5 --beta 250
         pyro-bvae compare --beta 1 --beta 4 --format latex > betas.tex
+        pyro-bvae compare --search "beta=1..32 log, latent-dim=4..16" --trials 40 --maximise elbo --minimise rate
         pyro-bvae compare runs/comparison/bernoulli-seed0 runs/comparison/gaussian-learned-seed0 --out runs/two
     """
     from pyro_bvae import comparison
     from pyro_bvae.comparison import report
 
     check_format(ctx)
-    target, place = None, _place(ctx, given) if runs else {}
+    target, outcome, place = None, None, _place(ctx, given) if runs else {}
     ctx.with_resource(held_folder(out))
     failed: list[str] = []
     metrics = tuple(dict.fromkeys(metrics))
@@ -105,24 +117,31 @@ def command(
         seeds = tuple(given_once("seed", seeds))
         target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
         experiment = {**{name: list(values) for name, values in grid.items()}, "seeds": list(seeds)}
-        experiment = comparison.as_read_back(experiment)
+        experiment = comparison.as_read_back(experiment | ({"search": [search.text]} if search else {}))
         report.start(out, experiment)
         try:
             with crew_of(ctx, jobs, cluster, out) as crew:
-                rows, failed = fit_all(comparison.choices_of(grid, seeds, out), particles, crew, metrics)
+                if search is None:
+                    rows, failed = fit_all(comparison.choices_of(grid, seeds, out), particles, crew, metrics)
+                else:
+                    outcome = fit_trials(search, grid, seeds, particles, crew, metrics, out)
+                    rows, failed = outcome.rows, outcome.failed
         except KeyboardInterrupt as stop:
             click.echo(f"\nstopped, all saved; go on with: {same_command()}", err=True)
             ctx.exit(exit_code(stop))
     rows = comparison.on_curves(comparison.named_alike(rows))
     report.save(out, experiment, rows)
     if rows and given["figures"]:
-        _draw(rows, out, place)
+        _draw(rows, out, place, outcome)
     if rows and given["report"]:
         report_at_the_end(out, as_json, **place)
     summaries = comparison.summarise(rows)
     if as_json:
         content = report.content(experiment, rows)
-        echo_json({**{name: content[name] for name in ("summary", "runs", "departure")}, "failed": failed})
+        content = {name: content[name] for name in ("summary", "runs", "departure")}
+        echo_json({**content, **(outcome.content() if outcome else {}), "failed": failed})
+    elif outcome is not None:
+        print_search(outcome, out, table_format)
     else:
         print_comparison(summaries, target, out, table_format)
     for line in failed:
@@ -166,9 +185,13 @@ def _grid(
     return grid
 
 
-def _draw(rows: Sequence[RunRow], out: Path, place: Mapping[str, Any]) -> None:
+def _draw(rows: Sequence[RunRow], out: Path, place: Mapping[str, Any], outcome: Outcome | None) -> None:
+    """Draw a comparison; of a search its own figures, and those of the best trials."""
     from pyro_bvae.comparison import report
     from pyro_bvae.plots import optional, save_figures
 
     with optional(f"the pictures of {out}"):
+        if outcome is not None:
+            save_figures(outcome.search.figures(), out)
+            rows = outcome.rows_of_front(rows)
         save_figures(report.figures(rows, **place), out)

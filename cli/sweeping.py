@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,10 @@ from .settings import is_typed
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison import Choice, RunRow
+    from pyro_bvae.datasets import Dataset
     from pyro_bvae.sweeps import Crew
 
-__all__ = ["check_data", "crew_of", "crew_options", "fit_all", "fit_each", "same_command"]
+__all__ = ["check_data", "crew_of", "crew_options", "fit_all", "fit_each", "loaded", "same_command"]
 
 
 def crew_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,14 +87,21 @@ def check_data(todo: Sequence[Choice], metrics: Sequence[str]) -> None:
         OSError: Data are not there.
         ValueError: They cannot be read, or a metric cannot be taken of them.
     """
-    from pyro_bvae.runs.building import load_data
     from pyro_bvae.scoring import applicable
 
+    latents = min((choice.settings["latent_dim"] for choice in todo), default=1)
     for settings in {str([choice.settings[name] for name in DATA]): choice.settings for choice in todo}.values():
-        data = load_data(settings, LoadingBar())
-        for note in data.notes:
-            click.echo(f"data    {as_options(note)}", err=True)
-        applicable(metrics, data, runs=1, latents=min(choice.settings["latent_dim"] for choice in todo))
+        applicable(metrics, loaded(settings), runs=1, latents=latents)
+
+
+def loaded(settings: Mapping[str, Any]) -> Dataset:
+    """The data that settings describe, with what there is to say of them."""
+    from pyro_bvae.runs.building import load_data
+
+    data = load_data(settings, LoadingBar())
+    for note in data.notes:
+        click.echo(f"data    {as_options(note)}", err=True)
+    return data
 
 
 def fit_each(

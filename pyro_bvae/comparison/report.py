@@ -55,6 +55,7 @@ def start(out: Path, experiment: Mapping[str, Any]) -> None:
         defaults = {name: [value] for name, value in (DEFAULTS | settings_before(out)).items()}
         meant = {name: stored.get(name, defaults.get(name)) for name in experiment}
         differ = [name for name, values in experiment.items() if not _holds(values, meant[name], name)]
+        differ += ["search"] if "search" in stored.keys() - experiment.keys() else []
         if differ == ["dataset"] and _has_moved(out, experiment):
             return
         if differ:

@@ -21,14 +21,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..settings.searched import Span, Values, written
+from .. import plots
+from ..settings.searched import Span, Values, as_typed, written
 from ..settings.shown import in_words
 from ..sweeps import Crew, Job
 from ..training import Callback
@@ -37,6 +38,9 @@ from .choices import Choice
 from .fits import run_all
 from .journal import JOURNAL, Journal
 from .rows import RunRow
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Search", "Trial", "search_all"]
 
@@ -108,6 +112,12 @@ class Search:
                     yield Choice(f"trial {number}", {**fixed, **self._settings(trial.params), "seed": seed}, folder)
             number += 1
 
+    def fits(self, trials: int) -> int:
+        """How many fits `choices` has at most, where nobody else searches here."""
+        there = self.trials()
+        failed = sum(bool(trial.failed) for trial in there)
+        return len(self.seeds) * (max(trials, len(there)) - failed)
+
     def note(self, choice: Choice, row: RunRow | Exception) -> None:
         """Note what became of a fit; the trial is finished when all its seeds are.
 
@@ -157,6 +167,18 @@ class Search:
         varied = [aim for aim in self.aims if len({values[aim.column] for values in finished}) > 1]
         with self._journal.reading():
             return {aim.column: self._shares(self.aims.index(aim)) for aim in varied}
+
+    def figures(self) -> dict[str, Figure]:
+        """The figure ``pareto``, of one aim ``best``, and ``importances``; as far as there is something to draw."""
+        trials, front = self.trials(), [trial.number for trial in self.front()]
+        if not front:
+            return {}
+        table = {aim.column: [(trial.values or {}).get(aim.column, nan) for trial in trials] for aim in self.aims}
+        maximised = [aim.column for aim in self.aims if aim.is_maximised]
+        drawn = {"pareto" if len(table) > 1 else "best": plots.pareto(table, front, maximised)}
+        shares = {aim: {as_typed(name): share for name, share in of_aim.items()}
+                  for aim, of_aim in self.importances().items()}  # fmt: skip
+        return drawn | ({"importances": plots.importances(shares)} if shares else {})
 
     def _next(self, number: int, trials: int) -> Any:
         """The trial of that number, which is proposed if need be; None where there are so many already."""

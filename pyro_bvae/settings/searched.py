@@ -20,7 +20,7 @@ from .options import LENGTH, MODEL, OPTIONS, REPEATS, TRAINING
 from .spelling import option_words
 from .words import brief, number
 
-__all__ = ["SEARCHABLE", "Span", "Values", "as_typed", "searched", "written"]
+__all__ = ["SEARCHABLE", "Span", "Values", "as_text", "as_typed", "searched", "written"]
 
 # a trial has the data, the budget and the seeds of all others
 SEARCHABLE = tuple(name for name in (*MODEL, "beta", *TRAINING) if name not in {*REPEATS, *LENGTH})
@@ -36,6 +36,19 @@ def as_typed(name: str) -> str:
     ('latent-dim', 'match', 'standardise')
     """
     return option_words(name).partition("/")[0].removeprefix("--")
+
+
+def as_text(value: Any) -> str:
+    """A value as it is written in a search.
+
+    >>> as_text((1200, 1200)), as_text(()), as_text(0.5), as_text(True)
+    ('1200,1200', 'none', '0.5', 'true')
+    """
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return number(value) if isinstance(value, float) else str(value)
 
 
 NAMES = {as_typed(name): name for name in SEARCHABLE}
@@ -217,7 +230,7 @@ def _values(name: str, texts: Sequence[str]) -> Values:
         option.check(value)
         if values.count(value) > 1:
             raise ValueError(f"{as_typed(name)} has {text} twice in the search")
-    return Values(name, tuple(_spelled(value) for value in values))
+    return Values(name, tuple(as_text(value) for value in values))
 
 
 def _read(option: Option, text: str) -> Any:
@@ -236,11 +249,3 @@ def _read(option: Option, text: str) -> Any:
         if isinstance(option.limits, Parsed):
             raise
         raise ValueError(f"{as_typed(option.name)} in the search does not take {brief(text)}") from error
-
-
-def _spelled(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return number(value) if isinstance(value, float) else str(value)
