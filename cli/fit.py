@@ -79,10 +79,11 @@ def command(ctx: click.Context, /, **_: Any) -> None:
             raise
         except OSError:  # a place that cannot be looked at: the fit itself says that nothing can be written there
             pass
+    from pyro_bvae.callbacks import Progress, figures_of, trackers_of
+
+    trackers = trackers_of(options)  # which names a package that is missing
     data, vae = _build(ctx, options)
     out = options["out"] or folder_of(data, vae, options)
-    from pyro_bvae.callbacks import Progress, figures_of
-
     figures = [figures_of(options)] if options["figures"] else []
     announce(data, vae, options, out)
     for drawing in figures:
@@ -101,7 +102,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
             resume=options["resume"],
             at=options["at"],
             overwrite=options["overwrite"],
-            callbacks=[announcement(options), Progress(), *figures],
+            callbacks=[*trackers, announcement(options), Progress(), *figures],
             notes={"command": shlex.join(["pyro-bvae", *sys.argv[1:]]), **{name: options[name] for name in NOTES}},
         )
     except SettingsError as error:

@@ -203,6 +203,7 @@ class Rate(click.ParamType[float]):
         return Number(limits_of("match_rate")).convert(number, param, ctx)
 
 
+JOINED = ("track",)  # options whose values, where they are repeated, are one text
 METAVARS = {
     "levels": "LOW HIGH",
     "background": "COLOUR",
@@ -252,9 +253,23 @@ def _attributes(option: Option, repeatable: bool) -> dict[str, Any]:
     form = METAVARS.get(option.name, limits.form if isinstance(limits, Parsed) else None)
     if form is not None:
         attributes["metavar"] = form
+    if option.name in JOINED:
+        how = {"callback": _several} if repeatable else {"callback": _joined, "default": option.default}
+        return attributes | {"multiple": True, **how}
     if repeatable:
         return attributes | {"multiple": True}
     return attributes | {"default": option.default, "show_default": option.default is not None}
+
+
+def _joined(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str | None:  # noqa: ARG001
+    """An option that was repeated, as the one text that it stands for."""
+    return ",".join(values) or None
+
+
+def _several(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The same where each value is a choice of its own: these are one."""
+    joined = _joined(ctx, param, values)
+    return () if joined is None else (joined,)
 
 
 def _type_of(option: Option) -> Any:

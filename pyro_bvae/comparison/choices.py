@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from ..callbacks import trackers_of
 from ..datasets import canonical
 from ..objectives import build_objective
 from ..settings.declared import Parsed
@@ -40,9 +41,12 @@ def choices_of(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Pat
 
     Raises:
         ValueError: An objective cannot be built. It is tried here, so that the mistake shows before the first fit.
+        MissingPackageError: So is the package of a tracker.
     """
     for objective in grid.get("objective", ()):
         build_objective(specified(objective), size=1, latent_dim=1)
+    for track in grid.get("track", ()):
+        trackers_of({"track": track})
     grid = {name: distinct(values, name) for name, values in grid.items()}
     varied = [name for name, values in grid.items() if len(values) > 1]
     choices = []

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..callbacks import figures_of
+from ..callbacks import figures_of, trackers_of
 from ..runs.building import build
 from ..runs.folder import RunFolder
 from ..runs.run import load_run
@@ -71,13 +71,14 @@ def fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str], call
     settings = {name: choice.settings[name] for name in TRAINING}
     notes = {name: choice.settings[name] for name in FIGURES}
     figures = [figures_of(choice.settings)] if choice.settings["figures"] else []
+    trackers = trackers_of(choice.settings, group=choice.folder.absolute().parent.name)
     fit(
         vae,
         data,
         **settings,
         out=folder.path,
         resume=folder.is_run,
-        callbacks=[*figures, *callbacks],
+        callbacks=[*trackers, *figures, *callbacks],
         notes=notes,
     )
     return measured(load_run(folder.path), choice.label, particles, metrics)

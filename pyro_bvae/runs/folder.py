@@ -255,7 +255,7 @@ class RunFolder:
 
     def _tidy(self) -> None:
         """Remove the partial files of dead processes, those of older versions too, and finish an overwriting."""
-        for folder in (self.path, self.path / "checkpoints", self.figures):
+        for folder in (self.path, self.path / "checkpoints", self.figures, self.path / "tensorboard"):
             remove_abandoned(folder)
         if self.is_run:
             patterns = [Path(name) for name in ("config.json", *WRITTEN)]

@@ -30,6 +30,7 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "THREADS_OF_THE_USER",
+    "TRACKERS",
     "check",
 ]
 
@@ -92,6 +93,7 @@ PRECISIONS = ("fp32", "bf16")
 THREADS_OF_THE_USER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # the environment's, which are never overruled
 AS_ASKED = "as asked"  # why a step is compiled or not, where it was not the fit that decided
 AS_BEGUN = "as the run was begun, to the same last digits"  # and where it was the fit that is resumed
+TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
 SCHEDULES = ("constant", "linear", "cyclic", "cosine")
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from .declared import OneOf, Option, Range, check_values, options_of, unwrapped
-from .names import ACTIVATIONS, BASES, FRAMES, LIKELIHOODS, MEAN_LINKS, NETWORKS
+from .declared import OneOf, Option, Parsed, Range, check_values, options_of, unwrapped
+from .names import ACTIVATIONS, BASES, FRAMES, LIKELIHOODS, MEAN_LINKS, NETWORKS, TRACKERS
+from .parsing import trackers_in
 from .signatures import documented
 from .training import COUNT, TrainingSettings
 
@@ -102,7 +103,7 @@ class ModelSettings:
 @documented
 @dataclass(frozen=True, kw_only=True)
 class FigureSettings:
-    """What is drawn of a fit; see `callbacks.Figures`.
+    """What is drawn of a fit, and where it is sent; see `callbacks.Figures` and `callbacks.Tracker`.
 
     Raises:
         ValueError: A number is out of range, or a name unknown.
@@ -119,6 +120,10 @@ class FigureSettings:
     ] = (-2.0, 2.0)
     traverse_columns: Annotated[int, "Values in a traversal.", FEW] = 11
     traverse_count: Annotated[int, "How many images or draws traversals start from.", FEW] = 1
+    track: Annotated[
+        str | None, f"Send history, settings, pictures and codes to {', '.join(TRACKERS)}; may be repeated.",
+        Parsed(trackers_in, "NAME,...|none"),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         check_values(self)

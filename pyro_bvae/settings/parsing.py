@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import isfinite
 
 from ..schedules import SCHEDULES, Schedule
-from .names import OBJECTIVES, check
+from .names import OBJECTIVES, TRACKERS, check
 
-__all__ = ["USUAL", "Specification", "as_file_name", "scheduled", "specified"]
+__all__ = ["USUAL", "Specification", "as_file_name", "scheduled", "specified", "trackers_in"]
 
 # published coefficients, where the classes' own defaults make the ELBO; sources in the objectives' docstrings
 USUAL: dict[str, dict[str, str]] = {
@@ -139,3 +139,17 @@ def _plain(value: str) -> str:
     """
     parts = [_number(part) for part in value.split(":")]
     return ":".join(part if isinstance(part, str) else f"{part:.15g}" for part in parts)
+
+
+def trackers_in(text: str | None) -> tuple[str, ...]:
+    """The trackers that a text names with commas between them, each once; "none" is none.
+
+    Raises:
+        ValueError: A name is unknown.
+
+    >>> trackers_in("tensorboard,wandb"), trackers_in("none")
+    (('tensorboard', 'wandb'), ())
+    """
+    if text is None or text == "none":
+        return ()
+    return tuple(dict.fromkeys(check("tracker", name.strip(), TRACKERS) for name in text.split(",")))
