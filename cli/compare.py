@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,15 @@ import click
 
 from pyro_bvae.files import held_folder
 from pyro_bvae.settings.names import METRICS
-from pyro_bvae.settings.options import DEFAULTS, SETTINGS
+from pyro_bvae.settings.options import BETA, DEFAULTS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
-from pyro_bvae.settings.spelling import option_words
+from pyro_bvae.settings.spelling import as_options, option_words
+from pyro_bvae.settings.words import one_line, plain
 
 from .compared import print_comparison
 from .formats import TableFormat, check_format, format_option
-from .options import Name, Numbers, RunPath, echo_json, fit_options, json_option, limits_of
+from .options import Name, Number, Numbers, RunPath, echo_json, fit_options, json_option, limits_of
+from .progress import Counter, waiting_for
 from .report import report_at_the_end
 from .searching import SEARCH_OPTIONS, Asked, Outcome, fit_trials, print_search, search_options
 from .settings import filled, given_once, is_typed
@@ -30,17 +33,16 @@ __all__ = ["command"]
 
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
 # of no use to finished runs
-OF_FITS = {*SETTINGS, *SEARCH_OPTIONS, "recipe", "seeds", "jobs", "cluster"} - {
-    "dataset",
-    "data_root",
-    "figures",
-    "report",
-}
+OF_FITS = {*SETTINGS, *SEARCH_OPTIONS, "beta_norm", "recipe", "seeds", "jobs", "cluster"}
+OF_FITS -= {"dataset", "data_root", "figures", "report"}
 
 
 @click.command("compare")
 @fit_options(repeatable=True, without=("seed",))  # in its place there is --seeds
 @click.option("--recipe", type=Name("recipe", tuple(RECIPES)), help="Settings of a published experiment to begin with.")
+@click.option(
+    "--beta-norm", type=Number(BETA), multiple=True, help="Set β through β_norm = βK/M, for K latents and M values."
+)
 @click.argument("runs", nargs=-1, type=RunPath())
 @click.option(
     "--seeds",
@@ -76,10 +78,10 @@ def command(
 ) -> None:
     """Fit every combination of the options that are repeated, and compare; or compare finished RUNS.
 
-    All fits see the same data, split, budget and seeds. Their run folders, comparison.csv, comparison.json and three
-    figures go to --out; a finished run is not run again, a stopped one goes on, a failed one is reported: type the
-    command again, with more seeds or more values of what is repeated if you like. Three β or more make a
-    rate–distortion curve, whose slope dD/dR is −β at the optimum.
+    All fits see the same data, split, budget and seeds. Their run folders, comparison.csv, comparison.json and
+    figures go to --out; a finished run is not run again, a stopped one goes on, a failed one is reported. Type the
+    command again, with other seeds, values or metrics if you like: it adds to what is there, also while another
+    process works on it. Three β or more make a rate–distortion curve, whose slope dD/dR is −β at the optimum.
 
     With --search, Optuna proposes values in place of all combinations, to make columns of the comparison large or
     small. It prints the Pareto front: the trials that no other one beats in all of them.
@@ -96,58 +98,74 @@ def command(
         pyro-bvae compare runs/comparison/bernoulli-seed0 runs/comparison/gaussian-learned-seed0 --out runs/two
     """
     from pyro_bvae import comparison
-    from pyro_bvae.comparison import report
 
     check_format(ctx)
     target, outcome, place = None, None, _place(ctx, given) if runs else {}
-    ctx.with_resource(held_folder(out))
     failed: list[str] = []
-    metrics = tuple(dict.fromkeys(metrics))
+    asked: dict[str, Any] = {"metrics": list(dict.fromkeys(metrics))}
+    asked |= {"particles": [particles]} if is_typed(ctx, "particles") else {}
     if runs:
         runs = tuple(given_once("run", runs))
-        experiment: dict[str, Any] = {"runs": [str(run) for run in runs]}
-        report.start(out, experiment)
-        labels = comparison.labels_of(runs)
-        rows = [
-            comparison.measured_anew(run, label, particles, metrics, **place)
-            for run, label in zip(runs, labels, strict=True)
-        ]
+        experiment = _begin(out, {"runs": [str(run) for run in runs], **asked})
+        wanted = (experiment["particles"][0], experiment["metrics"])
+        rows = [comparison.measured_anew(run, plain(run), *wanted, **place) for run in runs]
     else:
-        grid = _grid(ctx, given, recipe, report.settings_before(out))
+        grid = _grid(ctx, given, recipe, comparison.settings_before(out))
         seeds = tuple(given_once("seed", seeds))
         target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
-        experiment = {**{name: list(values) for name, values in grid.items()}, "seeds": list(seeds)}
-        experiment = comparison.as_read_back(experiment | ({"search": [search.text]} if search else {}))
-        report.start(out, experiment)
+        asked |= {"search": [search.text]} if search else {}
+        experiment = _begin(out, {**{name: list(values) for name, values in grid.items()}, "seeds": seeds, **asked})
         try:
             with crew_of(ctx, jobs, cluster, out) as crew:
+                measures = (experiment["particles"][0], crew, experiment["metrics"])
                 if search is None:
-                    rows, failed = fit_all(comparison.choices_of(grid, seeds, out), particles, crew, metrics)
+                    rows, failed = fit_all(comparison.choices_in(out, grid, seeds, experiment), *measures)
                 else:
-                    outcome = fit_trials(search, grid, seeds, particles, crew, metrics, out)
+                    outcome = fit_trials(search, grid, seeds, *measures, out)
                     rows, failed = outcome.rows, outcome.failed
         except KeyboardInterrupt as stop:
             click.echo(f"\nstopped, all saved; go on with: {same_command()}", err=True)
             ctx.exit(exit_code(stop))
-    rows = comparison.on_curves(comparison.named_alike(rows))
-    report.save(out, experiment, rows)
-    if rows and given["figures"]:
-        _draw(rows, out, place, outcome)
+    rows = _added(out, rows, place, given["figures"], outcome)
     if rows and given["report"]:
         report_at_the_end(out, as_json, **place)
-    summaries = comparison.summarise(rows)
     if as_json:
-        content = report.content(experiment, rows)
+        content = comparison.content(experiment, rows)
         content = {name: content[name] for name in ("summary", "runs", "departure")}
         echo_json({**content, **(outcome.content() if outcome else {}), "failed": failed})
     elif outcome is not None:
         print_search(outcome, out, table_format)
     else:
-        print_comparison(summaries, target, out, table_format)
+        print_comparison(comparison.summarise(rows), target, out, table_format)
     for line in failed:
         click.echo(f"failed: {line}", err=True)
     if failed:
         ctx.exit(1)
+
+
+def _begin(out: Path, asked: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Make the folder of the comparison, or add to it what is asked for; returns what all commands have asked for."""
+    from pyro_bvae import comparison
+
+    with held_folder(out, waiting=waiting_for(out)):
+        return comparison.start(out, comparison.as_read_back(asked))
+
+
+def _added(
+    out: Path, rows: Sequence[RunRow], place: Mapping[str, Any], draws: bool, outcome: Outcome | None
+) -> list[RunRow]:
+    """Add rows to the comparison, whose figures are drawn anew; returns all rows."""
+    from pyro_bvae import comparison
+
+    with closing(Counter()) as counter:
+        rows, notes = comparison.completed_rows(out, rows, counter, **place)
+    for note in notes:
+        click.echo(f"note    {one_line(as_options(note))}", err=True)
+    with held_folder(out, waiting=waiting_for(out)):
+        rows = comparison.add(out, rows)
+        if rows and draws:
+            _draw(rows, out, place, outcome)
+    return rows
 
 
 def _place(ctx: click.Context, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,6 +190,8 @@ def _grid(
 ) -> dict[str, Sequence[Any]]:
     """The values of every setting: those given, or the recipe's, or those of an older comparison, or fit's default."""
     typed = {name for name in given if is_typed(ctx, name)}
+    if {"beta", "beta_norm"} <= typed:
+        raise click.UsageError("--beta and --beta-norm set the same number: give one of them", ctx)
     repeated = {name for name in typed if isinstance(given[name], tuple)}  # all but flags
     first = {name: given[name][0] if name in repeated else given[name] for name in typed}
     settings = filled({**DEFAULTS, **before, **first}, typed, RECIPES[recipe].settings if recipe else {})
@@ -180,6 +200,7 @@ def _grid(
         for name in SETTINGS
         if name in given
     }
+    grid["beta_norm"] = given_once("beta_norm", given["beta_norm"], "beta_norm") or [None]
     if len(grid["epochs"]) > 1 or len(grid["steps"]) > 1:
         raise click.UsageError("all runs have the same budget: give --epochs or --steps once", ctx)
     return grid

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from pyro_bvae import Callback, Run
     from pyro_bvae.training.state import Training
 
-__all__ = ["LONGEST_SILENCE", "Counter", "LoadingBar", "heading", "shown"]
+__all__ = ["LONGEST_SILENCE", "Counter", "LoadingBar", "heading", "shown", "waiting_for"]
 
 LONGEST_SILENCE = 60.0  # seconds, after which work that has not been announced gets a line where there is no terminal
 
@@ -77,6 +79,19 @@ class Counter:
     def close(self) -> None:
         """Leave nothing behind."""
         self._bar.close()
+
+
+def waiting_for(folder: Path) -> Callable[[str], None]:
+    """A callback for whoever waits until nobody else writes in a folder: it says for whom, once each."""
+    said: set[str] = set()
+
+    def waiting(holder: str) -> None:
+        if holder not in said:
+            sys.stderr.write(f"{plain(folder)} is being written by {plain(holder)}: waiting\n")
+            sys.stderr.flush()
+        said.add(holder)
+
+    return waiting
 
 
 def shown() -> dict[str, Any]:

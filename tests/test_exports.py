@@ -1,4 +1,6 @@
-"""Encoder and decoder as files give what they give in torch, for every likelihood and network, and say what they are."""
+"""Encoder and decoder as files give what they give in torch, for every likelihood and network, and say what they
+are.
+"""
 
 from __future__ import annotations
 

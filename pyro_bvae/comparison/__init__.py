@@ -1,8 +1,9 @@
 """Many fits side by side: fitted, measured on held-out data, and summarised over seeds.
 
-`choices` says which fits a comparison makes, `fits` makes them, `measurements` takes their numbers, `curves` places
-them on rate–distortion curves, `rows` and `summaries` hold the numbers, `columns` says how tables write them, and
-`report` writes and draws. `search` proposes the fits one after another, to come nearer to its `aims`.
+`choices` says which fits a comparison makes, `fits` makes them, `measurements` takes their numbers, `labels` says what
+they are called, `curves` places them on rate–distortion curves, `rows` and `summaries` hold the numbers, `columns` says
+how tables write them, `folder` keeps them, `growth` adds to them, and `report` draws. `search` proposes the fits one
+after another, to come nearer to its `aims`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from .choices import Choice, choices_of, distinct
 from .columns import COLUMNS, Column, cell, column_of, table_of
 from .curves import on_curves
 from .fits import as_read_back, run_all
-from .measurements import labels_of, measured_anew, row_of
+from .folder import content, rows_in
+from .growth import add, choices_in, completed_rows, settings_before, start
+from .labels import varied_in
+from .measurements import measured_anew, row_of
 from .rows import RunRow, named_alike
 from .search import Search, Trial, search_all
 from .summaries import LEAST_RATE, MEASURES, LabelSummary, MeanDeviation, departure, summarise
@@ -29,22 +33,29 @@ __all__ = [
     "RunRow",
     "Search",
     "Trial",
+    "add",
     "aims_of",
     "as_read_back",
     "cell",
     "check_search",
+    "choices_in",
     "choices_of",
     "column_of",
+    "completed_rows",
+    "content",
     "departure",
     "distinct",
-    "labels_of",
     "measured_anew",
     "metrics_of",
     "named_alike",
     "on_curves",
     "row_of",
+    "rows_in",
     "run_all",
     "search_all",
+    "settings_before",
+    "start",
     "summarise",
     "table_of",
+    "varied_in",
 ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ..callbacks import trackers_of
 from ..datasets import canonical
@@ -16,25 +16,34 @@ from ..settings.options import OPTIONS
 from ..settings.parsing import as_file_name, specified
 from ..settings.words import number, plain, slug
 
-__all__ = ["Choice", "choices_of", "distinct", "label_of"]
+__all__ = ["Choice", "alike", "as_column", "choices_of", "distinct", "label_of"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One combination of settings under one seed: its label, all its settings, and the folder of its run."""
+    """One combination of settings under one seed: its label, all its settings, and the folder of its run.
+
+    Attributes:
+        varied: Of the settings those that vary, as a column of a table has them, see `as_column`.
+    """
 
     label: str
     settings: dict[str, Any]
     folder: Path
+    varied: dict[str, Any] = field(default_factory=dict)
 
 
-def choices_of(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Path) -> list[Choice]:
+def choices_of(
+    grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Path, varied: Sequence[str] = ()
+) -> list[Choice]:
     """The product of all settings and seeds.
 
     Args:
-        grid: For each name in `options.SETTINGS` but the seed, its values, at least one; equal ones count once.
+        grid: For each name in `options.SETTINGS` but the seed, and for ``beta_norm``, its values, at least one; equal
+            ones count once.
         seeds: The seeds under which each combination is fitted, likewise.
         out: The comparison's folder.
+        varied: Settings that vary in the comparison already, whether or not they do here.
 
     Returns:
         A choice for each combination and seed, in the order of the product.
@@ -48,14 +57,26 @@ def choices_of(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Pat
     for track in grid.get("track", ()):
         trackers_of({"track": track})
     grid = {name: distinct(values, name) for name, values in grid.items()}
-    varied = [name for name, values in grid.items() if len(values) > 1]
+    names = [name for name, values in grid.items() if len(values) > 1 or name in varied]
     choices = []
     for values in product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
-        label, name = label_of(settings, varied), _folder_name(settings, varied)
+        label, name = label_of(settings, names), _folder_name(settings, names)
+        columns = {name: as_column(settings[name]) for name in names}
         for seed in distinct(seeds):
-            choices.append(Choice(label, settings | {"seed": seed}, out / f"{name}-seed{seed}"))
+            choices.append(Choice(label, settings | {"seed": seed}, out / f"{name}-seed{seed}", columns))
     return choices
+
+
+def as_column(value: Any) -> Any:
+    """A setting as a column of a table has it: a number, a text or None; a list as it is typed.
+
+    >>> as_column(4.0), as_column([400, 400]), as_column(()), as_column("tc")
+    (4.0, '400,400', 'none', 'tc')
+    """
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value)) or "none"
+    return str(value) if isinstance(value, Path) else value
 
 
 def distinct(values: Sequence[Any], name: str = "") -> list[Any]:
@@ -75,6 +96,16 @@ def distinct(values: Sequence[Any], name: str = "") -> list[Any]:
     return kept
 
 
+def alike(name: str, value: Any) -> str:
+    """A key that is the same for values of a setting that mean the same: two spellings, or numbers but for rounding.
+
+    >>> alike("objective", "tc") == alike("objective", "tc:beta=6.0"), alike("hidden", [4, 8]), alike("beta", 1)
+    (True, '4,8', '1')
+    """
+    meant = _meaning(name, as_column(value))
+    return f"{meant:.9g}" if isinstance(meant, int | float) else str(meant)
+
+
 def _meaning(name: str, value: Any) -> Any:
     """What a value stands for: equal for two spellings of it."""
     limits = OPTIONS[name].limits if name in OPTIONS else None
@@ -82,8 +113,8 @@ def _meaning(name: str, value: Any) -> Any:
         return limits.read(value)
     if name == "dataset":
         return canonical(value)
-    if isinstance(value, Path):
-        return value.expanduser().resolve()
+    if isinstance(value, Path) or name in ("data_root", "runs"):
+        return value and Path(value).expanduser().resolve()
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -108,7 +139,8 @@ def _data_name(dataset: str) -> str:
 
 
 def _setting(name: str, value: Any) -> str:
-    if isinstance(value, list | tuple):
-        value = "x".join(map(str, value)) or "none"
+    value = as_column(value)
     said = number(value) if isinstance(value, float) else plain(value)
+    if name in OPTIONS and get_args(OPTIONS[name].kind):  # a list, whose commas would part settings
+        said = said.replace(",", "x")
     return said if name in ("likelihood", "network", "optimizer", "objective") else f"{name.replace('_', '-')} {said}"

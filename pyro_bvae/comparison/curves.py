@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from ..evaluation.rate_distortion import slopes
-from ..runs.bundle import stored_run
 from ..runs.config import weighs_rate
-from ..settings.options import REPEATS, SETTINGS
+from ..settings.options import REPEATS
 from .choices import label_of
+from .differences import config_in, settings_between
 from .rows import RunRow
 
 __all__ = ["on_curves"]
@@ -29,7 +28,7 @@ def on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
     result but by rounding.
 
     Args:
-        rows: Of runs whose folders are there, by `run_all` or `measured_anew`.
+        rows: Of runs, by `run_all` or `measured_anew`. One whose folder is gone stays as it is.
 
     Returns:
         The rows with ``curve``, a label made of the settings in which the curves differ, and ``slope``, dD/dR of the
@@ -37,16 +36,16 @@ def on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
         than D + βR. The slope is None also where a curve has fewer than three β above 0, or where its rate is constant.
     """
     placed: dict[int, RunRow] = {}
+    configs = {number: config for number, row in enumerate(rows) if (config := config_in(row.run)) is not None}
     for data in dict.fromkeys(row.data for row in rows):
-        group = {number: row for number, row in enumerate(rows) if row.data == data}
-        placed |= zip(group, _on_curves([*group.values()]), strict=True)
-    return [placed[number] for number in range(len(rows))]
+        group = {number: rows[number] for number in configs if rows[number].data == data}
+        placed |= zip(group, _on_curves([*group.values()], [configs[number] for number in group]), strict=True)
+    return [placed.get(number, row) for number, row in enumerate(rows)]
 
 
-def _on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
+def _on_curves(rows: Sequence[RunRow], configs: Sequence[Mapping[str, Any]]) -> list[RunRow]:
     """The same for rows of the same data."""
-    configs = [stored_run(Path(row.run)).read_config() for row in rows]
-    names = _settings_between(configs)
+    names = settings_between(configs, VARY_ON_A_CURVE)
     placed = [
         replace(row, curve=label_of(config, names) if _has_curve(row, config) else None)
         for row, config in zip(rows, configs, strict=True)
@@ -60,21 +59,6 @@ def _on_curves(rows: Sequence[RunRow]) -> list[RunRow]:
 def _has_curve(row: RunRow, config: Mapping[str, Any]) -> bool:
     """Whether a run minimised D + βR, and ended with the β that was asked for."""
     return config["match_rate"] is None and config["beta"] == row.beta and weighs_rate(config)
-
-
-def _settings_between(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The settings in which curves differ, but for those that follow from another, as a link from its likelihood."""
-    names: list[str] = []
-    for name in SETTINGS:
-        before, after = (_combinations(configs, some) for some in (names, [*names, name]))
-        if name not in VARY_ON_A_CURVE and after > before:
-            names.append(name)
-    return names
-
-
-def _combinations(configs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> int:
-    """How many different combinations of values these settings take."""
-    return len({str([config.get(name) for name in names]) for config in configs})
 
 
 def _slopes(rows: Sequence[RunRow]) -> list[tuple[float, float]]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..callbacks import figures_of, trackers_of
-from ..runs.building import build
+from ..datasets import Dataset
+from ..model import BetaVAE, beta_of_norm
+from ..runs.building import build_model, load_data
 from ..runs.folder import RunFolder
 from ..runs.run import load_run
 from ..settings.options import FIGURES, TRAINING
@@ -67,7 +70,7 @@ def fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str], call
         callbacks: Of the fit.
     """
     folder = RunFolder(choice.folder)
-    data, vae = build(choice.settings)
+    data, vae = _built(choice.settings)
     settings = {name: choice.settings[name] for name in TRAINING}
     notes = {name: choice.settings[name] for name in FIGURES}
     figures = [figures_of(choice.settings)] if choice.settings["figures"] else []
@@ -81,4 +84,13 @@ def fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str], call
         callbacks=[*trackers, *figures, *callbacks],
         notes=notes,
     )
-    return measured(load_run(folder.path), choice.label, particles, metrics)
+    row = measured(load_run(folder.path), choice.label, particles, metrics)
+    return replace(row, varied=choice.varied)
+
+
+def _built(settings: Mapping[str, Any]) -> tuple[Dataset, BetaVAE]:
+    """The data and the model; a β_norm that is set becomes a β with their sizes."""
+    data = load_data(settings)
+    if settings.get("beta_norm") is not None:
+        settings = {**settings, "beta": beta_of_norm(settings["beta_norm"], settings["latent_dim"], data.shape)}
+    return data, build_model(settings, data.shape, data)

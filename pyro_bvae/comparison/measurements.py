@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,51 @@ from ..files import write_json
 from ..runs.bundle import read_part
 from ..runs.config import weighs_rate
 from ..runs.run import Run, load_run
-from ..scoring import score, score_columns
+from ..scoring import METRICS, score, score_columns
 from ..settings.shown import finite
 from ..settings.words import plain
 from .rows import RunRow
 
-__all__ = ["labels_of", "measured", "measured_anew", "row_of"]
+__all__ = ["completed", "lacks", "measured", "measured_anew", "row_of"]
 
 
 def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) -> RunRow:
-    """The row of a run, from its folder if it was measured before, with the same particles and metrics."""
+    """The row of a run, from its folder as far as it was measured before, with the scores that are asked for.
+
+    What is measured now is kept there, beside what was.
+    """
     assert run.path is not None
     path = run.path / "evaluation.json"
-    if path.is_file():
-        row = _stored(path)
-        asked = (run.step, particles, str(run.path), {*score_columns(metrics)})
-        if row is not None and (row.step, row.particles, row.run, {*row.scores}) == asked:
-            return replace(row, label=label, data=_name(run.config))
-    row = _measure(run, label, particles, metrics)
-    write_json(path, finite(row.as_stored()))
-    return row
+    before = _stored(path) if path.is_file() else None
+    if before is not None and (before.step, before.run) == (run.step, str(run.path)):
+        row = completed(replace(before, label=label, data=_name(run.config)), run, particles, metrics)
+    else:
+        row = _measure(run, label, particles, metrics)
+    if before is None or row.as_stored() != before.as_stored():
+        write_json(path, finite(row.as_stored()))
+    return replace(row, scores={name: row.scores[name] for name in score_columns(metrics)})
+
+
+def lacks(row: RunRow, particles: int, metrics: Collection[str]) -> bool:
+    """Whether a row lacks scores, or the importance-weighted bound with so many particles."""
+    return particles not in (0, row.particles) or not {*score_columns(metrics)} <= {*row.scores}
+
+
+def completed(row: RunRow, run: Run, particles: int, metrics: Collection[str]) -> RunRow:
+    """The row of a run, with what it `lacks` measured now.
+
+    Raises:
+        OSError: The data of the run cannot be read.
+        ValueError: Or they are other data, or have not what a metric needs.
+    """
+    if particles not in (0, row.particles):
+        with_bound = _measure(run, row.label, particles, ())
+        row = replace(with_bound, scores=row.scores, varied=row.varied)
+    lacking = [name for name in metrics if not {*score_columns([name])} <= {*row.scores}]
+    if not lacking:
+        return row
+    scores = {**row.scores, **score([run], lacking, repeats=1)[0].scores}
+    return replace(row, scores={name: scores[name] for name in score_columns(METRICS) if name in scores})
 
 
 def _stored(path: Path) -> RunRow | None:
@@ -55,16 +80,6 @@ def row_of(run: Run, label: str) -> RunRow:
     if row is not None and row.step == run.step:
         return replace(row, label=label, run=str(run.path))
     return _measure(run, label, 0, ())
-
-
-def labels_of(paths: Sequence[Path]) -> list[str]:
-    """A label for each run: its folder's name, or the whole path where another has that name too.
-
-    >>> labels_of([Path("runs/a"), Path("old/b"), Path("runs/b")])
-    ['a', 'old/b', 'runs/b']
-    """
-    names = [path.resolve().name for path in paths]
-    return [plain(path if names.count(name) > 1 else name) for path, name in zip(paths, names, strict=True)]
 
 
 def measured_anew(

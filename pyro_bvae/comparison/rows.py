@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from math import isclose
 from typing import Any, get_type_hints
 
 from ..scoring import METRICS, score_columns
 from ..settings.kinds import is_of
 from ..settings.shown import restored
 
-__all__ = ["RunRow", "named_alike"]
+__all__ = ["RunRow", "merged", "named_alike"]
+
+OF_A_COMPARISON = ("curve", "slope", "varied")  # what depends on the other runs
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class RunRow:
         scores: The metrics asked for, by column.
         curve: The rate–distortion curve that the run lies on, filled in by `on_curves`; None where there is none.
         slope: The slope dD/dR of the curve at this β, likewise.
+        varied: The settings that vary in the comparison, by name, as columns have them.
     """
 
     label: str
@@ -60,30 +64,54 @@ class RunRow:
     scores: Mapping[str, float | None]
     curve: str | None = None
     slope: float | None = None
+    varied: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """All by name, as in comparison.json and comparison.csv: a column a score, in the place of ``scores``."""
-        columns: dict[str, Any] = {}
-        for name, value in asdict(self).items():
-            columns |= value if name == "scores" else {name: value}
-        return columns
+        """All by name, as in comparison.json and comparison.csv: a column a score and a setting that varies.
+
+        Settings stand after the seed. One that is a measure too, as β, has one column.
+        """
+        columns = self.as_stored()
+        front = {name: columns[name] for name in ("label", "seed")}
+        settings = {name: merged(value, columns.get(name)) for name, value in self.varied.items()}
+        return {**front, **settings, **columns, **settings, "curve": self.curve, "slope": self.slope}
 
     def as_stored(self) -> dict[str, Any]:
         """What an evaluation.json holds: all that does not depend on the other runs of a comparison."""
-        return {name: value for name, value in self.as_dict().items() if name not in ("curve", "slope")}
+        columns: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            columns |= value if name == "scores" else {} if name in OF_A_COMPARISON else {name: value}
+        return columns
 
     @classmethod
-    def from_stored(cls, stored: Mapping[str, Any]) -> RunRow | None:
-        """The row from an evaluation.json; None where another version wrote other columns, or it is damaged."""
+    def from_stored(cls, stored: Mapping[str, Any], varied: Collection[str] = ()) -> RunRow | None:
+        """The row from an evaluation.json, or from a comparison.json with these settings that vary.
+
+        Returns:
+            The row; None where another version wrote other columns, or it is damaged.
+        """
         if not isinstance(stored, Mapping):
             return None
-        stored = restored(stored)
-        scores = {name: value for name, value in stored.items() if name in score_columns(METRICS)}
-        rest = {name: value for name, value in stored.items() if name not in scores}
-        expected = {field.name for field in fields(cls)} - {"scores", "curve", "slope"}
-        hints = get_type_hints(cls)
+        columns, hints = restored(stored), get_type_hints(cls)
+        expected = {field.name for field in fields(cls)} - {"scores", *OF_A_COMPARISON}
+        scores = {name: value for name, value in columns.items() if name in score_columns(METRICS)}
+        settings = {name: columns[name] for name in varied if name in columns}
+        rest = {name: value for name, value in columns.items() if name not in {*scores, "curve", "slope"}}
+        rest = {name: value for name, value in rest.items() if name in expected or name not in settings}
         is_whole = rest.keys() == expected and all(is_of(hints[name], value) for name, value in rest.items())
-        return cls(**rest, scores=scores) if is_whole and is_of(dict[str, float | None], scores) else None
+        is_whole = is_whole and is_of(dict[str, float | None], scores)
+        return cls(**rest, scores=scores, varied=settings) if is_whole else None
+
+
+def merged(setting: Any, measure: Any) -> Any:
+    """The value of a column that holds a setting and a measure: the measure, unless it is none or the setting itself.
+
+    >>> merged(4.0, None), merged(0.001, 0.0010000000000000002), merged(1.0, 3.7)
+    (4.0, 0.001, 3.7)
+    """
+    if measure is None or (isinstance(setting, float) and isclose(setting, measure, rel_tol=1e-6)):
+        return setting
+    return measure
 
 
 def named_alike(rows: Sequence[RunRow]) -> list[RunRow]:

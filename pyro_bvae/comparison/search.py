@@ -34,7 +34,7 @@ from ..settings.shown import in_words
 from ..sweeps import Crew, Job
 from ..training import Callback
 from .aims import Aim
-from .choices import Choice
+from .choices import Choice, as_column
 from .fits import run_all
 from .journal import JOURNAL, Journal
 from .rows import RunRow
@@ -109,7 +109,9 @@ class Search:
                 if not self._has_failed(number):
                     folder = self._out / f"trial-{number:04d}-seed{seed}"
                     self._running[folder] = trial
-                    yield Choice(f"trial {number}", {**fixed, **self._settings(trial.params), "seed": seed}, folder)
+                    settings = self._settings(trial.params)
+                    varied = {name: as_column(value) for name, value in settings.items()}
+                    yield Choice(f"trial {number}", {**fixed, **settings, "seed": seed}, folder, varied)
             number += 1
 
     def fits(self, trials: int) -> int:

@@ -52,6 +52,7 @@ class LabelSummary:
         scores: Each score that the runs hold, likewise.
         data: The data of the runs, see `RunRow`.
         still_falling: How many of the runs were still falling when they ended; see `RunRow`.
+        varied: The settings that vary in the comparison, see `RunRow`.
         extremes: The least and the greatest of each of `COUNTS` that all runs hold.
     """
 
@@ -64,13 +65,15 @@ class LabelSummary:
     scores: Mapping[str, MeanDeviation | None]
     data: str = ""
     still_falling: int = 0
+    varied: Mapping[str, Any] = field(default_factory=dict)
     extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """All by name, as in comparison.json: measures and scores stand beside the rest."""
-        names = ("label", "data", "nats", "seeds", "curve", "slope", "still_falling")
-        row = {name: getattr(self, name) for name in names}
-        return {**row, **self.measures, **self.scores}
+        """All by name, as in comparison.json: settings that vary, measures and scores stand beside the rest."""
+        names = ("data", "nats", "seeds", "curve", "slope", "still_falling")
+        row = {"label": self.label, **self.varied, **{name: getattr(self, name) for name in names}}
+        measures = {name: value for name, value in self.measures.items() if value is not None or name not in row}
+        return {**row, **measures, **self.scores}
 
 
 def summarise(rows: Sequence[RunRow]) -> list[LabelSummary]:
@@ -94,6 +97,7 @@ def _summary(label: str, rows: Sequence[RunRow]) -> LabelSummary:
         measures={name: _mean_deviation([getattr(row, name) for row in rows]) for name in MEASURES},
         scores={name: _mean_deviation([row.scores.get(name) for row in rows]) for name in scores},
         still_falling=sum(row.still_falling for row in rows),
+        varied=first.varied,
         extremes={name: (min(values), max(values)) for name, values in counts.items() if None not in values},
     )
 

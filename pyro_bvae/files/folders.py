@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,22 +30,23 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
-def held_folder(path: Path, patient: bool = False) -> Iterator[None]:
+def held_folder(path: Path, patient: bool = False, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
     """Be the only one who writes in a folder. It is made, and goes again if nothing was written.
 
     Args:
         path: The folder.
         patient: Whether it is taken over from a process that is suspended, see `locked`.
+        waiting: If another process writes there: called with who it is until that has ended, see `locked`.
 
     Raises:
-        HeldError: Another process writes there.
+        HeldError: Another process writes there, and ``waiting`` is None.
         WriteError: The folder cannot be made or written.
     """
     with naming(path):
         made = [folder for folder in (path, *path.parents) if not folder.exists()]
     make_folder(path)
     try:
-        with locked(path / LOCK, str(path), patient=patient):
+        with locked(path / LOCK, str(path), waiting, patient=patient):
             yield
     finally:
         for folder in made:

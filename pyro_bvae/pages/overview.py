@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..comparison import LEAST_RATE, RunRow, departure, on_curves, summarise
+from ..comparison import LEAST_RATE, RunRow, departure, on_curves, rows_in, summarise
 from ..comparison.report import figures, rate_distortion
-from ..files import read_json
 from ..plots import optional
 from ..settings.shown import in_words
 from ..settings.words import plain
@@ -53,23 +51,10 @@ def rows_of(folder: Path) -> list[RunRow]:
         ValueError: Its comparison.json is damaged, or another version's.
         FileNotFoundError: It has no run that is there.
     """
-    content = read_json(folder / "comparison.json")
-    stored = content.get("runs") if isinstance(content, dict) else None
-    if not isinstance(stored, list):
-        raise ValueError(f"{folder / 'comparison.json'} is damaged, or no comparison of this package")
-    rows = [_row(folder, row) for row in stored if isinstance(row, dict)]
-    there = [row for row in rows if row is not None and Path(row.run, "config.json").is_file()]
+    there = [row for row in rows_in(folder) if Path(row.run, "config.json").is_file()]
     if not there:
         raise FileNotFoundError(f"{folder} has no finished run: type its compare command again, and then report")
     return on_curves(there)
-
-
-def _row(folder: Path, stored: Mapping[str, Any]) -> RunRow | None:
-    row = RunRow.from_stored({name: value for name, value in stored.items() if name not in ("curve", "slope")})
-    if row is None:
-        return None
-    beside = folder / Path(row.run).name
-    return replace(row, run=str(beside if (beside / "config.json").is_file() else row.run))
 
 
 def overview(runs: Sequence[Measured], captions: Captions, is_compared: bool, place: Mapping[str, Any]) -> Markup:

@@ -108,8 +108,8 @@ def add_up(tensors: Sequence[Tensor]) -> list[Tensor]:
 def gather(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Tensors of the whole batch, ``(B, ...)``, from those of this rank's data, ``(rows, ...)``; differentiable.
 
-    One all-gather for all. Every rank has to compute the same of them, see above. Outside of a step, and where there is one
-    rank, they are those that are given.
+    One all-gather for all. Every rank has to compute the same of them, see above. Outside of a step, and where there is
+    one rank, they are those that are given.
     """
     share = _share.get()
     if share is None:

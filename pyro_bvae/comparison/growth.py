@@ -1,0 +1,233 @@
+"""How a comparison grows: a command adds to what is there, and takes nothing away.
+
+The experiment of a folder is what all commands together have asked for: a list of values a setting, seeds, metrics. A
+command may add seeds, metrics, and values of a setting that varies. One that repeats all that was asked for before may
+also add values of a setting that did not vary. Several commands may work on one folder at a time: each run is made by
+one of them, and the one that ends later finds the rows of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..datasets import Progress
+from ..files import LOCK, read_json, remove_abandoned, write_json
+from ..runs.building import load_data
+from ..runs.folder import RunFolder
+from ..runs.older import with_defaults
+from ..runs.run import load_run
+from ..scoring import METRICS, score_columns
+from ..settings.options import CHANGES_NO_NUMBER, DATA, DEFAULTS, FIGURES
+from .choices import Choice, alike, choices_of, distinct
+from .curves import on_curves
+from .folder import Experiment, experiment_in, rows_in, runs_in, save, unread_in
+from .labels import labelled, varied_in
+from .measurements import completed, lacks, row_of
+from .rows import RunRow, named_alike
+
+__all__ = ["add", "choices_in", "completed_rows", "settings_before", "start"]
+
+ASKED = ("seeds", "runs", "metrics")  # of which every command may ask for others
+FREE = ("data_root", *CHANGES_NO_NUMBER, *FIGURES)  # the last command's, while they do not vary
+
+
+def start(out: Path, experiment: Mapping[str, Sequence[Any]]) -> Experiment:
+    """Make the folder of a comparison, or add to what it holds; under its lock.
+
+    Its data may lie elsewhere than before, if they are those of its runs. Partial files of a process that was killed
+    here go.
+
+    Args:
+        out: The folder.
+        experiment: What a command asks for: values a setting, "seeds", "metrics" and "particles"; or "runs".
+
+    Returns:
+        The experiment, with what was asked for before.
+
+    Raises:
+        FileExistsError: The folder holds another experiment, or other files.
+        ValueError: Its comparison.json is damaged.
+    """
+    remove_abandoned(out)
+    asked = {name: list(values) for name, values in experiment.items()}
+    stored = experiment_in(out)
+    if stored is None and out.is_dir() and {file.name for file in out.iterdir()} - {LOCK}:
+        raise FileExistsError(f"{out} holds other files: name another `out`")
+    rows = [] if stored is None else rows_in(out)
+    if stored is None or not (rows or runs_in(out)):  # or nothing came of it
+        asked = {"particles": [0], **asked}
+        save(out, asked, [])
+        return asked
+    grown = _grown(out, {**_measured_in(rows), **stored}, asked)
+    write_json(out / "comparison.json", read_json(out / "comparison.json") | {"experiment": grown})
+    return grown
+
+
+def _grown(out: Path, stored: Experiment, asked: Experiment) -> Experiment:
+    """The experiment of a folder and what is asked for now, together."""
+    if ("runs" in stored) != ("runs" in asked):
+        of = "finished runs" if "runs" in stored else "fits"
+        raise FileExistsError(f"{out} holds a comparison of {of}: name another `out`")
+    defaults = {name: [value] for name, value in (DEFAULTS | settings_before(out)).items()}
+    meant = {name: stored.get(name, defaults.get(name, [] if name in ASKED else [None])) for name in asked}
+    free = {
+        *ASKED,
+        "particles",
+        *(name for name in FREE if name in asked and len(meant[name]) == len(asked[name]) == 1),
+    }
+    settings = [name for name in asked if name not in free]
+    covers = all(_covers(asked[name], meant[name], name) for name in settings)
+    differ = [name for name in settings if not (covers or _may_be(asked[name], meant[name], name))]
+    if differ == ["dataset"] and _has_moved(out, asked):
+        free, differ = {*free, "dataset"}, []
+    differ += ["search"] if "search" in stored.keys() - asked.keys() else []
+    if differ:
+        raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another `out`")
+    grows = {name for name in asked if name in ASKED or name not in free}
+    return stored | {
+        name: distinct([*meant[name], *values], name) if name in grows else values for name, values in asked.items()
+    }
+
+
+def _measured_in(rows: Sequence[RunRow]) -> Experiment:
+    """What was asked to be measured of the runs of a comparison that does not say it, being an older one."""
+    scores = {name for row in rows for name in row.scores}
+    metrics = [name for name in METRICS if {*score_columns([name])} <= scores]
+    return {"metrics": metrics, "particles": [max((row.particles for row in rows), default=0)]}
+
+
+def _covers(values: Sequence[Any], stored: Sequence[Any], name: str) -> bool:
+    known = {alike(name, value) for value in values}
+    return all(alike(name, value) in known for value in stored)
+
+
+def _may_be(values: Sequence[Any], stored: Sequence[Any], name: str) -> bool:
+    """Whether values of a setting may be asked for where others do not repeat what was: it varies, or stays."""
+    return len(stored) > 1 or (len(values) == 1 and _covers(values, stored, name))
+
+
+def _has_moved(out: Path, experiment: Experiment) -> bool:
+    """Whether the one data set of an experiment is that of the runs in a folder, by its fingerprint."""
+    configs = runs_in(out).values()
+    if len(experiment["dataset"]) > 1 or not configs:
+        return False
+    data = load_data({name: experiment[name][0] for name in DATA if name in experiment})
+    return {config["fingerprint"] for config in configs} == {data.fingerprint}
+
+
+def settings_before(out: Path) -> dict[str, Any]:
+    """What the comparison in a folder means by settings that are younger than it, where that is not their default now.
+
+    The runs of an older one are not standardised, and neither are those by which it grows, now and later on.
+
+    Raises:
+        ValueError: Its comparison.json is damaged.
+    """
+    stored = experiment_in(out)
+    if stored is None:
+        return {}
+    meant = with_defaults({"dataset": next(iter(stored.get("dataset", [])), "")})
+    names = ("standardise", "background")
+    return {name: meant[name] for name in names if stored.get(name, [meant[name]]) == [meant[name]]}
+
+
+def choices_in(
+    out: Path, grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], experiment: Mapping[str, Sequence[Any]]
+) -> list[Choice]:
+    """The fits that a command asks for, see `choices_of`, in the folders that they have.
+
+    Labels and names of folders hold the settings that vary. A run that was begun before one of them did stays where it
+    is.
+
+    Args:
+        out: The folder of the comparison.
+        grid: The values of every setting.
+        seeds: Under which each combination is fitted.
+        experiment: That of the folder, with this command's.
+    """
+    varied = varied_in(experiment)
+    choices = choices_of(grid, seeds, out, varied)
+    if all(RunFolder(choice.folder).is_run for choice in choices):
+        return choices
+    known = {_key(config, varied): path for path, config in runs_in(out).items()}
+    return [
+        choice if RunFolder(choice.folder).is_run
+        else replace(choice, folder=known.get(_key(choice.settings, varied), choice.folder))
+        for choice in choices
+    ]  # fmt: skip
+
+
+def _key(settings: Mapping[str, Any], varied: Sequence[str]) -> tuple[str, ...]:
+    """What a run is among those of its comparison."""
+    return tuple(alike(name, settings.get(name)) for name in (*varied, "seed"))
+
+
+def completed_rows(
+    out: Path, rows: Sequence[RunRow], progress: Progress | None = None, **place: Any
+) -> tuple[list[RunRow], list[str]]:
+    """The rows and those of earlier commands, all with the scores and the bound that any command has asked for.
+
+    Args:
+        out: The folder.
+        rows: Of this command.
+        progress: Called while rows are completed.
+        place: Where the data lie now: `dataset` and `data_root` of `load_run`.
+
+    Returns:
+        The rows, and a note for each that stays without, since its data cannot be read or do not allow it.
+    """
+    experiment = experiment_in(out) or {}
+    particles, metrics = max(experiment.get("particles", [0])), experiment.get("metrics", [])
+    known = {Path(row.run).resolve(): row for row in (*rows_in(out), *rows)}
+    todo: dict[Path, RunRow | None] = {path.resolve(): None for path in unread_in(out) if path.resolve() not in known}
+    todo |= {path: row for path, row in known.items() if lacks(row, particles, metrics)}
+    notes = []
+    for number, (path, row) in enumerate(todo.items()):
+        if progress is not None:
+            progress(f"measuring {path.name}", number, len(todo))
+        try:
+            run = load_run(path if row is None else row.run, **place)
+            known[path] = completed(row or row_of(run, path.name), run, particles, metrics)
+        except (OSError, ValueError) as error:
+            without = "without a row" if row is None else "without what was asked for now"
+            notes.append(f"{path.name} stays {without}: {error}")
+    return [*known.values()], notes
+
+
+def add(out: Path, rows: Sequence[RunRow]) -> list[RunRow]:
+    """Put rows into the comparison of a folder, under its lock, and write it.
+
+    Args:
+        out: The folder; `start` has made it.
+        rows: Of finished runs. The row of a run that was there before goes.
+
+    Returns:
+        All rows, in the order of the experiment, with labels and curves made anew.
+    """
+    experiment = experiment_in(out) or {}
+    known = {Path(row.run).resolve(): row for row in (*rows_in(out), *rows)}
+    together = labelled([*known.values()], experiment)
+    together = on_curves(named_alike(sorted(together, key=lambda row: _place(row, experiment))))
+    save(out, experiment, together)
+    return together
+
+
+def _place(row: RunRow, experiment: Mapping[str, Sequence[Any]]) -> list[int]:
+    """Where a row stands: as its settings do in the experiment, and then by its seed; finished runs as they came."""
+    if "runs" in experiment:
+        return [_position("runs", row.run, experiment["runs"])]
+    if "search" in experiment:
+        return [int(row.label.removeprefix("trial ")), _position("seeds", row.seed, experiment["seeds"])]
+    names = varied_in(experiment)
+    return [
+        *(_position(name, row.varied.get(name), experiment[name]) for name in names),
+        _position("seeds", row.seed, experiment.get("seeds", [])),
+    ]
+
+
+def _position(name: str, value: Any, values: Sequence[Any]) -> int:
+    key, keys = alike(name, value), [alike(name, each) for each in values]
+    return keys.index(key) if key in keys else len(keys)
