@@ -9,11 +9,13 @@ Source: https://distributed.dask.org/en/stable/api.html#client
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import signal
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from secrets import token_hex
@@ -30,6 +32,7 @@ from .serving_clients import introduce, versions, work_for_client
 
 __all__ = ["Cluster"]
 
+LOGGERS = ("distributed", "distributed.client", "distributed.core", "distributed.utils")
 SECONDS_TO_CONNECT = 15
 SECONDS_TO_FETCH = 30  # a result
 SECONDS_BETWEEN_LOOKS = 1.0  # at who is in the cluster
@@ -63,23 +66,25 @@ class Cluster:
         """
         self._distributed = wanted("distributed", "a cluster", "cluster")
         address = _address(self.where)
-        try:
-            self._client = self._distributed.Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise ConnectionError(f"no scheduler answers at {address}: start `dask scheduler`, or mend it") from error
-        try:
+        with ExitStack() as opened:
+            opened.enter_context(_quiet())
+            try:
+                self._client = self._distributed.Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+            except (OSError, ValueError) as error:
+                raise ConnectionError(
+                    f"no scheduler answers at {address}: start `dask scheduler`, or mend it"
+                ) from error
+            opened.callback(self._client.close)
             self._look()
             if self._refused:
                 raise ValueError(next(iter(self._refused.values())))
-        except BaseException:
-            self._client.close()
-            raise
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self._opened.close()
 
     def is_free(self) -> bool:
         """Whether a worker waits for a job."""
@@ -218,6 +223,19 @@ class Cluster:
             f"the scheduler at {self.where} is gone, and its workers save and end: "
             "start it again, and the same command goes on"
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave dask's own lines out, which are tracebacks when a connection breaks; what they mean is said here."""
+    before = {name: logging.getLogger(name).level for name in LOGGERS}
+    for name in before:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _address(where: str) -> str:

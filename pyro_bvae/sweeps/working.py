@@ -60,11 +60,13 @@ def work_through(
                     yield job.task, _last_word(outcome)
             if looking is not None:
                 looking([*running, *queue.put_off_jobs])
-    finally:
+    except (KeyboardInterrupt, GeneratorExit):
         for job in running:
             job.stops = True
         if looking is not None and running:
             looking(running)
+        raise
+    finally:
         crew.stop()
 
 
