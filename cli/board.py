@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from pyro_bvae.settings.shown import short
+from pyro_bvae.settings.spelling import as_options
 from pyro_bvae.settings.words import one_line
 
 from .progress import LONGEST_SILENCE, shown
@@ -55,7 +56,7 @@ class Board:
         """Show the jobs that are in hand."""
         from pyro_bvae.sweeps import steps_taken
 
-        is_due = monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS or any(job.stops for job in jobs)
+        is_due = monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS or any(job.stops or job.notes for job in jobs)
         if not is_due and {job for job in jobs if job.worker} == self.running.keys():
             return
         self._looked = monotonic()
@@ -117,7 +118,10 @@ class Board:
         return (rest + fmean(each) * (waiting + len(self.running) - len(begun))) / len(self.running)
 
     def _say_what_holds_it_up(self, job: Job) -> None:
-        """Say that a worker was lost, or that another process has the run, once each."""
+        """Say what it warned of, that its worker was lost, or that another process has the run, once each."""
+        for note in job.notes:
+            self.say(f"Warning: {named(job.task)}: {as_options(one_line(note))}")
+        job.notes = ()
         if job.lost > self._lost.get(job, 0):
             self._lost[job] = job.lost
             self.say(f"{named(job.task)}: {one_line(job.waits_for)}; it goes on elsewhere")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,11 @@ def test_a_folder_that_another_process_writes_is_waited_for(monkeypatch: pytest.
     assert "a is being written by process 7" in seen
 
 
+def test_what_a_worker_warned_of_is_a_warning_here() -> None:
+    with pytest.warns(RuntimeWarning, match="look out"):
+        loop._warn(Job("a", notes=["look out"]))
+
+
 def test_who_takes_no_more_stops_the_others() -> None:
     crew, seen = Scripted(), []
     results = work_through(print, range(4), crew, looking=lambda jobs: seen.append([job.stops for job in jobs]))
@@ -130,11 +136,16 @@ def test_errors_cross_processes_and_say_the_same() -> None:
         "held": (HeldError, "x"),
     }
     for kind, (expected, said) in kinds.items():
-        error = pickle.loads(answer(pickle.dumps((fail, kind, ()))))
+        error, notes = pickle.loads(answer(pickle.dumps((fail, kind, ()))))
         assert isinstance(error, expected)
-        assert str(error) == said
-    lost = pickle.loads(answer(b"no pickle"))
+        assert (str(error), notes) == (said, [])
+    lost, _ = pickle.loads(answer(b"no pickle"))
     assert isinstance(lost, Exception)
+
+
+def test_warnings_cross_processes() -> None:
+    result, notes = pickle.loads(answer(pickle.dumps((warnings.warn, "look out", ()))))
+    assert (result, notes) == (None, ["look out"])
 
 
 def test_a_worker_takes_its_share_whatever_its_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,8 @@ def fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str], call
         callbacks: Of the fit.
     """
     folder = RunFolder(choice.folder)
+    with folder.held():  # whose error comes before data are read, which may take long
+        pass
     data, vae = _built(choice.settings)
     settings = {name: choice.settings[name] for name in TRAINING}
     notes = {name: choice.settings[name] for name in FIGURES}

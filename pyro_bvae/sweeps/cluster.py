@@ -14,7 +14,7 @@ import os
 import pickle
 import signal
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -147,13 +147,13 @@ class Cluster:
             while True:
                 member = next((member for member in self._members.values() if member.future is future), None)
                 if member is not None:
-                    self._note(member, self._outcome_of(future))
+                    self._note(member, *self._answer_of(future))
                 future = self._done.get_nowait()
         except Empty:
             pass
 
-    def _outcome_of(self, future: Any) -> Any:
-        """The result of a future that is done, or the exception in its place.
+    def _answer_of(self, future: Any) -> tuple[Any, Sequence[str]]:
+        """The result of a future that is done, or the exception in its place, and its warnings.
 
         Raises:
             ConnectionError: It was cancelled, which dask does when the connection to the scheduler breaks.
@@ -163,12 +163,13 @@ class Cluster:
         try:
             return pickle.loads(future.result(SECONDS_TO_FETCH))
         except (self._distributed.KilledWorker, OSError) as error:  # it died while it answered
-            return LostWorkerError(f"its worker was killed ({one_line(str(error))})")
+            return LostWorkerError(f"its worker was killed ({one_line(str(error))})"), ()
         except Exception as error:  # what dask could not do
-            return error
+            return error, ()
 
-    def _note(self, member: Member, outcome: Any) -> None:
+    def _note(self, member: Member, outcome: Any, notes: Sequence[str] = ()) -> None:
         assert member.job is not None
+        member.job.notes = notes
         self._ended.append((member.job, outcome))
         member.leaves = isinstance(outcome, LostWorkerError)
         self._forget(member)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import wait
@@ -86,9 +86,10 @@ class Here:
         if not ended:
             wait([worker.connection for worker in busy], seconds)
         for worker in busy:
-            outcome = worker.outcome()
-            if outcome is not None and worker.job is not None:
-                ended.append((worker.job, outcome[0]))
+            said = worker.answer()
+            if said is not None and worker.job is not None:
+                outcome, worker.job.notes = said
+                ended.append((worker.job, outcome))
                 worker.job = None
         self._workers = [worker for worker in self._workers if worker.job is not None or worker.process.is_alive()]
         return ended
@@ -121,21 +122,21 @@ class _Worker:
         self.job: Job | None = None
 
     def tell(self, order: bytes) -> None:
-        with suppress(OSError):  # it has died while it waited, which `outcome` sees
+        with suppress(OSError):  # it has died while it waited, which `answer` sees
             self.connection.send_bytes(order)
 
-    def outcome(self) -> tuple[Any] | None:
-        """What became of the job, in a tuple; None where that is not known yet."""
+    def answer(self) -> tuple[Any, Sequence[str]] | None:
+        """What became of the job, and its warnings; None where that is not known yet."""
         is_dead = not self.process.is_alive()  # asked first, since it may still have answered
         try:
             if self.connection.poll():
-                return (pickle.loads(self.connection.recv_bytes()),)
+                return pickle.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
             is_dead = True
         if not is_dead:
             return None
         self.process.join()
-        return (LostWorkerError(f"its process was {_death(self.process.exitcode)}"),)
+        return LostWorkerError(f"its process was {_death(self.process.exitcode)}"), ()
 
 
 def _death(code: int | None) -> str:

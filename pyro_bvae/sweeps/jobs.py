@@ -6,7 +6,7 @@ a time for each worker that is free, and says which jobs have ended, and how.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -26,9 +26,10 @@ class Job:
         task: What is worked on.
         lost: How many workers have died with it.
         worker: Who works on it, for people to read; empty while nobody does.
-        waits_for: Why it is put off, for people to read; empty where it is not.
+        waits_for: Why it was put off the last time, for people to read; empty where it never was.
         not_before: When it may begin, on the clock `time.monotonic`.
         stops: Whether it was asked to save and end.
+        notes: Warnings that came up in another process, when it has ended.
     """
 
     task: Any
@@ -37,6 +38,7 @@ class Job:
     waits_for: str = ""
     not_before: float = 0.0
     stops: bool = False
+    notes: Sequence[str] = ()
 
 
 class Crew(Protocol):

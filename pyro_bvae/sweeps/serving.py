@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import threading
+import warnings
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from time import monotonic, sleep
@@ -52,28 +53,36 @@ def serve(connection: Connection, threads: int) -> None:
 
 
 def answer(order: bytes) -> bytes:
-    """Work on one task, and give back the result, or the exception, in a form that another process can read.
+    """Work on one task, in a form that another process can read.
 
     An exception that cannot go there is replaced by one of the nearest kind that says the same.
 
     Args:
         order: A function, the task, and a tuple of further arguments, pickled.
 
+    Returns:
+        The result, or the exception, and the warnings that came up, pickled.
+
     Raises:
         KeyboardInterrupt: A fit was interrupted, and has saved.
     """
-    try:
-        work, task, arguments = pickle.loads(order)
-        return pickle.dumps(work(task, *arguments))
-    except Exception as error:  # reported, and the others go on
+    with warnings.catch_warnings(record=True) as caught:
         try:
-            pickle.loads(raw := pickle.dumps(error))
-        except Exception:  # whatever a class of the user's does when it is copied
-            kinds = (ValueError, FloatingPointError, OSError)
-            kind = next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)
-            said = str(error) if kind is not RuntimeError else f"{type(error).__name__}: {error}"
-            return pickle.dumps(kind(said))
-        return raw
+            work, task, arguments = pickle.loads(order)
+            outcome = work(task, *arguments)
+        except Exception as error:  # reported, and the others go on
+            outcome = _that_travels(error)
+    return pickle.dumps((outcome, list(dict.fromkeys(str(warning.message) for warning in caught))))
+
+
+def _that_travels(error: Exception) -> Exception:
+    """The exception, or another that says the same, if it does not come whole out of a pickle."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever a class of the user's does when it is copied
+        kind = next((kind for kind in (ValueError, FloatingPointError, OSError) if isinstance(error, kind)), None)
+        return RuntimeError(f"{type(error).__name__}: {error}") if kind is None else kind(str(error))
+    return error
 
 
 def _stop(number: int, frame: Any) -> None:  # noqa: ARG001

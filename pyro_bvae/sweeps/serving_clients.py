@@ -77,7 +77,7 @@ def work_for_client(order: bytes, folder: str, threads: int) -> bytes:
         with place, own_share(threads), _while_wanted():
             return answer(order)
     except KeyboardInterrupt:  # of a fit, which has saved
-        return pickle.dumps(LostWorkerError("its worker was told to end"))
+        return pickle.dumps((LostWorkerError("its worker was told to end"), []))
 
 
 def _saving() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from time import monotonic
 from typing import Any, TypeVar
@@ -52,14 +53,16 @@ def work_through(
                 crew.start(job, work, *arguments)
             elif not ended and (running or not queue.is_empty):
                 ended = crew.ended(SECONDS_BETWEEN_LOOKS)
+            if looking is not None:
+                looking([*running, *queue.put_off_jobs])
             for job, outcome in ended:
                 running.remove(job)
+                if looking is None:
+                    _warn(job)
                 if _is_to_go_on(job, outcome):
                     queue.put_off(job)
                 else:
                     yield job.task, _last_word(outcome)
-            if looking is not None:
-                looking([*running, *queue.put_off_jobs])
     except (KeyboardInterrupt, GeneratorExit):
         for job in running:
             job.stops = True
@@ -87,7 +90,6 @@ class _Queue:
         job = next((job for job in self.put_off_jobs if job.not_before <= now), None)
         if job is not None:
             self.put_off_jobs.remove(job)
-            job.waits_for = ""
             return job
         if not self._is_exhausted:
             for task in self._tasks:
@@ -110,6 +112,11 @@ def _is_to_go_on(job: Job, outcome: Any) -> bool:
         job.waits_for, job.not_before = str(outcome), monotonic() + SECONDS_UNTIL_FREE
         return True
     return False
+
+
+def _warn(job: Job) -> None:
+    for note in job.notes:
+        warnings.warn(note, RuntimeWarning, stacklevel=3)
 
 
 def _last_word(outcome: Any) -> Any:
