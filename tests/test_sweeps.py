@@ -144,7 +144,9 @@ def test_errors_cross_processes_and_say_the_same() -> None:
 
 
 def test_warnings_cross_processes() -> None:
-    result, notes = pickle.loads(answer(pickle.dumps((warnings.warn, "look out", ()))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        result, notes = pickle.loads(answer(pickle.dumps((warnings.warn, "look out", ()))))
     assert (result, notes) == (None, ["look out"])
 
 
