@@ -1,6 +1,4 @@
-"""Encoder and decoder as files give what they give in torch, for every likelihood and network, and say what they
-are.
-"""
+"""Encoder and decoder as files give what torch gives, for every likelihood and network, and say what they are."""
 
 from __future__ import annotations
 
@@ -108,9 +106,7 @@ def check_equal(run: Run, ending: str, folder: Path) -> dict[str, Any]:
             for name, value in zip(facts["outputs"], program(x), strict=True):
                 assert tuple(value.shape) == (size, *facts["outputs"][name][1:])
                 assert value.dtype == wanted[name].dtype
-                torch.testing.assert_close(
-                    value, wanted[name], msg=lambda said, name=name: f"{name}: {said}", **TOLERANCE
-                )
+                torch.testing.assert_close(value, wanted[name], **TOLERANCE)
     return facts
 
 
@@ -240,7 +236,7 @@ def test_a_posterior_of_ones_own_is_exported_with_its_parameters(tmp_path: Path)
         torch.testing.assert_close(value, wanted, **TOLERANCE)
 
 
-@pytest.mark.parametrize("ending", READERS)
+@pytest.mark.parametrize("ending", [pytest.param("onnx", marks=pytest.mark.slow), "pt2"])
 def test_a_file_says_what_its_model_is(ending: str, tmp_path: Path) -> None:
     facts = check_equal(run_of(likelihood="laplace", mean_link="sigmoid"), ending, tmp_path)
     wanted = {"format": "pyro-bvae export 1", "dataset": "npz:mine.npz", "step": 12, "beta": 1.0, "shape": [1, 16, 16]}
