@@ -190,13 +190,16 @@ def print_search(outcome: Outcome, out: Path, table_format: TableFormat) -> None
     heading = f"{what} of {len(trials)} trials: {', '.join(aim.text for aim in search.aims)}"
     echo_table(Table(titles, cells), table_format, heading)
     if shares := search.importances():
-        say()
+        say("")
         lines = [[as_typed(name), *(f"{of_aim[name]:.2f}" for of_aim in shares.values())] for name in names]
         aims = [aim for aim in search.aims if aim.column in shares]
         heading = "share of the variance over the searched space that each setting explains (fANOVA)"
         echo_table(Table(["", *map(_title, aims)], lines), table_format, heading)
+    falling = dict.fromkeys(row.label for row in outcome.rows_of_front(outcome.rows) if row.still_falling)
+    if falling:
+        say(f"still falling: the held-out loss of {', '.join(falling)}; train for longer before you rank them")
     for trial in trials:
-        if trial.failed:
+        if trial.failed and trial.twin is None:
             click.echo(f"note    trial {trial.number} failed: {as_options(one_line(trial.failed))}", err=True)
     means = f"means over {len(search.seeds)} seeds" if len(search.seeds) > 1 else "one seed each"
     pictures = " and the PNGs beside it" if any(out.glob("*.png")) else ""

@@ -46,6 +46,7 @@ __all__ = ["Search", "Trial", "search_all"]
 
 FEWEST = 5  # trials, below which nothing is said about the importance of settings
 REASON = "failed"  # the attribute of a failed trial that says why
+TWIN = "as"  # and of one that repeats the settings of another, its number
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,14 @@ class Trial:
         settings: Those that are searched over.
         values: The means over seeds by column; None where the trial is not finished, or failed.
         failed: Why it failed; empty where it did not.
+        twin: The earlier trial of the same settings, whose values it has without being fitted; None for all others.
     """
 
     number: int
     settings: Mapping[str, Any]
     values: Mapping[str, float] | None
     failed: str = ""
+    twin: int | None = None
 
 
 class Search:
@@ -106,7 +109,7 @@ class Search:
         number = 0
         while (trial := self._next(number, trials)) is not None:
             for seed in self.seeds:
-                if not self._has_failed(number):
+                if self._is_to_be_fitted(number):
                     folder = self._out / f"trial-{number:04d}-seed{seed}"
                     self._running[folder] = trial
                     settings = self._settings(trial.params)
@@ -117,8 +120,8 @@ class Search:
     def fits(self, trials: int) -> int:
         """How many fits `choices` has at most, where nobody else searches here."""
         there = self.trials()
-        failed = sum(bool(trial.failed) for trial in there)
-        return len(self.seeds) * (max(trials, len(there)) - failed)
+        unfitted = sum(bool(trial.failed) or trial.twin is not None for trial in there)
+        return len(self.seeds) * (max(trials, len(there)) - unfitted)
 
     def note(self, choice: Choice, row: RunRow | Exception) -> None:
         """Note what became of a fit; the trial is finished when all its seeds are.
@@ -153,7 +156,7 @@ class Search:
         """The best trials, by the first aim: the Pareto front, or where there is one aim, the best."""
         with self._journal.reading():
             best = [self._trial(frozen) for frozen in self._journal.study.best_trials]
-        first = self.aims[0]
+        best, first = [trial for trial in best if trial.twin is None], self.aims[0]
         return sorted(best, key=lambda trial: (trial.values or {})[first.column], reverse=first.is_maximised)
 
     def importances(self) -> dict[str, dict[str, float]]:
@@ -195,15 +198,28 @@ class Search:
             trial = journal.trial(number) if number < len(there) else journal.study.ask()
             for span in self.spans:
                 _propose(trial, span)
+            self._tell_twin(trial, there)
             return trial
+
+    def _tell_twin(self, trial: Any, others: Sequence[Any]) -> None:
+        """Tell a trial at once what became of another one with the same settings, if there is one."""
+        settings, states = self._settings(trial.params), self._journal.states
+        alike = (other for other in others if other.state.is_finished() and self._settings(other.params) == settings)
+        twin = next(alike, None)
+        if twin is not None:
+            trial.set_user_attr(TWIN, twin.user_attrs.get(TWIN, twin.number))
+            if twin.state == states.FAIL:
+                trial.set_user_attr(REASON, twin.user_attrs.get(REASON, ""))
+            self._journal.study.tell(trial.number, twin.values, twin.state)
 
     def _sampler(self, number: int) -> Any:
         """What proposes a trial, with random numbers of its own; trials that run count as bad, to be kept away from."""
         seed = np.random.SeedSequence([self.seeds[0], number]).generate_state(1)[0]
         return self._journal.optuna.samplers.TPESampler(seed=int(seed), constant_liar=True)
 
-    def _has_failed(self, number: int) -> bool:
-        return bool(self._journal.trials()[number].state == self._journal.states.FAIL)
+    def _is_to_be_fitted(self, number: int) -> bool:
+        trial = self._journal.trials()[number]
+        return trial.state != self._journal.states.FAIL and TWIN not in trial.user_attrs
 
     def _fail(self, trial: Any, reason: str) -> None:
         with self._journal.writing():
@@ -216,7 +232,8 @@ class Search:
 
     def _trial(self, frozen: Any) -> Trial:
         values = frozen.values and {aim.column: value for aim, value in zip(self.aims, frozen.values, strict=True)}
-        return Trial(frozen.number, self._settings(frozen.params), values, frozen.user_attrs.get(REASON, ""))
+        notes = frozen.user_attrs
+        return Trial(frozen.number, self._settings(frozen.params), values, notes.get(REASON, ""), notes.get(TWIN))
 
     def _shares(self, position: int) -> dict[str, float]:
         """The importances for the aim of that position, the largest first."""
