@@ -272,3 +272,22 @@ def test_settings_that_come_again_are_not_fitted_again(tmp_path: Path) -> None:
     assert {choice.label for choice in Search(tmp_path, spans, aims, [0, 1]).choices({}, 12)} == {
         f"trial {trial.number}" for trial in trials if trial.twin is None and trial.values
     }
+
+
+@pytest.mark.parametrize("minimise", ["", "rate"])
+def test_a_search_keeps_away_from_settings_that_diverge(minimise: str, tmp_path: Path) -> None:
+    def give(choice: Choice) -> RunRow | Exception:
+        lr = choice.settings["lr"]  # the best lie beside those that diverge
+        return row("a", elbo=lr, rate=1 / lr) if lr < 1e-3 else FloatingPointError("the loss is nan")
+
+    search = Search(tmp_path, searched("lr=1e-5..0.1 log"), aims_of(["elbo"], minimise.split()), [0])
+    trials = carried_out(search, 30, give=give)
+    assert sum(bool(trial.failed) for trial in trials) <= 15
+    assert all(trial.values for trial in search.front())
+
+
+def test_a_search_of_which_nothing_goes_well_ends(tmp_path: Path) -> None:
+    search = a_search(tmp_path)
+    trials = carried_out(search, 15, give=lambda _: FloatingPointError("the loss is nan"))
+    assert {trial.failed for trial in trials} == {"the loss is nan"}
+    assert (search.front(), search.importances(), search.figures()) == ([], {}, {})

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Search", "Trial", "search_all"]
 
+SHARE_OF_GOOD = 0.1  # of the trials, which the estimator holds against the others
 FEWEST = 5  # trials, below which nothing is said about the importance of settings
 REASON = "failed"  # the attribute of a failed trial that says why
 TWIN = "as"  # and of one that repeats the settings of another, its number
@@ -126,8 +127,9 @@ class Search:
     def note(self, choice: Choice, row: RunRow | Exception) -> None:
         """Note what became of a fit; the trial is finished when all its seeds are.
 
-        A trial that diverged, or whose settings do not go together, has failed. One that ended for reasons of the
-        machine, a full disk or a killed process, stays open, and goes on with the next search here.
+        A trial that diverged, or whose settings do not go together, has failed. Optuna is told that it was pruned: it
+        keeps away from pruned trials, and forgets failed ones, so that it proposes the like again. A trial that the
+        machine ended, by a full disk or a killed process, stays open, and goes on with the next search here.
         """
         trial = self._running.pop(choice.folder)
         if isinstance(row, Exception):
@@ -194,7 +196,7 @@ class Search:
                 return None
             if number < len(there) and there[number].state.is_finished():
                 return there[number]
-            journal.study.sampler = self._sampler(number)
+            journal.study.sampler = self._sampler(number, there)
             trial = journal.trial(number) if number < len(there) else journal.study.ask()
             for span in self.spans:
                 _propose(trial, span)
@@ -208,24 +210,31 @@ class Search:
         twin = next(alike, None)
         if twin is not None:
             trial.set_user_attr(TWIN, twin.user_attrs.get(TWIN, twin.number))
-            if twin.state == states.FAIL:
+            if twin.state == states.PRUNED:
                 trial.set_user_attr(REASON, twin.user_attrs.get(REASON, ""))
             self._journal.study.tell(trial.number, twin.values, twin.state)
 
-    def _sampler(self, number: int) -> Any:
-        """What proposes a trial, with random numbers of its own; trials that run count as bad, to be kept away from."""
-        seed = np.random.SeedSequence([self.seeds[0], number]).generate_state(1)[0]
-        return self._journal.optuna.samplers.TPESampler(seed=int(seed), constant_liar=True)
+    def _sampler(self, number: int, others: Sequence[Any]) -> Any:
+        """What proposes a trial, with random numbers of its own.
+
+        It keeps away from trials that run or have failed. Where nearly all have, chance proposes.
+        """
+        states, samplers = self._journal.states, self._journal.optuna.samplers
+        seed = int(np.random.SeedSequence([self.seeds[0], number]).generate_state(1)[0])
+        ended = [trial.state for trial in others if trial.state.is_finished()]
+        if ended.count(states.COMPLETE) < SHARE_OF_GOOD * len(ended):
+            return samplers.RandomSampler(seed)
+        return samplers.TPESampler(seed=seed, constant_liar=True)
 
     def _is_to_be_fitted(self, number: int) -> bool:
         trial = self._journal.trials()[number]
-        return trial.state != self._journal.states.FAIL and TWIN not in trial.user_attrs
+        return trial.state != self._journal.states.PRUNED and TWIN not in trial.user_attrs
 
     def _fail(self, trial: Any, reason: str) -> None:
         with self._journal.writing():
             if not self._journal.trials()[trial.number].state.is_finished():
                 trial.set_user_attr(REASON, reason)
-                self._journal.study.tell(trial.number, state=self._journal.states.FAIL)
+                self._journal.study.tell(trial.number, state=self._journal.states.PRUNED)
 
     def _settings(self, proposed: Mapping[str, Any]) -> dict[str, Any]:
         return {span.name: span.value(proposed[span.name]) for span in self.spans if span.name in proposed}
