@@ -16,7 +16,7 @@ from .datasets import Progress
 from .likelihoods import Standardised
 from .model import BetaVAE
 from .settings.shown import in_words
-from .terms import batches, broken_parameter, check_sites, evaluation_mode
+from .terms import broken_parameter, check_sites, evaluation_mode, of_batches
 
 __all__ = ["FAR", "Codes", "encode", "explained", "posterior", "posterior_mean", "prior", "prior_mean"]
 
@@ -71,12 +71,12 @@ def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 100, progress: Progr
     Returns:
         Posterior means and standard deviations, K latents of N data.
     """
-    loc, scale = [], []
+
+    def moments(_: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(moment.cpu() for moment in _moments(posterior(vae, x)))
+
     with evaluation_mode(vae, seed=0):
-        for _, x in batches(vae, data, batch_size, progress, "codes"):
-            mean, stddev = _moments(posterior(vae, x))
-            loc.append(mean.cpu())
-            scale.append(stddev.cpu())
+        loc, scale = zip(*of_batches(vae, data, batch_size, moments, progress=progress, what="codes"), strict=True)
     return Codes(torch.cat(loc), torch.cat(scale))
 
 

@@ -14,6 +14,7 @@ ELBO, https://arxiv.org/abs/1711.00464
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import log, prod
 from typing import Any
 
@@ -26,7 +27,7 @@ from ..datasets import Progress
 from ..generation import image_means
 from ..likelihoods.grey_levels import central_interval, log_bin_mass
 from ..model import BetaVAE
-from ..terms import batches, check_traces, evaluation_mode, mean_terms, per_value, traces
+from ..terms import check_traces, evaluation_mode, mean_terms, of_batches, per_value, traces
 from .similarity import psnr, ssim
 
 __all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
@@ -103,12 +104,10 @@ def evaluate(
     """
     how: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "progress": progress}
     means = mean_terms(vae, data, **how)
-    sums: dict[str, float | None] = {}
+    sums_of_batch, what = partial(_sums, vae), "errors and coverage"
     with evaluation_mode(vae, seed):
-        for original, x in batches(vae, data, batch_size, progress, "errors and coverage"):
-            for name, value in (_of_means(vae, original, x) | _of_draws(vae, x)).items():
-                before = sums.get(name, 0.0)
-                sums[name] = None if value is None or before is None else before + value.double().sum().item()
+        parts = of_batches(vae, data, batch_size, sums_of_batch, draws=2, progress=progress, what=what)
+    sums = {name: _sum([part[name] for part in parts]) for name in parts[0]}
     average = {name: None if total is None else total / len(data) for name, total in sums.items()}
     dimensions = prod(vae.shape)
     mse = average["squares"] or 0.0
@@ -156,17 +155,20 @@ def iw_bound(
     Returns:
         E log (1/S) Σ_s p(x, z_s)/q(z_s | x).
     """
-    total, draws = 0.0, 0
+    done = 0
+
+    def bound(_: Tensor, x: Tensor) -> float:
+        nonlocal done
+        log_sum = x.new_full((len(x),), -torch.inf, dtype=torch.float64)
+        for _draw in range(particles):
+            log_sum = torch.logaddexp(log_sum, _log_weight(vae, x).double())
+            done += len(x)
+            if progress is not None:
+                progress("importance-weighted bound", done, particles * len(data))
+        return (log_sum - log(particles)).sum().item()
+
     with evaluation_mode(vae, seed):
-        for _, x in batches(vae, data, batch_size):
-            log_sum = x.new_full((len(x),), -torch.inf, dtype=torch.float64)
-            for _ in range(particles):
-                log_sum = torch.logaddexp(log_sum, _log_weight(vae, x).double())
-                draws += len(x)
-                if progress is not None:
-                    progress("importance-weighted bound", draws, particles * len(data))
-            total += (log_sum - log(particles)).sum().item()
-    return total / len(data)
+        return sum(of_batches(vae, data, batch_size, bound, draws=particles)) / len(data)
 
 
 def least_information(result: Evaluation, log_likelihood: float | None) -> float | None:
@@ -189,12 +191,24 @@ def least_information(result: Evaluation, log_likelihood: float | None) -> float
     return -log_likelihood - result.distortion
 
 
+def _sum(values: list[float | None]) -> float | None:
+    """None where one of them is."""
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) if len(numbers) == len(values) else None
+
+
 def _log_weight(vae: BetaVAE, x: Tensor) -> Tensor:
     """Log p(x, z) − log q(z | x) of one draw of z, ``(B,)``."""
     model, guide = traces(vae.model, vae.guide, x)
     check_traces(model, guide)
     z, p, q = guide.nodes["z"]["value"], model.nodes["z"]["fn"], guide.nodes["z"]["fn"]
     return model.nodes["x"]["fn"].log_prob(x) + p.log_prob(z) - q.log_prob(z)
+
+
+def _sums(vae: BetaVAE, original: Tensor, x: Tensor) -> dict[str, float | None]:
+    """The sums over a batch; None where undefined."""
+    of_batch = _of_means(vae, original, x) | _of_draws(vae, x)
+    return {name: None if value is None else value.double().sum().item() for name, value in of_batch.items()}
 
 
 def _of_means(vae: BetaVAE, original: Tensor, x: Tensor) -> dict[str, Tensor | None]:

@@ -11,10 +11,8 @@ Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import index
 from typing import Any
 
 import pyro.distributions as dist
@@ -24,30 +22,21 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
-from .compiled.randomness import ONE_THREAD, own_generator
-from .datasets import Progress, pixels
-from .model import BetaVAE
+from ..compiled.randomness import ONE_THREAD
+from ..model import BetaVAE
 
 __all__ = [
-    "ACTIVE_ABOVE",
-    "MeanTerms",
     "Terms",
-    "batches",
     "broken_parameter",
     "check_sites",
     "check_traces",
-    "count_active",
-    "evaluation_mode",
     "factorises",
-    "mean_terms",
     "per_value",
     "row_of_traces",
     "terms",
     "terms_of_traces",
     "traces",
 ]
-
-ACTIVE_ABOVE = 0.01  # nats of mean KL above which a latent is active, everywhere in this package
 
 
 @dataclass(frozen=True)
@@ -57,30 +46,6 @@ class Terms:
     distortion: Tensor
     rate: Tensor
     kl: Tensor | None
-
-
-@dataclass(frozen=True)
-class MeanTerms:
-    """Means over images, in nats an image, as plain numbers."""
-
-    distortion: float
-    rate: float
-    kl_per_latent: list[float] | None
-
-    @property
-    def elbo(self) -> float:
-        """−(distortion + rate)."""
-        return -(self.distortion + self.rate)
-
-    @property
-    def active_units(self) -> int | None:
-        """How many latents have a mean KL above 0.01 nats."""
-        return count_active(self.kl_per_latent)
-
-
-def count_active(kl_per_latent: Sequence[float] | None) -> int | None:
-    """How many latents have a mean KL above 0.01 nats; None where it is not defined."""
-    return None if kl_per_latent is None else sum(kl > ACTIVE_ABOVE for kl in kl_per_latent)
 
 
 def terms(vae: BetaVAE, x: Tensor) -> Terms:
@@ -187,74 +152,6 @@ def row_of_traces(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> T
     parts = [(loss * len(rate))[None], distortion.sum()[None], rate.sum()[None]]
     row = torch.cat(parts if kl is None else [*parts, kl.sum(0)])
     return row if row.device.type == "mps" else row.double()  # mps has no float64
-
-
-def mean_terms(
-    vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int = 0, progress: Progress | None = None
-) -> MeanTerms:
-    """The terms of a data set: means over all images, with one draw of z each, the same at every call.
-
-    Args:
-        vae: The programs; its device is used.
-        data: Images or vectors ``(N, *shape)``, uint8 or float, on any device.
-        batch_size: How many are evaluated at once.
-        seed: Seed of the draws.
-        progress: Called after each batch.
-
-    Returns:
-        Means in nats an image.
-    """
-    distortion, rate, kl = 0.0, 0.0, None
-    with evaluation_mode(vae, seed):
-        for _, x in batches(vae, data, batch_size, progress, "distortion and rate"):
-            batch_terms = terms(vae, x)
-            distortion += batch_terms.distortion.double().sum().item()
-            rate += batch_terms.rate.double().sum().item()
-            if batch_terms.kl is not None:
-                kl = batch_terms.kl.double().sum(0) + (0 if kl is None else kl)
-    size = len(data)
-    return MeanTerms(distortion / size, rate / size, None if kl is None else (kl / size).tolist())
-
-
-def batches(
-    vae: BetaVAE, data: Tensor, batch_size: int, progress: Progress | None = None, what: str = ""
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of a data set on the model's device: the data as floats, and as the programs see them.
-
-    The two differ where the likelihood quantises data. If it does so by draws, as `BinarizedBernoulli` does, the draws
-    are the same at every call. After each batch ``progress`` is called with ``what`` and the numbers of data.
-
-    Raises:
-        TypeError: The data are no tensor, or neither uint8 nor float.
-        ValueError: They are of another shape than the model's.
-    """
-    if not isinstance(data, Tensor):
-        raise TypeError(f"data must be a tensor, got {type(data).__name__}: torch.from_numpy makes one of an array")
-    if tuple(data.shape[1:]) != vae.shape:
-        shape = ", ".join(map(str, vae.shape))
-        raise ValueError(f"the model is for data of shape (N, {shape}), got {tuple(data.shape)}")
-    device = vae.beta.device
-    generator = torch.Generator(device).manual_seed(0)
-    done = 0
-    for batch in data.split(index(batch_size)):
-        x = pixels(batch.to(device), vae.beta.dtype)
-        yield x, vae.prepare(x, generator)
-        if progress is not None:
-            done += len(batch)
-            progress(what, done, len(data))
-
-
-@contextmanager
-def evaluation_mode(vae: BetaVAE, seed: int) -> Iterator[None]:
-    """Evaluate a model: no gradients, evaluation mode, draws from ``seed``. All three are restored at the end."""
-    modes = {module: module.training for module in vae.modules()}
-    with own_generator(seed, vae.beta.device), torch.no_grad():
-        vae.eval()
-        try:
-            yield
-        finally:
-            for module, training in modes.items():
-                module.training = training
 
 
 def broken_parameter(error: ValueError) -> str | None:

@@ -1,0 +1,38 @@
+"""The two terms of the loss, distortion and rate, of a batch and of a data set."""
+
+from __future__ import annotations
+
+from .batches import batches, evaluation_mode, of_batches
+from .means import ACTIVE_ABOVE, MeanTerms, count_active, mean_terms
+from .terms import (
+    Terms,
+    broken_parameter,
+    check_sites,
+    check_traces,
+    factorises,
+    per_value,
+    row_of_traces,
+    terms,
+    terms_of_traces,
+    traces,
+)
+
+__all__ = [
+    "ACTIVE_ABOVE",
+    "MeanTerms",
+    "Terms",
+    "batches",
+    "broken_parameter",
+    "check_sites",
+    "check_traces",
+    "count_active",
+    "evaluation_mode",
+    "factorises",
+    "mean_terms",
+    "of_batches",
+    "per_value",
+    "row_of_traces",
+    "terms",
+    "terms_of_traces",
+    "traces",
+]

@@ -1,0 +1,103 @@
+"""A data set in batches, on which a model is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from operator import index
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from .. import ranks
+from ..compiled.randomness import own_generator
+from ..datasets import Progress, pixels
+from ..model import BetaVAE
+
+__all__ = ["batches", "evaluation_mode", "of_batches"]
+
+Result = TypeVar("Result")
+
+
+def batches(
+    vae: BetaVAE, data: Tensor, batch_size: int, progress: Progress | None = None, what: str = ""
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of a data set on the model's device: the data as floats, and as the programs see them.
+
+    The two differ where the likelihood quantises data. If it does so by draws, as `BinarizedBernoulli` does, the draws
+    are the same at every call. After each batch ``progress`` is called with ``what`` and the numbers of data.
+
+    Raises:
+        TypeError: The data are no tensor, or neither uint8 nor float.
+        ValueError: They are of another shape than the model's.
+    """
+    if not isinstance(data, Tensor):
+        raise TypeError(f"data must be a tensor, got {type(data).__name__}: torch.from_numpy makes one of an array")
+    if tuple(data.shape[1:]) != vae.shape:
+        shape = ", ".join(map(str, vae.shape))
+        raise ValueError(f"the model is for data of shape (N, {shape}), got {tuple(data.shape)}")
+    device = vae.beta.device
+    generator = torch.Generator(device).manual_seed(0)
+    done = 0
+    for batch in data.split(index(batch_size)):
+        x = pixels(batch.to(device), vae.beta.dtype)
+        yield x, vae.prepare(x, generator)
+        if progress is not None:
+            done += len(batch)
+            progress(what, done, len(data))
+
+
+def of_batches(
+    vae: BetaVAE,
+    data: Tensor,
+    batch_size: int,
+    work: Callable[[Tensor, Tensor], Result],
+    *,
+    draws: int = 1,
+    progress: Progress | None = None,
+    what: str = "",
+) -> list[Result]:
+    """What ``work`` makes of each of the `batches` of a data set, in their order.
+
+    Inside `ranks.together` each rank works on some of the batches, with the draws that one process would have. The
+    results, tensors on the CPU, come to all.
+
+    Args:
+        vae: The programs, in `evaluation_mode`.
+        data: See `batches`.
+        batch_size: See `batches`.
+        work: Called with the data as floats, and as the programs see them.
+        draws: How often it runs the guide, which draws z.
+        progress: See `batches`.
+        what: See `batches`.
+    """
+    results = {}
+    for number, (original, x) in enumerate(batches(vae, data, batch_size, progress, what)):
+        if ranks.takes(number):
+            results[number] = work(original, x)
+            continue
+        for _ in range(draws):
+            _skip(vae, x)
+    return ranks.merged(results)
+
+
+def _skip(vae: BetaVAE, x: Tensor) -> None:
+    """Draw what a run of the guide draws, and no more than that where it is the package's own."""
+    if type(vae).guide is BetaVAE.guide and type(vae).encode is BetaVAE.encode:
+        torch.normal(x.new_zeros(len(x), vae.latent_dim), x.new_ones(len(x), vae.latent_dim))
+    else:
+        vae.guide(x)
+
+
+@contextmanager
+def evaluation_mode(vae: BetaVAE, seed: int) -> Iterator[None]:
+    """Evaluate a model: no gradients, evaluation mode, draws from ``seed``. All three are restored at the end."""
+    modes = {module: module.training for module in vae.modules()}
+    with own_generator(seed, vae.beta.device), torch.no_grad():
+        vae.eval()
+        try:
+            yield
+        finally:
+            for module, training in modes.items():
+                module.training = training
