@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import click
 
 from pyro_bvae.files import read_json
-from pyro_bvae.settings.names import AS_ASKED, THREADS_OF_THE_USER
+from pyro_bvae.settings.names import AS_ASKED, threads_are_named
 from pyro_bvae.settings.options import DATA_OPTIONS, SETTINGS
 from pyro_bvae.settings.recipes import RECIPES
 from pyro_bvae.settings.stored import check_config, misspelt
@@ -43,7 +42,7 @@ def settle(ctx: click.Context) -> dict[str, Any]:
     if "device" in given:
         given = _at_hand(options, typed, given)
     options = filled(options, typed, given)
-    if not is_typed(ctx, "threads") and any(name in os.environ for name in THREADS_OF_THE_USER):
+    if not is_typed(ctx, "threads") and threads_are_named():
         options["threads"] = None  # what the environment says comes before what another run had
     if options["resume"] and not is_typed(ctx, "standardise"):  # the model of the run, wherever its data lie now
         options["standardise"] = given.get("standardise")

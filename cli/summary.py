@@ -81,6 +81,8 @@ def announcement(options: Mapping[str, Any]) -> Callback:
     from pyro_bvae import Callback
 
     class Announcement(Callback):
+        is_on_every_rank = False
+
         def on_start(self, run: Run, training: Training) -> None:
             lines = [_fit(training), *_notes(specified(options["objective"]), training.total)]
             if training.step:

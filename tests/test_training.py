@@ -22,8 +22,9 @@ from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.schedules import LinearWarmup
 from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.terms import mean_terms
+from pyro_bvae.training.devices import resolve_device
 from pyro_bvae.training.minibatches import Minibatches
-from pyro_bvae.training.state import OPTIMIZERS, Training, resolve_device
+from pyro_bvae.training.state import OPTIMIZERS, Training
 
 
 @pytest.mark.parametrize("name", list(OPTIMIZERS))

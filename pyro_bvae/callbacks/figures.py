@@ -49,6 +49,8 @@ class Figures(Callback):
         ValueError: A number is out of range, the kind unknown, or the prior's one mean is to be several starts.
     """
 
+    is_on_every_rank = False
+
     def __init__(
         self,
         every: int | None = None,

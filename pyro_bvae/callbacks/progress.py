@@ -28,6 +28,8 @@ class Progress(Callback):
         lines: About how many lines, where there is no terminal.
     """
 
+    is_on_every_rank = False
+
     def __init__(self, file: TextIO | None = None, lines: int = 20) -> None:
         self.file: TextIO | None = file or sys.stderr
         self.lines = lines

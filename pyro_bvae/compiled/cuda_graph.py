@@ -47,7 +47,7 @@ class ReplayedStep:
 
     def __call__(self, *given: Tensor) -> None:
         """Take a step, without waiting for it."""
-        key = tuple((tensor.shape, tensor.dtype) for tensor in given)
+        key = (self.compiled_step.gradient_step.key, *[(tensor.shape, tensor.dtype) for tensor in given])
         if self._buffers is not None:
             self._copy_buffers()
         if key not in self._replays:

@@ -8,7 +8,7 @@ loss is not finite leaves weights and state as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from math import isfinite
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ from .recording import undisturbed
 from .store import strays
 from .updates import decay, decay_weights, prepare_state, update_of
 
-__all__ = ["GradientStep", "Objective", "Report", "UnrecordableError"]
+__all__ = ["Exchange", "GradientStep", "Objective", "Report", "UnrecordableError", "exchanged"]
 
 Report = Callable[[Tensor, poutine.Trace, poutine.Trace], tuple[Tensor, ...]]
 
@@ -31,6 +31,19 @@ class Objective(Protocol):
 
     def differentiable_loss(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> Tensor:
         """The loss of a batch, a scalar."""
+
+
+class Exchange(Protocol):
+    """What processes that take a step together tell each other, between the gradients and the update."""
+
+    @property
+    def key(self) -> Hashable:
+        """What the operations of a step depend on, besides its own data."""
+
+    def __call__(
+        self, loss: Tensor, gradients: Sequence[Tensor], report: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Sequence[Tensor], tuple[Tensor, ...]]:
+        """Loss, gradients and report of all processes, from those of this one; part of the graph."""
 
 
 class UnrecordableError(ValueError):
@@ -73,6 +86,7 @@ class GradientStep:
         optimizer: One of `updates` on its parameters.
         report: Maps loss and the traces of model and guide to tensors.
         weight_decay: λ, at least 0, of `updates.decay_weights`.
+        exchange: With other processes, if there are any.
 
     Attributes:
         fixed: The places of the buffers and of the parameters that are not trained, which are read anew at each step.
@@ -93,8 +107,9 @@ class GradientStep:
         optimizer: torch.optim.Optimizer,
         report: Report | None,
         weight_decay: float = 0.0,
+        exchange: Exchange | None = None,
     ) -> None:
-        self.weight_decay = weight_decay
+        self.weight_decay, self.exchange = weight_decay, exchange
         self.programs = _Programs(model, guide, elbo, module, report)
         self.module = module
         self._modules = list(module.modules())
@@ -128,6 +143,11 @@ class GradientStep:
         if len({self.optimizer.state[weight]["step"].item() for weight in self._weights if self.update.corrects}) > 1:
             raise UnrecordableError("some parameters were frozen at times, and have taken fewer steps than others")
 
+    @property
+    def key(self) -> Hashable:
+        """What the exchange of a step depends on; None without one."""
+        return None if self.exchange is None else self.exchange.key
+
     def structure(self) -> tuple[bool, ...]:
         """What decides on the operations of a step besides its data: what is trained, and the mode of each module."""
         parameters = self.optimizer.param_groups[0]["params"]
@@ -151,8 +171,13 @@ class GradientStep:
             ValueError: The programs use a ``pyro.param`` that is no parameter of the module.
         """
         loss, report, leaves = self._loss(data)
-        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-        return dict(zip(leaves, gradients, strict=True)), report
+        of_leaves = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        gradients: dict[str, Tensor | None] = dict(zip(leaves, of_leaves, strict=True))
+        if self.exchange is not None:
+            there = {name: gradient for name, gradient in gradients.items() if gradient is not None}
+            _, summed, report = self.exchange(loss.detach(), [*there.values()], report)
+            gradients |= dict(zip(there, summed, strict=True))
+        return gradients, report
 
     def _loss(self, data: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
         """Loss and report on copies of all parameters and buffers, and the copies of those that may be trained."""
@@ -192,8 +217,10 @@ class GradientStep:
         leaves = [weight.detach().requires_grad_() for weight in inputs.weights]
         with torch.enable_grad(), put([*self._trained, *self.fixed], [*leaves, *inputs.fixed]):
             loss, report = self.programs(*inputs.data)
-            gradients = torch.autograd.grad(loss, leaves)
+            gradients: Sequence[Tensor] = torch.autograd.grad(loss, leaves)
             self._keep_assigned(inputs.fixed)
+        if self.exchange is not None:
+            loss, gradients, report = self.exchange(loss.detach(), gradients, report)
         options, is_finite = self.optimizer.param_groups[0], loss.detach().isfinite()
         with torch.no_grad():
             for weight, gradient, slots in zip(inputs.weights, gradients, inputs.slots, strict=True):
@@ -208,10 +235,11 @@ class GradientStep:
         self.optimizer.zero_grad()
         loss, report = self.programs(*data)
         loss.backward()
+        loss, report = exchanged(self.exchange, loss.detach(), self.optimizer.param_groups[0]["params"], report)
         if isfinite(loss.item()):
             decay_weights(self.optimizer, self.weight_decay)
             self.optimizer.step()
-        return loss.detach(), tuple(tensor.detach() for tensor in report)
+        return loss, tuple(tensor.detach() for tensor in report)
 
     def _keep_assigned(self, before: Sequence[Tensor]) -> None:
         """Write what the programs have assigned to a buffer into the tensor that it had before."""
@@ -225,6 +253,20 @@ class GradientStep:
 
     def _places(self) -> list[Place]:
         return places(self.programs)
+
+
+@torch.no_grad()
+def exchanged(
+    exchange: Exchange | None, loss: Tensor, parameters: Iterable[Tensor], report: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Loss and report of all processes; the gradients that parameters have give way to those of all."""
+    if exchange is None:
+        return loss, report
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    loss, of_all, report = exchange(loss, gradients, report)
+    for mine, theirs in zip(gradients, of_all, strict=True):
+        mine.copy_(theirs)
+    return loss, report
 
 
 class _Programs(nn.Module):

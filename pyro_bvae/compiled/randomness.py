@@ -15,7 +15,7 @@ from operator import index
 import torch
 from torch import Tensor
 
-__all__ = ["ONE_THREAD", "generator_state", "own_generator", "set_generator_state"]
+__all__ = ["ONE_THREAD", "generator_state", "own_generator", "seed_generators", "set_generator_state"]
 
 ONE_THREAD = threading.RLock()  # held by the thread that runs programs
 
@@ -25,17 +25,21 @@ def own_generator(seed: int, device: torch.device) -> Iterator[None]:
     """Seed the global generators with ``seed``, and restore their states at the end; meanwhile other threads wait."""
     with ONE_THREAD:
         before = generator_state(device)
-        seed = index(seed)
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        elif device.type == "mps":
-            torch.mps.manual_seed(seed)
+        seed_generators(index(seed), device)
         try:
             yield
         finally:
             set_generator_state(before, device)
+
+
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed the global generators of the CPU and of a device."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def generator_state(device: torch.device) -> dict[str, Tensor]:

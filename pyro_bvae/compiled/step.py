@@ -49,7 +49,7 @@ from torch.fx import GraphModule
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from ..settings.names import PRECISIONS, check
-from .gradient_step import GradientStep, Inputs, Objective, Report, UnrecordableError
+from .gradient_step import Exchange, GradientStep, Inputs, Objective, Report, UnrecordableError
 from .matmul import Products
 from .places import copy_of
 from .recording import constants_of, record, undisturbed
@@ -119,6 +119,7 @@ class CompiledStep:
         weight_decay: λ, at least 0: parameters are multiplied by 1 − lr·λ before each update.
         precision: "fp32", or "bf16" for matrix products of bfloat16 operands.
         compiler: Maps graph and example inputs to a callable; None runs the recorded graph.
+        exchange: With other processes that take the step together, between gradients and update.
 
     Attributes:
         gradient_step: The step as a function of tensors.
@@ -143,8 +144,9 @@ class CompiledStep:
         weight_decay: float = 0.0,
         precision: str = "fp32",
         compiler: Compiler | None = inductor,
+        exchange: Exchange | None = None,
     ) -> None:
-        self.gradient_step = GradientStep(model, guide, elbo, module, optimizer, report, weight_decay)
+        self.gradient_step = GradientStep(model, guide, elbo, module, optimizer, report, weight_decay, exchange)
         self.precision = check("precision", precision, PRECISIONS)
         self.compiler = compiler
         self.reason: str | None = None
@@ -182,7 +184,8 @@ class CompiledStep:
             self._prepare(structure, data)
         if structure != self._structure:
             return None
-        key = (structure, *[(tensor.shape, tensor.stride(), tensor.dtype) for tensor in data])
+        shapes = [(tensor.shape, tensor.stride(), tensor.dtype) for tensor in data]
+        key = (structure, self.gradient_step.key, *shapes)
         if key not in self._graphs and self._can_record and len(self._graphs) < MOST_SHAPES:
             start = perf_counter()
             self._make(key, data)

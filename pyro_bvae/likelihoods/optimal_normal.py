@@ -10,13 +10,16 @@ import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
 
+from .. import ranks
+
 __all__ = ["OptimalNormal"]
 
 
 class OptimalNormal(TorchDistribution):
     """−log p(x) = (x − m)²/2s² + log s + ½ log 2π with s² the mean of (x − m)² over all of x.
 
-    This is a profile likelihood and no density, so it is used in training only.
+    This is a profile likelihood and no density, so it is used in training only. Where several ranks share a batch, s²
+    is that of all of it. It needs no derivative there, since −log p has its least value in s².
 
     Args:
         loc: Mean m, any shape.
@@ -40,7 +43,7 @@ class OptimalNormal(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density in nats, with the variance that maximises that of all values together."""
         squares = (value - self.loc).square()
-        variance = squares.mean().clamp(min=self.least_variance)
+        variance = ranks.mean(squares).clamp(min=self.least_variance)
         if torch.is_grad_enabled():
             self.note(variance.detach())
         return -0.5 * (squares / variance + variance.log() + log(2 * pi))

@@ -22,6 +22,7 @@ from .capacity import Capacity, suggest_capacity
 from .controlled import Controlled, RateController
 from .dip import DipI, DipII
 from .factor import Factor
+from .gathering import whole
 from .info import Info
 from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, WORD, Option, PerImage, Regularised, Sites, read
 from .total_correlation import TotalCorrelation
@@ -48,6 +49,7 @@ __all__ = [
     "build_objective",
     "read",
     "suggest_capacity",
+    "whole",
 ]
 
 OBJECTIVES: dict[str, type[Regularised]] = {

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
+from .. import ranks
 from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Regularised, Sites
 
 __all__ = ["Factor", "permuted"]
@@ -100,7 +101,7 @@ class Factor(Regularised):
 
 def permuted(z: Tensor) -> Tensor:
     """Each latent permuted over the batch by itself: draws of the product of marginals, ``(B, K)``."""
-    return z.gather(0, torch.rand_like(z).argsort(0))
+    return z.gather(0, ranks.drawn(torch.rand_like(z)).argsort(0))
 
 
 def _halves(z: Tensor) -> tuple[Tensor, Tensor]:

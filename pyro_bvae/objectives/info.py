@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from .. import ranks
 from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Regularised, Sites
 
 __all__ = ["Info", "squared_discrepancy"]
@@ -39,7 +40,7 @@ class Info(Regularised):
 
     def regulariser(self, sites: Sites) -> Tensor:
         """(1 − α) R + (α + λ − 1) MMD²."""
-        discrepancy = squared_discrepancy(sites.z, sites.p.sample())
+        discrepancy = squared_discrepancy(sites.z, ranks.drawn(sites.p.sample()))
         return (1 - self.alpha) * self.mean_rate(sites) + (self.alpha + self.scale - 1) * discrepancy
 
 

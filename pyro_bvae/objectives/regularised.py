@@ -4,7 +4,8 @@
 
 summed over a batch of B images, as Pyro's ELBOs are; the regulariser is in nats an image. All terms are computed from
 the distributions and values of the sites, not from the traces' own ``log_prob``, which contains the programs' β. So
-every objective ignores the programs' β, except `Beta`, which reads it from the guide's latent site.
+every objective ignores the programs' β, except `Beta`, which reads it from the guide's latent site. Where several ranks
+take a step together, every one computes the loss of the whole batch from sites that are gathered.
 """
 
 from __future__ import annotations
@@ -18,37 +19,16 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from pyro import poutine
-from pyro.distributions import TorchDistribution
 from pyro.infer import ELBO
 from pyro.util import warn_if_nan
 from torch import Tensor, nn
 
-from ..terms import terms_of_traces, traces
+from .. import ranks
+from ..terms import traces
+from .gathering import whole
+from .sites import Sites, read
 
 __all__ = ["NUMBER", "WEIGHT", "WHOLE_NUMBER", "WORD", "Option", "PerImage", "Regularised", "Sites", "read"]
-
-
-@dataclass(frozen=True)
-class Sites:
-    """The terms of a batch, and the distributions and the draw of its latents.
-
-    Attributes:
-        distortion: −log p(x | z), ``(B,)``, in nats.
-        rate: KL(q ‖ p), ``(B,)``, in nats.
-        kl: The rate's parts, ``(B, K)``; None where q or p does not factorise.
-        q: The posterior, batch shape ``(B,)``.
-        p: The prior, batch shape ``(B,)``.
-        z: A draw from the posterior, ``(B, K)``.
-        beta: The weight that the guide puts on its latent site.
-    """
-
-    distortion: Tensor
-    rate: Tensor
-    kl: Tensor | None
-    q: TorchDistribution
-    p: TorchDistribution
-    z: Tensor
-    beta: Tensor | float
 
 
 @dataclass(frozen=True)
@@ -190,13 +170,16 @@ class Regularised(ELBO, nn.Module):
     def _loss_and_sites(self, model: Any, guide: Any, args: Any, kw: Any) -> tuple[Tensor, Sites]:
         losses = []
         for _ in range(self.num_particles):
-            sites = read(*self._get_trace(model, guide, args, kw))
+            sites = whole(read(*self._get_trace(model, guide, args, kw)))
             losses.append(sites.distortion.sum() + len(sites.z) * self.regulariser(sites))
         return torch.stack(losses).mean(), sites
 
 
 class PerImage(nn.Module):
-    """The mean over the images of a batch of a Pyro ELBO, which is itself a sum over them."""
+    """The mean over the images of a batch of a Pyro ELBO, which is itself a sum over them.
+
+    Of a batch that several ranks share it is the ℓ_r of `ranks.sharing`.
+    """
 
     def __init__(self, elbo: ELBO) -> None:
         super().__init__()
@@ -204,15 +187,10 @@ class PerImage(nn.Module):
 
     def differentiable_loss(self, model: Any, guide: Any, x: Tensor) -> Tensor:
         """The loss of a batch, in nats an image."""
-        return self.elbo.differentiable_loss(model, guide, x) / len(x)
-
-
-def read(model: poutine.Trace, guide: poutine.Trace) -> Sites:
-    """The sites of a model trace and of the guide trace that it replays; vectorised particles are not supported."""
-    terms, z = terms_of_traces(model, guide), guide.nodes["z"]
-    mask = 1.0 if z["mask"] is None else z["mask"]
-    beta = z["scale"] * mask
-    return Sites(terms.distortion, terms.rate, terms.kl, z["fn"], model.nodes["z"]["fn"], z["value"], beta)
+        loss, share = self.elbo.differentiable_loss(model, guide, x), ranks.the_share()
+        if share is None:
+            return loss / len(x)
+        return loss * (1 if isinstance(self.elbo, Regularised) else share.weight) / share.total
 
 
 def _finite(name: str, value: float) -> float:

@@ -9,9 +9,21 @@ Source: https://docs.pytorch.org/docs/stable/distributed.html
 
 from __future__ import annotations
 
-from .agreement import RankError, alike, by_first, explained, from_first, greatest, in_turn, is_known_to_all, known
+from .agreement import (
+    RankError,
+    alike,
+    by_first,
+    copy_from_first,
+    everybodys,
+    explained,
+    from_first,
+    greatest,
+    in_turn,
+    is_known_to_all,
+    known,
+)
 from .group import is_first, is_launched, joined, local_rank, local_size, rank, size
-from .sharing import Share, add_up, gather, mean, merged, sharing, takes, the_share, together
+from .sharing import Share, add_up, drawn, gather, mean, merged, sharing, takes, the_share, together
 
 __all__ = [
     "RankError",
@@ -19,6 +31,9 @@ __all__ = [
     "add_up",
     "alike",
     "by_first",
+    "copy_from_first",
+    "drawn",
+    "everybodys",
     "explained",
     "from_first",
     "gather",

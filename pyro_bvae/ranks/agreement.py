@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from .group import is_first, local_rank, rank, size
 
@@ -21,6 +22,8 @@ __all__ = [
     "RankError",
     "alike",
     "by_first",
+    "copy_from_first",
+    "everybodys",
     "explained",
     "from_first",
     "greatest",
@@ -78,6 +81,24 @@ def from_first(value: Result) -> Result:
     return by_first(lambda: value)
 
 
+def everybodys(value: Result) -> list[Result]:
+    """The values of all ranks, in their order."""
+    values: list[Any] = [value]
+    if size() > 1:
+        values = [None] * size()
+        dist.all_gather_object(values, value)
+    return values
+
+
+@torch.no_grad()
+def copy_from_first(module: nn.Module) -> None:
+    """Make the parameters and buffers of a module those of the first rank."""
+    for tensor in (*module.parameters(), *module.buffers()) if size() > 1 else ():
+        copy = tensor.detach().clone(memory_format=torch.contiguous_format)
+        dist.broadcast(copy, src=0)
+        tensor.copy_(copy)
+
+
 def greatest(*numbers: float) -> list[float]:
     """The greatest of what the ranks give, number by number."""
     if size() == 1:
@@ -104,15 +125,15 @@ def alike() -> Iterator[None]:
         yield
     except Exception as error:
         raised = error
-    errors: list[Any] = [None] * size()
-    dist.all_gather_object(errors, raised and (_sendable(raised), socket.gethostname()))
-    failed = next((number for number, error in enumerate(errors) if error is not None), None)
-    if failed is None:
+    failures = everybodys((raised and _sendable(raised), socket.gethostname()))
+    number = next((number for number, (failure, _) in enumerate(failures) if failure is not None), None)
+    if number is None:
         return
-    if raised is not None and failed == rank() == 0:
+    if raised is not None and number == rank() == 0:
         raise known(raised)
-    failure, host = errors[failed]
-    raise known(failure if failed == 0 else RankError(f"rank {failed} on {host}: {failure}")) from raised
+    failure, host = failures[number]
+    assert failure is not None
+    raise known(failure if number == 0 else RankError(f"rank {number} on {host}: {failure}")) from raised
 
 
 def in_turn(work: Callable[[], Result]) -> Result:

@@ -29,7 +29,7 @@ from torch.distributed import _functional_collectives as collectives
 
 from .group import rank, size
 
-__all__ = ["Share", "add_up", "gather", "mean", "merged", "sharing", "takes", "the_share", "together"]
+__all__ = ["Share", "add_up", "drawn", "gather", "mean", "merged", "sharing", "takes", "the_share", "together"]
 
 Result = TypeVar("Result")
 _all_gather = getattr(collectives, "all_gather_single", None) or collectives.all_gather_tensor  # its older name
@@ -129,6 +129,13 @@ def mean(tensor: Tensor) -> Tensor:
         return tensor.mean()
     (sum_,) = add_up([tensor.detach().mean() * (share.own / share.total)])
     return sum_
+
+
+def drawn(tensor: Tensor) -> Tensor:
+    """What is drawn for the whole batch: the draws of the first rank, where several take a step."""
+    if _share.get() is None:
+        return tensor
+    return collectives.wait_tensor(collectives.broadcast(tensor.detach(), 0, _everybody()))
 
 
 class _Gather(torch.autograd.Function):

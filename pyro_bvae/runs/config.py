@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from pyro.infer import ELBO
 
+from .. import ranks
 from ..datasets import Dataset
 from ..likelihoods import Standardised
 from ..model import BetaVAE
@@ -36,8 +37,8 @@ CONDITIONS = (
     "machine",
     "versions",
 )  # under which a run repeats to the last bit, with "threads"
-# what a resumed run may change, since it changes no number, or the length alone
-MAY_CHANGE = (*LENGTH, *COMPILATION, *CHANGES_NO_NUMBER, *FIGURES, *CONDITIONS)
+# what a resumed run may change, since it changes no number, or the length, or the draws of z alone
+MAY_CHANGE = (*LENGTH, *COMPILATION, *CHANGES_NO_NUMBER, *FIGURES, *CONDITIONS, "ranks")
 NOT_SETTINGS = {*MAY_CHANGE, "beta_norm", "covariance", "read_levels", "columns", "command", "recipe", "resumed"}
 
 
@@ -79,7 +80,8 @@ def config_of(
         "beta_norm": vae.beta_norm,
         "elbo": _text_of(elbo),
         **{name: getattr(settings, name) for name in TRAINING},
-        "ran_on": str(device),
+        "ran_on": device.type if ranks.size() > 1 else str(device),
+        "ranks": ranks.size(),
         "machine": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         "command": None,
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},

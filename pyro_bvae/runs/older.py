@@ -21,7 +21,7 @@ KEYS = {
     *("image_size", "grey", "network", "hidden", "scale", "mean_link"),
     *("optimizer", "lr", "lr_warmup", "batch_size", "epochs", "steps"),
 }
-YOUNGER_FACTS = ("source", "covariance", "columns", "beta_norm", "ran_on", "compile_because", "versions")
+YOUNGER_FACTS = ("source", "covariance", "columns", "beta_norm", "ran_on", "ranks", "compile_because", "versions")
 LATER: dict[str, Any] = {
     **dict.fromkeys(("data_root", *DATA_OPTIONS)),  # as where a data set does not have them
     **{name: OF_A_CONFIG[name].default for name in (*YOUNGER_FACTS, *TRAINING)},

@@ -6,6 +6,7 @@ Each tuple repeats the keys of one dict elsewhere; a test holds them equal.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
 from .words import brief
@@ -32,6 +33,7 @@ __all__ = [
     "THREADS_OF_THE_USER",
     "TRACKERS",
     "check",
+    "threads_are_named",
 ]
 
 ACTIVATIONS = ("relu", "tanh")
@@ -95,6 +97,14 @@ AS_ASKED = "as asked"  # why a step is compiled or not, where it was not the fit
 AS_BEGUN = "as the run was begun, to the same last digits"  # and where it was the fit that is resumed
 TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
 SCHEDULES = ("constant", "linear", "cyclic", "cosine")
+
+
+def threads_are_named() -> bool:
+    """Whether the user's environment names a number of threads, as the 1 that torchrun sets by itself is not."""
+    named = {name for name in THREADS_OF_THE_USER if name in os.environ}
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("OMP_NUM_THREADS") == "1":
+        named -= {"OMP_NUM_THREADS"}
+    return bool(named)
 
 
 def check(kind: str, name: str, known: Iterable[str]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .arguments import FitArguments
 from .callback import Callback
+from .devices import resolve_device
 from .interrupts import Interrupted
 from .loop import fit
-from .state import Training, resolve_device
+from .state import Training
 
 __all__ = ["Callback", "FitArguments", "Interrupted", "Training", "fit", "resolve_device"]

@@ -12,7 +12,14 @@ __all__ = ["Callback"]
 
 
 class Callback:
-    """Override any of the methods. `fit` itself prints and draws nothing."""
+    """Override any of the methods. `fit` itself prints and draws nothing.
+
+    Attributes:
+        is_on_every_rank: Whether each rank of a fit calls it, where there are several. What changes the fit has to be;
+            what only looks on sets it to False, and is called on the first rank alone.
+    """
+
+    is_on_every_rank = True
 
     def on_start(self, run: Run, training: Training) -> None:
         """Before the first step; after a resume, ``training.step`` is where it goes on."""

@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM between two steps, never in the middle of one.
 
 SIGTERM is how a scheduler warns that time is up, some seconds before it kills. Where a fit runs in another thread than
-the main one, which no signal reaches, `interrupt_fits` does the same.
+the main one, which no signal reaches, `interrupt_fits` does the same. Ranks of one fit stop after the same step.
 """
 
 from __future__ import annotations
@@ -10,9 +10,14 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
-__all__ = ["Interrupted", "Interruption", "deferred_interrupt", "interrupt_fits"]
+from .. import ranks
+
+__all__ = ["Agreement", "Interrupted", "Interruption", "deferred_interrupt", "interrupt_fits"]
+
+SECONDS_BETWEEN_LOOKS = 0.2  # at what has come to the other ranks
 
 
 class Interrupted(KeyboardInterrupt):
@@ -39,6 +44,34 @@ class Interruption:
     signal: int | None = None
 
 
+class Agreement:
+    """The signal that all ranks of a fit heed: whichever came to any of them, after the same step.
+
+    They ask each other before the first step, and then about five times a second.
+
+    Args:
+        interruption: That of this rank.
+    """
+
+    def __init__(self, interruption: Interruption) -> None:
+        self._interruption = interruption
+        self._signal = 0
+        self._last: tuple[int, float] | None = None
+        self._next = 0
+
+    def signal(self, step: int) -> int | None:
+        """Its number, or None, after so many steps."""
+        if ranks.size() == 1:
+            return self._interruption.signal
+        if step >= self._next:
+            now = monotonic()
+            of_a_step = SECONDS_BETWEEN_LOOKS if self._last is None else (now - self._last[1]) / (step - self._last[0])
+            number, of_a_step = ranks.greatest(self._interruption.signal or 0, of_a_step)
+            self._signal, self._last = int(number), (step, now)
+            self._next = step + max(1, int(SECONDS_BETWEEN_LOOKS / max(of_a_step, 1e-6)))
+        return self._signal or None
+
+
 _heeded: list[Interruption] = []  # those of the fits of this process, in any thread
 
 
@@ -55,7 +88,9 @@ def interrupt_fits(number: int) -> bool:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interruption]:
-    """Notes Ctrl-C or SIGTERM, in place of acting on it; a second Ctrl-C acts at once.
+    """Notes Ctrl-C or SIGTERM, in place of acting on it; a second Ctrl-C acts at once, but to one of several ranks.
+
+    To those, torchrun sends each Ctrl-C a second time.
 
     Outside the main thread, where Python delivers no signals, and where a signal is ignored, `interrupt_fits` alone
     does.
@@ -67,7 +102,7 @@ def deferred_interrupt() -> Iterator[Interruption]:
 
     def note(number: int, frame: Any) -> None:  # noqa: ARG001
         interruption.signal = interruption.signal or number
-        if number == signal.SIGINT:
+        if number == signal.SIGINT and ranks.size() == 1:
             signal.signal(number, previous[signal.SIGINT])
 
     for number in heeded:

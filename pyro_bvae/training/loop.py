@@ -1,16 +1,22 @@
-"""`fit`: stochastic variational inference on a data set, in a run folder, with callbacks that look on."""
+"""`fit`: stochastic variational inference on a data set, in a run folder, with callbacks that look on.
+
+Several ranks run it alike. What is written and decided, the first one writes and decides; with one rank it is that one.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import pyro
+import torch
 from pyro.infer import ELBO, TraceMeanField_ELBO
 
+from .. import ranks
 from ..compiled.break_even import decide, expected_seconds, note_seconds, refutation
 from ..compiled.cache import mend_cache
 from ..compiled.step import CompiledStep, inductor
@@ -24,12 +30,16 @@ from ..settings.options import DEFAULTS, MODEL
 from ..settings.parsing import specified
 from ..settings.signatures import takes
 from .arguments import FitArguments
+from .callback import Callback
 from .checks import check_data, check_programs, least_batch
+from .devices import resolve_device
 from .faults import before_the_first_step
-from .interrupts import Interrupted, deferred_interrupt
+from .generators import own_seed
+from .interrupts import Agreement, Interrupted, deferred_interrupt
+from .replicas import check_ranks, check_shareable
 from .resuming import go_on
 from .scope import fit_scope
-from .state import Training, resolve_device
+from .state import Training
 from .threads import choose_threads, own_threads
 
 __all__ = ["fit"]
@@ -57,37 +67,27 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
         Interrupted: Ctrl-C or SIGTERM, after the step was finished and saved.
         OSError: The run folder cannot be written, holds a run already, or is being written by another process.
     """
-    check_data(vae, dataset)
-    folder = None if given.out is None else RunFolder(given.out)
-    with nullcontext() if folder is None else folder.held():
-        run = _fitted(vae, dataset, given, folder)
-        for callback in given.callbacks:
+    with ranks.joined(), ranks.explained(), ExitStack() as held:
+        with ranks.alike():
+            check_data(vae, dataset)
+            device = resolve_device(given.device)
+        folder = None if given.out is None else RunFolder(given.out)
+        if folder is not None:
+            ranks.by_first(lambda: held.enter_context(folder.held()))
+        run = _fitted(vae, dataset, given, folder, device)
+        for callback in _called(given):
             callback.on_end(run)
     return run
 
 
-def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFolder | None) -> Run:
+def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFolder | None, device: torch.device) -> Run:
     """Fit, in a folder that nobody else writes to."""
-    device = resolve_device(given.device)
     mend_cache()
-    stored = folder.read_config() if folder is not None and given.resume else None
-    state = None
-    if folder is not None and stored:
-        state = folder.load_to_go_on(device) if given.at is None else folder.load(given.at, device)
-    with fit_scope(vae, given.seed, device), own_threads():
-        elbo = given.elbo or _elbo_of(given, len(dataset.train), vae.latent_dim)
-        config = config_of(vae, dataset, given, elbo, device) | dict(given.notes or {})
-        if stored and state and config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
-            config |= {name: stored[name] for name in ("beta", "beta_norm")}
-        if stored:
-            check_same(config, stored)
-        least = least_batch(vae.to(device), elbo, dataset, given.batch_size)
-        training = Training(vae, dataset, given, elbo, beta=config["beta"], least=least)
-        moves = given.match_rate is not None or given.beta_schedule is not None
-        try:
-            check_programs(vae, elbo, training.minibatches.batch(0), beta_moves=moves)
-        except ValueError as error:
-            raise before_the_first_step(training, error) from error
+    stored, state = (None, None) if folder is None else ranks.by_first(_stored, folder, given, device)
+    with fit_scope(vae, own_seed(given.seed), device), own_threads():
+        with ranks.alike():
+            training, config = _set_up(vae, dataset, given, device, stored, state)
+        check_ranks(vae, training.elbo, config)
         config["threads"] = choose_threads(training, stored or {})
         run = Run(vae, config, [], 0, folder.path if folder else None, _dataset=dataset)
         if folder is not None and stored is not None:
@@ -95,8 +95,10 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
             state = None  # whose tensors take up the device's memory
         if stored is None or run.config["compile"] is None:
             _choose_step(run, training)
-        if folder is not None:
-            folder.start(config, given.overwrite) if stored is None else folder.write_config(run.config)
+        if folder is not None and stored is None:
+            ranks.by_first(folder.start, config, given.overwrite)
+        elif folder is not None:
+            ranks.by_first(folder.write_config, run.config)
         compiles, compiled_step = run.config.get("compile", False), None
         if compiles or given.precision != "fp32":
             compiled_step = training.compile(inductor if compiles else None)
@@ -104,8 +106,49 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
                 training.replay(compiled_step)
         _run_to_end(training, run, folder, given, compiled_step)
         if run.config.get("compile") and compiled_step is not None and compiled_step.was_compiled:
-            note_seconds(_graph_of(run.config), compiled_step.seconds)
+            ranks.by_first(note_seconds, _graph_of(run.config), compiled_step.seconds)
     return run
+
+
+def _stored(
+    folder: RunFolder, given: FitArguments, device: torch.device
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Config and state of the run that goes on; None where there are none."""
+    if not given.resume:
+        return None, None
+    stored, place = folder.read_config(), device if ranks.size() == 1 else "cpu"
+    return stored, folder.load_to_go_on(place) if given.at is None else folder.load(given.at, place)
+
+
+def _set_up(
+    vae: BetaVAE,
+    dataset: Dataset,
+    given: FitArguments,
+    device: torch.device,
+    stored: dict[str, Any] | None,
+    state: dict[str, Any] | None,
+) -> tuple[Training, dict[str, Any]]:
+    """The fit as it begins, checked, and its config."""
+    elbo = given.elbo or _elbo_of(given, len(dataset.train), vae.latent_dim)
+    config = config_of(vae, dataset, given, elbo, device) | dict(given.notes or {})
+    if stored and state and config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
+        config |= {name: stored[name] for name in ("beta", "beta_norm")}
+    if stored:
+        check_same(config, stored)
+    check_shareable(vae, elbo)
+    least = least_batch(vae.to(device), elbo, dataset, given.batch_size)
+    training = Training(vae, dataset, given, elbo, beta=config["beta"], least=least)
+    moves = given.match_rate is not None or given.beta_schedule is not None
+    try:
+        check_programs(vae, elbo, training.minibatches.batch(0), beta_moves=moves)
+    except ValueError as error:
+        raise before_the_first_step(training, error) from error
+    return training, config
+
+
+def _called(given: FitArguments) -> list[Callback]:
+    """The callbacks of this rank."""
+    return [callback for callback in given.callbacks if callback.is_on_every_rank or ranks.is_first()]
 
 
 def _elbo_of(settings: FitArguments, size: int, latent_dim: int) -> ELBO:
@@ -120,45 +163,48 @@ def _run_to_end(
     training: Training, run: Run, folder: RunFolder | None, given: FitArguments, compiled_step: CompiledStep | None
 ) -> None:
     """Take the steps that are left, and write lines of the history and checkpoints as they fall due."""
-    checkpoint_every, callbacks = given.checkpoint_every or training.steps_per_epoch, given.callbacks
+    checkpoint_every, callbacks = given.checkpoint_every or training.steps_per_epoch, _called(given)
     keep = None if given.keep == "all" else int(given.keep)
     saved = training.step
     try:
         for callback in callbacks:
             callback.on_start(run, training)
         with deferred_interrupt() as interruption, _without_warnings(), pyro.validation_enabled(False):
+            agreement = Agreement(interruption)
             if compiled_step is not None and given.precision == "fp32" and training.step == 0:
                 _hold_to_estimate(training, run, folder, compiled_step)
-            while training.step < training.total and interruption.signal is None:
+            while training.step < training.total and (signal := agreement.signal(training.step)) is None:
                 training.advance()
                 for callback in callbacks:
                     callback.on_step(training)
                 if training.step % training.eval_every == 0:
                     _add_line(training, run, folder, given)
                 if folder is not None and training.step % checkpoint_every == 0:
-                    folder.save(training.state_dict(), keep)
+                    ranks.by_first(folder.save, training.state_dict(), keep)
                     saved = training.step
             if training.step == training.total and (not run.history or run.history[-1]["step"] < training.step):
                 _add_line(training, run, folder, given)
             if folder is not None and saved < training.step:
-                folder.save(training.state_dict(), keep)
+                ranks.by_first(folder.save, training.state_dict(), keep)
             elif folder is not None:
-                folder.keep_last(keep)  # a kill may have come between saving and this
+                ranks.by_first(folder.keep_last, keep)  # a kill may have come between saving and this
+    except FloatingPointError as error:  # of the whole batch, so that every rank raises it
+        raise ranks.known(error) from error.__cause__
     finally:
         run.step = training.step
         for callback in callbacks:
             callback.on_stop()
-    if training.step < training.total and interruption.signal is not None:
-        raise Interrupted(training.step, interruption.signal)
+    if training.step < training.total and signal is not None:
+        raise ranks.known(Interrupted(training.step, signal))
 
 
 def _add_line(training: Training, run: Run, folder: RunFolder | None, given: FitArguments) -> None:
     """Add a line to the history."""
-    record = training.record()
+    record = ranks.from_first(training.record())  # whose clock differs
     run.history.append(record)
     if folder is not None:
-        folder.append(record)
-    for callback in given.callbacks:
+        ranks.by_first(folder.append, record)
+    for callback in _called(given):
         callback.on_record(record)
 
 
@@ -166,7 +212,8 @@ def _choose_step(run: Run, training: Training) -> None:
     """Decide whether the steps to come are compiled, and write down why."""
     steps = training.total - training.step
     seconds = expected_seconds(_graph_of(run.config))
-    chosen = decide(run.config["compile"], steps, training.device, lambda: _seconds_of_a_step(training), seconds)
+    measure = partial(_seconds_of_a_step, training)
+    chosen = ranks.by_first(decide, run.config["compile"], steps, training.device, measure, seconds)
     run.config |= dict(zip(("compile", "compile_because"), chosen, strict=True))
 
 
@@ -177,14 +224,15 @@ def _hold_to_estimate(training: Training, run: Run, folder: RunFolder | None, co
     """
     if run.config["compile_because"] == AS_ASKED or training.device.type != "cpu":
         return
-    times = compiled_step.compare((training.next_batch(),))
-    why = None if times is None else refutation(*times)
+    with ranks.sharing(training.batch_size):
+        times = compiled_step.compare((training.next_batch(),))
+    why = ranks.from_first(None if times is None else refutation(*times))
     if why is None:
         return
     training.take_eagerly()
     run.config |= {"compile": False, "compile_because": why}
     if folder is not None:
-        folder.write_config(run.config)
+        ranks.by_first(folder.write_config, run.config)
     warnings.warn(f"{why}; going on without compiling", RuntimeWarning, stacklevel=2)
 
 

@@ -3,7 +3,8 @@
 The order of epoch e is a permutation drawn from (seed, e) alone, so that step s sees the same data whether or not the
 run was stopped before it. Data that fit lie on the device as they are stored, images as uint8, and are gathered there;
 larger ones stay in their memory-mapped file, and a thread gathers the next few batches while the device works, in
-pinned memory where the device is a GPU. A run's numbers do not depend on which it is.
+pinned memory where the device is a GPU. A run's numbers do not depend on which it is. Where several ranks take a step
+together, each has the data of its own slice of the batch.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import ranks
 from ..datasets import Dataset, pixels
 
 __all__ = ["Minibatches", "fits"]
@@ -67,8 +69,14 @@ class Minibatches:
         self._coming: dict[int, Future[Tensor]] = {}
         self._pool = None if self.resident else ThreadPoolExecutor(1, thread_name_prefix="minibatches")
 
+    def count(self, step: int) -> int:
+        """How many data the batch of a step has, B, those of all ranks."""
+        start = step % self.per_epoch * self.batch_size
+        is_last = step % self.per_epoch == self.per_epoch - 1
+        return (self.size if is_last else start + self.batch_size) - start
+
     def batch(self, step: int) -> Tensor:
-        """The data of a step, ``(B, *shape)``, as floats on the device."""
+        """The data of a step that this rank takes, ``(rows, *shape)``, as floats on the device."""
         return self.data_of(self.source(step))
 
     def source(self, step: int) -> Tensor:
@@ -76,10 +84,10 @@ class Minibatches:
 
         Of data themselves, it gives them as they are stored.
         """
-        return self.index(step) if self._pool is None else self._next(step)
+        return self._own_index(step) if self._pool is None else self._next(step)
 
     def data_of(self, source: Tensor) -> Tensor:
-        """The data of what `source` gives, ``(B, *shape)``, as floats on the device."""
+        """The data of what `source` gives, ``(rows, *shape)``, as floats on the device."""
         if self._pool is None:
             source = self.images.index_select(0, source)  # a tenth of the time of [...]
         return pixels(source, self.dtype)
@@ -90,11 +98,11 @@ class Minibatches:
         self._coming = {ahead: future for ahead, future in self._coming.items() if ahead >= step}
         for ahead in range(step, step + AHEAD):
             if ahead not in self._coming:
-                self._coming[ahead] = self._pool.submit(self._gather, self.index(ahead))
+                self._coming[ahead] = self._pool.submit(self._gather, self._own_index(ahead))
         return self._coming.pop(step).result().to(self.device, non_blocking=True)
 
     def index(self, step: int) -> Tensor:
-        """Where in ``images`` the data of a step are, ``(B,)``."""
+        """Where in ``images`` the data of a step are, those of all ranks, ``(B,)``."""
         epoch, position = divmod(step, self.per_epoch)
         if self._order is None or self._order[0] != epoch:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
@@ -102,6 +110,9 @@ class Minibatches:
         start = position * self.batch_size
         is_last = position == self.per_epoch - 1
         return self._order[1][start:] if is_last else self._order[1][start : start + self.batch_size]
+
+    def _own_index(self, step: int) -> Tensor:
+        return self.index(step)[ranks.Share(self.count(step), ranks.rank(), ranks.size()).rows]
 
     def _gather(self, index: Tensor) -> Tensor:
         batch = self.images.index_select(0, index)
@@ -112,7 +123,8 @@ def fits(dataset: Dataset, device: torch.device) -> bool:
     """Whether the data may lie on the device as a whole: there already, or not more than half of its free memory."""
     if device.type == "cuda":
         return dataset.size_in_bytes <= SHARE * torch.cuda.mem_get_info(device)[0]
-    return dataset.digest is None or dataset.size_in_bytes <= SHARE * _free_memory()
+    needed = dataset.size_in_bytes * ranks.local_size()  # each rank of this machine has its own
+    return dataset.digest is None or needed <= SHARE * _free_memory()
 
 
 def _free_memory() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import ranks
 from ..runs import Run, RunFolder
 from ..runs.config import MAY_CHANGE, PLACE, other_conditions
 from ..runs.set_aside import set_aside
@@ -40,14 +41,17 @@ def go_on(
     run.config |= _compilation(run.config, stored)
     if state is not None:
         training.load_state_dict(state)
-    aside = None if at is None else set_aside(folder, at)
+    aside = None if at is None else ranks.by_first(set_aside, folder, at)
     if aside is not None:
         run.notes.append(f"what came after step {at:,} is set aside in {aside}")
     finished = training.total <= training.step
-    run.history += folder.cut_history(training.step, training.tally.since, finished)
+    run.history += ranks.by_first(folder.cut_history, training.step, training.tally.since, finished)
     said = other_conditions(run.config, stored)
     if said is not None and training.step and not finished:
         run.notes.append(said)
+    before, now = stored["ranks"], run.config["ranks"]
+    if before != now and training.step and not finished:
+        run.notes.append(f"it was taken by {before} ranks, and goes on with {now}: z is drawn otherwise from here on")
     may_change = {*MAY_CHANGE, *(PLACE if run.config["can_be_loaded"] else ())}
     if training.total < training.step:  # a run is never made shorter
         training.total = training.step

@@ -2,7 +2,7 @@
 
 Which data a step sees follows from the seed and the step, and all other randomness comes from a generator whose state
 is in the checkpoint, so that a resumed run equals an uninterrupted one. Held-out images are scored by their terms at
-β 1, with draws of their own.
+β 1, with draws of their own. Several ranks hold the same state, but for their generators.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 from pyro.infer import ELBO
 from torch import Tensor
 
+from .. import ranks
 from ..compiled.gradient_step import GradientStep
-from ..compiled.randomness import generator_state, set_generator_state
 from ..compiled.recording import undisturbed
 from ..compiled.step import CompiledStep, Compiler
 from ..datasets import Dataset
@@ -27,10 +27,12 @@ from ..schedules import LinearWarmup
 from ..settings.training import TrainingSettings
 from ..terms import mean_terms
 from .faults import advice
+from .generators import generators, set_generators
 from .minibatches import Minibatches
-from .steps import DirectSteps, EagerStep, ReplayedSteps, Tally, report_of
+from .replicas import check_replicas
+from .steps import AllReduce, DirectSteps, EagerStep, ReplayedSteps, Tally, report_of
 
-__all__ = ["OPTIMIZERS", "Training", "resolve_device"]
+__all__ = ["OPTIMIZERS", "Training"]
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
@@ -87,6 +89,7 @@ class Training:
         self.beta_schedule, self.schedules = settings.schedules(vae.beta_value if beta is None else beta)
         self.controller = None if settings.match_rate is None else RateController(settings.match_rate)
         self.optimizer = OPTIMIZERS[settings.optimizer](vae.parameters(), lr=settings.lr)  # type: ignore[call-arg]
+        self.exchange = AllReduce() if ranks.size() > 1 else None
         self.taker: DirectSteps | ReplayedSteps
         self.take_eagerly()
         self.tally = Tally(self.device)
@@ -102,7 +105,8 @@ class Training:
         """
         start = perf_counter()
         self._apply_schedules()
-        self.taker.take()
+        with ranks.sharing(self.batch_size):
+            self.taker.take()
         self.step += 1
         self.seconds += perf_counter() - start
 
@@ -120,19 +124,24 @@ class Training:
         if self.objective is not None and self.objective.learns:
             self.objective.update(*inputs)
 
+    @property
+    def batch_size(self) -> int:
+        """How many data the next step has, those of all ranks."""
+        return self.minibatches.count(self.step)
+
     def next_batch(self) -> Tensor:
-        """The data of the next step as the programs see them; no random numbers are used up."""
+        """The data of the next step that this rank takes, as the programs see them; no random numbers are used up."""
         with undisturbed(self.device):
             return self.vae.prepare(self.minibatches.batch(self.step))
 
     def take_eagerly(self) -> None:
         """Take all further steps as Pyro and torch take them."""
         report, decay = report_of(self.elbo), self.settings.weight_decay
-        self.taker = DirectSteps(self, EagerStep(self.vae, self.elbo, self.optimizer, report, decay))
+        self.taker = DirectSteps(self, EagerStep(self.vae, self.elbo, self.optimizer, report, decay, self.exchange))
 
     def gradient_step(self) -> GradientStep:
         """The step as a function of tensors."""
-        return GradientStep(*self._programs(), report_of(self.elbo), self.settings.weight_decay)
+        return GradientStep(*self._programs(), report_of(self.elbo), self.settings.weight_decay, self.exchange)
 
     def compile(self, compiler: Compiler | None) -> CompiledStep:
         """Take all further steps as one graph each; ``compiler`` is that of `CompiledStep`."""
@@ -142,6 +151,7 @@ class Training:
             weight_decay=self.settings.weight_decay,
             precision=self.settings.precision,
             compiler=compiler,
+            exchange=self.exchange,
         )
         self.taker = DirectSteps(self, compiled_step)
         return compiled_step
@@ -153,9 +163,10 @@ class Training:
         """Replay all further steps as CUDA graphs, if they can be recorded; a CPU calls the compiled steps instead."""
         x = self.next_batch()
         can_be = self.objective is None or self.objective.supports_cuda_graph
-        if can_be and compiled_step.graph_for((x,)) is not None:
-            _, (row, *_) = compiled_step.gradient_step.evaluate((x,))
-            self.taker = ReplayedSteps(self, compiled_step, row)
+        with ranks.sharing(self.batch_size):
+            if can_be and compiled_step.graph_for((x,)) is not None:
+                _, (row, *_) = compiled_step.gradient_step.evaluate((x,))
+                self.taker = ReplayedSteps(self, compiled_step, row)
 
     def settle(self) -> None:
         """Wait for the device, and look at what the steps since the last look gave.
@@ -180,7 +191,9 @@ class Training:
         """
         self.settle()
         self.check_finite()
-        held_out = mean_terms(self.vae, self.held_out)
+        check_replicas(self.vae, self.step)
+        with ranks.together():
+            held_out = mean_terms(self.vae, self.held_out)
         if not isfinite(held_out.elbo):
             what = f"distortion is {held_out.distortion} and rate {held_out.rate}"
             remedy = advice(self, self.dataset.held_out)
@@ -212,7 +225,7 @@ class Training:
                 raise FloatingPointError(f"the parameter {name} is not finite after step {self.step}; {advice(self)}")
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds: plain data and tensors.
+        """What a checkpoint holds: plain data and tensors. Every rank has to ask for it.
 
         Raises:
             FloatingPointError: A parameter is not finite; such a state is not worth keeping.
@@ -227,7 +240,7 @@ class Training:
             "model": self.vae.state_dict(),
             "objective": {} if self.objective is None else self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "rng": generator_state(self.device),
+            "rng": generators(self.device),
             "interval": self.tally.state_dict(),
         }
 
@@ -246,21 +259,5 @@ class Training:
         if self.objective is not None:
             self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
-        set_generator_state(state["rng"], self.device)
+        set_generators(state["rng"], self.device, seed=self.settings.seed + self.step)
         self.tally.load_state_dict(state["interval"])
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device of that name; "auto" is CUDA where there is one, otherwise the CPU.
-
-    Raises:
-        ValueError: The device is unknown or not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, number = (name if ":" in name else f"{name}:0").partition(":")
-    of_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    there = {"cpu": 1, "cuda": of_cuda, "mps": int(torch.backends.mps.is_available())}
-    if not number.isdecimal() or int(number) >= there.get(kind, 0):
-        raise ValueError(f"there is no device {name!r} on this machine; use auto or cpu")
-    return torch.device(name)

@@ -6,12 +6,13 @@ Each step takes a batch x of B images and moves the parameters of model and guid
 
 in nats an image: the programs sum over images as Pyro does, and a step divides by the batch. `EagerStep` is that step
 as one reads it; a `CompiledStep` computes the same. `DirectSteps` looks at the loss of every step; `ReplayedSteps`
-leaves all results on the device until somebody asks.
+leaves all results on the device until somebody asks. Where several ranks take a step together, `AllReduce` makes one
+loss and one gradient of theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +21,20 @@ from pyro import poutine
 from pyro.infer import ELBO
 from torch import Tensor
 
+from .. import ranks
 from ..compiled.cuda_graph import ReplayedStep
-from ..compiled.gradient_step import Report
+from ..compiled.gradient_step import Exchange, Report, exchanged
 from ..compiled.step import CompiledStep
 from ..compiled.updates import decay_weights
 from ..model import BetaVAE
-from ..objectives import Regularised, read
+from ..objectives import PerImage, Regularised, read, whole
 from ..terms import row_of_traces
 from .faults import what_is_not_finite
 
 if TYPE_CHECKING:
     from .state import Training
 
-__all__ = ["DirectSteps", "EagerStep", "ReplayedSteps", "Tally", "report_of"]
+__all__ = ["AllReduce", "DirectSteps", "EagerStep", "ReplayedSteps", "Tally", "report_of"]
 
 
 class EagerStep:
@@ -44,13 +46,20 @@ class EagerStep:
         optimizer: Of the parameters of both.
         report: Reads loss and traces.
         weight_decay: λ of `decay_weights`.
+        exchange: With the other ranks, if there are any.
     """
 
     def __init__(
-        self, vae: BetaVAE, elbo: ELBO, optimizer: torch.optim.Optimizer, report: Report, weight_decay: float = 0.0
+        self,
+        vae: BetaVAE,
+        elbo: ELBO,
+        optimizer: torch.optim.Optimizer,
+        report: Report,
+        weight_decay: float = 0.0,
+        exchange: Exchange | None = None,
     ) -> None:
-        self.vae, self.elbo, self.optimizer, self.report = vae, elbo, optimizer, report
-        self.weight_decay = weight_decay
+        self.vae, self.elbo, self.optimizer, self.report = vae, PerImage(elbo), optimizer, report
+        self.weight_decay, self.exchange = weight_decay, exchange
 
     def __call__(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Take one step on data ``(B, *shape)``; a loss that is not finite changes nothing.
@@ -60,13 +69,15 @@ class EagerStep:
         """
         self.optimizer.zero_grad()
         model, guide = poutine.trace(self.vae.model), poutine.trace(self.vae.guide)
-        loss = self.elbo.differentiable_loss(model, guide, x) / len(x)
+        loss = self.elbo.differentiable_loss(model, guide, x)
         loss.backward()
+        with torch.no_grad():
+            report = self.report(loss.detach(), model.trace, guide.trace)
+        loss, report = exchanged(self.exchange, loss.detach(), self.vae.parameters(), report)
         if isfinite(loss.item()):
             decay_weights(self.optimizer, self.weight_decay)
             self.optimizer.step()
-        with torch.no_grad():
-            return loss.detach(), self.report(loss.detach(), model.trace, guide.trace)
+        return loss, report
 
 
 def report_of(elbo: ELBO) -> Report:
@@ -74,10 +85,37 @@ def report_of(elbo: ELBO) -> Report:
     learning = elbo if isinstance(elbo, Regularised) and elbo.learns else None
 
     def report(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> tuple[Tensor, ...]:
-        inputs = () if learning is None else learning.update_inputs(read(model, guide))
+        inputs = () if learning is None else learning.update_inputs(whole(read(model, guide)))
         return (row_of_traces(loss, model, guide), *(tensor.detach() for tensor in inputs))
 
     return report
+
+
+class AllReduce:
+    """The exchange of ranks: one all-reduce of all gradients, the loss and the row of terms; see `ranks.sharing`.
+
+    What an objective's update wants is of the whole batch already. Outside of a step, nothing is exchanged.
+    """
+
+    @property
+    def key(self) -> int | None:
+        """Data of the whole batch."""
+        share = ranks.the_share()
+        return None if share is None else share.total
+
+    def __call__(
+        self, loss: Tensor, gradients: Sequence[Tensor], report: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Sequence[Tensor], tuple[Tensor, ...]]:
+        """Loss, gradients and report of the whole batch."""
+        share = ranks.the_share()
+        if share is None:
+            return loss, gradients, report
+        row, *update_inputs = report
+        own_row = row.to(loss.dtype) * (share.own > 0)
+        *sums, sum_of_losses, total = ranks.add_up([*gradients, loss, own_row])
+        loss = sum_of_losses / share.size
+        total = torch.cat([(loss * share.total)[None], total[1:]]).to(row.dtype)
+        return loss, [gradient / share.size for gradient in sums], (total, *update_inputs)
 
 
 class Tally:
@@ -145,13 +183,13 @@ class DirectSteps:
             FloatingPointError: The loss is NaN or infinite; the parameters are still those before the step.
         """
         training = self.training
-        x = training.vae.prepare(training.minibatches.batch(training.step))
+        x, size = training.vae.prepare(training.minibatches.batch(training.step)), training.batch_size
         loss, (row, *update_inputs) = self.gradient_step(x)
         if not isfinite(loss.item()):
-            raise FloatingPointError(what_is_not_finite(training, training.step + 1, *(row[:3] / len(x)).tolist()))
-        training.tally.add(row, len(x))
+            raise FloatingPointError(what_is_not_finite(training, training.step + 1, *(row[:3] / size).tolist()))
+        training.tally.add(row, size)
         if training.controller is not None:
-            training.vae.beta = training.controller(training.vae.beta_value, row[2].item() / len(x))
+            training.vae.beta = training.controller(training.vae.beta_value, row[2].item() / size)
         training.update_objective(*update_inputs)
 
     def settle(self) -> None:
@@ -179,14 +217,14 @@ class ReplayedSteps:
         """Take one step, without waiting for it."""
         source = self.training.minibatches.source(self.training.step)
         self.replayed_step(source)
-        self.training.tally.count += len(source)
+        self.training.tally.count += self.training.batch_size
 
     def _data(self, source: Tensor) -> tuple[Tensor]:
         return (self.training.vae.prepare(self.training.minibatches.data_of(source)),)
 
-    def _keep(self, loss: Tensor, report: tuple[Tensor, ...], size: int) -> None:
+    def _keep(self, loss: Tensor, report: tuple[Tensor, ...], _: int) -> None:
         """Keep what is wanted of a step on the device; part of the graph."""
-        training, (row, *update_inputs) = self.training, report
+        training, (row, *update_inputs), size = self.training, report, self.training.batch_size
         self.number += 1
         training.tally.sums += row
         this = torch.stack([self.number, *(row[:3] / size)])

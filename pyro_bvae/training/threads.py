@@ -4,12 +4,12 @@
 
 Threads meet at the end of every operation, and a step of small networks has many short ones, so that more threads take
 longer than one. The number follows from shapes and cores alone: sums of floating-point numbers depend on how they are
-split, and a fit that is repeated must split them alike.
+split, and a fit that is repeated must split them alike. Of several ranks on a machine each takes its share of the
+cores, and all take as many as the first.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil
@@ -19,7 +19,8 @@ from warnings import warn
 import torch
 from joblib import cpu_count
 
-from ..settings.names import THREADS_OF_THE_USER
+from .. import ranks
+from ..settings.names import threads_are_named
 
 if TYPE_CHECKING:
     from .state import Training
@@ -52,10 +53,11 @@ def choose_threads(training: Training, stored: Mapping[str, Any]) -> int:
     before = stored.get("threads")
     if training.settings.threads is not None:
         threads = training.settings.threads
-    elif before is not None and not any(name in os.environ for name in THREADS_OF_THE_USER):
+    elif before is not None and not threads_are_named():
         threads = before
     else:
         threads = suitable_threads(training)
+    threads = ranks.from_first(threads)
     torch.set_num_threads(threads)
     if before not in (None, threads):
         warn(
@@ -72,9 +74,11 @@ def suitable_threads(training: Training) -> int:
     """
     from torch.utils.flop_counter import FlopCounterMode  # which imports triton, if that is there
 
-    usual = torch.get_num_threads()
-    if any(name in os.environ for name in THREADS_OF_THE_USER):
+    usual, share = torch.get_num_threads(), max(1, cpu_count() // ranks.local_size())
+    if threads_are_named():
         return usual
+    if ranks.size() > 1:  # where torchrun has set 1
+        usual = share
     with FlopCounterMode(display=False) as counter:
         training.gradient_step().evaluate((training.minibatches.batch(training.step),))
-    return min(usual, cpu_count(), max(1, ceil(counter.get_total_flops() / OPERATIONS_OF_A_THREAD)))
+    return min(usual, share, max(1, ceil(counter.get_total_flops() / OPERATIONS_OF_A_THREAD)))

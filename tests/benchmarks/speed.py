@@ -25,7 +25,7 @@ from contestants import CONTESTANTS, Steps, ours
 
 from pyro_bvae import datasets
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.training.state import resolve_device
+from pyro_bvae.training import resolve_device
 
 IMAGES = 60_000
 

@@ -1,0 +1,160 @@
+"""Fits of several processes, as `torchrun` starts them, for tests of `ranks`.
+
+Each process runs one of the functions of this file, named on its command line, and leaves what it returns in a file.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+
+from pyro_bvae import BetaVAE, fit, ranks
+from pyro_bvae.datasets import Dataset
+from pyro_bvae.training import loop
+
+CASES: dict[str, dict[str, Any]] = {
+    "beta": {},
+    "beta:free_bits=0.3": {},
+    "beta:num_particles=2": {},
+    "capacity:gamma=10,capacity=1": {},
+    "capacity:gamma=10,capacity=1,of=image": {},
+    "tc:beta=4": {},
+    "tc:beta=4,estimator=weighted": {},
+    "factor:gamma=5,width=8,layers=1,lr=0.01": {},
+    "dip-i:off_diagonal=5,diagonal=5": {},
+    "dip-ii:off_diagonal=5,diagonal=5": {},
+    "info:alpha=0.5,scale=10": {},
+    "controlled:target=0.5,gain=0.5": {},
+    "beta, held at a rate": {"match_rate": 0.5},
+    "beta, gaussian-optimal": {"likelihood": "gaussian-optimal"},
+    "tc:beta=4, gaussian-optimal": {"likelihood": "gaussian-optimal"},
+    "beta, with weight decay": {"weight_decay": 0.1},
+}
+
+
+def environment(rank: int, size: int, port: int, **others: str) -> dict[str, str]:
+    """What torchrun tells a process."""
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
+    texts = {name: str(number) for name, number in numbers.items()}
+    return {**os.environ, **texts, "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1", **others}
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def started(folder: Path, words: list[str], size: int = 2, **variables: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that are ranks of one group, what they say in ``RANK.log`` of a folder; killed at the end."""
+    port, processes = free_port(), []
+    for rank in range(size):
+        with open(folder / f"{rank}.log", "w", encoding="utf-8") as log:
+            settings = environment(rank, size, port, **variables)
+            processes.append(subprocess.Popen(words, env=settings, stdout=log, stderr=log, text=True))
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def returned(folder: Path, name: str, *arguments: object, size: int = 2) -> list[Any]:
+    """What a function of this file returns in each of several processes."""
+    words = [sys.executable, "-W", "error", __file__, str(folder), name, *map(str, arguments)]
+    with started(folder, words, size) as processes:
+        codes = [process.wait(timeout=300) for process in processes]
+    assert codes == [0] * size, said(folder)
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(size)]
+
+
+def said(folder: Path) -> str:
+    """What the processes said."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.log")))
+
+
+def some_images(count: int = 11) -> Dataset:
+    """Grey images of 4×4, most of them to train on."""
+    generator = torch.Generator().manual_seed(3)
+    return Dataset("some", torch.rand(count + 5, 1, 4, 4, generator=generator), held_out=torch.arange(count, count + 5))
+
+
+def small_vae(**options: Any) -> BetaVAE:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return BetaVAE((1, 4, 4), 3, hidden=(6,), **options)
+
+
+@contextmanager
+def same_noise() -> Iterator[None]:
+    """Let each datum of a batch have the noise that one process gives it, and ranks other draws for the whole batch."""
+    bank = torch.randn(64, 32, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+
+    def noise(shape: Any, dtype: Any = torch.float32, device: Any = None) -> torch.Tensor:
+        share = ranks.the_share()
+        if len(shape) == 1:
+            return bank[0, : shape[0]].to(dtype)
+        rows = slice(shape[0]) if share is None else slice(share.rows.start, share.rows.stop)
+        if share is not None and shape[0] != share.rows.stop - share.rows.start:  # for the whole batch
+            return (bank[: shape[0], : shape[1]] + ranks.rank()).to(dtype)
+        return bank[rows, : shape[1]].to(dtype)
+
+    def sample(self: Any, shape: Any = torch.Size()) -> torch.Tensor:  # noqa: B008
+        with torch.no_grad():
+            return self.loc + self.scale * noise(self._extended_shape(shape), self.loc.dtype)
+
+    normal = torch.distributions.normal
+    with (
+        mock.patch.object(normal, "_standard_normal", noise),
+        mock.patch.object(normal.Normal, "sample", sample),
+        mock.patch.object(torch, "rand_like", lambda tensor: noise(tensor.shape, tensor.dtype).sigmoid()),
+    ):
+        yield
+
+
+def fitted(case: str, way: str, **options: Any) -> dict[str, Any]:
+    """What a fit of a few steps gives, the third of which has one datum, or the second six."""
+    options |= {"compile": way != "eager", "precision": "bf16" if way == "bf16" else "fp32"}
+    settings = {"steps": 4, "batch_size": 5, "optimizer": "sgd", "lr": 1e-3, "seed": 2, "eval_every": 2, **CASES[case]}
+    vae = small_vae(likelihood=settings.pop("likelihood", "bernoulli"))
+    before = [parameter.detach().clone() for parameter in vae.parameters()]
+    objective = case.partition(", ")[0].removesuffix(" ")
+    compiler = loop.inductor if way == "inductor" else lambda graph, _: graph
+    with same_noise(), mock.patch.object(loop, "inductor", compiler):
+        run = fit(vae, some_images(), objective=objective, **settings | options)
+    return {
+        "before": before,
+        "after": [parameter.detach().clone() for parameter in vae.parameters()],
+        "buffers": {name: buffer.clone() for name, buffer in vae.named_buffers()},
+        "history": run.history,
+    }
+
+
+WAYS = {
+    "fast": [*((case, "eager") for case in CASES), ("beta", "graph"), ("tc:beta=4, gaussian-optimal", "graph")],
+    **{way: [(case, way) for case in CASES] for way in ("graph", "bf16", "inductor")},
+}
+
+
+def table(way: str) -> dict[str, Any]:
+    """Fits by one process, which rank 0 is at first, and by all."""
+    with mock.patch.dict(os.environ, {"WORLD_SIZE": "1"}):
+        alone = {case: fitted(*case) for case in WAYS[way]} if os.environ["RANK"] == "0" else {}
+    with ranks.joined():
+        return {"alone": alone, "together": {case: fitted(*case) for case in WAYS[way]}}
+
+
+if __name__ == "__main__":
+    folder, name, *arguments = sys.argv[1:]
+    torch.save(globals()[name](*arguments), Path(folder) / f"{os.environ['RANK']}.pt")
