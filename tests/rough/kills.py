@@ -29,7 +29,7 @@ from pyro_bvae_cli import main as pyro_bvae
 
 from .world import FAST, LONGEST, fresh
 
-OF_THE_MOMENT = {"seconds", "images_per_second", "command", "resumed", "compile_because"}
+OF_THE_MOMENT = {"seconds", "since", "images_per_second", "command", "resumed", "compile_because"}
 FIT = ["fit", "--dataset", "npz:d.npz", *FAST, "--eval-every", "10", "--checkpoint-every", "7", "--keep", "2", "--out"]
 COMPARE = ["compare", "--dataset", "npz:d.npz", *FAST, "--steps", "10", "--beta", "1", "--beta", "4", "--no-figures"]
 WRITERS: dict[str, list[str]] = {
@@ -125,7 +125,7 @@ def content(folder: Path) -> dict[str, Any]:
         if not file.is_file() or name.startswith(".") or "/." in name:
             continue
         if file.suffix == ".pt":
-            held[name] = {key: value.numpy().tobytes() for key, value in torch.load(file)["model"].items()}
+            held[name] = _lasting(torch.load(file))
         elif file.suffix == ".npz":
             with np.load(file) as arrays:
                 held[name] = {key: arrays[key].tobytes() for key in arrays.files}
@@ -143,10 +143,12 @@ def content(folder: Path) -> dict[str, Any]:
 def _lasting(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _lasting(held) for key, held in value.items() if key not in OF_THE_MOMENT}
+    if isinstance(value, torch.Tensor):
+        return value.numpy().tobytes()
     return [_lasting(held) for held in value] if isinstance(value, list) else value
 
 
-def _differing(now: Any, expected: Any) -> str:
+def differing(now: Any, expected: Any) -> str:
     if isinstance(now, list) and isinstance(expected, list) and now and isinstance(now[0], dict):
         pairs = [(one, other, one.keys() | other.keys()) for one, other in zip(now, expected, strict=False)]
         differ = [
@@ -205,7 +207,7 @@ def _what_is_wrong(folder: Path, argv: list[str], expected: dict[str, Any]) -> s
         now = content(folder)
         if now != expected:
             other = sorted(key for key in now.keys() | expected.keys() if now.get(key, 0) != expected.get(key, 0))
-            said = [f"{key} {_differing(now.get(key), expected.get(key))}" for key in other]
+            said = [f"{key} {differing(now.get(key), expected.get(key))}" for key in other]
             return f"typed again it ends otherwise: {', '.join(said)}"
     except AssertionError as error:
         return str(error)
