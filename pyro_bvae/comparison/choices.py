@@ -103,7 +103,9 @@ def alike(name: str, value: Any) -> str:
     (True, '4,8', '1')
     """
     meant = _meaning(name, as_column(value))
-    return f"{meant:.9g}" if isinstance(meant, int | float) else str(meant)
+    if isinstance(meant, float):
+        meant = int(meant) if meant.is_integer() else f"{meant:.6g}"  # the β of a model has 32 bits
+    return str(meant)
 
 
 def _meaning(name: str, value: Any) -> Any:

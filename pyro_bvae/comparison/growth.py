@@ -56,13 +56,19 @@ def start(out: Path, experiment: Mapping[str, Sequence[Any]]) -> Experiment:
     stored = experiment_in(out)
     if stored is None and out.is_dir() and {file.name for file in out.iterdir()} - {LOCK}:
         raise FileExistsError(f"{out} holds other files: name another `out`")
-    rows = [] if stored is None else rows_in(out)
-    if stored is None or not (rows or runs_in(out)):  # or nothing came of it
-        asked = {"particles": [0], **asked}
-        save(out, asked, [])
-        return asked
-    grown = _grown(out, {**_measured_in(rows), **stored}, asked)
-    write_json(out / "comparison.json", read_json(out / "comparison.json") | {"experiment": grown})
+    if stored is not None:
+        rows = rows_in(out)
+        try:
+            grown = _grown(out, {**_measured_in(rows), **stored}, asked)
+        except FileExistsError:
+            if rows or runs_in(out):
+                raise
+            stored = None  # nothing came of it
+    if stored is None:
+        grown = {"particles": [0], **asked}
+        save(out, grown, [])
+    else:
+        write_json(out / "comparison.json", read_json(out / "comparison.json") | {"experiment": grown})
     return grown
 
 
