@@ -69,8 +69,8 @@ def command(
 
     Factors come with dsprites and chairs, and with any npz that holds an array of them. Runs whose settings differ in
     the seed, or in what changes rounding and pictures alone, share a table; means are over runs and repeats, the
-    interval is Student's, and may leave the range of a score where runs are few. A csv and a json
-    are written beside the runs, and heat maps, responses and a traversal that names factors into their folders.
+    interval is Student's, as far as it lies in the range of the score. A csv and a json are written
+    beside the runs, and heat maps, responses and a traversal that names factors into their folders.
 
     \b
     Examples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from math import isfinite
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -37,8 +38,27 @@ def test_summaries_are_of_repeats_within_runs_and_of_runs() -> None:
     assert score.runs == pytest.approx(stdev([0.2, 0.5, 0.7]))
     assert score.repeats == pytest.approx(mean([stdev(pair) for pair in values.values()]))
     half = 4.302652729911275 * score.runs / 3**0.5  # Student's t at 97.5% with two degrees of freedom
-    assert score.interval == pytest.approx((score.mean - half, score.mean + half))
+    assert score.mean - half < 0 < 1 < score.mean + half
+    assert score.interval == (0, 1)
+    near = [replace(row, scores={"mig": 0.5 + 0.01 * row.scores["mig"]}) for row in rows]
+    (line,) = scoring.summarise(near)
+    assert line.scores["mig"].interval == pytest.approx(
+        (0.5 + 0.01 * (score.mean - half), 0.5 + 0.01 * (score.mean + half))
+    )
     assert scoring.summarise(rows[:2])[0].scores["mig"].interval is None
+
+
+@pytest.mark.parametrize("column", scoring.score_columns(scoring.METRICS))
+@pytest.mark.parametrize("runs", [2, 3, 5])
+def test_an_interval_stays_within_the_range_of_its_score(column: str, runs: int) -> None:
+    metric = next(metric for name, metric in scoring.METRICS.items() if column in scoring.score_columns([name]))
+    least, most = metric.limits
+    most = 4 if metric.counts_latents else most
+    for extreme in (value for value in (least, most) if isfinite(value)):
+        values = [extreme, *[extreme + (0.5 if extreme == least else -0.5)] * (runs - 1)]
+        rows = [ScoreRow("a", "r", seed, 0, [1.0] * 4, {}, {column: value}) for seed, value in enumerate(values)]
+        low, high = scoring.summarise(rows)[0].scores[column].interval
+        assert least <= low <= mean(values) <= high <= most
 
 
 def test_the_kl_of_each_latent_is_summarised_a_run(runs: list[Run]) -> None:

@@ -8,6 +8,7 @@ from math import isfinite
 from statistics import mean, median, stdev
 from typing import Any, NamedTuple
 
+from ..scoring import METRICS, score_columns
 from .rows import RunRow
 
 __all__ = ["LEAST_RATE", "MEASURES", "LabelSummary", "MeanDeviation", "departure", "summarise"]
@@ -29,6 +30,7 @@ MEASURES = (
     "seconds",
 )
 COUNTS = ("active_units",)  # whole numbers within bounds, beyond which a mean ± a deviation may reach
+COUNTED = score_columns([name for name, metric in METRICS.items() if metric.counts_latents])  # and these scores
 LEAST_RATE = 1.0  # nats; at and below it a model is near collapse, and its slope says little
 
 
@@ -53,7 +55,7 @@ class LabelSummary:
         data: The data of the runs, see `RunRow`.
         still_falling: How many of the runs were still falling when they ended; see `RunRow`.
         varied: The settings that vary in the comparison, see `RunRow`.
-        extremes: The least and the greatest of each of `COUNTS` that all runs hold.
+        extremes: The least and the greatest of each count that all runs hold.
     """
 
     label: str
@@ -87,6 +89,7 @@ def summarise(rows: Sequence[RunRow]) -> list[LabelSummary]:
 def _summary(label: str, rows: Sequence[RunRow]) -> LabelSummary:
     first, scores = rows[0], dict.fromkeys(name for row in rows for name in row.scores)
     counts = {name: [getattr(row, name) for row in rows] for name in COUNTS}
+    counts |= {name: [row.scores.get(name) for row in rows] for name in scores if name in COUNTED}
     return LabelSummary(
         label=label,
         data=first.data,

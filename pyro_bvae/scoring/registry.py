@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from .. import metrics
 from ..terms import count_active
@@ -23,6 +24,7 @@ from .draws import CLASSIFIER_POINTS, INFORMATION_POINTS, UDR_POINTS, Sample
 __all__ = ["METRICS", "Metric", "Scores", "score_columns"]
 
 Scores = float | tuple[float, ...] | None
+SHARE = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Metric:
         draws_by_factor: Whether it draws data that share a factor, so that all data have to be encoded.
         repeats_differ: Whether its score depends on what a repeat draws.
         protocol: The key in `metrics.PROTOCOLS` of the β-VAE metric, to be reported beside the score.
+        limits: The least and the greatest that a score may be.
+        counts_latents: Whether it is a number of latents, which is at most that of all.
 
     Raises:
         ValueError: It can be taken in both ways, or in none.
@@ -57,6 +61,8 @@ class Metric:
     draws_by_factor: bool = False
     repeats_differ: bool = True
     protocol: str | None = None
+    limits: tuple[float, float] = (-inf, inf)
+    counts_latents: bool = False
 
     def __post_init__(self) -> None:
         if (self.take is None) == (self.take_of_runs is None):
@@ -81,7 +87,7 @@ def _beta_vae(protocol: str) -> Metric:
     def take(sample: Sample) -> float:
         return metrics.beta_vae_score(*sample.arguments, protocol=protocol, seed=sample.seed)
 
-    return Metric(take, least_factors=2, draws_by_factor=True, protocol=protocol)
+    return Metric(take, least_factors=2, draws_by_factor=True, protocol=protocol, limits=SHARE)
 
 
 def _dci(sample: Sample) -> tuple[float, float, float]:
@@ -103,13 +109,17 @@ METRICS: dict[str, Metric] = {
         lambda sample: metrics.factor_vae_score(*sample.arguments, seed=sample.seed),
         least_factors=2,
         draws_by_factor=True,
+        limits=SHARE,
     ),
-    "mig": Metric(lambda sample: metrics.mig(*sample.points(INFORMATION_POINTS)), least_latents=2),
-    "modularity": Metric(lambda sample: metrics.modularity(*sample.points(INFORMATION_POINTS)), least_factors=2),
+    "mig": Metric(lambda sample: metrics.mig(*sample.points(INFORMATION_POINTS)), least_latents=2, limits=SHARE),
+    "modularity": Metric(
+        lambda sample: metrics.modularity(*sample.points(INFORMATION_POINTS)), least_factors=2, limits=SHARE
+    ),
     "sap": Metric(
         lambda sample: metrics.sap(*sample.points(CLASSIFIER_POINTS), seed=sample.seed),
         least_latents=2,
         fits_each_latent=True,
+        limits=SHARE,
     ),
     "dci": Metric(
         _dci,
@@ -117,22 +127,33 @@ METRICS: dict[str, Metric] = {
         least_latents=2,
         least_factors=2,
         fits_each_latent=True,
+        limits=SHARE,
     ),
     "explicitness": Metric(
         lambda sample: metrics.explicitness(*sample.points(CLASSIFIER_POINTS), seed=sample.seed),
         fits_each_latent=True,
+        limits=SHARE,
     ),
-    "irs": Metric(lambda sample: metrics.irs(*sample.points(INFORMATION_POINTS))),
-    "udr": Metric(take_of_runs=_udr, least_factors=0),
+    "irs": Metric(lambda sample: metrics.irs(*sample.points(INFORMATION_POINTS)), limits=(-inf, 1.0)),
+    "udr": Metric(take_of_runs=_udr, least_factors=0, limits=SHARE),
     "total-correlation": Metric(
         lambda sample: metrics.total_correlation(sample.points(INFORMATION_POINTS)[0]),
         least_factors=0,
         fits_each_latent=True,
+        limits=(0.0, inf),
     ),
     "active-units": Metric(
-        lambda sample: count_active(sample.representation.kl), least_factors=0, repeats_differ=False
+        lambda sample: count_active(sample.representation.kl),
+        least_factors=0,
+        repeats_differ=False,
+        limits=(0.0, inf),
+        counts_latents=True,
     ),
     "probe": Metric(
-        lambda sample: sample.representation.probe, least_factors=0, needs_labels=True, repeats_differ=False
+        lambda sample: sample.representation.probe,
+        least_factors=0,
+        needs_labels=True,
+        repeats_differ=False,
+        limits=SHARE,
     ),
 }

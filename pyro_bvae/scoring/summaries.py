@@ -1,14 +1,16 @@
 """Means of scores over runs and repeats, and how far these differ.
 
 A repeat is another draw of points, pairs and splits on the same codes; a run is another seed of the fit. The interval
-is Student's, of the mean over runs, at 95%: mean ± t · deviation/√runs. It takes no account of the range of a score,
-and may reach beyond it where runs are few.
+is Student's, of the mean over runs, at 95%: mean ± t · deviation/√runs. Where runs are few it may reach beyond the
+range of a score. What lies there is cut off: the mean of a score is in its range, so that the part that is left covers
+it as often as the whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from statistics import mean, stdev
 from typing import Any
 
@@ -29,7 +31,7 @@ class Spread:
         repeats: The standard deviation over the repeats of a run, mean over runs; None for a single repeat, or where
             repeats draw nothing.
         runs: The standard deviation of the runs' means; None for a single run.
-        interval: 95% for the mean over runs; None for a single run.
+        interval: 95% for the mean over runs, within the range of the score; None for a single run.
     """
 
     mean: float
@@ -82,13 +84,23 @@ def _summary(label: str, rows: Sequence[ScoreRow]) -> ScoreSummary:
         runs=len(runs),
         repeats=len(runs[0]),
         kl_per_latent=[run[0].kl_per_latent for run in runs if run[0].kl_per_latent is not None],
-        scores={name: _spread([[row.scores[name] for row in run] for run in runs], name in differ)
+        scores={name: _spread([[row.scores[name] for row in run] for run in runs], name in differ, _range(name, rows))
                 for name in rows[0].scores},
         missing={name: reason for row in reversed(rows) for name, reason in row.missing.items()},
     )  # fmt: skip
 
 
-def _spread(values: Sequence[Sequence[float | None]], repeats_differ: bool) -> Spread | None:
+def _range(column: str, rows: Sequence[ScoreRow]) -> tuple[float, float]:
+    """The least and the greatest that a score may be."""
+    metric = next((metric for name, metric in METRICS.items() if column in score_columns([name])), None)
+    latents = [len(row.kl_per_latent) for row in rows if row.kl_per_latent is not None]
+    least, most = (-inf, inf) if metric is None else metric.limits
+    return least, max(latents) if metric is not None and metric.counts_latents and latents else most
+
+
+def _spread(
+    values: Sequence[Sequence[float | None]], repeats_differ: bool, limits: tuple[float, float]
+) -> Spread | None:
     """The spread of scores, one list a run with one score a repeat; None where a score is missing."""
     runs = [[value for value in run if value is not None] for run in values]
     if any(len(known) < len(run) for known, run in zip(runs, values, strict=True)):
@@ -99,4 +111,5 @@ def _spread(values: Sequence[Sequence[float | None]], repeats_differ: bool) -> S
         return Spread(means[0], within, None, None)
     half = float(students_t.ppf(0.975, len(runs) - 1)) * stdev(means) / len(runs) ** 0.5
     centre = mean(means)
-    return Spread(centre, within, stdev(means), (centre - half, centre + half))
+    least, most = limits
+    return Spread(centre, within, stdev(means), (max(least, centre - half), min(most, centre + half)))
