@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -79,3 +82,24 @@ def test_what_is_typed_wrongly_is_said_before_the_first_trial(case: str, cli: Cl
     assert (result.exit_code, result.stderr.strip().count("\n")) == (code, 0), result.output
     assert said in result.stderr
     assert not [*Path().glob("out/trial*")]
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_goes_on_with_the_trials_that_ran(here: Path) -> None:
+    words = [*SEARCH, *SMALL[2:], "--steps", 400, "--jobs", 2, "--trials", 4, "--no-figures", "--out", "out"]
+    command = [sys.executable, "-m", "pyro_bvae", *map(str, words)]
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = monotonic() + 600
+    while len([*Path().glob("out/trial-*/checkpoint.pt")]) < 2 and monotonic() < deadline:
+        sleep(0.05)
+    first.kill()
+    first.wait()
+    begun = {path.name: json.loads((path / "config.json").read_text()) for path in Path("out").glob("trial-*")}
+    assert len(begun) >= 2
+    again = subprocess.run([*command, "--json"], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    content = json.loads(again.stdout)
+    assert [Path(row["run"]).name for row in content["runs"]] == [f"trial-000{number}-seed0" for number in range(4)]
+    for name, config in begun.items():
+        assert json.loads(Path("out", name, "config.json").read_text())["beta"] == config["beta"]
+    assert all(row["step"] == 400 for row in content["runs"])

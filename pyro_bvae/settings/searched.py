@@ -170,7 +170,9 @@ def _entry(part: str) -> Span | Values:
         return _values(name, [each.strip() for each in rest.split("|")])
     if ".." in rest:
         return _span(name, part, rest)
-    raise ValueError(f"{brief(part)} is one value: leave it out of the search, or write {FORM}")
+    raise ValueError(
+        f"{brief(part)} is one value: leave it out of the search, or write {FORM}, with ; between settings"
+    )
 
 
 def _known(typed: str) -> str:
