@@ -14,6 +14,7 @@ from .chosen import chosen, start_options
 from .options import Name, at_option, data_options, device_option, open_run, run_argument
 from .output import Stem, named, write_arrays
 from .progress import LONGEST_SILENCE, Counter
+from .together import is_first, join, together
 
 __all__ = ["command"]
 
@@ -28,7 +29,9 @@ __all__ = ["command"]
 @at_option
 @data_options
 @device_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     run: Path,
     split: str,
     image: int | Path | None,
@@ -54,11 +57,14 @@ def command(
 
     from pyro_bvae.codes import encode
 
+    join(ctx)
     opened = open_run(run, device, at, dataset, data_root)
     some = chosen(opened, image, label, split)
     some = some.part(image, 1) if isinstance(image, int) else some
-    with closing(Counter(LONGEST_SILENCE)) as counter:
+    with together(), closing(Counter(LONGEST_SILENCE)) as counter:
         codes = encode(opened.model, some.images, progress=counter)
+    if not is_first():
+        return
     bad = int((~(codes.loc + codes.scale).isfinite()).any(1).sum())
     if bad:
         click.echo(

@@ -28,6 +28,7 @@ from .options import (
 )
 from .progress import LONGEST_SILENCE, Counter, LoadingBar
 from .summary import diagnosed
+from .together import is_first, join, together
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +62,9 @@ MOST_LATENTS = 50  # whose KL is printed; --json has all
 @data_options
 @device_option
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     run: Path,
     split: str,
     particles: int,
@@ -86,16 +89,19 @@ def command(
     """
     from pyro_bvae.evaluation import decompose_rate, probe_accuracy
 
+    join(ctx)
     opened = open_run(run, device, at, dataset, data_root)
     data = opened.dataset(LoadingBar())
     images = data.images[data.train if split == "train" else data.held_out]
     information = None
-    with closing(Counter(LONGEST_SILENCE)) as counter:
+    with together(), closing(Counter(LONGEST_SILENCE)) as counter:
         how: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "progress": counter}
         if exact:
             information = decompose_rate(opened.model, images, images=exact_images, **how)
         result = pyro_bvae.evaluate(opened.model, images, particles=particles, **how)
-    accuracy = probe_accuracy(opened.model, data)
+        accuracy = probe_accuracy(opened.model, data)
+    if not is_first():
+        return
     known = _known(images, data.covariance, result)
     suggested = _suggested(opened, result) if suggest_capacity else None
     diagnosis = diagnosed(opened)

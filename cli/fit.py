@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,11 @@ from .report import report_at_the_end
 from .settings import is_typed, settle, stored
 from .stopping import exit_code
 from .summary import announce, announcement, folder_of, report
+from .together import alike, beginning, in_turn, is_first, join
 
 if TYPE_CHECKING:
     from pyro_bvae import BetaVAE
+    from pyro_bvae.callbacks import Figures
     from pyro_bvae.datasets import Dataset
 
 __all__ = ["command"]
@@ -69,27 +72,20 @@ def command(ctx: click.Context, /, **_: Any) -> None:
         pyro-bvae fit --objective tc:beta=6 --dataset mnist --epochs 20
         pyro-bvae fit --resume --out runs/digits-beta6-seed0 --epochs 200
     """
-    from pyro_bvae.runs.folder import RunFolder
+    join(ctx)
+    with alike():
+        options = settle(ctx)
+        if options["out"] is not None and not options["resume"]:  # before data are read, which may take minutes
+            _check_free(options["out"], options["overwrite"])
+        from pyro_bvae.callbacks import Progress, trackers_of
 
-    options = settle(ctx)
-    if options["out"] is not None and not options["resume"]:  # before data are read, which may take minutes
-        try:
-            RunFolder(options["out"]).check_free(options["overwrite"])
-        except FileExistsError:
-            raise
-        except OSError:  # a place that cannot be looked at: the fit itself says that nothing can be written there
-            pass
-    from pyro_bvae.callbacks import Progress, figures_of, trackers_of
-
-    trackers = trackers_of(options)  # which names a package that is missing
-    data, vae = _build(ctx, options)
-    out = options["out"] or folder_of(data, vae, options)
-    figures = [figures_of(options)] if options["figures"] else []
-    announce(data, vae, options, out)
-    for drawing in figures:
-        drawing.check_data(data)
-        for line in drawing.left_out(vae):
-            click.echo(f"figures {line}", err=options["as_json"])
+        trackers = trackers_of(options)  # which names a package that is missing
+    data = in_turn(partial(_load, options))
+    with alike():
+        vae = _build(ctx, data, options)
+        out = options["out"] or folder_of(data, vae, options)
+        announce(data, vae, options, out)
+        figures = _figures(data, vae, options)
     from pyro_bvae.runs.config import SettingsError
     from pyro_bvae.training import Interrupted
 
@@ -103,7 +99,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
             at=options["at"],
             overwrite=options["overwrite"],
             callbacks=[*trackers, announcement(options), Progress(), *figures],
-            notes={"command": shlex.join(["pyro-bvae", *sys.argv[1:]]), **{name: options[name] for name in NOTES}},
+            notes={"command": shlex.join([*beginning(), *sys.argv[1:]]), **{name: options[name] for name in NOTES}},
         )
     except SettingsError as error:
         raise click.UsageError(str(error), ctx) from error
@@ -113,6 +109,8 @@ def command(ctx: click.Context, /, **_: Any) -> None:
     except Interrupted as stop:
         click.echo(f"\nstopped after step {stop.step:,}, all saved; go on with: {_goes_on(out)}", err=True)
         ctx.exit(exit_code(stop))
+    if not is_first():
+        return
     report(run, out, options)
     if options["report"]:
         report_at_the_end(run, options["as_json"])
@@ -133,23 +131,55 @@ def _say_what_is_kept(error: WriteError, out: Path) -> None:
 
 
 def _goes_on(out: Path) -> str:
-    return pasted("pyro-bvae", "fit", "--resume", "--out", out)
+    return pasted(*beginning(), "fit", "--resume", "--out", out)
 
 
-def _build(ctx: click.Context, options: dict[str, Any]) -> tuple[Dataset, BetaVAE]:
-    from pyro_bvae.model import beta_of_norm
-    from pyro_bvae.runs import build_model, data_of_run, load_data
+def _check_free(out: Path, overwrite: bool) -> None:
+    """Refuse a folder that is taken.
+
+    Raises:
+        FileExistsError: It holds a run, or other files.
+    """
+    from pyro_bvae.runs.folder import RunFolder
+
+    try:
+        RunFolder(out).check_free(overwrite)
+    except FileExistsError:
+        raise
+    except OSError:  # a place that cannot be looked at: the fit itself says that nothing can be written there
+        pass
+
+
+def _figures(data: Dataset, vae: BetaVAE, options: dict[str, Any]) -> list[Figures]:
+    """What is to be drawn, if anything, with a word on what is left out."""
+    from pyro_bvae.callbacks import figures_of
+
+    figures = [figures_of(options)] if options["figures"] else []
+    for drawing in figures:
+        drawing.check_data(data)
+        for line in drawing.left_out(vae):
+            click.echo(f"figures {line}", err=options["as_json"])
+    return figures
+
+
+def _load(options: dict[str, Any]) -> Dataset:
+    from pyro_bvae.runs import data_of_run, load_data
 
     if options["resume"]:
-        data = data_of_run({"can_be_loaded": True, **options}, LoadingBar())
-    else:
-        data = load_data(options, LoadingBar())
+        return data_of_run({"can_be_loaded": True, **options}, LoadingBar())
+    return load_data(options, LoadingBar())
+
+
+def _build(ctx: click.Context, data: Dataset, options: dict[str, Any]) -> BetaVAE:
+    from pyro_bvae.model import beta_of_norm
+    from pyro_bvae.runs import build_model
+
     if options["config"] is not None and not any(is_typed(ctx, name) for name in DATA):
         _check_unchanged(data, options)
     if options["beta_norm"] is not None:
         options["beta"] = beta_of_norm(options["beta_norm"], options["latent_dim"], data.shape)
     try:
-        return data, build_model(options, data.shape, data)
+        return build_model(options, data.shape, data)
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from error
 

@@ -15,6 +15,7 @@ from pyro_bvae.settings.words import one_line
 
 from .errors import said
 from .stopping import exit_code, terminable
+from .together import check_taken_together, hushed, is_said_elsewhere
 from .waiting import wait_briefly
 
 __all__ = ["main"]
@@ -31,6 +32,14 @@ class Commands(click.Group):
         """The order of the work, not of the alphabet."""
         return list(self.commands)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is named; of those that take one process, several are refused."""
+        name, command, rest = super().resolve_command(ctx, args)
+        check_taken_together(str(name))
+        return name, command, rest
+
     def main(self, *args: Any, **options: Any) -> Any:
         """Run a command line, with something open where a daemon or ``2>&-`` has closed a standard stream."""
         _open_closed_streams()
@@ -44,21 +53,28 @@ class Commands(click.Group):
                 stream.reconfigure(errors="replace")  # a β must not end a run on an old terminal
         warnings.formatwarning = lambda message, *_, **__: f"Warning: {as_options(str(message))}\n"
         try:
-            with terminable():
+            with hushed(), terminable():
                 return super().invoke(ctx)
         except click.UsageError as error:
+            if is_said_elsewhere(error, ctx.invoked_subcommand):
+                ctx.exit(error.exit_code)
             where = error.ctx.command_path if error.ctx else ctx.command_path
             raise click.UsageError(f"{as_options(one_line(error.format_message()))}; see {where} --help") from error
         except KeyboardInterrupt as stop:
-            click.echo("\ninterrupted", err=True)
+            with hushed():
+                click.echo("\ninterrupted", err=True)
             ctx.exit(exit_code(stop))
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort) as error:
+            if is_said_elsewhere(error, ctx.invoked_subcommand):
+                ctx.exit(1)
             raise
         except Exception as error:  # a traceback helps no one but us, who can ask for it
             if os.environ.get("PYRO_BVAE_TRACEBACK"):
                 raise
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
+            if is_said_elsewhere(error, ctx.invoked_subcommand):
+                ctx.exit(1)
             command = self.commands.get(ctx.invoked_subcommand or "")
             raise click.ClickException(said(error, command)) from error
 

@@ -21,6 +21,7 @@ from .output import Stem
 from .progress import Counter, LoadingBar
 from .settings import given_once
 from .tables import Table
+from .together import is_first, join, together
 
 if TYPE_CHECKING:
     from pyro_bvae import Run
@@ -84,12 +85,15 @@ def command(
 
     check_format(ctx)
     runs, metrics = tuple(given_once("run", runs)), tuple(dict.fromkeys(metrics))
+    join(ctx)
     opened = [open_run(path, device, None, dataset, data_root) for path in runs]
     data = opened[0].dataset(LoadingBar())
     name = "-".join(["scores", *dict.fromkeys(metrics)])  # so that a part does not replace the whole
     stem = out or (place_in(runs[0], name) if len(runs) == 1 else runs[0].parent / name)
-    with closing(Counter()) as counter:
+    with together(), closing(Counter()) as counter:
         rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
+    if not is_first():
+        return
     files = report.save(stem, rows, data)
     latents = max(run.model.latent_dim for run in opened)
     not_taken = {} if metrics else scoring.lacking(data, len(opened), latents)

@@ -107,15 +107,22 @@ def _fit(training: Training) -> str:
     cut = f" (cut from {settings.batch_size}, there are no more)" if batch < settings.batch_size else ""
     return (
         f"fit     {settings.optimizer} at {settings.lr:g}{decay}, {length} of {batch} {_kind(training.dataset)}{cut}, "
-        f"seed {settings.seed}, on {training.device.type}, data {where}"
+        f"seed {settings.seed}, on {training.device.type}{_ranks()}, data {where}"
     )
+
+
+def _ranks() -> str:
+    from pyro_bvae import ranks
+
+    return f", by {ranks.size()} ranks" if ranks.size() > 1 else ""
 
 
 def _steps(run: Run, training: Training) -> str:
     precision = "" if run.config["precision"] == "fp32" else f", {run.config['precision']} products"
     how = "compiled" if run.config.get("compile") else "not compiled"
     threads = run.config["threads"]
-    where = f", {threads} thread{'s' * (threads > 1)}" if training.device.type == "cpu" else ""
+    each = " a rank" if run.config["ranks"] > 1 else ""
+    where = f", {threads} thread{'s' * (threads > 1)}{each}" if training.device.type == "cpu" else ""
     return f"steps   {how}{precision}{where} ({run.config.get('compile_because', 'as it was')})"
 
 

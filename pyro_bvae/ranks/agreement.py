@@ -41,6 +41,12 @@ class RankError(OSError):
     """Another rank has failed, or is gone."""
 
 
+class LostRankError(RankError):
+    """Another rank is gone."""
+
+    is_of_a_lost_rank = True
+
+
 def known(error: Raised) -> Raised:
     """An error that every rank raises, so that one of them need say it."""
     error.is_known_to_all = True  # type: ignore[attr-defined]
@@ -164,7 +170,7 @@ def explained() -> Iterator[None]:
         is_lost = isinstance(error, dist.DistError) or any(word in text.lower() for word in OF_A_LOST_CONNECTION)
         if size() == 1 or not is_lost:
             raise
-        raise RankError(
+        raise LostRankError(
             f"rank {rank()} of {size()} has lost another one, which has ended or was killed; its own lines, or those "
             "of torchrun, say why. The last checkpoint is kept: go on with `resume`"
         ) from error
