@@ -134,6 +134,12 @@ def beating(path: Path) -> Iterator[None]:
         thread.join()
 
 
+def take_over(path: Path, sign: Sign = ELSEWHERE) -> None:
+    """Put a lock file of another machine in the place of what is there."""
+    path.with_name("other").write_bytes(sign.encoded(0))
+    os.replace(path.with_name("other"), path)
+
+
 def names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
 
@@ -261,9 +267,8 @@ def test_who_was_suspended_loses_its_lock_and_writes_no_more(how: str, tmp_path:
             held_folder(run).__enter__()  # others are refused at once
         waiting = locked(run / LOCK, "it", lambda holder: waited.append(holder)) if how == "waits" else None
         waited: list[str] = []
-        with nullcontext() if waiting else pytest.warns(UserWarning, match=f"process {owner.pid} .*: waiting 1 s"):
-            taken = waiting or held_folder(run, patient=True)
-            taken.__enter__()
+        taken = waiting or held_folder(run, patient=True)
+        taken.__enter__()
         for name in ("a.json", "figures/b.json"):
             write_json(run / name, "of the other")
         owner.send_signal(signal.SIGCONT)
@@ -280,7 +285,6 @@ def test_who_was_suspended_loses_its_lock_and_writes_no_more(how: str, tmp_path:
 def test_who_is_patient_is_refused_when_the_holder_lives(tmp_path: Path) -> None:
     with (
         held_folder(tmp_path),
-        pytest.warns(UserWarning, match="waiting 1 s for a sign of life"),
         pytest.raises(HeldError, match=f"is being written by process {os.getpid()} "),
     ):
         held_folder(tmp_path, patient=True).__enter__()
@@ -307,8 +311,7 @@ def test_who_has_lost_its_lock_writes_nothing(
     subprocess.run(["cp", "-r", digits_run.path, "run"], check=True)
     folder = RunFolder("run")
     with folder.held():
-        (here / "other").write_bytes(ELSEWHERE.encoded(0))
-        os.replace("other", f"run/{LOCK}")
+        take_over(here / "run" / LOCK)
         if taken == "gone":
             os.unlink(f"run/{LOCK}")
         before = content(here)
@@ -324,7 +327,7 @@ def test_a_lock_that_is_lost_during_a_write_spoils_nothing(tmp_path: Path) -> No
         write_json(tmp_path / "a.json", 1)
         half = atomic_write(tmp_path / "a.json")
         half.__enter__().write_text("2")
-        (tmp_path / LOCK).write_bytes(ELSEWHERE.encoded(0))
+        take_over(tmp_path / LOCK)
         with pytest.raises(LostError):
             half.__exit__(None, None, None)
     assert names(tmp_path) == [LOCK, "a.json"]
@@ -333,7 +336,7 @@ def test_a_lock_that_is_lost_during_a_write_spoils_nothing(tmp_path: Path) -> No
 
 def test_a_lost_lock_is_no_picture_that_may_be_left_out(tmp_path: Path) -> None:
     with held_folder(tmp_path):
-        (tmp_path / LOCK).write_bytes(ELSEWHERE.encoded(0))
+        take_over(tmp_path / LOCK)
         with pytest.raises(LostError), optional("a.png"):
             check_lock(tmp_path / "figures" / "a.png")
 
@@ -342,7 +345,7 @@ def test_locks_of_folders_around_and_through_links_count(tmp_path: Path) -> None
     (tmp_path / "linked").symlink_to(tmp_path / "real")
     with held_folder(tmp_path / "real"), held_folder(tmp_path / "linked" / "inner"):
         write_json(tmp_path / "linked" / "inner" / "a.json", 1)
-        (tmp_path / "real" / LOCK).write_bytes(ELSEWHERE.encoded(0))
+        take_over(tmp_path / "real" / LOCK)
         for place in ("real", "linked", "linked/inner", "real/inner/figures"):
             with pytest.raises(LostError, match="real was taken over"):
                 write_json(tmp_path / place / "b.json", 1)
@@ -400,8 +403,7 @@ def test_of_two_who_take_a_lock_over_at_once_the_last_has_it(tmp_path: Path, mon
 
     def meanwhile(seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
         if seconds == SOON["SECONDS_TO_SETTLE"]:
-            (tmp_path / "other").write_bytes(replace(ELSEWHERE, token="of a third").encoded(0))
-            os.replace(tmp_path / "other", tmp_path / "lock")
+            take_over(tmp_path / "lock", replace(ELSEWHERE, token="of a third"))
         sleep(seconds)
 
     monkeypatch.setattr(locks_module, "sleep", meanwhile)

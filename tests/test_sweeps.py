@@ -17,7 +17,8 @@ from small_fits import KillOnce, same_checkpoint, small_choices
 from pyro_bvae import Callback
 from pyro_bvae.comparison import run_all
 from pyro_bvae.comparison.fits import fit_and_measure
-from pyro_bvae.files import HeldError
+from pyro_bvae.files import LOCK, HeldError, LostError, locks
+from pyro_bvae.files.heartbeats import Sign
 from pyro_bvae.sweeps import Here, Job, LostWorkerError, Reporting, StepsTaken, progress, steps_taken, work_through
 from pyro_bvae.sweeps import working as loop
 from pyro_bvae.sweeps.serving import answer
@@ -91,10 +92,13 @@ def test_an_error_of_the_task_itself_is_not_tried_again() -> None:
     assert (type(problem), crew.began) == (FloatingPointError, ["a"])
 
 
-def test_a_folder_that_another_process_writes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [HeldError, LostError])
+def test_a_folder_that_another_process_writes_is_waited_for(
+    error: type[OSError], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "SECONDS_UNTIL_FREE", 0.0)
     seen: list[str] = []
-    crew = Scripted(HeldError("a is being written by process 7"), "b is well", "a is well", workers=1)
+    crew = Scripted(error("a is being written by process 7"), "b is well", "a is well", workers=1)
     results = work_through(print, ["a", "b"], crew, looking=lambda jobs: seen.extend(job.waits_for for job in jobs))
     assert [*results] == [("a", "b is well"), ("b", "a is well")]
     assert "a is being written by process 7" in seen
@@ -206,3 +210,16 @@ def test_the_board_says_how_many_wait_run_and_failed(tmp_path: Path, capsys: pyt
     assert "1/4 bernoulli, seed 1 failed\n" in said
     assert "bernoulli, seed 0: its process was killed; it goes on elsewhere\n" in said
     assert "Ctrl-C again" in said
+
+
+def test_a_run_is_taken_over_from_a_process_that_is_suspended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.3)
+    monkeypatch.setattr(locks, "SECONDS_TO_SETTLE", 0.1)
+    (choice,) = small_choices(tmp_path, [0])
+    choice.folder.mkdir()
+    with open(choice.folder / LOCK, "wb") as suspended:  # which has the system's lock, and raises no counter
+        suspended.write(Sign.new().encoded(3))
+        suspended.flush()
+        locks.lock(suspended.fileno())
+        assert fit_and_measure(choice, 0, (), ()).step == 60
+    assert not (choice.folder / LOCK).exists()

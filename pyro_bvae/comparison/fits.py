@@ -70,7 +70,7 @@ def fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str], call
         callbacks: Of the fit.
     """
     folder = RunFolder(choice.folder)
-    with folder.held():  # whose error comes before data are read, which may take long
+    with folder.held(patient=True):  # whose error comes before data are read, which may take long
         pass
     data, vae = _built(choice.settings)
     settings = {name: choice.settings[name] for name in TRAINING}

@@ -72,7 +72,7 @@ def locked(
 ) -> Iterator[None]:
     """Be the only one who holds a lock file.
 
-    Where only its counter can show whether the holder lives, that is watched, and a warning says so.
+    Where only its counter can show whether the holder lives, that is watched; unless one is patient, a warning says so.
 
     Args:
         path: The lock file, in a folder that exists.
@@ -92,7 +92,7 @@ def locked(
             waiting(watch.holder)
         elif watch.patience == inf or watch.moved:
             raise HeldError(f"{what} is being written by {watch.holder}: wait until that has ended, or write elsewhere")
-        elif watch.patience == PATIENCE and not warned:
+        elif watch.patience == PATIENCE and not warned and not patient:
             warned, wanted = True, f"waiting {PATIENCE:.0f} s for a sign of life"
             warnings.warn(f"{what} was being written by {watch.holder}: {wanted}", stacklevel=4)
         sleep(SECONDS_BETWEEN_LOOKS)

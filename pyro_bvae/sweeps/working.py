@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from time import monotonic
 from typing import Any, TypeVar
 
-from ..files import HeldError
+from ..files import HeldError, LostError
 from .jobs import Crew, Job, LostWorkerError
 
 __all__ = ["MOST_LOST", "work_through"]
@@ -108,7 +108,7 @@ def _is_to_go_on(job: Job, outcome: Any) -> bool:
         job.lost += 1
         job.waits_for = str(outcome)
         return job.lost <= MOST_LOST
-    if isinstance(outcome, HeldError):
+    if isinstance(outcome, HeldError | LostError):  # the other goes on with it
         job.waits_for, job.not_before = str(outcome), monotonic() + SECONDS_UNTIL_FREE
         return True
     return False
