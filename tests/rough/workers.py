@@ -154,13 +154,15 @@ def workers(
 def _kill(compare: subprocess.Popen[bytes], every: float, choose: random.Random, figures: Counter[str]) -> None:
     """Kill workers until a comparison has ended, except those whose run has lost as many as it may."""
     lost: Counter[str] = Counter()
+    ready: set[int] = set()  # workers that have begun a fit; dask starts none anew that dies before
     deadline = time.monotonic() + MOST_SECONDS
     while time.monotonic() < deadline:
         with suppress(subprocess.TimeoutExpired):
             compare.wait(choose.uniform(0.5, 1.5) * every)
             return
         holders = _holders(Path("killed"))
-        runs = {worker: holders.get(worker, "") for worker in _workers_below(os.getpid())}
+        ready |= holders.keys()
+        runs = {worker: holders.get(worker, "") for worker in _workers_below(os.getpid()) & ready}
         victims = [worker for worker, run in runs.items() if lost[run] < (MOST_LOST if run else MOST_LOST_UNSEEN)]
         if victims:
             victim = choose.choice(sorted(victims))
