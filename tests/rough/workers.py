@@ -49,10 +49,14 @@ def on_this_machine() -> Iterator[tuple[list[str], list[str]]]:
 def in_a_cluster() -> Iterator[tuple[list[str], list[str]]]:
     """A dask cluster of two workers."""
     try:
+        import dask
         from distributed import LocalCluster
     except ModuleNotFoundError as error:
         raise NotPermitted("there is no dask: pip install 'pyro-bvae[cluster]'") from error
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "5min"}),  # 15 s are few to import torch in
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+    ):
         yield [], ["--cluster", cluster.scheduler_address]
 
 
