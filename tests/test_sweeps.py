@@ -6,6 +6,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from pyro_bvae.comparison import run_all
 from pyro_bvae.comparison.fits import fit_and_measure
 from pyro_bvae.files import LOCK, HeldError, LostError, locks
 from pyro_bvae.files.heartbeats import Sign
+from pyro_bvae.runs.folder import RunFolder
+from pyro_bvae.runs.names import PROGRESS
+from pyro_bvae.runs.run import Run
 from pyro_bvae.sweeps import Here, Job, LostWorkerError, Reporting, StepsTaken, progress, steps_taken, work_through
 from pyro_bvae.sweeps import working as loop
 from pyro_bvae.sweeps.serving import answer
@@ -223,3 +227,28 @@ def test_a_run_is_taken_over_from_a_process_that_is_suspended(tmp_path: Path, mo
         locks.lock(suspended.fileno())
         assert fit_and_measure(choice, 0, (), ()).step == 60
     assert not (choice.folder / LOCK).exists()
+
+
+class TakenOver(Callback):
+    """In the middle, another process takes the run over, and says how far it is."""
+
+    def on_start(self, run: Run, training: Training) -> None:  # noqa: ARG002
+        assert run.path is not None
+        self.path = run.path
+
+    def on_step(self, training: Training) -> None:
+        if training.step == 31:
+            (self.path / "other").write_bytes(replace(Sign.new(), token="another").encoded(0))
+            os.replace(self.path / "other", self.path / LOCK)
+            (self.path / PROGRESS).write_text("of the other")
+        self.last = training.step
+
+
+def test_a_fit_that_was_taken_over_ends_at_its_next_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_REPORTS", 0.0)
+    (choice,), taken = small_choices(tmp_path, [0]), TakenOver()
+    with pytest.raises(LostError, match=f"was taken over by process {os.getpid()} "):
+        fit_and_measure(choice, 0, (), (Reporting(), taken))
+    assert taken.last == 31
+    assert (choice.folder / PROGRESS).read_text() == "of the other"
+    assert [record["step"] for record in RunFolder(choice.folder).read_history()] == [15, 30]

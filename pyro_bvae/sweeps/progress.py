@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..files import WriteError, atomic_write, read_json
+from ..files import LostError, WriteError, atomic_write, check_lock, read_json
 from ..files.writing import as_json
 from ..runs.names import PROGRESS
 from ..training import Callback
@@ -50,7 +50,7 @@ def steps_taken(folder: Path) -> StepsTaken | None:
 
 
 class Reporting(Callback):
-    """Writes down how far the fit is, once a second."""
+    """Writes down how far the fit is, once a second, and so ends it soon when another process has taken it over."""
 
     def on_start(self, run: Run, training: Training) -> None:
         """Say that it runs."""
@@ -72,9 +72,15 @@ class Reporting(Callback):
     def on_stop(self) -> None:
         """Leave nothing behind."""
         with suppress(OSError):
+            check_lock(self.file)
             self.file.unlink()
 
     def _write(self, taken: StepsTaken) -> None:
         self.written = monotonic()
-        with suppress(WriteError), atomic_write(self.file, durable=False) as partial:  # a full disk is said elsewhere
-            partial.write_text(as_json(asdict(taken)), encoding="utf-8")
+        try:
+            with atomic_write(self.file, durable=False) as partial:
+                partial.write_text(as_json(asdict(taken)), encoding="utf-8")
+        except LostError:
+            raise
+        except WriteError:  # of a full disk, which is said elsewhere
+            pass
