@@ -15,7 +15,7 @@ from small_fits import KillOnce, same_checkpoint, small_choices
 from pyro_bvae.comparison import run_all
 from pyro_bvae.comparison.fits import fit_and_measure
 from pyro_bvae.sweeps import Cluster, Here, Reporting, work_through
-from pyro_bvae.sweeps.members import mark, misfit, too_many
+from pyro_bvae.sweeps.members import Newcomers, mark, misfit, too_many
 from pyro_bvae.sweeps.serving_clients import versions
 
 distributed = pytest.importorskip("distributed", reason="there is no dask: pip install 'pyro-bvae[cluster]'")
@@ -24,7 +24,7 @@ distributed = pytest.importorskip("distributed", reason="there is no dask: pip i
 @pytest.fixture(scope="module")
 def local() -> Iterator[Any]:
     """A scheduler and two workers of one thread."""
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         yield cluster
 
 
@@ -34,6 +34,8 @@ def test_a_run_whose_worker_is_killed_ends_as_it_does_alone(local: Any, tmp_path
     with Cluster(local.scheduler_address, tmp_path) as crew:
         results = work_through(fit_and_measure, shared, crew, 0, (), (Reporting(), kill), looking=seen.extend)
         rows = [row for _, row in results]
+        ((_, problem),) = work_through(time.sleep, ["a"], crew)
+        assert isinstance(problem, TypeError)
     assert kill.count == 1
     assert [row.step for row in rows] == [60, 60, 60], rows
     assert {job.lost for job in seen} == {0, 1}
@@ -41,13 +43,6 @@ def test_a_run_whose_worker_is_killed_ends_as_it_does_alone(local: Any, tmp_path
         assert len(list(run_all(alone, 0, crew))) == 3
     assert all(same_checkpoint(one, other) for one, other in zip(shared, alone, strict=True))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-
-
-def test_an_error_is_a_result_and_a_closed_sweep_leaves_the_workers_free(local: Any) -> None:
-    with Cluster(local.scheduler_address) as crew:
-        assert {task: type(result) for task, result in work_through(time.sleep, [0.0, "a"], crew)} == {
-            0.0: type(None), "a": TypeError,
-        }  # fmt: skip
 
 
 def test_compare_takes_a_cluster_by_the_file_of_its_scheduler(local: Any, cli: Cli, here: Path) -> None:
@@ -103,3 +98,33 @@ def test_only_workers_that_will_do_are_taken(tmp_path: Path) -> None:
     with mark(tmp_path / "out") as file:
         assert os.path.exists(file)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+class Introducing:
+    """In the place of dask's client: workers say of themselves what they are told to."""
+
+    def __init__(self, **about: Any) -> None:
+        self.about = about
+
+    def run(self, *_: Any, workers: list[str], **__: Any) -> dict[str, Any]:
+        return {address: self.about[address] for address in workers}
+
+
+def test_a_worker_that_will_not_do_ends_the_start_and_is_named_later() -> None:
+    fit = {"host": "node7", "cores": [0, 1], "count": 2, "versions": versions(), "sees": True}
+    client = Introducing(a=fit, b={**fit, "sees": False}, c=OSError("has left"))
+    newcomers = Newcomers(client, None)
+    with pytest.raises(ValueError, match="the worker d has 2 threads, and runs one fit at a time"):
+        newcomers.first({"a": 1, "d": 2})
+    newcomers = Newcomers(client, None)
+    assert [member.address for member in newcomers.first({"a": 1, "c": 1})] == ["a"]
+    with pytest.warns(RuntimeWarning, match="the worker b on node7 does not see None.*it gets no runs"):
+        look_until_one_is_refused(newcomers)
+    assert newcomers.look({"a": 1, "b": 1}, ["a"]) == []
+    newcomers.look({"a": 1}, ["a"])
+    assert newcomers._refused == {}
+
+
+def look_until_one_is_refused(newcomers: Newcomers) -> None:
+    while not newcomers._refused:
+        assert newcomers.look({"a": 1, "b": 1}, ["a"]) == []

@@ -13,7 +13,6 @@ import logging
 import os
 import pickle
 import signal
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,8 +26,8 @@ from ..files import read_json, wanted
 from ..settings.words import one_line
 from ..training.interrupts import interrupt_fits
 from .jobs import Job, LostWorkerError
-from .members import Member, mark, misfit, too_many
-from .serving_clients import introduce, versions, work_for_client
+from .members import Member, Newcomers
+from .serving_clients import work_for_client
 
 __all__ = ["Cluster"]
 
@@ -52,7 +51,6 @@ class Cluster:
         self.where = os.fspath(where)
         self.folder = None if folder is None else Path(folder).absolute()
         self._members: dict[str, Member] = {}
-        self._refused: dict[str, str] = {}
         self._ended: list[tuple[Job, Any]] = []
         self._done: SimpleQueue[Any] = SimpleQueue()  # futures, from a thread of dask's
         self._looked = -SECONDS_BETWEEN_LOOKS
@@ -75,9 +73,8 @@ class Cluster:
                     f"no scheduler answers at {address}: start `dask scheduler`, or mend it"
                 ) from error
             opened.callback(self._client.close)
-            self._look()
-            if self._refused:
-                raise ValueError(next(iter(self._refused.values())))
+            self._newcomers = Newcomers(self._client, self.folder)
+            self._admit(self._newcomers.first(self._client.nthreads()))
             self._opened = opened.pop_all()
         return self
 
@@ -192,32 +189,11 @@ class Cluster:
             member = self._members.pop(address)
             if member.job is not None:
                 self._note(member, LostWorkerError(f"its worker {address} is gone"))
-        for address in self._refused.keys() - threads.keys():
-            del self._refused[address]
-        self._enlist(
-            {address: threads[address] for address in threads.keys() - self._members.keys() - self._refused.keys()}
-        )
+        self._admit(self._newcomers.look(threads, self._members.keys()))
         self._looked = monotonic()
 
-    def _enlist(self, threads: dict[str, int]) -> None:
-        """Look at workers that are new, and keep those that will do."""
-        refused = {address: too_many(address, number) for address, number in threads.items() if number != 1}
-        alone = [address for address in threads if address not in refused]
-        with mark(self.folder) as file:
-            said = self._client.run(introduce, file, workers=alone, on_error="return") if alone else {}
-        for address, about in said.items():
-            if isinstance(about, OSError):  # it left in the meantime, or will be looked at again
-                continue
-            reason = misfit(address, about, versions(), self.folder)
-            if reason is not None:
-                refused[address] = reason
-            else:
-                self._members[address] = Member(address, about["host"], frozenset(about["cores"]), about["count"])
-        is_first_look = self._looked < 0
-        for address, reason in refused.items():
-            self._refused[address] = reason
-            if not is_first_look:
-                warnings.warn(f"{reason}; it gets no runs", stacklevel=2)
+    def _admit(self, members: Iterable[Member]) -> None:
+        self._members |= {member.address: member for member in members}
 
     def _gone(self) -> ConnectionError:
         return ConnectionError(
