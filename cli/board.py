@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Board", "named"]
 
+LAYOUT = "|{bar:20}| {desc}"
 LEAST_BARS = 2
 MOST_IN_A_LINE = 4  # fits that a line names
-SECONDS_WITHOUT_WORKERS = 5.0
+SECONDS_ALONE = 5.0  # without a worker
 SECONDS_BETWEEN_LOOKS = 1.0
 LONGEST_LABEL = 40
 
@@ -46,9 +47,9 @@ class Board:
         self._lost: dict[Job, int] = {}
         self._waiting: set[Job] = set()
         self._spoken = self._worked = monotonic()
-        self._stops, self._looked = False, -SECONDS_BETWEEN_LOOKS
-        layout = "{desc} |{bar:20}| {postfix}" if not in_this_process else None
-        self._bar = tqdm(total=total, unit="run", position=0, bar_format=layout, **shown())
+        self._stops, self._has_called, self._looked = False, False, -SECONDS_BETWEEN_LOOKS
+        self._has_text = not in_this_process
+        self._bar = tqdm(total=total, unit="run", position=0, bar_format=LAYOUT if self._has_text else None, **shown())
         self._write = tqdm.write
         self.look(())
 
@@ -66,10 +67,11 @@ class Board:
         if any(job.stops for job in jobs) and not self._stops:
             self._stops = True
             self.say(f"\nstopping: {_runs(len(self.running))} saving; Ctrl-C again does not wait for that")
-        if self.running or self.done == self.total:
+        if jobs:
             self._worked = monotonic()
-        elif monotonic() - self._worked > SECONDS_WITHOUT_WORKERS and self._is_silent(SECONDS_WITHOUT_WORKERS):
-            self.say("no worker is there yet: it begins when a `dask worker ... --nthreads 1` joins")
+        elif self.done < self.total and self._is_silent(LONGEST_SILENCE if self._has_called else SECONDS_ALONE):
+            self._has_called = True
+            self.say("no worker is there yet: the runs begin when one joins, `dask worker ... --nthreads 1`")
         self._draw()
 
     def end(self, choice: Choice, row: RunRow | Exception) -> None:
@@ -129,18 +131,16 @@ class Board:
             self._waiting.add(job)
             self.say(f"{named(job.task)} waits: {one_line(job.waits_for.partition(': ')[0])}")
 
-    def _is_silent(self, least: float = LONGEST_SILENCE) -> bool:
-        """Whether nothing was said for long: at first for so long, and then for a minute."""
-        silence = monotonic() - self._spoken
-        return silence > (least if self._spoken == self._worked else LONGEST_SILENCE)
+    def _is_silent(self, seconds: float) -> bool:
+        return monotonic() - max(self._spoken, self._worked) > seconds
 
     def _draw(self) -> None:
         if self._bar.disable:
-            if self.running and self._is_silent():
-                self.say(f"{self.summary()}: {self._how_far()}")
+            if self.running and monotonic() - self._spoken > LONGEST_SILENCE:
+                self.say(f"{self.summary()}: {self._each()}")
             return
-        self._bar.set_description_str("runs", refresh=False)
-        self._bar.set_postfix_str(self.summary())
+        if self._has_text:
+            self._bar.set_description_str(self.summary())
         for job in self._bars.keys() - self.running.keys():
             self._bars.pop(job).close()
         for job, taken in self.running.items():
@@ -155,21 +155,16 @@ class Board:
             places = {*range(1, room + 1)} - {-bar.pos for bar in self._bars.values()}
             if not places:
                 return
-            layout = "{desc} |{bar:20}| {n_fmt}/{total_fmt} {postfix}"
-            self._bars[job] = tqdm(total=1, position=min(places), leave=False, bar_format=layout, **shown())
+            self._bars[job] = tqdm(total=1, position=min(places), leave=False, bar_format=LAYOUT, **shown())
         bar = self._bars[job]
-        bar.set_description_str(short(named(job.task), LONGEST_LABEL).ljust(LONGEST_LABEL), refresh=False)
         if taken is not None:
             bar.total, bar.n = taken.total, taken.step
-            bar.set_postfix_str(_quality(taken), refresh=False)
-        bar.refresh()
+        bar.set_description_str(_how_far(job, taken))
 
-    def _how_far(self) -> str:
-        some = list(self.running.items())[:MOST_IN_A_LINE]
-        parts = [named(job.task) + ("" if taken is None else f" at step {taken.step:,} of {taken.total:,}"
-                 + f", {_quality(taken)}" * bool(_quality(taken))) for job, taken in some]  # fmt: skip
+    def _each(self) -> str:
+        some = [_how_far(job, taken) for job, taken in list(self.running.items())[:MOST_IN_A_LINE]]
         more = len(self.running) - len(some)
-        return "; ".join(parts) + f"; and {more} more" * bool(more)
+        return "; ".join(some) + f"; and {more} more" * bool(more)
 
 
 def named(choice: Choice) -> str:
@@ -177,10 +172,13 @@ def named(choice: Choice) -> str:
     return f"{choice.label}, seed {choice.settings['seed']}"
 
 
-def _quality(taken: StepsTaken) -> str:
-    if taken.elbo is not None:
-        return f"ELBO {taken.elbo:.2f}"
-    return "" if taken.loss is None else f"loss {taken.loss:.2f}"
+def _how_far(job: Job, taken: StepsTaken | None) -> str:
+    run = short(named(job.task), LONGEST_LABEL)
+    if taken is None:
+        return run
+    quality = f", loss {taken.loss:.2f}" if taken.loss is not None else ""
+    quality = f", ELBO {taken.elbo:.2f}" if taken.elbo is not None else quality
+    return f"{run}: step {taken.step:,} of {taken.total:,}{quality}"
 
 
 def _runs(count: int) -> str:

@@ -6,12 +6,14 @@ import os
 import pickle
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pyro_bvae_cli import board as board_of_fits
 from pyro_bvae_cli.board import Board
 from small_fits import KillOnce, same_checkpoint, small_choices
 
@@ -195,6 +197,15 @@ def test_a_fit_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert all(taken.loss > 0 for taken in seen)
     assert [taken.elbo is None for taken in seen] == [step <= 15 for step in range(1, 61)]
     assert steps_taken(choice.folder) is None
+
+
+def test_the_board_calls_for_workers_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_of_fits, "SECONDS_ALONE", 0.0)
+    monkeypatch.setattr(board_of_fits, "SECONDS_BETWEEN_LOOKS", 0.0)
+    with closing(Board(1, in_this_process=False)) as board:
+        for _ in range(3):
+            board.look([])
+    assert capsys.readouterr().err.count("no worker is there yet") == 1
 
 
 def test_the_board_says_how_many_wait_run_and_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
