@@ -24,7 +24,7 @@ from .report import report_at_the_end
 from .searching import SEARCH_OPTIONS, Asked, Outcome, fit_trials, print_search, search_options
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code
-from .sweeping import crew_of, crew_options, fit_all, same_command
+from .sweeping import crew_of, crew_options, fit_all, how_it_stopped
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison import RunRow
@@ -124,7 +124,7 @@ def command(
                     outcome = fit_trials(search, grid, seeds, *measures, out)
                     rows, failed = outcome.rows, outcome.failed
         except KeyboardInterrupt as stop:
-            click.echo(f"\nstopped, all saved; go on with: {same_command()}", err=True)
+            click.echo(f"\n{how_it_stopped(stop)}", err=True)
             ctx.exit(exit_code(stop))
     rows = _added(out, rows, place, given["figures"], outcome)
     if rows and given["report"]:

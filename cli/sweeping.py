@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyro_bvae.datasets import Dataset
     from pyro_bvae.sweeps import Crew
 
-__all__ = ["check_data", "crew_of", "crew_options", "fit_all", "fit_each", "loaded", "same_command"]
+__all__ = ["check_data", "crew_of", "crew_options", "fit_all", "fit_each", "how_it_stopped", "loaded"]
 
 
 def crew_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,9 +55,12 @@ def crew_of(ctx: click.Context, jobs: int, cluster: str | None, out: Path) -> Cr
     return Cluster(cluster, out)
 
 
-def same_command() -> str:
-    """The command that runs, as one would paste it."""
-    return pasted("pyro-bvae", *sys.argv[1:])
+def how_it_stopped(stop: KeyboardInterrupt) -> str:
+    """A line that says what was saved, and the command that goes on, as one would paste it."""
+    from pyro_bvae.sweeps import NotAwaited
+
+    what = "stopped at once; checkpoints are kept" if isinstance(stop, NotAwaited) else "stopped, all saved"
+    return f"{what}; go on with: {pasted('pyro-bvae', *sys.argv[1:])}"
 
 
 def fit_all(

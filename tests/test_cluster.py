@@ -15,7 +15,7 @@ from small_fits import KillOnce, same_checkpoint, small_choices
 from pyro_bvae.comparison import run_all
 from pyro_bvae.comparison.fits import fit_and_measure
 from pyro_bvae.sweeps import Cluster, Here, Reporting, work_through
-from pyro_bvae.sweeps.members import Newcomers, mark, misfit, too_many
+from pyro_bvae.sweeps.members import Member, Newcomers, mark, misfit, too_many
 from pyro_bvae.sweeps.serving_clients import versions
 
 distributed = pytest.importorskip("distributed", reason="there is no dask: pip install 'pyro-bvae[cluster]'")
@@ -98,6 +98,18 @@ def test_only_workers_that_will_do_are_taken(tmp_path: Path) -> None:
     with mark(tmp_path / "out") as file:
         assert os.path.exists(file)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_workers_share_the_cores_that_several_may_use() -> None:
+    def member(number: int, host: str, cores: set[int]) -> Member:
+        return Member(f"tcp://{number}", host, frozenset(cores), len(cores))
+
+    all_of_one = [member(number, "a", {0, 1, 2, 3}) for number in range(2)]
+    own_ones = [member(number, "b", {2 * number, 2 * number + 1}) for number in range(2, 4)]
+    crowded = [member(number, "c", {0}) for number in range(4, 7)]
+    crew = Cluster("tcp://a")
+    crew._members = {each.address: each for each in (*all_of_one, *own_ones, *crowded)}
+    assert [crew._share(each) for each in crew._members.values()] == [2, 2, 2, 2, 1, 1, 1]
 
 
 class Introducing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,7 @@ import pytest
 import torch
 from pyro_bvae_cli import board as board_of_fits
 from pyro_bvae_cli.board import Board
+from pyro_bvae_cli.sweeping import how_it_stopped
 from small_fits import KillOnce, same_checkpoint, small_choices
 
 from pyro_bvae import Callback
@@ -25,7 +27,17 @@ from pyro_bvae.files.heartbeats import Sign
 from pyro_bvae.runs.folder import RunFolder
 from pyro_bvae.runs.names import PROGRESS
 from pyro_bvae.runs.run import Run
-from pyro_bvae.sweeps import Here, Job, LostWorkerError, Reporting, StepsTaken, progress, steps_taken, work_through
+from pyro_bvae.sweeps import (
+    Here,
+    Job,
+    LostWorkerError,
+    NotAwaited,
+    Reporting,
+    StepsTaken,
+    progress,
+    steps_taken,
+    work_through,
+)
 from pyro_bvae.sweeps import working as loop
 from pyro_bvae.sweeps.serving import answer
 from pyro_bvae.sweeps.shares import own_share
@@ -108,6 +120,8 @@ def test_a_folder_that_another_process_writes_is_waited_for(
     results = work_through(print, ["a", "b"], crew, looking=lambda jobs: seen.extend(job.waits_for for job in jobs))
     assert [*results] == [("a", "b is well"), ("b", "a is well")]
     assert "a is being written by process 7" in seen
+    taken_over = LostError("a was taken over by process 7")
+    assert [*work_through(print, ["a"], Scripted(taken_over, "well", workers=1))] == [("a", "well")]
 
 
 def test_what_a_worker_warned_of_is_a_warning_here() -> None:
@@ -197,6 +211,12 @@ def test_a_fit_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert all(taken.loss > 0 for taken in seen)
     assert [taken.elbo is None for taken in seen] == [step <= 15 for step in range(1, 61)]
     assert steps_taken(choice.folder) is None
+
+
+def test_a_stopped_sweep_names_the_command_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["pyro-bvae", "compare", "--out", "my runs"])
+    assert how_it_stopped(KeyboardInterrupt()) == "stopped, all saved; go on with: pyro-bvae compare --out 'my runs'"
+    assert how_it_stopped(NotAwaited()).startswith("stopped at once; checkpoints are kept; go on with: pyro-bvae comp")
 
 
 def test_the_board_calls_for_workers_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .cluster import Cluster
 from .here import Here
-from .jobs import Crew, Job, LostWorkerError
+from .jobs import Crew, Job, LostWorkerError, NotAwaited
 from .progress import Reporting, StepsTaken, steps_taken
 from .working import work_through
 
@@ -17,6 +17,7 @@ __all__ = [
     "Here",
     "Job",
     "LostWorkerError",
+    "NotAwaited",
     "Reporting",
     "StepsTaken",
     "steps_taken",

@@ -25,7 +25,7 @@ from typing import Any, Self
 from ..files import read_json, wanted
 from ..settings.words import one_line
 from ..training.interrupts import interrupt_fits
-from .jobs import Job, LostWorkerError
+from .jobs import Job, LostWorkerError, NotAwaited
 from .members import Member, Newcomers
 from .serving_clients import work_for_client
 
@@ -116,7 +116,11 @@ class Cluster:
         return ended
 
     def stop(self) -> None:
-        """Let the fits that run save and end; a second Ctrl-C meanwhile leaves that to the workers."""
+        """Let the fits that run save and end.
+
+        Raises:
+            NotAwaited: Ctrl-C came meanwhile; the workers save by themselves.
+        """
         try:
             while busy := [member for member in self._members.values() if member.job is not None]:
                 if self._client.status != "running":
@@ -124,6 +128,8 @@ class Cluster:
                 where = [member.address for member in busy]
                 self._client.run(interrupt_fits, signal.SIGTERM, workers=where, on_error="ignore")
                 self.ended(SECONDS_BETWEEN_LOOKS)
+        except KeyboardInterrupt as again:
+            raise NotAwaited from again
         finally:
             for member in self._members.values():
                 self._forget(member)

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from joblib import cpu_count
 
-from .jobs import Job, LostWorkerError
+from .jobs import Job, LostWorkerError, NotAwaited
 from .serving import serve
 from .shares import OF_LIBRARIES
 
@@ -95,7 +95,11 @@ class Here:
         return ended
 
     def stop(self) -> None:
-        """Let the fits that run save and end; a second Ctrl-C meanwhile ends them at once."""
+        """Let the fits that run save and end.
+
+        Raises:
+            NotAwaited: Ctrl-C came meanwhile, and they were killed.
+        """
         busy = [worker for worker in self._workers if worker.job is not None]
         self._workers = [worker for worker in self._workers if worker.job is None]
         try:
@@ -103,10 +107,10 @@ class Here:
                 worker.process.terminate()
             for worker in busy:
                 worker.process.join()
-        except BaseException:
+        except KeyboardInterrupt as again:
             for worker in busy:
                 worker.process.kill()
-            raise
+            raise NotAwaited from again
 
 
 class _Worker:

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-__all__ = ["Crew", "Job", "LostWorkerError"]
+__all__ = ["Crew", "Job", "LostWorkerError", "NotAwaited"]
+
+
+class NotAwaited(KeyboardInterrupt):
+    """A second Ctrl-C, while fits that were to stop were saving: they are left alone, or were ended at once."""
 
 
 class LostWorkerError(ChildProcessError):
@@ -70,4 +74,8 @@ class Crew(Protocol):
         """
 
     def stop(self) -> None:
-        """Let the jobs that run save, end, and be forgotten; a second Ctrl-C meanwhile ends them at once."""
+        """Let the jobs that run save, end, and be forgotten.
+
+        Raises:
+            NotAwaited: Ctrl-C came meanwhile.
+        """

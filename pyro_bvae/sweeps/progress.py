@@ -80,7 +80,7 @@ class Reporting(Callback):
         try:
             with atomic_write(self.file, durable=False) as partial:
                 partial.write_text(as_json(asdict(taken)), encoding="utf-8")
-        except LostError:
+        except LostError:  # whose fit must write no more
             raise
-        except WriteError:  # of a full disk, which is said elsewhere
+        except WriteError:  # a full disk is said elsewhere
             pass

@@ -31,7 +31,7 @@ def work_through(
 
     The next task is asked for when a worker is free, and all results that are there have been taken. A task whose
     worker is lost is begun again by another, up to three times, so ``work`` must go on from what a dead one has left.
-    One whose folder is held by another process is put off until that has ended.
+    One whose folder is held by another process, or was taken over by it, is put off until that has ended.
 
     Args:
         work: A function of a task and the arguments, which other processes can import.
