@@ -151,13 +151,19 @@ def _suggested(run: Run, result: Evaluation) -> dict[str, Any]:
         raise ValueError("a capacity is read off a run at one low β: fit one without --match and --beta-schedule")
     ramp = suggest_capacity(result.kl_per_latent, run.step)
     objective = f"capacity:gamma=1000,capacity=linear:{ramp.value:g}:{ramp.steps}"
-    command = ["pyro-bvae", "fit", "--objective", objective, "--beta", "1", "--config", f"{run.path}/config.json"]
+    command = ["pyro-bvae", "fit", "--objective", objective, "--beta", "1", "--config", _config(run)]
     return {
         "capacity": ramp.value,
         "steps": ramp.steps,
         "is_lower_estimate": result.beta > 1 or not weighs_rate(run.config),
         "command": pasted(*command),
     }
+
+
+def _config(run: Run) -> str:
+    """What --config takes to repeat a run: its config.json, or the file that holds the run."""
+    assert run.path is not None
+    return str(run.path if run.path.is_file() else run.path / "config.json")
 
 
 def _echo_capacity(suggested: dict[str, Any], result: Evaluation) -> None:

@@ -55,7 +55,8 @@ NOTES = ("recipe", *FIGURES)
     help="With --resume: from this numbered checkpoint on; what came later is set aside in the run folder.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
-@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Repeat a config.json.")
+@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Repeat the run of a config.json, or of a zip.")  # fmt: skip
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, **_: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -89,6 +90,7 @@ def stored(options: Mapping[str, Any]) -> dict[str, Any]:
         click.UsageError: Two of them are named.
         ValueError: The file is no config.json.
     """
+    from pyro_bvae.runs.bundle import read_part
     from pyro_bvae.runs.folder import RunFolder
 
     if options["recipe"] is not None:
@@ -98,7 +100,9 @@ def stored(options: Mapping[str, Any]) -> dict[str, Any]:
     if options["config"] is not None:
         if options["resume"]:
             raise click.UsageError("--resume reads the run's own config.json: leave --config out")
-        content = check_config(read_json(options["config"]), options["config"])
+        is_bundle = zipfile.is_zipfile(options["config"])
+        read = read_part(options["config"], "config.json") if is_bundle else read_json(options["config"])
+        content = check_config(read, options["config"])
         for line in misspelt(content):
             click.echo(f"note    {plain(options['config'])}: {line}", err=True)
         if content.get("compile_because") != AS_ASKED:  # that run decided for itself, and so does this one

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.request import ProxyHandler, build_opener
 
 import numpy as np
 import pytest
@@ -271,6 +272,23 @@ def test_a_report_and_a_comparison_take_the_file(bundle: Path, folder: Path, her
     assert result.exit_code == 0, result.output
     rows = json.loads(Path("two/comparison.json").read_text())["runs"]
     assert rows[0]["elbo"] == rows[1]["elbo"]
+
+
+def test_the_explorer_takes_the_file(bundle: Path) -> None:
+    from pyro_bvae import explore
+
+    with explore(bundle) as explorer:
+        assert build_opener(ProxyHandler({})).open(explorer.url, timeout=30).status == 200
+        assert (explorer.notes, "one.zip" in repr(explorer)) == ([], True)
+
+
+def test_a_fit_repeats_the_run_of_a_file(bundle: Path, folder: Path, here: Path, cli: Cli) -> None:
+    for name, config in (("file", bundle), ("folder", folder / "config.json")):
+        assert cli("fit", "--config", config, "--steps", 2, "--out", name).exit_code == 0
+    assert same_parameters(load_run("file").model, load_run("folder").model)
+    result = cli("evaluate", bundle, "--suggest-capacity")
+    assert result.exit_code == 0, result.output
+    assert f"--config {bundle}" in result.stdout
 
 
 def test_names_of_latents_are_not_written_into_the_file(bundle: Path) -> None:
