@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+Look = tuple[str, str | None]  # format and width of figures
+
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
 # of no use to finished runs
 OF_FITS = {*SETTINGS, *SEARCH_OPTIONS, "beta_norm", "recipe", "seeds", "jobs", "cluster"}
-OF_FITS -= {"dataset", "data_root", "figures", "report"}
+OF_FITS -= {"dataset", "data_root", "figures", "figure_format", "figure_width", "report"}
 
 
 @click.command("compare")
@@ -126,7 +128,8 @@ def command(
         except KeyboardInterrupt as stop:
             click.echo(f"\n{how_it_stopped(stop)}", err=True)
             ctx.exit(exit_code(stop))
-    rows = _added(out, rows, place, given["figures"], outcome)
+    look = (given["figure_format"], given["figure_width"])
+    rows = _added(out, rows, place, look if given["figures"] else None, outcome)
     if rows and given["report"]:
         report_at_the_end(out, as_json, **place)
     if as_json:
@@ -152,7 +155,7 @@ def _begin(out: Path, asked: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]
 
 
 def _added(
-    out: Path, rows: Sequence[RunRow], place: Mapping[str, Any], draws: bool, outcome: Outcome | None
+    out: Path, rows: Sequence[RunRow], place: Mapping[str, Any], look: Look | None, outcome: Outcome | None
 ) -> list[RunRow]:
     """Add rows to the comparison, whose figures are drawn anew; returns all rows."""
     from pyro_bvae import comparison
@@ -163,8 +166,8 @@ def _added(
         click.echo(f"note    {one_line(as_options(note))}", err=True)
     with held_folder(out, waiting=waiting_for(out)):
         rows = comparison.add(out, rows)
-        if rows and draws:
-            _draw(rows, out, place, outcome)
+        if rows and look is not None:
+            _draw(rows, out, place, outcome, look)
     return rows
 
 
@@ -206,13 +209,13 @@ def _grid(
     return grid
 
 
-def _draw(rows: Sequence[RunRow], out: Path, place: Mapping[str, Any], outcome: Outcome | None) -> None:
+def _draw(rows: Sequence[RunRow], out: Path, place: Mapping[str, Any], outcome: Outcome | None, look: Look) -> None:
     """Draw a comparison; of a search its own figures, and those of the best trials."""
     from pyro_bvae.comparison import report
     from pyro_bvae.plots import optional, save_figures
 
     with optional(f"the pictures of {out}"):
         if outcome is not None:
-            save_figures(outcome.search.figures(), out)
+            save_figures(outcome.search.figures(), out, *look)
             rows = outcome.rows_of_front(rows)
-        save_figures(report.figures(rows, **place), out)
+        save_figures(report.figures(rows, **place), out, *look)

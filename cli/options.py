@@ -35,6 +35,7 @@ __all__ = [
     "data_options",
     "device_option",
     "echo_json",
+    "figure_options",
     "fit_options",
     "json_option",
     "limits_of",
@@ -203,6 +204,7 @@ class Rate(click.ParamType[float]):
         return Number(limits_of("match_rate")).convert(number, param, ctx)
 
 
+OF_FIGURES = ("figure_format", "figure_width")  # options that are of all figures, and not repeated
 JOINED = ("track",)  # options whose values, where they are repeated, are one text
 METAVARS = {
     "levels": "LOW HIGH",
@@ -256,7 +258,7 @@ def _attributes(option: Option, repeatable: bool) -> dict[str, Any]:
     if option.name in JOINED:
         how = {"callback": _several} if repeatable else {"callback": _joined, "default": option.default}
         return attributes | {"multiple": True, **how}
-    if repeatable:
+    if repeatable and option.name not in OF_FIGURES:
         return attributes | {"multiple": True}
     return attributes | {"default": option.default, "show_default": option.default is not None}
 
@@ -307,6 +309,13 @@ class RunPath(click.Path):
                 f"{plain(value)} is a file, and no run: that is a folder, or what export --to zip wrote", param, ctx
             )
         return path
+
+
+def figure_options(command: Command) -> Command:
+    """Give a command the options that say how its figures are written."""
+    for name in reversed(OF_FIGURES):
+        command = click.option(option_words(name), name, **_attributes(OPTIONS[name], repeatable=False))(command)
+    return command
 
 
 run_argument = click.argument("run", type=RunPath())

@@ -22,9 +22,21 @@ if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURE", "Stem", "check_csv", "named", "say_left_out", "write", "write_arrays", "write_vectors"]
+__all__ = [
+    "IN_PRINT",
+    "PICTURE",
+    "Stem",
+    "check_csv",
+    "check_ending",
+    "named",
+    "say_left_out",
+    "write",
+    "write_arrays",
+    "write_vectors",
+]
 
 PICTURE = (".png", ".gif", ".npz")
+IN_PRINT = (".pdf", ".svg")  # where --out ends so, it is the one file that is written
 
 
 class Stem(click.ParamType[Path]):
@@ -71,19 +83,26 @@ def write(
     figure: Figure,
     animation: Callable[[], FuncAnimation] | None = None,
     columns: Sequence[str] | None = None,
+    *,
+    figure_format: str,
+    figure_width: str | None,
 ) -> None:
     """Write ``stem``.png, .npz and, where there is an animation to make, .gif, and print their names.
 
     Where ``stem`` ends in .csv, the vectors among the arrays, ``images``, are written as that in place of an npz,
-    under the names of their ``columns``.
+    under the names of their ``columns``. Where it ends in .pdf or .svg, that figure is all that is written.
     """
-    from pyro_bvae.plots import save_figure
+    from pyro_bvae.plots import save_as, save_figure
 
+    if stem.suffix.lower() in IN_PRINT:
+        save_figure(figure, stem, figure_width)
+        click.echo(plain(stem))
+        return
     as_csv = is_csv(stem)
     stem = stem.with_suffix("") if as_csv else stem
-    png, gif, npz = (stem.with_name(stem.name + ending) for ending in (".png", ".gif", ".npz"))
-    save_figure(figure, png)
-    click.echo(plain(png))
+    gif, npz = (stem.with_name(stem.name + ending) for ending in (".gif", ".npz"))
+    for file in save_as(figure, stem, figure_format, figure_width):
+        click.echo(plain(file))
     if animation is not None:
         with atomic_write(gif) as partial:
             animation().save(partial, writer="pillow")
@@ -92,6 +111,17 @@ def write(
         write_vectors(stem.with_name(stem.name + ".csv"), arrays["images"], columns)
     else:
         write_arrays(npz, arrays)
+
+
+def check_ending(out: Path | None, figure_format: str) -> None:
+    """Refuse two formats of one figure.
+
+    Raises:
+        click.UsageError: The ending of ``out`` names another than ``figure_format``.
+    """
+    ending = "" if out is None else out.suffix.lower()
+    if ending in IN_PRINT and figure_format not in ("png", ending[1:]):
+        raise click.UsageError(f"--out ends in {ending}, and --figure-format is {figure_format}: give one of them")
 
 
 def is_csv(out: Path | None) -> bool:

@@ -9,8 +9,8 @@ import click
 from pyro_bvae.files import place_in
 
 from .chosen import chosen, start_options
-from .options import at_option, data_options, device_option, open_run, run_argument, seed_option
-from .output import PICTURE, Stem, check_csv, named, say_left_out, write
+from .options import at_option, data_options, device_option, figure_options, open_run, run_argument, seed_option
+from .output import IN_PRINT, PICTURE, Stem, check_csv, check_ending, named, say_left_out, write
 
 __all__ = ["command"]
 
@@ -25,12 +25,15 @@ COUNT = 20  # as many as fit draws
 )
 @click.option("--sample", "draw", is_flag=True, help="Draw z and x in place of taking means.")
 @click.option(
-    "--out", type=Stem(*PICTURE, instead=[".csv"]), help="File without ending, or .csv.  [default: RUN/figures/...]"
+    "--out",
+    type=Stem(*PICTURE, instead=[*IN_PRINT, ".csv"]),
+    help="File without ending, or .csv; or .pdf or .svg for that alone.  [default: RUN/figures/...]",
 )
 @at_option
 @seed_option
 @data_options
 @device_option
+@figure_options
 def command(
     run: Path,
     image: int | Path | None,
@@ -43,6 +46,8 @@ def command(
     dataset: str | None,
     data_root: Path | None,
     device: str,
+    figure_format: str,
+    figure_width: str | None,
 ) -> None:
     """Encode held-out images and decode them again: a PNG, and an npz with originals, images, codes and index.
 
@@ -58,6 +63,7 @@ def command(
     from pyro_bvae.generation import reconstruct
     from pyro_bvae.plots.bounds import pictures_note
 
+    check_ending(out, figure_format)
     opened = open_run(run, device, at, dataset, data_root)
     check_csv(out, opened.model.shape)
     some = chosen(opened, image, label).part(image if isinstance(image, int) else 0, count)
@@ -69,4 +75,11 @@ def command(
     shown = {"image": image or 0, "label": label, "count": count, "sample": draw, "at": at, "seed": seed}
     by_fit = {"count": COUNT} if len(opened.model.shape) == 3 else {}
     stem = out or named(place_in(run, "figures") / "reconstructions", shown, by_fit)
-    write(stem, arrays, plots.reconstructions(originals, images), columns=opened.config.get("columns"))
+    write(
+        stem,
+        arrays,
+        plots.reconstructions(originals, images),
+        columns=opened.config.get("columns"),
+        figure_format=figure_format,
+        figure_width=figure_width,
+    )

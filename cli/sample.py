@@ -9,8 +9,8 @@ import click
 from pyro_bvae.files import place_in
 
 from .chosen import held_out_if_there
-from .options import at_option, data_options, device_option, open_run, run_argument, seed_option
-from .output import PICTURE, Stem, check_csv, named, say_left_out, write
+from .options import at_option, data_options, device_option, figure_options, open_run, run_argument, seed_option
+from .output import IN_PRINT, PICTURE, Stem, check_csv, check_ending, named, say_left_out, write
 
 __all__ = ["command"]
 
@@ -24,12 +24,15 @@ COUNT = 100  # as many images as fit draws
     "--sample/--mean", "draw", default=None, help="Draw x from p(x|z), or take its mean.  [default: for vectors draw]"
 )
 @click.option(
-    "--out", type=Stem(*PICTURE, instead=[".csv"]), help="File without ending, or .csv.  [default: RUN/figures/samples]"
+    "--out",
+    type=Stem(*PICTURE, instead=[*IN_PRINT, ".csv"]),
+    help="File without ending, or .csv; or .pdf or .svg for that alone.  [default: RUN/figures/samples]",
 )
 @at_option
 @seed_option
 @data_options
 @device_option
+@figure_options
 def command(
     run: Path,
     count: int,
@@ -40,6 +43,8 @@ def command(
     dataset: str | None,
     data_root: Path | None,
     device: str,
+    figure_format: str,
+    figure_width: str | None,
 ) -> None:
     """Draw from the prior and decode: a PNG, and an npz with codes and images (or a csv of vectors).
 
@@ -52,6 +57,7 @@ def command(
     from pyro_bvae.generation import sample
     from pyro_bvae.plots.bounds import pictures_note
 
+    check_ending(out, figure_format)
     opened = open_run(run, device, at, dataset, data_root)
     check_csv(out, opened.model.shape)
     of_vectors = len(opened.model.shape) == 1
@@ -62,4 +68,11 @@ def command(
     stem = named(
         place_in(run, "figures") / "samples", {**shown, "at": at, "seed": seed}, {} if of_vectors else {"count": COUNT}
     )
-    write(out or stem, {"codes": codes, "images": images}, figure, columns=opened.config.get("columns"))
+    write(
+        out or stem,
+        {"codes": codes, "images": images},
+        figure,
+        columns=opened.config.get("columns"),
+        figure_format=figure_format,
+        figure_width=figure_width,
+    )

@@ -16,7 +16,7 @@ from pyro_bvae.settings.shown import short_names
 from pyro_bvae.settings.words import plain
 
 from .formats import TableFormat, check_format, echo_table, format_option
-from .options import Name, RunPath, data_options, device_option, echo_json, json_option, open_run
+from .options import Name, RunPath, data_options, device_option, echo_json, figure_options, json_option, open_run
 from .output import Stem
 from .progress import Counter, LoadingBar
 from .settings import given_once
@@ -44,6 +44,7 @@ MOST_LATENTS = 50  # whose KL is printed; the json has all
 @click.option("--baseline", "baselines", type=Name("baseline", names.BASELINES), multiple=True,
               help="Score this as well, with the seeds of the runs.")  # fmt: skip
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Of latents and factors, in each run.")
+@figure_options
 @click.option("--out", type=Stem(".json", ".csv"),
               help="Files without ending.  [default: scores in the run's folder, or beside several; with --metric "
                    "they are named by the metrics]")  # fmt: skip
@@ -59,6 +60,8 @@ def command(
     repeats: int,
     baselines: tuple[str, ...],
     figures: bool,
+    figure_format: str,
+    figure_width: str | None,
     out: Path | None,
     dataset: str | None,
     data_root: Path | None,
@@ -100,7 +103,7 @@ def command(
     if not as_json:
         _print_all(rows, data, not_taken, table_format)
     if figures and data.factors is not None:
-        files += _draw(opened)
+        files += _draw(opened, figure_format, figure_width)
     if as_json:
         content = report.content(rows, data)
         first = {"summary": content["summary"], "protocols": content["protocols"], "not_taken": not_taken}
@@ -111,7 +114,7 @@ def command(
         ctx.exit(1)
 
 
-def _draw(runs: Sequence[Run]) -> list[Path]:
+def _draw(runs: Sequence[Run], figure_format: str, figure_width: str | None) -> list[Path]:
     """Draw the figures of each run into its folder."""
     from pyro_bvae.plots import optional, save_figures
     from pyro_bvae.scoring import report
@@ -124,7 +127,7 @@ def _draw(runs: Sequence[Run]) -> list[Path]:
             counter(f"{run.path}: figures", number, len(runs))
             folder = place_in(run.path, "figures")
             with optional(folder):
-                files += save_figures(report.figures(run), folder)
+                files += save_figures(report.figures(run), folder, figure_format, figure_width)
     return files
 
 

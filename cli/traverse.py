@@ -22,13 +22,14 @@ from .options import (
     at_option,
     data_options,
     device_option,
+    figure_options,
     limits_of,
     open_run,
     run_argument,
     seed_option,
     whole,
 )
-from .output import PICTURE, Stem, named, say_left_out, write
+from .output import IN_PRINT, PICTURE, Stem, check_ending, named, say_left_out, write
 
 __all__ = ["command"]
 
@@ -52,11 +53,16 @@ BY_FIT = ("base", "range", "columns", "count")  # what fit's own traversal is dr
     help="Which, in this order.  [default: all, by their KL]",
 )
 @click.option("--sample", "draw", is_flag=True, help="Draw from p(x|z) in place of taking its mean.")
-@click.option("--out", type=Stem(*PICTURE), help="File without ending.  [default: in RUN/figures]")
+@click.option(
+    "--out",
+    type=Stem(*PICTURE, instead=IN_PRINT),
+    help="File without ending, or .pdf or .svg for that alone.  [default: in RUN/figures]",
+)
 @at_option
 @seed_option
 @data_options
 @device_option
+@figure_options
 def command(
     run: Path,
     base: str,
@@ -73,6 +79,8 @@ def command(
     dataset: str | None,
     data_root: Path | None,
     device: str,
+    figure_format: str,
+    figure_width: str | None,
 ) -> None:
     """Sweep one latent at a time and look: a PNG, an animated GIF, and an npz with the numbers.
 
@@ -86,6 +94,7 @@ def command(
         pyro-bvae traverse runs/digits-beta6-seed0 --count 4 --range -3 3 --latents 0,7
         pyro-bvae traverse runs/digits-beta6-seed0 --label 3 --image 2
         pyro-bvae traverse runs/digits-beta6-seed0 --base prior --out prior
+        pyro-bvae traverse runs/digits-beta6-seed0 --out paper/traversal.pdf --figure-width page
     """
     from pyro_bvae import plots, traversal
     from pyro_bvae.plots import bounds
@@ -94,6 +103,7 @@ def command(
         raise click.UsageError(f"--image and --label choose a datum, and --base {base} starts from none")
     if base == "random-image" and image is not None:
         raise click.UsageError("--image chooses a datum, and --base random-image draws one: give one of them")
+    check_ending(out, figure_format)
     opened = open_run(run, device, at, dataset, data_root)
     some = chosen(opened, image, label) if base in FROM_DATA else None
     images, data = (None, None) if some is None else (some.images, some.data)
@@ -128,4 +138,4 @@ def command(
     shown |= {"columns": columns, "latents": asked_for, "sample": draw, "at": at, "seed": seed}
     by_fit = {name: opened.config.get(f"traverse_{name}", DEFAULTS[f"traverse_{name}"]) for name in BY_FIT}
     stem = out or named(place_in(run, "figures") / "traversal", shown, by_fit)
-    write(stem, sweep.arrays(), plots.traversal(sweep), moving)
+    write(stem, sweep.arrays(), plots.traversal(sweep), moving, figure_format=figure_format, figure_width=figure_width)

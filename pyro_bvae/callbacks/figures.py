@@ -33,7 +33,7 @@ FRAME = re.compile(r"traversal-\d+\.png")  # not the part of one that a kill lea
 
 
 class Figures(Callback):
-    """Pictures as PNGs in the run's folder: at the end of a fit, and traversals while it runs if asked for.
+    """Pictures in the run's folder: at the end of a fit, and traversals while it runs if asked for.
 
     Traversals during training start from the same data every time, are numbered by step, and become ``training.gif`` at
     the end, with the latents in a fixed order. They do not disturb the fit.
@@ -44,6 +44,8 @@ class Figures(Callback):
         ends: The first and last value of the sweeps.
         columns: How many values.
         count: How many data or draws the sweeps start from.
+        figure_format: Of what is drawn at the end, one of `names.FIGURE_FORMATS`; see `plots.save_as`.
+        figure_width: Likewise, its width in print.
 
     Raises:
         ValueError: A number is out of range, the kind unknown, or the prior's one mean is to be several starts.
@@ -58,6 +60,8 @@ class Figures(Callback):
         ends: Sequence[float] = (-2.0, 2.0),
         columns: int = 11,
         count: int = 1,
+        figure_format: str = "png",
+        figure_width: str | None = None,
     ) -> None:
         low, high = ends
         FigureSettings(
@@ -66,7 +70,10 @@ class Figures(Callback):
             traverse_range=(low, high),
             traverse_columns=columns,
             traverse_count=count,
+            figure_format=figure_format,
+            figure_width=figure_width,
         )
+        self.figure_format, self.figure_width = figure_format, figure_width
         self.every, self.kind, self.ends = every, kind, (low, high)
         self.columns, self.count = columns, count
         if kind == "prior" and count > 1:
@@ -115,7 +122,7 @@ class Figures(Callback):
         data = run.dataset()
         held_out = data.images[data.held_out]
         sweep = partial(self.sweep, run.model, held_out, names=run.latent_names)
-        _save_each(drawings(run, held_out, sweep), self.folder)
+        _save_each(drawings(run, held_out, sweep), self.folder, self.figure_format, self.figure_width)
         frames = sorted(file for file in self.folder.glob("traversal-*.png") if FRAME.fullmatch(file.name))
         if self.every is not None and frames:
             with optional(film := self.folder / "training.gif"):
@@ -136,20 +143,25 @@ class Figures(Callback):
 
 def figures_of(settings: Mapping[str, Any]) -> Figures:
     """The callback that the settings `options.FIGURES` describe; an older run does not have all of them."""
-    every, kind, ends, columns, count = (
-        settings.get(name, DEFAULTS[name])
-        for name in ("figures_every", "traverse_base", "traverse_range", "traverse_columns", "traverse_count")
-    )
-    return Figures(every, kind, ends, columns, count)
+    names = ("figures_every", "traverse_base", "traverse_range", "traverse_columns", "traverse_count")
+    return Figures(*(settings.get(name, DEFAULTS[name]) for name in (*names, "figure_format", "figure_width")))
 
 
-def draw_figures(run: Run, folder: Path, sweep: Traversal | None = None) -> list[Path]:
+def draw_figures(
+    run: Run,
+    folder: Path,
+    sweep: Traversal | None = None,
+    figure_format: str = "png",
+    figure_width: str | None = None,
+) -> list[Path]:
     """Draw what `fit` leaves behind: for vectors, also covariances and a scatter of the codes.
 
     Args:
         run: A finished run whose data can be loaded.
-        folder: Where the PNGs go; made if need be.
+        folder: Where the files go; made if need be.
         sweep: The traversal to draw; by default around the first held-out datum.
+        figure_format: One of `names.FIGURE_FORMATS`; see `plots.save_as`.
+        figure_width: The width in print, likewise.
 
     Returns:
         The files; a figure that cannot be drawn or written is left out, with a warning that names it.
@@ -157,15 +169,17 @@ def draw_figures(run: Run, folder: Path, sweep: Traversal | None = None) -> list
     data = run.dataset()
     held_out = data.images[data.held_out]
     drawn = partial(Figures().sweep, run.model, held_out, names=run.latent_names)
-    return _save_each(drawings(run, held_out, lambda: sweep or drawn()), folder)
+    return _save_each(drawings(run, held_out, lambda: sweep or drawn()), folder, figure_format, figure_width)
 
 
-def _save_each(drawings: Mapping[str, Callable[[], Figure]], folder: Path) -> list[Path]:
+def _save_each(
+    drawings: Mapping[str, Callable[[], Figure]], folder: Path, figure_format: str, figure_width: str | None
+) -> list[Path]:
     """Draw and write one figure after another, and go on where one fails."""
     files: list[Path] = []
     for name, draw in drawings.items():
         with optional(folder / f"{name}.png"):
-            files += plots.save_figures({name: draw()}, folder)
+            files += plots.save_figures({name: draw()}, folder, figure_format, figure_width)
     return files
 
 

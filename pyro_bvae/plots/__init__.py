@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from .comparisons import Point, gallery, rate_distortion, side_by_side
 from .factors import heat_map, responses
-from .pictures import optional, png_of, save_figure, save_figures
+from .pictures import optional, png_of
 from .runs import animation, curves, film, reconstructions, samples, traversal
+from .saving import save_as, save_figure, save_figures
 from .searches import importances, pareto
 from .vectors import covariances, latents, pairs
 
@@ -32,6 +33,7 @@ __all__ = [
     "reconstructions",
     "responses",
     "samples",
+    "save_as",
     "save_figure",
     "save_figures",
     "side_by_side",

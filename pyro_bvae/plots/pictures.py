@@ -1,13 +1,12 @@
-"""Pictures in a grid, on a matplotlib figure made without pyplot; and files of figures."""
+"""Pictures in a grid, on a matplotlib figure made without pyplot."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,11 +18,11 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from ..files import LostError, atomic_write
+from ..files import LostError
 from .bounds import DOTS_PER_INCH, cell_inches
 from .labels import draws_plain_text
 
-__all__ = ["make_panels", "optional", "png_of", "save_figure", "save_figures", "show", "tile", "whole_rows"]
+__all__ = ["make_panels", "optional", "png_of", "show", "tile", "whole_rows"]
 
 INCHES_A_LETTER = 0.065  # of a name beside a row
 LEVELS, COLOURS, MARGIN = 64, 128, 6  # of a small PNG
@@ -74,13 +73,6 @@ def optional(picture: object) -> Iterator[None]:
 
 
 @draws_plain_text
-def save_figure(figure: Figure, file: Path) -> None:
-    """Write a figure atomically, in the format that the file's ending names."""
-    with atomic_write(file) as partial:
-        figure.savefig(partial)
-
-
-@draws_plain_text
 def png_of(figure: Figure) -> bytes:
     """A figure as the bytes of a small PNG: small pictures keep their pixels, and grey has 64 levels.
 
@@ -110,20 +102,6 @@ def _without_margin(picture: Image.Image) -> Image.Image:
     left, top = (max(0, side - MARGIN) for side in there[:2])
     right, bottom = (min(end, side + MARGIN) for end, side in zip(picture.size, there[2:], strict=True))
     return picture.crop((left, top, right, bottom))
-
-
-def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
-    """Write figures atomically into a folder, each as the PNG of its name.
-
-    Returns:
-        The files; one that cannot be written is left out, with a warning that names it.
-    """
-    files = []
-    for name, figure in figures.items():
-        with optional(file := folder / f"{name}.png"):
-            save_figure(figure, file)
-            files.append(file)
-    return files
 
 
 def whole_rows(images: Tensor, columns: int) -> Tensor:

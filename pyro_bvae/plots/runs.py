@@ -51,10 +51,15 @@ def traversal(sweep: Traversal, notes: Sequence[str] = ()) -> Figure:
         fixed = torch.stack([images[block] for images in front])[None].expand(rows, -1, -1, -1, -1)
         show(panel, torch.cat([fixed, sweep.images[block]], dim=1))
         panel.axvline(len(front) - 0.5, color="black", linewidth=1)
-        panel.set_xticks(range(columns), heads + [f"{value:.3g}" for value in sweep.values.tolist()])
+        panel.set_xticks(range(columns), heads + [_said(value) for value in sweep.values.tolist()])
         label_latents(panel, sweep, texts)
     say_below(figure, left_out)
     return figure
+
+
+def _said(value: float) -> str:
+    """A value of a sweep; the middle of a range of float32 may be all but 0."""
+    return f"{round(value, 6) + 0.0:.3g}"
 
 
 @draws_plain_text

@@ -74,6 +74,7 @@ def pairs(sets: Mapping[str, Tensor]) -> Figure:
             _draw_histogram(panels[i, i], points[:, i], color, name)
             for j in range(i):
                 panels[i, j].scatter(points[:, j], points[:, i], s=2, color=color, linewidths=0, alpha=0.6)
+                panels[i, j].tick_params(labelleft=j == 0)  # a row has one feature, and so one range
                 panels[j, i].set_axis_off()
     for i in range(features):
         panels[i, 0].set_ylabel(f"x{i}" if i else "")

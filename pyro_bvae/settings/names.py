@@ -20,6 +20,7 @@ __all__ = [
     "DATASETS",
     "DEVICES",
     "EXPORTS",
+    "FIGURE_FORMATS",
     "FRAMES",
     "LEAST_BATCH",
     "LIKELIHOODS",
@@ -56,6 +57,7 @@ DATASETS = (
 )
 DEVICES = ("auto", "cpu", "cuda", "mps")
 EXPORTS = ("zip", "onnx", "pt2", "safetensors")
+FIGURE_FORMATS = ("png", "pdf", "svg")
 FRAMES = ("first", "all")
 LEAST_BATCH = {"info": 2}  # the fewest data a batch of the objectives that cannot take one datum
 LIKELIHOODS = (

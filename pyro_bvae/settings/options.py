@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from .declared import OneOf, Option, Parsed, Range, check_values, options_of, unwrapped
-from .names import ACTIVATIONS, BASES, FRAMES, LIKELIHOODS, MEAN_LINKS, NETWORKS, TRACKERS
-from .parsing import trackers_in
+from .names import ACTIVATIONS, BASES, FIGURE_FORMATS, FRAMES, LIKELIHOODS, MEAN_LINKS, NETWORKS, TRACKERS
+from .parsing import inches, trackers_in
 from .signatures import documented
 from .training import COUNT, TrainingSettings
 
@@ -120,6 +120,14 @@ class FigureSettings:
     ] = (-2.0, 2.0)
     traverse_columns: Annotated[int, "Values in a traversal.", FEW] = 11
     traverse_count: Annotated[int, "How many images or draws traversals start from.", FEW] = 1
+    figure_format: Annotated[
+        str, "Format of figures; a pdf or an svg stands beside the png.", OneOf("figure format", FIGURE_FORMATS)
+    ] = "png"
+    figure_width: Annotated[
+        str | None,
+        "Width for print: column (3.25 in), page (6.75 in), or so many inches; by default column for pdf and svg.",
+        Parsed(inches, "column|page|INCHES"),
+    ] = None
     track: Annotated[
         str | None, f"Send history, settings, pictures and codes to {', '.join(TRACKERS)}; may be repeated.",
         Parsed(trackers_in, "NAME,...|none"),

@@ -13,8 +13,12 @@ from math import isfinite
 
 from ..schedules import SCHEDULES, Schedule
 from .names import OBJECTIVES, TRACKERS, check
+from .words import brief
 
-__all__ = ["USUAL", "Specification", "as_file_name", "scheduled", "specified", "trackers_in"]
+__all__ = ["USUAL", "Specification", "as_file_name", "inches", "scheduled", "specified", "trackers_in"]
+
+WIDTHS = {"column": 3.25, "page": 6.75}  # inches: what ICML's two columns have
+LEAST_WIDTH, MOST_WIDTH = 1.0, 20.0
 
 # published coefficients, where the classes' own defaults make the ELBO; sources in the objectives' docstrings
 USUAL: dict[str, dict[str, str]] = {
@@ -153,3 +157,23 @@ def trackers_in(text: str | None) -> tuple[str, ...]:
     if text is None or text == "none":
         return ()
     return tuple(dict.fromkeys(check("tracker", name.strip(), TRACKERS) for name in text.split(",")))
+
+
+def inches(width: str | float) -> float:
+    """The width of a figure.
+
+    Raises:
+        ValueError: It is none.
+
+    >>> inches("column"), inches("5.5")
+    (3.25, 5.5)
+    """
+    try:
+        number = WIDTHS[width] if isinstance(width, str) and width in WIDTHS else float(width)
+    except ValueError:
+        number = 0.0
+    if not LEAST_WIDTH <= number <= MOST_WIDTH:
+        known = ", ".join(f"{name} ({side} in)" for name, side in WIDTHS.items())
+        wanted = f"{known}, or a number of inches from {LEAST_WIDTH:g} to {MOST_WIDTH:g}"
+        raise ValueError(f"a width of figures is {wanted}, got {brief(width)}")
+    return number

@@ -1,0 +1,154 @@
+"""A figure as wide as a column of a page, with text that can be read there.
+
+A figure for a screen is wider than that, and scaled down its text would have three points. So it is laid out anew:
+text has 7 or 8 points, panels that stood side by side go into as many rows as that takes, each panel keeps its shape,
+and the height follows. Text that would then run into its neighbours is the business of `crowding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from math import ceil
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpecBase
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.transforms import Affine2D
+
+from .crowding import legend_again, make_room, narrow_names, place_of
+
+__all__ = ["DOTS_PER_INCH", "typeset"]
+
+SMALLEST, LARGEST = 7.0, 8.0  # points of text
+DOTS_PER_INCH = 300
+MOST_INCHES = 9.0  # of height: a page
+NARROWEST = 0.45  # of its width on the screen, to which a panel is narrowed before it goes into another row
+NAMES_TAKE = 0.35  # of the width of a column of panels, at most
+MOST_POINTS = 200  # of a scatter that is drawn point by point
+LEAST_PANEL = 0.3  # inches of height
+SETTLES = 2  # layouts until one more changes nothing
+ROUNDS = 2  # of laying out: the height follows from the width, the text from both, and the height from that again
+
+
+def typeset(figure: Figure, width: float) -> Figure:
+    """A copy of a figure, laid out for a page.
+
+    Args:
+        figure: Laid out by matplotlib's "constrained" engine, its panels made by ``figure.subplots``.
+        width: In inches.
+    """
+    page = deepcopy(figure)
+    FigureCanvasAgg(page)
+    page.set_dpi(DOTS_PER_INCH)
+    page.draw_without_rendering()
+    panels = [panel for panel in page.axes if panel.get_subplotspec() is not None]
+    shapes = [_shape(panel, page) for panel in panels]
+    shown = {panel: shape for panel, shape in zip(panels, shapes, strict=True) if panel.axison}
+    if len(shown) > 1:
+        _into_rows(page, panels, shown, width)
+    _set_type(page)
+    page.set_size_inches(width, MOST_INCHES)
+    for panel in shown:
+        narrow_names(panel, page, NAMES_TAKE * width / _grid(panel).ncols)
+    for _ in range(ROUNDS):
+        _set_height(page, shown)
+        make_room(page, [*shown])
+    _set_height(page, shown)
+    page.set_layout_engine("none")  # all has its place, whatever draws it
+    _set_dots(page)
+    return page
+
+
+def _shape(panel: Axes, figure: Figure) -> float:
+    """Height to width of a panel."""
+    place = place_of(panel, figure)
+    return place.height / place.width
+
+
+def _grid(panel: Axes) -> GridSpecBase:
+    """The rows and columns among which a panel stands."""
+    place = panel.get_subplotspec()
+    assert place is not None
+    return place.get_gridspec()
+
+
+def _into_rows(page: Figure, panels: Sequence[Axes], shown: Mapping[Axes, float], width: float) -> None:
+    """Put panels that stand side by side, and share no x, into more rows, if they would be too narrow."""
+    grids = {_grid(panel) for panel in panels}
+    if len(grids) > 1 or any(len(panel.get_shared_x_axes().get_siblings(panel)) > 1 for panel in shown):
+        return
+    columns = next(iter(grids)).ncols
+    narrowest = NARROWEST * page.get_figwidth() / columns
+    across = max(1, min(columns, len(shown), int(width / narrowest)))
+    while across < columns and ceil(len(shown) / across) * max(shown.values()) * width / across > MOST_INCHES:
+        across += 1
+    grid = page.add_gridspec(ceil(len(shown) / across), across)
+    for number, panel in enumerate(shown):
+        row, column = divmod(number, across)
+        panel.set_subplotspec(grid[row, column])
+        if len(panel.get_shared_y_axes().get_siblings(panel)) > 1:
+            panel.tick_params(labelleft=column == 0)
+    for panel in {*panels} - {*shown}:
+        panel.remove()
+
+
+def _set_type(page: Figure) -> None:
+    """Text of a size for print, and thin lines."""
+    for panel in page.axes:
+        panel.tick_params(which="both", labelsize=SMALLEST, pad=2.0)
+        for spine in panel.spines.values():
+            spine.set_linewidth(0.6)
+        if panel.get_legend() is not None:
+            legend_again(panel)
+    for text in page.findobj(Text):
+        text.set_fontsize(min(LARGEST, max(SMALLEST, text.get_fontsize())))  # type: ignore[attr-defined]
+    for line in page.findobj(Line2D):
+        line.set_linewidth(min(1.0, line.get_linewidth()))  # type: ignore[attr-defined]
+        line.set_markersize(min(3.0, line.get_markersize()))  # type: ignore[attr-defined]
+
+
+def _set_height(page: Figure, shown: Mapping[Axes, float]) -> None:
+    """Lay the figure out at the height at which panels have their shapes, and hold the labels beside them.
+
+    That is known of a figure that is too high. In one that is too low, pictures are not as wide as they may be, and the
+    engine takes the room beside them for theirs.
+    """
+    _lay_out(page, MOST_INCHES)
+    rows = max(_grid(panel).nrows for panel in shown)
+    spare = min(_spare(panel, shape, page) for panel, shape in shown.items())
+    _lay_out(page, MOST_INCHES - rows * max(0.0, spare))
+
+
+def _lay_out(page: Figure, height: float) -> None:
+    page.set_figheight(height)
+    for _ in range(SETTLES):
+        page.draw_without_rendering()
+
+
+def _spare(panel: Axes, shape: float, page: Figure) -> float:
+    """By how much the cell of a panel is too high for its shape, and for the labels that stand in the cell too."""
+    inside, everything = place_of(panel, page), panel.get_tightbbox()
+    assert everything is not None
+    around = everything.transformed(page.dpi_scale_trans.inverted())
+    cell = panel.get_position(original=True).transformed(Affine2D().scale(*page.get_size_inches()))
+    beyond = max(0.0, around.y1 - cell.y1) + max(0.0, cell.y0 - around.y0)
+    label = place_of(panel.yaxis.label, page).height if panel.yaxis.label.get_text() else 0.0
+    wanted = max(shape * cell.width, LEAST_PANEL, label)
+    return cell.height - wanted - (around.height - inside.height - beyond)
+
+
+def _set_dots(page: Figure) -> None:
+    """Keep the edges of pixels, and draw many points as pixels, which takes less room than each by itself."""
+    for image in page.findobj(AxesImage):
+        assert isinstance(image, AxesImage)
+        if image.get_window_extent().width >= image.get_size()[1]:  # otherwise there are more pixels than dots
+            image.set_interpolation("none")
+    for points in page.findobj(PathCollection):
+        assert isinstance(points, PathCollection)
+        points.set_rasterized(len(points.get_offsets()) > MOST_POINTS)  # type: ignore[arg-type]
