@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -45,8 +46,15 @@ def test_a_search_prints_draws_and_goes_on(cli: Cli, here: Path) -> None:
     refused = cli(*SEARCH[:-2], *SMALL, "--trials", 3, "--out", "out")
     assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
     assert "out holds another search (maximise elbo, minimise rate over beta=1..32 log" in refused.stderr
-    grid = cli("compare", *SMALL, "--out", "out")
-    assert (grid.exit_code, "another comparison" in grid.stderr) == (1, True)
+    before = Path("out/comparison.json").read_text()
+    for words in (("compare",), (*SEARCH, "--seeds", "0,1"), ("compare", "out/trial-0000-seed0")):
+        other = cli(*words, *(SMALL if "out/trial-0000-seed0" not in words else ()), "--out", "out")
+        assert (other.exit_code, "holds a" in other.stderr) == (1, True), other.output
+    assert Path("out/comparison.json").read_text() == before
+    with open("out/comparison.csv") as file:
+        rows = [*csv.DictReader(file)]
+    assert [float(row["beta"]) for row in rows] == [row["beta"] for row in content["runs"]]
+    assert {row["latent_dim"] for row in rows} <= {"2", "3", "4"}
 
 
 def test_a_diverging_trial_is_named_and_costs_no_other(cli: Cli, here: Path) -> None:

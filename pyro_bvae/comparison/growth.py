@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from re import findall
 from typing import Any
 
 from ..datasets import Progress
@@ -90,6 +91,7 @@ def _grown(out: Path, stored: Experiment, asked: Experiment) -> Experiment:
     if differ == ["dataset"] and _has_moved(out, asked):
         free, differ = {*free, "dataset"}, []
     differ += ["search"] if "search" in stored.keys() - asked.keys() else []
+    differ += ["seeds"] if "search" in asked and asked["seeds"] != stored.get("seeds") else []  # of all its trials
     if differ:
         raise FileExistsError(f"{out} holds another comparison ({', '.join(differ)} differ): name another `out`")
     grows = {name for name in asked if name in ASKED or name not in free}
@@ -226,7 +228,7 @@ def _place(row: RunRow, experiment: Mapping[str, Sequence[Any]]) -> list[int]:
     if "runs" in experiment:
         return [_position("runs", row.run, experiment["runs"])]
     if "search" in experiment:
-        return [int(row.label.removeprefix("trial ")), _position("seeds", row.seed, experiment["seeds"])]
+        return [*map(int, findall(r"\d+", Path(row.run).name)[:1]), _position("seeds", row.seed, experiment["seeds"])]
     names = varied_in(experiment)
     return [
         *(_position(name, row.varied.get(name), experiment[name]) for name in names),
