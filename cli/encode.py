@@ -29,9 +29,7 @@ __all__ = ["command"]
 @at_option
 @data_options
 @device_option
-@click.pass_context
 def command(
-    ctx: click.Context,
     run: Path,
     split: str,
     image: int | Path | None,
@@ -57,7 +55,7 @@ def command(
 
     from pyro_bvae.codes import encode
 
-    join(ctx)
+    join()
     opened = open_run(run, device, at, dataset, data_root)
     some = chosen(opened, image, label, split)
     some = some.part(image, 1) if isinstance(image, int) else some

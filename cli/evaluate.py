@@ -62,9 +62,7 @@ MOST_LATENTS = 50  # whose KL is printed; --json has all
 @data_options
 @device_option
 @json_option
-@click.pass_context
 def command(
-    ctx: click.Context,
     run: Path,
     split: str,
     particles: int,
@@ -89,7 +87,7 @@ def command(
     """
     from pyro_bvae.evaluation import decompose_rate, probe_accuracy
 
-    join(ctx)
+    join()
     opened = open_run(run, device, at, dataset, data_root)
     data = opened.dataset(LoadingBar())
     images = data.images[data.train if split == "train" else data.held_out]

@@ -73,7 +73,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
         pyro-bvae fit --objective tc:beta=6 --dataset mnist --epochs 20
         pyro-bvae fit --resume --out runs/digits-beta6-seed0 --epochs 200
     """
-    join(ctx)
+    join()
     with alike():
         options = settle(ctx)
         if options["out"] is not None and not options["resume"]:  # before data are read, which may take minutes

@@ -88,7 +88,7 @@ def command(
 
     check_format(ctx)
     runs, metrics = tuple(given_once("run", runs)), tuple(dict.fromkeys(metrics))
-    join(ctx)
+    join()
     opened = [open_run(path, device, None, dataset, data_root) for path in runs]
     data = opened[0].dataset(LoadingBar())
     name = "-".join(["scores", *dict.fromkeys(metrics)])  # so that a part does not replace the whole

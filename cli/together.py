@@ -49,16 +49,12 @@ def beginning() -> list[str]:
     return ["torchrun", *options, "-m", "pyro_bvae_cli"]
 
 
-def join(ctx: click.Context) -> None:
-    """Be one of the processes that torchrun has started, until the command ends; without it nothing happens.
-
-    Raises:
-        click.UsageError: The command is one that a single process takes.
-    """
+def join() -> None:
+    """Be one of the processes that torchrun has started; without it nothing happens, and nothing is imported."""
     if size() > 1:
         from pyro_bvae import ranks
 
-        ctx.with_resource(ranks.joined())
+        ranks.join()
 
 
 def check_taken_together(name: str) -> None:

@@ -5,22 +5,30 @@ Each process runs one of the functions of this file, named on its command line, 
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from unittest import mock
 
 import torch
+from pyro.infer import RenyiELBO
+from torch import nn
 
-from pyro_bvae import BetaVAE, fit, ranks
+from pyro_bvae import BetaVAE, Callback, evaluate, fit, ranks
+from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.training import loop
+from pyro_bvae.terms import mean_terms
+from pyro_bvae.training import Training, loop
 
+SECONDS = 280  # that the processes may take, on a busy machine
 CASES: dict[str, dict[str, Any]] = {
     "beta": {},
     "beta:free_bits=0.3": {},
@@ -70,12 +78,12 @@ def started(folder: Path, words: list[str], size: int = 2, **variables: str) -> 
             process.wait()
 
 
-def returned(folder: Path, name: str, *arguments: object, size: int = 2) -> list[Any]:
-    """What a function of this file returns in each of several processes."""
+def returned(folder: Path, name: str, *arguments: object, size: int = 2, ends: tuple[int, ...] = (0, 0)) -> list[Any]:
+    """What a function of this file returns in each of several processes, which end with these codes."""
     words = [sys.executable, "-W", "error", __file__, str(folder), name, *map(str, arguments)]
     with started(folder, words, size) as processes:
-        codes = [process.wait(timeout=300) for process in processes]
-    assert codes == [0] * size, said(folder)
+        codes = [process.wait(timeout=SECONDS) for process in processes]
+    assert codes == [*ends], said(folder)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(size)]
 
 
@@ -141,20 +149,119 @@ def fitted(case: str, way: str, **options: Any) -> dict[str, Any]:
     }
 
 
+FEW = [("beta", "graph"), ("tc:beta=4, gaussian-optimal", "graph")]
 WAYS = {
-    "fast": [*((case, "eager") for case in CASES), ("beta", "graph"), ("tc:beta=4, gaussian-optimal", "graph")],
+    "fast": [*((case, "eager") for case in CASES), *FEW],
     **{way: [(case, way) for case in CASES] for way in ("graph", "bf16", "inductor")},
 }
 
 
-def table(way: str) -> dict[str, Any]:
-    """Fits by one process, which rank 0 is at first, and by all."""
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process, which does not look for others."""
     with mock.patch.dict(os.environ, {"WORLD_SIZE": "1"}):
-        alone = {case: fitted(*case) for case in WAYS[way]} if os.environ["RANK"] == "0" else {}
-    with ranks.joined():
-        return {"alone": alone, "together": {case: fitted(*case) for case in WAYS[way]}}
+        yield
+
+
+def table(_: str, way: str) -> dict[str, Any]:
+    """Fits by one process, which rank 0 is at first, and by all."""
+    with alone():
+        by_one = {case: fitted(*case) for case in WAYS[way]} if os.environ["RANK"] == "0" else {}
+    ranks.join()
+    return {"alone": by_one, "together": {case: fitted(*case) for case in WAYS[way]}}
+
+
+def measured(where: Any = nullcontext) -> dict[str, Any]:
+    """A model evaluated in many batches, the last one shorter."""
+    vae, images = small_vae(likelihood="binarized-bernoulli"), some_images(12).images
+    with where():
+        evaluation = evaluate(vae, images, particles=3, batch_size=3)
+        return {"evaluation": evaluation, "codes": encode(vae, images, batch_size=3), "terms": mean_terms(vae, images)}
+
+
+def resumed(folder: Path) -> list[dict[str, Any]]:
+    """A fit in one go, and the same in two parts."""
+    options: dict[str, Any] = {"batch_size": 8, "eval_every": 2, "checkpoint_every": 1, "keep": 2}
+    ways = []
+    for name, lengths in (("whole", [6]), ("parts", [3, 6])):
+        for steps in lengths:
+            vae = small_vae(likelihood="binarized-bernoulli")
+            run = fit(vae, some_images(40), steps=steps, out=folder / name, resume=steps > lengths[0], **options)
+        weights = [value.clone() for value in vae.state_dict().values()]
+        ways.append({"weights": weights, "history": run.history, "config": run.config})
+    return ways
+
+
+class Poison(Callback):
+    """Lets one rank see data that are not finite, after two steps."""
+
+    def on_step(self, training: Training) -> None:
+        if training.step == 2 and ranks.rank() == 1:
+            training.vae.encoder.register_forward_pre_hook(lambda _, given: (given[0] * float("nan"),))
+
+
+class Die(Callback):
+    """Ends one rank after three steps, as the system does where memory is short."""
+
+    def on_step(self, training: Training) -> None:
+        if training.step == 3 and ranks.rank() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refusal(**options: Any) -> tuple[str, str, bool]:
+    """How a fit fails that cannot be taken by several ranks."""
+    vae, images = options.pop("vae", None) or small_vae(), options.pop("images", None) or some_images()
+    try:
+        fit(vae, images, steps=4, batch_size=6, **options)
+    except Exception as error:
+        return type(error).__name__, str(error), ranks.is_known_to_all(error)
+    raise AssertionError("it was taken")
+
+
+def refusals(folder: Path) -> dict[str, tuple[str, str, bool]]:
+    """What is refused, and why."""
+    normalised = small_vae()
+    normalised.encoder = nn.Sequential(nn.BatchNorm2d(1), normalised.encoder)
+    return {
+        "nan": refusal(callbacks=[Poison()], out=folder / "nan", checkpoint_every=1, eval_every=4),
+        "batch norm": refusal(vae=normalised),
+        "elbo": refusal(elbo=RenyiELBO()),
+        "data": refusal(images=some_images(11 + ranks.rank())),
+        "taken": refusal(out=folder / "whole"),
+        "one alone": one_alone(),
+    }
+
+
+def one_alone() -> tuple[str, str, bool]:
+    """An error of a single rank."""
+    try:
+        with ranks.alike():
+            if ranks.rank() == 1:
+                raise FileNotFoundError("no such data")
+    except OSError as error:
+        return type(error).__name__, str(error), ranks.is_known_to_all(error)
+    raise AssertionError("nobody noticed")
+
+
+def everything(folder: str) -> dict[str, Any]:
+    """All that is tested of one start of several processes, at whose end the second one is killed."""
+    place, is_first = Path(folder), os.environ["RANK"] == "0"
+    with alone():
+        results: dict[str, Any] = {"measured alone": measured()} if is_first else {}
+    results |= table(folder, "fast")
+    results |= {"measured": measured(ranks.together), "resumed": resumed(place), "refusals": refusals(place)}
+    keep(results, folder)
+    start = monotonic()
+    lost = refusal(callbacks=[Die()], out=place / "lost", checkpoint_every=1)
+    return results | {"lost": (*lost, monotonic() - start)}
+
+
+def keep(results: Any, folder: str) -> None:
+    """Leave results in a file."""
+    torch.save(results, Path(folder) / f"{os.environ['RANK']}.pt")
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(SECONDS - 20, exit=True)  # where they hang
     folder, name, *arguments = sys.argv[1:]
-    torch.save(globals()[name](*arguments), Path(folder) / f"{os.environ['RANK']}.pt")
+    keep(globals()[name](folder, *arguments), folder)

@@ -22,7 +22,7 @@ from .agreement import (
     is_known_to_all,
     known,
 )
-from .group import is_first, is_launched, joined, local_rank, local_size, rank, size
+from .group import is_first, is_launched, join, local_rank, local_size, rank, size
 from .sharing import Share, add_up, drawn, gather, mean, merged, sharing, takes, the_share, together
 
 __all__ = [
@@ -42,7 +42,7 @@ __all__ = [
     "is_first",
     "is_known_to_all",
     "is_launched",
-    "joined",
+    "join",
     "known",
     "local_rank",
     "local_size",

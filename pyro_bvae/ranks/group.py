@@ -7,15 +7,14 @@ Source: https://docs.pytorch.org/docs/stable/elastic/run.html
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
-__all__ = ["is_first", "is_launched", "joined", "local_rank", "local_size", "rank", "size"]
+__all__ = ["is_first", "is_launched", "join", "local_rank", "local_size", "rank", "size"]
 
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 LONGEST_WAIT = timedelta(hours=2)  # for what one rank does while the others wait: preparing data, drawing figures
@@ -51,20 +50,20 @@ def is_launched() -> bool:
     return all(name in os.environ for name in VARIABLES) and int(os.environ["WORLD_SIZE"]) > 1
 
 
-@contextmanager
-def joined() -> Iterator[None]:
-    """Be one of the processes that `torchrun` has started, until the end.
+def join() -> None:
+    """Be one of the processes that `torchrun` has started, from now on until the process ends.
 
     Where there is a process group already it is taken as it is, and where there are no other processes nothing happens.
     Tensors of the CPU go by gloo, those of a GPU by nccl. A process that ends closes its connections, so that the
     others know at once, and wait for the timeout only where a machine is cut off.
     """
     if not is_launched() or dist.is_initialized():
-        yield
         return
     has_gpus = torch.cuda.is_available() and dist.is_nccl_available()
     dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpus else "gloo", timeout=LONGEST_WAIT)
-    try:
-        yield
-    finally:
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
         dist.destroy_process_group()

@@ -67,7 +67,8 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
         Interrupted: Ctrl-C or SIGTERM, after the step was finished and saved.
         OSError: The run folder cannot be written, holds a run already, or is being written by another process.
     """
-    with ranks.joined(), ranks.explained(), ExitStack() as held:
+    ranks.join()
+    with ranks.explained(), ExitStack() as held:
         with ranks.alike():
             check_data(vae, dataset)
             device = resolve_device(given.device)

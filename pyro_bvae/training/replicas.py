@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .. import ranks
 from ..objectives import Regularised
 from ..settings.options import TRAINING
+from ..settings.words import brief
 
 __all__ = ["check_ranks", "check_replicas", "check_shareable"]
 
@@ -57,12 +58,10 @@ def check_ranks(vae: nn.Module, elbo: ELBO, config: Mapping[str, Any]) -> None:
     first, *others = ranks.everybodys(own)
     for number, other in enumerate(others, start=1):
         differ = [
-            f"{name} is {first[name]} on rank 0 and {other[name]} on rank {number}"
-            for name in first
-            if first[name] != other[name]
+            f"{name} is {brief(first[name])} and {brief(other[name])}" for name in first if first[name] != other[name]
         ]
         if differ:
-            raise ranks.known(ValueError(f"the ranks are to take one fit: {'; '.join(differ)}"))
+            raise ranks.known(ValueError(f"ranks 0 and {number} are to take one fit: their {'; '.join(differ)}"))
     ranks.copy_from_first(vae)
     if isinstance(elbo, nn.Module):
         ranks.copy_from_first(elbo)
