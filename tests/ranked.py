@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import torch
+from pyro import distributions as dist
 from pyro.infer import RenyiELBO
 from torch import nn
 
@@ -46,6 +47,8 @@ CASES: dict[str, dict[str, Any]] = {
     "beta, gaussian-optimal": {"likelihood": "gaussian-optimal"},
     "tc:beta=4, gaussian-optimal": {"likelihood": "gaussian-optimal"},
     "beta, with weight decay": {"weight_decay": 0.1},
+    "dip-i:off_diagonal=5,diagonal=5, parameters hidden": {"is_hidden": True},
+    "info:alpha=0.5,scale=10, parameters hidden": {"is_hidden": True},
 }
 
 
@@ -98,10 +101,31 @@ def some_images(count: int = 11) -> Dataset:
     return Dataset("some", torch.rand(count + 5, 1, 4, 4, generator=generator), held_out=torch.arange(count, count + 5))
 
 
-def small_vae(**options: Any) -> BetaVAE:
+def small_vae(is_hidden: bool = False, **options: Any) -> BetaVAE:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return BetaVAE((1, 4, 4), 3, hidden=(6,), **options)
+        return (HiddenVAE if is_hidden else BetaVAE)((1, 4, 4), 3, hidden=(6,), **options)
+
+
+class Hidden(dist.Normal):
+    """A normal that does not say what its parameters are called."""
+
+    arg_constraints: ClassVar = {}
+
+    def expand(self, shape: Any, _instance: Any = None) -> Hidden:
+        return Hidden(self.loc.expand(shape), self.scale.expand(shape))
+
+
+class HiddenVAE(BetaVAE):
+    """Guide and prior whose parameters nobody can gather."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        zero, one = torch.zeros(3), torch.ones(3)
+        super().__init__(*given, prior=lambda: Hidden(zero, one).to_event(1), **options)
+
+    def encode(self, x: torch.Tensor) -> dist.TorchDistribution:
+        loc, log_variance = self.encoder(x)
+        return Hidden(loc, (0.5 * log_variance).exp()).to_event(1)
 
 
 @contextmanager
@@ -135,7 +159,7 @@ def fitted(case: str, way: str, **options: Any) -> dict[str, Any]:
     """What a fit of a few steps gives, the third of which has one datum, or the second six."""
     options |= {"compile": way != "eager", "precision": "bf16" if way == "bf16" else "fp32"}
     settings = {"steps": 4, "batch_size": 5, "optimizer": "sgd", "lr": 1e-3, "seed": 2, "eval_every": 2, **CASES[case]}
-    vae = small_vae(likelihood=settings.pop("likelihood", "bernoulli"))
+    vae = small_vae(**{name: settings.pop(name) for name in ("likelihood", "is_hidden") if name in settings})
     before = [parameter.detach().clone() for parameter in vae.parameters()]
     objective = case.partition(", ")[0].removesuffix(" ")
     compiler = loop.inductor if way == "inductor" else lambda graph, _: graph

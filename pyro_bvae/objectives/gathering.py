@@ -51,21 +51,45 @@ def _parameters(distribution: TorchDistribution) -> dict[str, Tensor] | None:
 def _with_parameters(distribution: TorchDistribution, names: Any, values: list[Tensor]) -> Any:
     """The same distribution with other parameters."""
     if names is None:
-        return _Scattered(type(distribution).__name__)
+        return _Parts(distribution)
     if isinstance(distribution, Independent):
         base = _with_parameters(distribution.base_dist, names, values)
         return base.to_event(distribution.reinterpreted_batch_ndims)
     return type(distribution)(**dict(zip(names, values, strict=True)), validate_args=False)
 
 
-class _Scattered:
-    """In place of a distribution that cannot be gathered: an objective that asks it for anything is refused."""
+class _Parts:
+    """In place of a distribution whose parameters cannot be gathered: what it says of each datum is gathered."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, part: TorchDistribution) -> None:
+        self._part = part
+
+    @property
+    def mean(self) -> Tensor:
+        """The means, ``(B, K)``."""
+        return ranks.gather(self._part.mean)[0]
+
+    @property
+    def variance(self) -> Tensor:
+        """The variances, ``(B, K)``."""
+        return ranks.gather(self._part.variance)[0]
+
+    def sample(self) -> Tensor:
+        """A draw for each datum, ``(B, K)``."""
+        return ranks.gather(self._part.sample())[0]
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The log density of a value for each datum, ``(B,)``."""
+        share = ranks.the_share()
+        if share is None or value.dim() != 2:
+            raise self._refusal()
+        return ranks.gather(self._part.log_prob(value[share.rows]))[0]
 
     def __getattr__(self, _: str) -> NoReturn:
-        raise ValueError(
-            f"several ranks cannot take this objective with a {self._name}, whose parameters for the whole batch they "
-            "cannot gather: fit with one process, or with another objective"
+        raise self._refusal()
+
+    def _refusal(self) -> ValueError:
+        return ValueError(
+            f"several ranks cannot take this objective with a {type(self._part).__name__}, whose parameters for the "
+            "whole batch they cannot gather: fit with one process, or with another objective"
         )
