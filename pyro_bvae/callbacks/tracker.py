@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 from ..compiled.randomness import generator_state, set_generator_state
-from ..files import read_json, wanted, write_json
+from ..files import as_json, atomic_write, read_json, wanted
 from ..plots import optional, png_of
 from ..runs.names import TRACKERS_FILE
 from ..runs.run import Run
@@ -119,7 +119,8 @@ class Tracker(Callback):
         path = None if run.path is None else run.path.absolute()
         name = str(run.config["dataset"]) if path is None else path.name
         tracked = Tracked(name, self.group, run.config, path, noted.get("id"), noted.get("step", 0), kept)
-        self._opened = self.to.begin(tracked)
+        with _without_remarks():
+            self._opened = self.to.begin(tracked)
         run.notes.append(f"tracked by {self.name}: {self._opened.place}")
         self._has = self._opened.has
         for record in history:
@@ -174,8 +175,9 @@ class Tracker(Callback):
 
     def _note(self) -> None:
         if self._run.path is not None and self.known:
-            mine = {"id": self._opened.id, "step": self._has}
-            write_json(self._run.path / TRACKERS_FILE, {**self._noted(), self.name: mine})
+            noted = {**self._noted(), self.name: {"id": self._opened.id, "step": self._has}}
+            with atomic_write(self._run.path / TRACKERS_FILE, durable=False) as file:  # at every line
+                file.write_text(as_json(noted) + "\n", encoding="utf-8")
 
 
 def trackers_of(settings: Mapping[str, Any], group: str | None = None) -> list[Tracker]:
@@ -202,19 +204,28 @@ def _destination(to: object) -> Destination:
 
 
 @contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Leave out what packages log that is no warning, like the tables that MLflow makes in a new database."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.INFO))
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
 def _unchanged(device: torch.device) -> Iterator[None]:
-    """Put back what packages change in the process, and leave out what they print, log and warn of.
+    """Put back what packages change in the process, and leave out what they print and warn of.
 
     These are the random generators of Python, numpy and torch, and how the process ends (`sys.exit`, `sys.excepthook`).
     """
     generators = random.getstate(), np.random.get_state(), generator_state(device)
-    hooks, disabled = (sys.exit, sys.excepthook), logging.root.manager.disable
-    logging.disable(max(disabled, logging.INFO))
+    hooks = sys.exit, sys.excepthook
     try:
         with warnings.catch_warnings(action="ignore"), redirect_stdout(io.StringIO()):
             yield
     finally:
-        logging.disable(disabled)
         sys.exit, sys.excepthook = hooks  # type: ignore[assignment]
         random.setstate(generators[0])
         np.random.set_state(generators[1])
