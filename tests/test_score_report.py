@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from statistics import mean, stdev
