@@ -81,8 +81,9 @@ def in_two_networks() -> Iterator[tuple[list[str], list[str]]]:
             _ip("-n", name, "link", "set", link, "up")
             _ip("-n", name, "link", "set", "lo", "up")
         log = ending.enter_context(open("dask.log", "w"))
+        quiet = {**os.environ, "DASK_LOGGING__DISTRIBUTED": "warning"}
         for command in (scheduler, *workers):
-            ending.callback(_end, subprocess.Popen(command, stdout=log, stderr=log))
+            ending.callback(_end, subprocess.Popen(command, stdout=log, stderr=log, env=quiet))
         yield ["ip", "netns", "exec", first], ["--cluster", address]
 
 
@@ -137,7 +138,8 @@ def workers(
                 compare.kill()
     figures["seconds"] = round(time.monotonic() - start)
     if compare.returncode:
-        yield f"the comparison ended with {compare.returncode}: {Path('log').read_text()[-2000:]}"
+        said = "".join(file.read_text()[-2000:] for file in (Path("log"), Path("dask.log")) if file.is_file())
+        yield f"the comparison ended with {compare.returncode}: {said}"
     names = [f"beta{beta}-seed{seed}" for beta in BETAS[1::2] for seed in seeds.split(",")]
     for name in names:
         killed, alone = Path("killed", name), Path("alone", name)
