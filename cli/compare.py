@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 Look = tuple[str, str | None]  # format and width of figures
+Drawing = tuple[Sequence[str], Look]  # the columns that are drawn against what was varied, and how
 
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
 # of no use to finished runs
@@ -57,6 +58,9 @@ OF_FITS -= {"dataset", "data_root", "figures", "figure_format", "figure_width", 
 @click.option("--metric", "metrics", type=Name("metric", OF_ONE_RUN), multiple=True,
               help="Score of disentanglement to show as a column; may be repeated. UDR: score RUN RUN ...")  # fmt: skip
 @search_options
+@click.option("--column", "columns", metavar="COLUMN", multiple=True,
+              help="Column to draw against what is varied, like elbo or active_units; may be repeated.  [default: the "
+                   "first metric, or the ELBO]")  # fmt: skip
 @crew_options
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs/comparison", show_default=True)
 @format_option
@@ -70,6 +74,7 @@ def command(
     seeds: tuple[int, ...],
     particles: int,
     metrics: tuple[str, ...],
+    columns: tuple[str, ...],
     jobs: int,
     cluster: str | None,
     out: Path,
@@ -94,6 +99,7 @@ def command(
         pyro-bvae compare --beta 0.5 --beta 1 --beta 2 --beta 4 --beta 8 --dataset digits --seeds 0,1 --out runs/betas
         pyro-bvae compare --likelihood gaussian --likelihood laplace --match rate=10 --out runs/matched
         pyro-bvae compare --dataset dsprites --beta 1 --beta 4 --steps 20000 --metric mig --metric beta-vae-paper
+        pyro-bvae compare --beta-norm 0.01 --beta-norm 0.1 --latent-dim 5 --latent-dim 20 --column active_units
         pyro-bvae compare --recipe report-celeba --beta 5 --beta 250
         pyro-bvae compare --beta 1 --beta 4 --format latex > betas.tex
         pyro-bvae compare --search "beta=1..32 log, latent-dim=4..16" --trials 40 --maximise elbo --minimise rate
@@ -108,7 +114,7 @@ def command(
     asked |= {"particles": [particles]} if is_typed(ctx, "particles") else {}
     if runs:
         runs = tuple(given_once("run", runs))
-        experiment = _begin(out, {"runs": [str(run) for run in runs], **asked})
+        experiment = _begin(out, {"runs": [str(run) for run in runs], **asked}, columns)
         wanted = (experiment["particles"][0], experiment["metrics"])
         rows = [comparison.measured_anew(run, plain(run), *wanted, **place) for run in runs]
     else:
@@ -116,7 +122,8 @@ def command(
         seeds = tuple(given_once("seed", seeds))
         target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
         asked |= {"search": [search.text]} if search else {}
-        experiment = _begin(out, {**{name: list(values) for name, values in grid.items()}, "seeds": seeds, **asked})
+        asked |= {name: list(values) for name, values in grid.items()} | {"seeds": seeds}
+        experiment = _begin(out, asked, columns)
         try:
             with crew_of(ctx, jobs, cluster, out) as crew:
                 measures = (experiment["particles"][0], crew, experiment["metrics"])
@@ -128,8 +135,8 @@ def command(
         except KeyboardInterrupt as stop:
             click.echo(f"\n{how_it_stopped(stop)}", err=True)
             ctx.exit(exit_code(stop))
-    look = (given["figure_format"], given["figure_width"])
-    rows = _added(out, rows, place, look if given["figures"] else None, outcome)
+    drawing = (columns, (given["figure_format"], given["figure_width"])) if given["figures"] else None
+    rows = _added(out, rows, place, drawing, outcome)
     if rows and given["report"]:
         report_at_the_end(out, as_json, **place)
     if as_json:
@@ -146,18 +153,24 @@ def command(
         ctx.exit(1)
 
 
-def _begin(out: Path, asked: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """Make the folder of the comparison, or add to it what is asked for; returns what all commands have asked for."""
+def _begin(out: Path, asked: Mapping[str, Sequence[Any]], columns: Sequence[str]) -> dict[str, list[Any]]:
+    """Make the folder of the comparison, or add to it what is asked for; returns what all commands have asked for.
+
+    Raises:
+        ValueError: A column is to be drawn that the comparison will not have.
+    """
     from pyro_bvae import comparison
 
     with held_folder(out, waiting=waiting_for(out)):
-        return comparison.start(out, comparison.as_read_back(asked))
+        experiment = comparison.start(out, comparison.as_read_back(asked))
+        comparison.check_columns(columns, experiment["metrics"])
+        return experiment
 
 
 def _added(
-    out: Path, rows: Sequence[RunRow], place: Mapping[str, Any], look: Look | None, outcome: Outcome | None
+    out: Path, rows: Sequence[RunRow], place: Mapping[str, Any], drawing: Drawing | None, outcome: Outcome | None
 ) -> list[RunRow]:
-    """Add rows to the comparison, whose figures are drawn anew; returns all rows."""
+    """Add rows to the comparison, whose figures are drawn anew unless ``drawing`` is None; returns all rows."""
     from pyro_bvae import comparison
 
     with closing(Counter()) as counter:
@@ -166,8 +179,8 @@ def _added(
         click.echo(f"note    {one_line(as_options(note))}", err=True)
     with held_folder(out, waiting=waiting_for(out)):
         rows = comparison.add(out, rows)
-        if rows and look is not None:
-            _draw(rows, out, place, outcome, look)
+        if rows and drawing is not None:
+            _draw(rows, out, place, outcome, *drawing)
     return rows
 
 
@@ -209,7 +222,14 @@ def _grid(
     return grid
 
 
-def _draw(rows: Sequence[RunRow], out: Path, place: Mapping[str, Any], outcome: Outcome | None, look: Look) -> None:
+def _draw(
+    rows: Sequence[RunRow],
+    out: Path,
+    place: Mapping[str, Any],
+    outcome: Outcome | None,
+    columns: Sequence[str],
+    look: Look,
+) -> None:
     """Draw a comparison; of a search its own figures, and those of the best trials."""
     from pyro_bvae.comparison import report
     from pyro_bvae.plots import optional, save_figures
@@ -218,4 +238,4 @@ def _draw(rows: Sequence[RunRow], out: Path, place: Mapping[str, Any], outcome: 
         if outcome is not None:
             save_figures(outcome.search.figures(), out, *look)
             rows = outcome.rows_of_front(rows)
-        save_figures(report.figures(rows, **place), out, *look)
+        save_figures(report.figures(rows, columns, **place), out, *look)

@@ -284,7 +284,8 @@ def test_compare_fits_measures_draws_and_is_not_run_twice(cli: Cli, here: Path) 
     assert " ± " in first.stdout
     assert "its nats compare with no other row's" in first.stdout
     assert {path.name for path in Path("c").glob("*.*")} == {
-        "comparison.csv", "comparison.json", "gallery.png", "rate_distortion.png", "traversals.png",
+        "column_mse.png", "comparison.csv", "comparison.json", "gallery.png", "learning.png", "rate_distortion.png",
+        "traversals.png",
     }  # fmt: skip
     with open("c/comparison.csv") as file:
         rows = list(csv.DictReader(file))

@@ -153,6 +153,16 @@ def named(names: Sequence[str]) -> dict[str, Callable[[], Figure]]:
         "rate and distortion": lambda: plots.rate_distortion(points),
         "gallery": lambda: plots.gallery(images, dict.fromkeys(names, (images, images))),
         "side by side": lambda: plots.side_by_side(picture),
+        "learning": lambda: plots.learning_curves(
+            [plots.LearningCurve(name, "density", [1, 2], [0.5, 1.0], [-3.0, -2.0]) for name in names]
+        ),
+        "curve of a column": lambda: plots.column_curve([(name, 1.0) for name in names], "likelihood", names[0]),
+        "map of a column": lambda: plots.column_map(
+            {name: {(name, name): plots.MapCell(1.0, "1.00") for name in names} for name in names[:2]},
+            ("network", "likelihood"),
+            names[0],
+            names[0],
+        ),
         "pairs": lambda: plots.pairs({name: torch.randn(9, 2) for name in names}),
         "covariances": lambda: plots.covariances({name: torch.randn(9, 2) for name in names[:3]}),
     }
@@ -169,6 +179,12 @@ def test_names_from_data_are_plain_text(kind: str, tmp_path: Path) -> None:
     assert "$x_$" in words
     assert not {"\x1b", "\u202e", "\ud800"} & {*words}
     assert max(len(line) for text in texts for line in text.get_text().split("\n")) < 130
+
+
+def cells(columns: Sequence[Any], rows: Sequence[Any], pictures: torch.Tensor | None = None) -> Figure:
+    """A heat map over two settings."""
+    table = {(x, y): plots.MapCell(float(x + y), f"{x + y:.2f}\n± 0.10", pictures) for x in columns for y in rows}
+    return plots.column_map({"": table}, ("beta", "latent_dim"), "ELBO")
 
 
 EXTREMES: dict[str, Callable[[], Figure]] = {
@@ -198,6 +214,20 @@ EXTREMES: dict[str, Callable[[], Figure]] = {
         np.random.rand(3000, 2), np.stack([np.random.permutation(3000)] * 2, axis=1), ["x", "y"]
     ),
     "infinite runs": lambda: plots.rate_distortion([plots.Point("a", "density", 1.0, float("inf"))]),
+    "a column of many settings": lambda: cells(range(60), range(50)),
+    "a column of one": lambda: cells([1.0], [2]),
+    "a column with pictures": lambda: cells([1.0, 4.0], [2, 10], torch.rand(2, 4, 3, 64, 64)),
+    "a column of nothing": lambda: plots.column_map(
+        {"": {(1.0, 2): plots.MapCell(float("nan"), "–")}}, ("beta", "latent_dim"), "ELBO"
+    ),
+    "a curve of nothing": lambda: plots.column_curve([(1.0, float("nan"))], "beta", "ELBO"),
+    "a long curve": lambda: plots.column_curve([(beta, 1.0) for beta in range(1, 2000)], "beta", "ELBO"),
+    "many runs": lambda: plots.learning_curves(
+        [plots.LearningCurve(str(i), "density", range(1, 9), np.arange(8) / 4, np.arange(8) - i) for i in range(600)]
+    ),
+    "a run that diverged": lambda: plots.learning_curves(
+        [plots.LearningCurve("a", "density", [1, 2], [0.5, 1.0], [float("nan"), float("-inf")])]
+    ),
     "many choices": lambda: plots.gallery(
         torch.rand(2, 1, 4, 4), {str(i): (torch.rand(2, 1, 4, 4),) * 2 for i in range(90)}
     ),
@@ -227,6 +257,8 @@ def test_every_figure_is_bounded_and_can_be_drawn(kind: str, tmp_path: Path) -> 
         (EXTREMES["a long history"], "1,000 of 50,000 lines"),
         (EXTREMES["a large table"], "50 of 3,000 latents; 30 of 300 factors"),
         (EXTREMES["many choices"], "30 of 90 choices"),
+        (EXTREMES["a column of many settings"], "40 of 60 columns; 40 of 50 rows"),
+        (EXTREMES["many runs"], "500 of 600 runs; 30 of 500 labels have their names here"),
     ],
 )
 def test_what_is_left_out_stands_below(figure: Callable[[], Figure], said: str) -> None:

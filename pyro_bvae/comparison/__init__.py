@@ -2,8 +2,8 @@
 
 `choices` says which fits a comparison makes, `fits` makes them, `measurements` takes their numbers, `labels` says what
 they are called, `curves` places them on rate–distortion curves, `rows` and `summaries` hold the numbers, `columns` says
-how tables write them, `folder` keeps them, `growth` adds to them, and `report` draws. `search` proposes the fits one
-after another, to come nearer to its `aims`.
+how tables write them, `folder` keeps them, `growth` adds to them, and `overviews` and `report` draw them. `search`
+proposes the fits one after another, to come nearer to its `aims`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .folder import content, rows_in
 from .growth import add, choices_in, completed_rows, settings_before, start
 from .labels import varied_in
 from .measurements import measured_anew, row_of
+from .overviews import check_columns
 from .rows import RunRow, named_alike
 from .search import Search, Trial, search_all
 from .summaries import LEAST_RATE, MEASURES, LabelSummary, MeanDeviation, departure, summarise
@@ -37,6 +38,7 @@ __all__ = [
     "aims_of",
     "as_read_back",
     "cell",
+    "check_columns",
     "check_search",
     "choices_in",
     "choices_of",

@@ -57,11 +57,16 @@ def table_of(summaries: Sequence[LabelSummary]) -> tuple[list[str], list[list[st
     names = [name for name in (*COLUMNS, *scores) if any(row.get(name) is not None for row in rows)]
     is_mixed = len({summary.nats for summary in summaries}) > 1
     cells = [
-        [_marked(summary, is_mixed), *(cell(row.get(name), column_of(name).digits, summary.extremes.get(name))
-                                       for name in names)]
+        [_marked(summary, is_mixed), *(_cell(summary, name, row.get(name)) for name in names)]
         for summary, row in zip(summaries, rows, strict=True)
-    ]  # fmt: skip
+    ]
     return ["", *(column_of(name).title for name in names)], cells
+
+
+def _cell(summary: LabelSummary, name: str, value: MeanDeviation | float | None) -> str:
+    if name == "beta" and isinstance(value, MeanDeviation) and not value.deviation:  # it was set
+        value = value.mean
+    return cell(value, column_of(name).digits, summary.extremes.get(name))
 
 
 def _marked(summary: LabelSummary, is_mixed: bool) -> str:

@@ -7,7 +7,7 @@ with each other; bits per dimension, errors and probe accuracies can.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -18,52 +18,74 @@ from ..plots.bounds import MOST_LABELS, most_active
 from ..runs.run import Run, load_run
 from ..settings.words import slug
 from ..traversal import Traversal, base, traverse
+from .differences import config_in
+from .overviews import column_figures, learning
 from .rows import RunRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["figures", "rate_distortion"]
+__all__ = ["figures", "figures_without_data"]
 
 
 def figures(
-    rows: Sequence[RunRow], *, dataset: str | None = None, data_root: str | os.PathLike[str] | None = None
+    rows: Sequence[RunRow],
+    columns: Sequence[str] = (),
+    *,
+    dataset: str | None = None,
+    data_root: str | os.PathLike[str] | None = None,
 ) -> dict[str, Figure]:
-    """Pictures of a comparison: ``rate_distortion``, and for images ``gallery`` and ``traversals``.
+    """Pictures of a comparison.
 
     The pictures of a label are those of its first run; of many labels the first 30 have pictures. Runs on different
     data have pictures of their own, with the data in their names.
 
     Args:
-        rows: Rows of runs whose folders are there.
+        rows: Rows of runs. Those whose folders are gone are in no picture that needs more than their numbers.
+        columns: Which columns are drawn against what was varied; by default one, see `overviews.column_of_choice`.
         dataset: The data of the runs, where they lie elsewhere now, see `load_run`.
         data_root: Where downloads lie now.
+
+    Returns:
+        ``rate_distortion``; ``learning``, where there are histories; ``column_NAME``, where something was varied; and
+        for images ``gallery`` and ``traversals``.
     """
+    place: dict[str, Any] = {"dataset": dataset, "data_root": data_root}
+    return _of_each_data(rows, lambda some: _figures(some, columns, place))
+
+
+def figures_without_data(rows: Sequence[RunRow], columns: Sequence[str] = ()) -> dict[str, Figure]:
+    """Those pictures that need no data."""
+    return _of_each_data(rows, lambda some: _plain(some, columns, None))
+
+
+def _of_each_data(rows: Sequence[RunRow], draw: Callable[[Sequence[RunRow]], dict[str, Figure]]) -> dict[str, Figure]:
     by_data: dict[str, list[RunRow]] = {}
     for row in rows:
         by_data.setdefault(row.data, []).append(row)
-    place: dict[str, Any] = {"dataset": dataset, "data_root": data_root}
-    drawn = {data: _figures(some, place) for data, some in by_data.items()}
+    drawn = {data: draw(some) for data, some in by_data.items()}
     if len(drawn) == 1:
         return next(iter(drawn.values()))
     return {f"{name}-{slug(data)}": figure for data, some in drawn.items() for name, figure in some.items()}
 
 
-def rate_distortion(rows: Sequence[RunRow]) -> dict[str, Figure]:
-    """The one picture that needs no data: ``rate_distortion``."""
+def _plain(rows: Sequence[RunRow], columns: Sequence[str], place: Mapping[str, Any] | None) -> dict[str, Figure]:
+    """Numbers of runs on the same data, with pictures in the cells of heat maps where their place is known."""
     points = [plots.Point(row.label, row.nats, row.rate, row.distortion, row.beta, row.curve) for row in rows]
-    return {"rate_distortion": plots.rate_distortion(points)}
+    drawn = {"rate_distortion": plots.rate_distortion(points)}
+    return drawn | learning(rows) | column_figures(rows, columns, place)
 
 
-def _figures(rows: Sequence[RunRow], place: Mapping[str, Any]) -> dict[str, Figure]:
+def _figures(rows: Sequence[RunRow], columns: Sequence[str], place: Mapping[str, Any]) -> dict[str, Figure]:
     """The pictures of runs on the same data."""
-    drawn = rate_distortion(rows)
+    drawn = _plain(rows, columns, place)
     folders: dict[str, str] = {}
     for row in rows:
-        folders.setdefault(row.label, row.run)
+        if config_in(row.run) is not None:
+            folders.setdefault(row.label, row.run)
     runs = {label: load_run(folders[label], **place) for label in [*folders][:MOST_LABELS]}
-    data = next(iter(runs.values())).dataset()
-    if not data.is_images:
+    data = next(iter(runs.values())).dataset() if runs else None
+    if data is None or not data.is_images:
         return drawn
     held_out = data.images[data.held_out]
     some = held_out[:8]
@@ -73,6 +95,6 @@ def _figures(rows: Sequence[RunRow], place: Mapping[str, Any]) -> dict[str, Figu
 
 
 def _sweep(run: Run, held_out: Tensor) -> Traversal:
-    kl = run.history[-1]["held_out_kl_per_latent"]
+    kl = run.history[-1]["held_out_kl_per_latent"] if run.history else None
     latents = None if kl is None else most_active(kl)
     return traverse(run.model, base(run.model, held_out), latents=latents, columns=9, kl=kl)

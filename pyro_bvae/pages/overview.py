@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..comparison import LEAST_RATE, RunRow, departure, on_curves, rows_in, summarise
-from ..comparison.report import figures, rate_distortion
+from ..comparison.report import figures, figures_without_data
 from ..plots import optional
 from ..settings.shown import in_words
 from ..settings.words import plain
@@ -34,8 +34,10 @@ DIGITS = {
 CAPTIONS = {
     "rate_distortion": "Rate and distortion of each run, held out, in nats: small dots are runs, large ones means over "
     "seeds, and the line is their lower convex hull. At the optimum its slope is −β.",
+    "learning": "The held-out ELBO during training: a line a run, and a colour a choice.",
+    "column": "What was varied, and what it does: means over seeds, with standard deviations where there are several.",
     "gallery": "The same held-out data on top, their reconstructions below, one choice a row, samples on the right.",
-    "traversals": "Sweeps of single latents of each choice, from the same held-out datum.",
+    "traversals": "Sweeps of single latents of each choice, from the same held-out datum, which stands on the left.",
 }
 
 
@@ -74,9 +76,9 @@ def overview(runs: Sequence[Measured], captions: Captions, is_compared: bool, pl
     if is_compared:
         drawn = {}
         with optional("the pictures of the comparison"):
-            drawn = figures(rows, **place) if runs[0].data is not None else rate_distortion(rows)
+            drawn = figures(rows, **place) if runs[0].data is not None else figures_without_data(rows)
         for name, figure in drawn.items():
-            text = CAPTIONS[name.partition("-")[0]]
+            text = next(text for start, text in CAPTIONS.items() if name.startswith(start))
             parts.append(captions.figure(figure, text, name.replace("_", " ")))
     return joined(parts)
 

@@ -7,8 +7,11 @@ scatters. Figures are made without pyplot, so that no global state changes and n
 
 from __future__ import annotations
 
+from .columns import column_curve
 from .comparisons import Point, gallery, rate_distortion, side_by_side
 from .factors import heat_map, responses
+from .learning import LearningCurve, learning_curves
+from .maps import MapCell, column_map
 from .pictures import optional, png_of
 from .runs import animation, curves, film, reconstructions, samples, traversal
 from .saving import save_as, save_figure, save_figures
@@ -16,8 +19,12 @@ from .searches import importances, pareto
 from .vectors import covariances, latents, pairs
 
 __all__ = [
+    "LearningCurve",
+    "MapCell",
     "Point",
     "animation",
+    "column_curve",
+    "column_map",
     "covariances",
     "curves",
     "film",
@@ -25,6 +32,7 @@ __all__ = [
     "heat_map",
     "importances",
     "latents",
+    "learning_curves",
     "optional",
     "pairs",
     "pareto",

@@ -15,8 +15,9 @@ from torch import Tensor
 from ..datasets import pixels
 from ..evaluation.rate_distortion import lower_hull
 from ..traversal import Traversal
+from .blocks import columns_of, draw_block
 from .bounds import DOTS_PER_INCH, MOST_LABELS, most_pictures, part_of, some_of
-from .labels import draws_plain_text, label_latents, labels, row_labels, say_below
+from .labels import draws_plain_text, labels, row_labels, say_below
 from .pictures import make_panels, show
 
 __all__ = ["Point", "gallery", "rate_distortion", "side_by_side"]
@@ -149,17 +150,19 @@ def _write_betas(panel: Axes, corners: Sequence[_Corner]) -> None:
 
 @draws_plain_text
 def side_by_side(sweeps: Mapping[str, Traversal]) -> Figure:
-    """The traversals of several choices around the same first image, one panel each; as many as there is room for."""
-    parts = {name: part_of(sweep) for name, sweep in sweeps.items()}
-    rows, columns = (max(len(getattr(part, what)) for part, _ in parts.values()) for what in ("latents", "values"))
-    sides = next(iter(sweeps.values())).images.shape[-2:]
+    """The traversals of several choices around the same first datum, a panel each; as many as there is room for.
+
+    Each panel begins with the datum and its reconstruction by that choice.
+    """
+    parts = [part_of(sweep) for sweep in sweeps.values()]
+    rows, columns = max(len(part.latents) for part, _ in parts), max(columns_of(part) for part, _ in parts)
+    sides = parts[0][0].images.shape[-2:]
     most = min(MOST_LABELS, max(1, most_pictures(sides) // (rows * columns)))
     names = labels([*sweeps], LONGEST_LABEL)[:most]
-    figure, panels = make_panels(len(names), rows, columns, sides)
-    for panel, name, (sweep, left_out) in zip(panels, names, parts.values(), strict=False):
-        show(panel, sweep.images[0])
+    texts = [row_labels(part) for part, _ in parts[:most]]
+    figure, panels = make_panels(len(names), rows, columns, sides, names=[text for some in texts for text in some])
+    for panel, name, (sweep, left_out), beside in zip(panels, names, parts, texts, strict=False):
+        draw_block(panel, sweep, 0, beside)
         panel.set_title(f"{name}  ({left_out})" if left_out else name, fontsize=9)
-        panel.set_xticks([])
-        label_latents(panel, sweep, row_labels(sweep))
     say_below(figure, some_of(len(names), len(sweeps), "choices"))
     return figure

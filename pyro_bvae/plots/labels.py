@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from functools import lru_cache, wraps
+from textwrap import fill
 from typing import Any, ParamSpec, TypeVar
 
 from matplotlib import rc_context
@@ -24,6 +25,7 @@ __all__ = ["FADED_GREY", "draws_plain_text", "is_active", "label", "label_latent
 
 FADED_GREY = "0.6"
 PLAIN_TEXT: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False, "axes.formatter.use_mathtext": False}
+LETTERS_AN_INCH = 18  # of a note
 NO_GLYPH = "□"
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -56,10 +58,10 @@ def _letters(font_file: str) -> frozenset[int]:
 
 
 def say_below(figure: Figure, *notes: str) -> None:
-    """Write notes below a figure, those that are not empty."""
+    """Write notes below a figure, those that are not empty; on several lines where they are wider than it."""
     text = "; ".join(filter(None, notes))
     if text:
-        figure.supxlabel(text, fontsize=7)
+        figure.supxlabel(fill(text, max(30, int(LETTERS_AN_INCH * figure.get_figwidth()))), fontsize=7)
 
 
 def label(sweep: Traversal, row: int, separator: str) -> str:

@@ -18,8 +18,9 @@ from ..datasets import pixels
 from ..files import atomic_write
 from ..traversal import Traversal
 from . import vectors
+from .blocks import columns_of, draw_block
 from .bounds import MOST_MOVING, MOST_POINTS, most_active, most_pictures, part_of, pictures_note, some_of, spread
-from .labels import draws_plain_text, label, label_latents, row_labels, say_below
+from .labels import draws_plain_text, label, row_labels, say_below
 from .pictures import make_panels, optional, show, tile, whole_rows
 
 __all__ = ["animation", "curves", "film", "reconstructions", "samples", "traversal"]
@@ -41,25 +42,13 @@ def traversal(sweep: Traversal, notes: Sequence[str] = ()) -> Figure:
     if sweep.images.dim() == 4:
         return vectors.vector_traversal(sweep)
     sweep, left_out = part_of(sweep)
-    originals = sweep.base.originals
-    front = [sweep.reconstructions] if originals is None else [pixels(originals), sweep.reconstructions]
-    heads = ["start"] if originals is None else ["x", "x̂"]
-    rows, columns = len(sweep.latents), len(front) + len(sweep.values)
-    texts = row_labels(sweep, notes[:rows])
+    texts = row_labels(sweep, notes[: len(sweep.latents)])
+    rows, columns = len(sweep.latents), columns_of(sweep)
     figure, panels = make_panels(len(sweep.images), rows, columns, sweep.images.shape[-2:], names=texts)
     for block, panel in enumerate(panels):
-        fixed = torch.stack([images[block] for images in front])[None].expand(rows, -1, -1, -1, -1)
-        show(panel, torch.cat([fixed, sweep.images[block]], dim=1))
-        panel.axvline(len(front) - 0.5, color="black", linewidth=1)
-        panel.set_xticks(range(columns), heads + [_said(value) for value in sweep.values.tolist()])
-        label_latents(panel, sweep, texts)
+        draw_block(panel, sweep, block, texts)
     say_below(figure, left_out)
     return figure
-
-
-def _said(value: float) -> str:
-    """A value of a sweep; the middle of a range of float32 may be all but 0."""
-    return f"{round(value, 6) + 0.0:.3g}"
 
 
 @draws_plain_text
