@@ -42,7 +42,7 @@ def main() -> None:
     print(f"{data.name}, step {run.step:,}: the two differ by {farthest:.1e} at most, of pixels from 0 to 1")
     rows = {"held out": x.numpy(), "torch": own, "onnxruntime": exported}
     rows["difference\n× 5 million"] = np.abs(own - exported) * ENLARGED
-    plots.save_figure(drawn(rows), arguments.file)
+    arguments.file.write_bytes(plots.png_of(drawn(rows)))
 
 
 def through_onnxruntime(run: Run, x: torch.Tensor, file: Path) -> tuple[np.ndarray, np.ndarray]:
