@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyro_bvae.files import wanted
 from pyro_bvae.settings.options import SETTINGS
 from pyro_bvae.settings.searched import SEARCHABLE, as_text, as_typed, searched, written
 from pyro_bvae.settings.spelling import as_options, option_words
@@ -123,6 +124,7 @@ def _asked(
         if isinstance(ctx.params.get(name), tuple) and len(ctx.params[name]) > 1 and is_typed(ctx, name):
             rest = ": put its values into --search" if name in SEARCHABLE else ""
             raise click.UsageError(f"a search takes {option_words(name)} once{rest}", ctx)
+    wanted("optuna", "a search", "search")
     from pyro_bvae.comparison import aims_of
 
     try:

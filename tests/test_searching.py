@@ -111,3 +111,11 @@ def test_a_search_that_is_killed_goes_on_with_the_trials_that_ran(here: Path) ->
     for name, config in begun.items():
         assert json.loads(Path("out", name, "config.json").read_text())["beta"] == config["beta"]
     assert all(row["step"] == 400 for row in content["runs"])
+
+
+def test_a_search_without_optuna_says_what_installs_it(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    result = cli(*SEARCH, *SMALL, "--out", "out")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: a search needs optuna: pip install 'pyro-bvae[search]'\n"
+    assert not Path("out").exists()

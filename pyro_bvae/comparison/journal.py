@@ -94,7 +94,15 @@ class Journal:
         with naming(self._file):
             for left in self._file.parent.glob(f"{self._file.name}.lock*"):
                 left.unlink(missing_ok=True)
-            if self._file.is_file():
-                lines, end, rest = self._file.read_bytes().rpartition(b"\n")
-                if rest:
-                    os.truncate(self._file, len(lines) + len(end))
+            if not _ends_a_line(self._file):
+                lines, end, _ = self._file.read_bytes().rpartition(b"\n")
+                os.truncate(self._file, len(lines) + len(end))
+
+
+def _ends_a_line(file: Path) -> bool:
+    """Whether a file is not there, empty, or ends with the end of a line."""
+    if not file.is_file() or not file.stat().st_size:
+        return True
+    with open(file, "rb") as content:
+        content.seek(-1, os.SEEK_END)
+        return content.read() == b"\n"

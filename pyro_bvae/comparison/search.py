@@ -26,8 +26,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import plots
 from ..settings.searched import Span, Values, as_typed, written
 from ..settings.shown import in_words
@@ -37,6 +35,7 @@ from .aims import Aim
 from .choices import Choice, as_column
 from .fits import run_all
 from .journal import JOURNAL, Journal
+from .proposals import propose, sampler_of
 from .rows import RunRow
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Search", "Trial", "search_all"]
 
-SHARE_OF_GOOD = 0.1  # of the trials, which the estimator holds against the others
 FEWEST = 5  # trials, below which nothing is said about the importance of settings
 REASON = "failed"  # the attribute of a failed trial that says why
 TWIN = "as"  # and of one that repeats the settings of another, its number
@@ -196,10 +194,10 @@ class Search:
                 return None
             if number < len(there) and there[number].state.is_finished():
                 return there[number]
-            journal.study.sampler = self._sampler(number, there)
+            journal.study.sampler = sampler_of(journal.optuna, self.seeds[0], number, there)
             trial = journal.trial(number) if number < len(there) else journal.study.ask()
             for span in self.spans:
-                _propose(trial, span)
+                propose(trial, span)
             self._tell_twin(trial, there)
             return trial
 
@@ -213,18 +211,6 @@ class Search:
             if twin.state == states.PRUNED:
                 trial.set_user_attr(REASON, twin.user_attrs.get(REASON, ""))
             self._journal.study.tell(trial.number, twin.values, twin.state)
-
-    def _sampler(self, number: int, others: Sequence[Any]) -> Any:
-        """What proposes a trial, with random numbers of its own.
-
-        It keeps away from trials that run or have failed. Where nearly all have, chance proposes.
-        """
-        states, samplers = self._journal.states, self._journal.optuna.samplers
-        seed = int(np.random.SeedSequence([self.seeds[0], number]).generate_state(1)[0])
-        ended = [trial.state for trial in others if trial.state.is_finished()]
-        if ended.count(states.COMPLETE) < SHARE_OF_GOOD * len(ended):
-            return samplers.RandomSampler(seed)
-        return samplers.TPESampler(seed=seed, constant_liar=True)
 
     def _is_to_be_fitted(self, number: int) -> bool:
         trial = self._journal.trials()[number]
@@ -284,13 +270,3 @@ def search_all(
         for choice, row in results:
             search.note(choice, row)
             yield choice, row
-
-
-def _propose(trial: Any, span: Span | Values) -> None:
-    """Let Optuna propose a setting in a trial, unless it has."""
-    if isinstance(span, Values):
-        trial.suggest_categorical(span.name, span.texts)
-    elif span.is_whole:
-        trial.suggest_int(span.name, span.low, span.high, step=int(span.step or 1), log=span.is_log)
-    else:
-        trial.suggest_float(span.name, span.low, span.high, step=span.step, log=span.is_log)
