@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,9 +59,9 @@ class Outcome:
     failed: list[str]
 
     def rows_of_front(self, rows: Sequence[RunRow]) -> list[RunRow]:
-        """Those rows that belong to the best trials."""
+        """The rows of the best trials, to be shown by themselves: as if no setting varied between them."""
         labels = {f"trial {trial.number}" for trial in self.search.front()}
-        return [row for row in rows if row.label in labels]
+        return [replace(row, varied={}) for row in rows if row.label in labels]
 
     def content(self) -> dict[str, Any]:
         """The best trials and what the settings explain, for JSON."""

@@ -73,7 +73,7 @@ class Journal:
         return trials
 
     def trial(self, number: int) -> Any:
-        """A trial that is running, to be proposed and told; it may be that of a process that was killed."""
+        """A trial that is running, perhaps that of a process that was killed."""
         return self.optuna.trial.Trial(self.study, self.trials()[number]._trial_id)
 
     def _opened(self, name: str, directions: Sequence[str]) -> Any:

@@ -125,9 +125,9 @@ class Search:
     def note(self, choice: Choice, row: RunRow | Exception) -> None:
         """Note what became of a fit; the trial is finished when all its seeds are.
 
-        A trial that diverged, or whose settings do not go together, has failed. Optuna is told that it was pruned: it
-        keeps away from pruned trials, and forgets failed ones, so that it proposes the like again. A trial that the
-        machine ended, by a full disk or a killed process, stays open, and goes on with the next search here.
+        A trial that diverged, or whose settings do not go together, has failed. For Optuna it was pruned: it keeps away
+        from pruned trials, and forgets failed ones, so that it would propose the like again. A trial that the machine
+        ended, by a full disk or a killed process, stays open, and goes on with the next search here.
         """
         trial = self._running.pop(choice.folder)
         if isinstance(row, Exception):
