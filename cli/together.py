@@ -22,13 +22,14 @@ __all__ = [
     "together",
 ]
 
+VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # that it sets
 TAKEN_TOGETHER = ("fit", "encode", "evaluate", "score")  # the commands that several processes can take
 Result = TypeVar("Result")
 
 
 def size() -> int:
     """How many processes torchrun has started; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
+    return int(os.environ["WORLD_SIZE"]) if all(name in os.environ for name in VARIABLES) else 1
 
 
 def is_first() -> bool:

@@ -27,9 +27,9 @@ from pyro_bvae import BetaVAE, Callback, evaluate, fit, ranks
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.terms import mean_terms
-from pyro_bvae.training import Training, loop
+from pyro_bvae.training import Interrupted, Training, loop
 
-SECONDS = 280  # that the processes may take, on a busy machine
+SECONDS = 600  # that the processes may take, on a busy machine
 CASES: dict[str, dict[str, Any]] = {
     "beta": {},
     "beta:free_bits=0.3": {},
@@ -224,12 +224,29 @@ class Poison(Callback):
             training.vae.encoder.register_forward_pre_hook(lambda _, given: (given[0] * float("nan"),))
 
 
+class Warn(Callback):
+    """Sends one rank the signal with which a scheduler warns, after two steps."""
+
+    def on_step(self, training: Training) -> None:
+        if training.step == 2 and ranks.rank() == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+
 class Die(Callback):
     """Ends one rank after three steps, as the system does where memory is short."""
 
     def on_step(self, training: Training) -> None:
         if training.step == 3 and ranks.rank() == 1:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stopped(folder: Path) -> tuple[int, int]:
+    """After which step a fit ends of which one rank is warned, and by which signal."""
+    try:
+        fit(small_vae(), some_images(), steps=10**6, batch_size=6, callbacks=[Warn()], out=folder / "stopped")
+    except Interrupted as stop:
+        return stop.step, stop.signal
+    raise AssertionError("it went on")
 
 
 def refusal(**options: Any) -> tuple[str, str, bool]:
@@ -274,6 +291,7 @@ def everything(folder: str) -> dict[str, Any]:
         results: dict[str, Any] = {"measured alone": measured()} if is_first else {}
     results |= table(folder, "fast")
     results |= {"measured": measured(ranks.together), "resumed": resumed(place), "refusals": refusals(place)}
+    results["stopped"] = stopped(place)
     keep(results, folder)
     start = monotonic()
     lost = refusal(callbacks=[Die()], out=place / "lost", checkpoint_every=1)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ranked
 import torch
+from pyro_bvae_cli import together
 from torch import Tensor
 
 from pyro_bvae import fit, load_run
 from pyro_bvae.files import locked
+from pyro_bvae.ranks import group
 from pyro_bvae.runs import RunFolder
 
 TERMS = ("loss", "distortion", "rate", "kl_per_latent", "held_out_distortion", "held_out_rate", "beta")
@@ -97,6 +100,18 @@ def test_a_nan_of_one_rank_stops_all_and_changes_nothing(two: Ranks) -> None:
         assert (kind, is_known) == ("FloatingPointError", True)
         assert message.startswith("the loss is nan at step 3")
     assert RunFolder(two[0] / "nan").load()["step"] == 2
+
+
+def test_a_signal_to_one_rank_stops_all_after_the_same_step(two: Ranks) -> None:
+    folder, (first, second) = two
+    step, number = first["stopped"]
+    assert (step, number) == second["stopped"]
+    assert number == signal.SIGTERM
+    assert RunFolder(folder / "stopped").load()["step"] == step >= 2
+
+
+def test_the_command_line_and_the_library_look_for_the_same_variables() -> None:
+    assert together.VARIABLES == group.VARIABLES
 
 
 @pytest.mark.parametrize(

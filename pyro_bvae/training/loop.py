@@ -149,7 +149,7 @@ def _set_up(
 
 def _called(given: FitArguments) -> list[Callback]:
     """The callbacks of this rank."""
-    return [callback for callback in given.callbacks if callback.is_on_every_rank or ranks.is_first()]
+    return [one for one in given.callbacks if ranks.is_first() or getattr(one, "is_on_every_rank", True)]
 
 
 def _elbo_of(settings: FitArguments, size: int, latent_dim: int) -> ELBO:

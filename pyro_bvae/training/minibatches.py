@@ -112,7 +112,8 @@ class Minibatches:
         return self._order[1][start:] if is_last else self._order[1][start : start + self.batch_size]
 
     def _own_index(self, step: int) -> Tensor:
-        return self.index(step)[ranks.Share(self.count(step), ranks.rank(), ranks.size()).rows]
+        index = self.index(step)
+        return index if ranks.size() == 1 else index[ranks.Share(len(index), ranks.rank(), ranks.size()).rows]
 
     def _gather(self, index: Tensor) -> Tensor:
         batch = self.images.index_select(0, index)
