@@ -116,7 +116,7 @@ def check_search(
     in_nats = [aim.column for aim in aims if aim.column in IN_NATS]
     if len(kinds) > 1 and in_nats:
         said = " and ".join(f"a {kind} ({likelihood})" for kind, likelihood in kinds.items())
-        raise ValueError(f"{in_nats[0]} does not compare between {said}: look for mse, or bits_per_dim where all have it")
+        raise ValueError(f"{in_nats[0]} does not compare between {said}: look for mse, or bits_per_dim if all have it")
 
 
 def _fewest_latents(spans: Sequence[Span | Values], fixed: Mapping[str, Any]) -> int:
