@@ -62,7 +62,11 @@ def command(run: Path, to: str | Path, at: int | None) -> None:
     """
     from pyro_bvae.exports import export
 
-    named = run.resolve()
-    path = to if isinstance(to, Path) else run.with_name(f"{named.stem if run.is_file() else named.name}.{to}")
-    for file in export(run, path, at=at):
+    for file in export(run, to if isinstance(to, Path) else _beside(run, to), at=at):
         click.echo(f"{plain(file)} ({file.stat().st_size / 1e6:.1f} MB)")
+
+
+def _beside(run: Path, ending: str) -> Path:
+    """The file beside a run, under its name."""
+    place = run.resolve() if run.name in ("", "..") else run
+    return place.with_name(f"{place.stem if place.is_file() else place.name}.{ending}")

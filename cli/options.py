@@ -300,6 +300,7 @@ class RunPath(click.Path):
 
     def __init__(self) -> None:
         super().__init__(exists=True, path_type=Path)
+        self.name = "run"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Make sure that a file may be one."""

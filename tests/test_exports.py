@@ -69,7 +69,8 @@ Program = Callable[[Tensor], list[Tensor]]
 
 
 def by_onnxruntime(file: Path) -> tuple[Program, dict[str, Any]]:
-    onnxruntime = pytest.importorskip("onnxruntime")
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    onnx.checker.check_model(onnx.load(file), full_check=True)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     (taken,) = session.get_inputs()
     texts = session.get_modelmeta().custom_metadata_map
@@ -307,11 +308,17 @@ def test_a_wrong_ending_is_answered_with_those_there_are(tmp_path: Path) -> None
         export(run_of(), tmp_path / "model.pt2", at=3)
 
 
-def test_the_command_writes_beside_the_run_or_where_one_says(digits_run: Run, here: Path, cli: Cli) -> None:
+def test_the_command_writes_beside_the_run_or_where_one_says(
+    digits_run: Run, here: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(str(digits_run.path), "runs/digits")
     result = cli("export", "runs/digits", "--to", "pt2")
     assert result.exit_code == 0, result.output
     assert re.sub(r" \(.*\)", "", result.stdout).split() == ["runs/digits-encoder.pt2", "runs/digits-decoder.pt2"]
+    with monkeypatch.context() as patch:
+        patch.chdir("runs/digits")
+        assert cli("export", ".", "--to", "zip").exit_code == 0
+    assert Path("runs/digits.zip").is_file()
     assert cli("export", "runs/digits", "--to", "mine.zip").exit_code == 0
     assert cli("export", "mine.zip", "--to", "zip").exit_code == 0  # onto itself
     result = cli("export", "mine.zip", "--to", "deep/mine.pt2", "--at", 7)

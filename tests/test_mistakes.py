@@ -72,7 +72,7 @@ MISTAKES = {
     "damaged file": (failure("fit", "--dataset", "npz:junk"), "is damaged or no numpy file"),
     "config is junk": (failure("fit", "--config", "junk"), "junk is damaged or no JSON"),
     "config of another": (failure("fit", "--config", "other.json"), "is not the config.json of a run"),
-    "run is missing": (usage("evaluate", "nowhere"), "Directory 'nowhere' does not exist"),
+    "run is missing": (usage("evaluate", "nowhere"), "Run 'nowhere' does not exist"),
     "run is no run": (failure("traverse", "empty"), "is not a run: it has no config.json"),
     "run without checkpoint": (failure("evaluate", "young"), "the run has no checkpoint yet"),
     "out under a file": (failure("fit", "--steps", 1, "--out", "junk/run"), "Not a directory"),
