@@ -185,6 +185,17 @@ class OfOneSize(WithDropout):
         return self.loc(h), self.log_variance(h)
 
 
+class OfFew(WithDropout):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return super().forward(2 * x if len(x) > 4 else x)
+
+
+class Eigenvalues(WithDropout):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.layers(x)
+        return self.loc(torch.linalg.eigvalsh(h.unsqueeze(1) * h.unsqueeze(2))), self.log_variance(h)
+
+
 class ByNumpy(WithDropout):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return super().forward(torch.from_numpy(x.numpy() * 2))
@@ -204,6 +215,7 @@ class OwnGuide(BetaVAE):
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "branch": (lambda: {"encoder": OneOfTwo()}, r"the encoder, a OneOfTwo, cannot .*\(data-dependent control flow\)"),
     "one size": (lambda: {"encoder": OfOneSize()}, "the encoder, a OfOneSize, cannot be exported: .*x.shape.0."),
+    "few": (lambda: {"encoder": OfFew()}, "the encoder, a OfFew, cannot be exported: it takes batches of some sizes"),
     "numpy": (lambda: {"encoder": ByNumpy()}, "the encoder, a ByNumpy, cannot be exported: "),
     "mixture": (lambda: {"likelihood": Mixture(GREY)}, "it is a MixtureSameFamily, which has no parameters of its own"),
 }
@@ -217,6 +229,15 @@ def test_what_cannot_be_exported_says_why_in_a_line(name: str, tmp_path: Path, c
     assert "\n" not in str(refused.value)
     assert [*tmp_path.iterdir()] == []
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_an_operation_that_onnx_does_not_have_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    run = run_of(encoder=Eigenvalues())
+    with pytest.raises(ValueError, match=r"the encoder .* ONNX: ONNX has no operation like aten._linalg_eigh: .*pt2$"):
+        export(run, tmp_path / "model.onnx")
+    export(run, tmp_path / "model.pt2")
 
 
 def test_a_guide_of_ones_own_is_refused(tmp_path: Path) -> None:

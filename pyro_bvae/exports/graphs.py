@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -82,15 +83,19 @@ def quiet() -> Iterator[None]:
                 logger.setLevel(levels[name])
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Why torch does not export a module, in a line."""
     said = f"{type(error).__name__}: {error}"
     if "data-dependent" in said.lower() or "DataDependent" in said:
         return "its steps depend on values of its input (data-dependent control flow): write torch.where in place of if"
-    if "Constraint" in type(error).__name__ or "specialized" in said:
-        return "it takes batches of one size alone: write x.shape[0] in place of the number"
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
-    return one_line(first if isinstance(error, ValueError) else f"{type(error).__name__}: {first}")
+    if "Constraint" in said or "specialized" in said:
+        return "it takes batches of some sizes alone: write x.shape[0] in place of a number, and decide nothing by it"
+    while error.__cause__ is not None:  # what torch wraps in advice on its own use
+        error = error.__cause__
+    operation = re.search(r"No ONNX function found for .*?(aten\.\w+)", str(error))
+    if operation is not None:
+        return f"ONNX has no operation like {operation[1]}: write a .pt2"
+    return one_line(next((line for line in str(error).splitlines() if line.strip()), type(error).__name__))
 
 
 def _graph(module: Encoder | Decoder, part: str, example: Tensor) -> Graph:
