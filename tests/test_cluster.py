@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Cli
-from small_fits import KillOnce, same_checkpoint, small_choices
+from small_fits import KillOnce, same_checkpoint, small_choices, within
 
 from pyro_bvae.comparison import run_all
 from pyro_bvae.comparison.fits import fit_and_measure
-from pyro_bvae.sweeps import Cluster, Here, Reporting, work_through
+from pyro_bvae.sweeps import Cluster, Here, Reporting, StepsTaken, steps_taken, work_through
 from pyro_bvae.sweeps.members import Member, Newcomers, mark, misfit, too_many
 from pyro_bvae.sweeps.serving_clients import versions
 
@@ -65,6 +69,7 @@ def test_compare_takes_a_cluster_by_the_file_of_its_scheduler(local: Any, cli: C
     result = cli("compare", *small, "--cluster", "scheduler.json", "--out", "c", "--json")
     assert result.exit_code == 0, result.stderr
     assert "2/2 beta" in result.stderr
+    assert [row["run"] for row in json.loads(result.stdout)["runs"]] == ["c/beta1-seed0", "c/beta2-seed0"]
     both = cli("compare", *small, "--cluster", "scheduler.json", "--jobs", 2, "--out", "c")
     assert (both.exit_code, "leave --jobs or --cluster out" in both.stderr) == (2, True)
 
@@ -94,7 +99,7 @@ def test_only_workers_that_will_do_are_taken(tmp_path: Path) -> None:
     assert f"does not see {tmp_path}" in str(misfit("tcp://a", {**about, "sees": False}, versions(), tmp_path))
     missing = ModuleNotFoundError("No module named 'pyro_bvae'")
     assert "has no pyro-bvae" in str(misfit("tcp://a", missing, versions(), None))
-    assert too_many("tcp://a", 4).endswith("start it with --nthreads 1")
+    assert too_many("tcp://a", 4).endswith("start it by `dask worker ... --nthreads 1`")
     with mark(tmp_path / "out") as file:
         assert os.path.exists(file)
     assert list((tmp_path / "out").iterdir()) == []
@@ -140,3 +145,42 @@ def test_a_worker_that_will_not_do_ends_the_start_and_is_named_later() -> None:
 def look_until_one_is_refused(newcomers: Newcomers) -> None:
     while not newcomers._refused:
         assert newcomers.look({"a": 1, "b": 1}, ["a"]) == []
+
+
+@pytest.fixture
+def started(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts ``python -m ...`` in the folder; what still runs at the end is killed."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        errors = subprocess.DEVNULL if words[0] == "dask" else subprocess.PIPE
+        processes.append(subprocess.Popen([sys.executable, "-m", *words], stderr=errors, text=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["command", "worker", "scheduler"])
+def test_runs_save_when_the_command_the_worker_or_the_scheduler_is_ended(
+    whom: str, started: Callable[..., subprocess.Popen[str]]
+) -> None:
+    end = signal.SIGKILL if whom == "scheduler" else signal.SIGTERM if whom == "worker" else signal.SIGINT
+    scheduler = started("dask", "scheduler", "--scheduler-file", "s.json", "--port", "0", "--dashboard-address", ":0")
+    worker = started("dask", "worker", "--scheduler-file", "s.json", "--nthreads", "1", "--no-dashboard")
+    assert within(60, Path("s.json").is_file)
+    small = ["--hidden", "8", "--latent-dim", "2", "--image-size", "8", "--no-compile", "--no-figures"]
+    long = ["--steps", "1000000", "--checkpoint-every", "1000000", "--eval-every", "1000000"]
+    command = started("pyro_bvae_cli", "compare", *small, *long, "--cluster", "s.json", "--out", "c")
+    run = Path("c/bernoulli-seed0")
+    assert within(120, lambda: (steps_taken(run) or StepsTaken(0, 0, 0.0)).step > 0)
+    {"command": command, "worker": worker, "scheduler": scheduler}[whom].send_signal(end)
+    assert within(60, (run / "checkpoint.pt").is_file)
+    if whom != "worker":
+        said = command.communicate(timeout=60)[1].splitlines()[-1]
+        expected = {"command": (130, "stopped, all saved; go on with: "), "scheduler": (1, "Error: the scheduler at s")}
+        code, line = expected[whom]
+        assert (command.returncode, said.startswith(line)) == (code, True), said

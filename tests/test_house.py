@@ -117,7 +117,8 @@ def test_messages_of_the_library_name_arguments_and_no_flags(name: str) -> None:
     tree = ast.parse(modules()[name].read_text(encoding="utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     listed = {"--points", "--dim"}  # in the list of the data sets
-    assert [text for text in {*texts} - listed if re.search(r"(?<![\w-])--[a-z]", text)] == []
+    ours = {re.sub(r"`dask [^`]*", "", text) for text in {*texts} - listed}  # commands of dask have flags of their own
+    assert [text for text in ours if re.search(r"(?<![\w-])--[a-z]", text)] == []
 
 
 def test_names_equal_the_keys_they_stand_for() -> None:

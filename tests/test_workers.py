@@ -9,11 +9,11 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from small_fits import within
 
 from pyro_bvae import load_run
 from pyro_bvae.files import HeldError
@@ -30,13 +30,6 @@ SLEEP = """
 """
 COMPARE = ["compare", "--hidden", "8", "--latent-dim", "2", "--image-size", "8", "--no-compile", "--no-figures"]
 COMPARE += ["--checkpoint-every", "20", "--eval-every", "20", "--seeds", "0,1", "--jobs", "2", "--out", "c"]
-
-
-def within(seconds: float, happens: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not happens() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return happens()
 
 
 def descendants(process: int) -> set[int]:

@@ -51,6 +51,7 @@ class Here:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
         for worker in self._workers:
             worker.connection.close()  # which it waits at
         for worker in self._workers:

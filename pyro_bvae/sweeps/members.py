@@ -133,7 +133,8 @@ class Newcomers:
 
 def too_many(address: str, threads: int) -> str:
     """Why a worker of several threads does not do: Pyro's parameter store and torch's generators are the process's."""
-    return f"the worker {address} has {threads} threads, and runs one fit at a time: start it with --nthreads 1"
+    why = f"the worker {address} has {threads} threads, and runs one fit at a time"
+    return f"{why}: start it by `dask worker ... --nthreads 1`"
 
 
 def misfit(address: str, about: Any, ours: Mapping[str, str], folder: Path | None) -> str | None:
