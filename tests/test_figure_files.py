@@ -106,13 +106,14 @@ def width_of(file: Path) -> float:
 
 @pytest.mark.parametrize(
     ("ending", "width", "expected"),
-    [(".pdf", None, 3.25), (".svg", "page", 6.75), (".png", "5.5", 5.5), (".pdf", 4, 4), (".svg", None, 3.25)],
+    [(".pdf", None, 3.25), (".svg", "page", 6.75), (".png", "5.5", 5.5), (".pdf", 4, 4)],
 )
 def test_a_file_has_the_width_that_is_asked_for_and_the_same_bytes_again(
     ending: str, width: str | float | None, expected: float, tmp_path: Path
 ) -> None:
+    shown = sweep((1, 8, 8), 3)
     for name in "ab":
-        figure = plots.curves(lines(9, 3))
+        figure = plots.traversal(shown)
         size = figure.get_size_inches().tolist()
         plots.save_figure(figure, tmp_path / f"{name}{ending}", width)
         assert figure.get_size_inches().tolist() == size

@@ -58,8 +58,13 @@ def typeset(figure: Figure, width: float) -> Figure:
         narrow_names(panel, page, NAMES_TAKE * width / _grid(panel).ncols)
     for _ in range(ROUNDS):
         _set_height(page, shown)
+        before = _said(page)
         make_room(page, [*shown])
-    _set_height(page, shown)
+        if _said(page) == before:
+            break
+    else:
+        _set_height(page, shown)
+    page.draw_without_rendering()
     page.set_layout_engine("none")  # all has its place, whatever draws it
     _set_dots(page)
     return page
@@ -113,6 +118,12 @@ def _set_type(page: Figure) -> None:
         line.set_markersize(min(3.0, line.get_markersize()))  # type: ignore[attr-defined]
 
 
+def _said(page: Figure) -> list[tuple[str, float, bool]]:
+    """All text, and how it stands there."""
+    texts = [text for text in page.findobj(Text) if isinstance(text, Text)]
+    return [(text.get_text(), text.get_rotation(), text.get_visible()) for text in texts]
+
+
 def _set_height(page: Figure, shown: Mapping[Axes, float]) -> None:
     """Lay the figure out at the height at which panels have their shapes, and hold the labels beside them.
 
@@ -126,9 +137,14 @@ def _set_height(page: Figure, shown: Mapping[Axes, float]) -> None:
 
 
 def _lay_out(page: Figure, height: float) -> None:
+    """Give everything its place at a height; this draws nothing."""
     page.set_figheight(height)
+    engine = page.get_layout_engine()
+    assert engine is not None
     for _ in range(SETTLES):
-        page.draw_without_rendering()
+        engine.execute(page)
+        for panel in page.axes:
+            panel.apply_aspect()
 
 
 def _spare(panel: Axes, shape: float, page: Figure) -> float:
