@@ -235,7 +235,9 @@ def _draw(
     from pyro_bvae.plots import optional, save_figures
 
     with optional(f"the pictures of {out}"):
-        if outcome is not None:
-            save_figures(outcome.search.figures(), out, *look)
-            rows = outcome.rows_of_front(rows)
-        save_figures(report.figures(rows, columns, **place), out, *look)
+        if outcome is None:
+            drawn = report.figures(rows, columns, **place)
+        else:
+            drawn = report.figures(outcome.rows_of_front(rows), **place) | outcome.search.figures()
+            drawn.pop("rate_distortion", None)  # in which each trial would be a curve of its own
+        save_figures(drawn, out, *look)

@@ -28,7 +28,7 @@ def test_a_search_prints_draws_and_goes_on(cli: Cli, here: Path) -> None:
     assert first.stdout.startswith("Pareto front of 2 trials: maximise elbo, minimise rate\ntrial ")
     assert "optuna" not in first.output.lower()
     assert {path.name for path in Path("out").iterdir()} == {
-        "comparison.csv", "comparison.json", "gallery.png", "pareto.png", "rate_distortion.png", "search.log",
+        "comparison.csv", "comparison.json", "gallery.png", "learning.png", "pareto.png", "search.log",
         "traversals.png", "trial-0000-seed0", "trial-0001-seed0",
     }  # fmt: skip
     written = Path("out/trial-0001-seed0/checkpoint.pt").stat().st_mtime_ns
