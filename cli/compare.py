@@ -58,7 +58,7 @@ OF_FITS -= {"dataset", "data_root", "figures", "figure_format", "figure_width", 
 @click.option("--metric", "metrics", type=Name("metric", OF_ONE_RUN), multiple=True,
               help="Score of disentanglement to show as a column; may be repeated. UDR: score RUN RUN ...")  # fmt: skip
 @search_options
-@click.option("--column", "columns", metavar="COLUMN", multiple=True,
+@click.option("--column", "measures", metavar="COLUMN", multiple=True,
               help="Column to draw against what is varied, like elbo or active_units; may be repeated.  [default: the "
                    "first metric, or the ELBO]")  # fmt: skip
 @crew_options
@@ -74,7 +74,7 @@ def command(
     seeds: tuple[int, ...],
     particles: int,
     metrics: tuple[str, ...],
-    columns: tuple[str, ...],
+    measures: tuple[str, ...],
     jobs: int,
     cluster: str | None,
     out: Path,
@@ -114,7 +114,7 @@ def command(
     asked |= {"particles": [particles]} if is_typed(ctx, "particles") else {}
     if runs:
         runs = tuple(given_once("run", runs))
-        experiment = _begin(out, {"runs": [str(run) for run in runs], **asked}, columns)
+        experiment = _begin(out, {"runs": [str(run) for run in runs], **asked}, measures)
         wanted = (experiment["particles"][0], experiment["metrics"])
         rows = [comparison.measured_anew(run, plain(run), *wanted, **place) for run in runs]
     else:
@@ -123,7 +123,7 @@ def command(
         target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
         asked |= {"search": [search.text]} if search else {}
         asked |= {name: list(values) for name, values in grid.items()} | {"seeds": seeds}
-        experiment = _begin(out, asked, columns)
+        experiment = _begin(out, asked, measures)
         try:
             with crew_of(ctx, jobs, cluster, out) as crew:
                 measures = (experiment["particles"][0], crew, experiment["metrics"])
@@ -135,7 +135,7 @@ def command(
         except KeyboardInterrupt as stop:
             click.echo(f"\n{how_it_stopped(stop)}", err=True)
             ctx.exit(exit_code(stop))
-    drawing = (columns, (given["figure_format"], given["figure_width"])) if given["figures"] else None
+    drawing = (measures, (given["figure_format"], given["figure_width"])) if given["figures"] else None
     rows = _added(out, rows, place, drawing, outcome)
     if rows and given["report"]:
         report_at_the_end(out, as_json, **place)
@@ -153,7 +153,7 @@ def command(
         ctx.exit(1)
 
 
-def _begin(out: Path, asked: Mapping[str, Sequence[Any]], columns: Sequence[str]) -> dict[str, list[Any]]:
+def _begin(out: Path, asked: Mapping[str, Sequence[Any]], measures: Sequence[str]) -> dict[str, list[Any]]:
     """Make the folder of the comparison, or add to it what is asked for; returns what all commands have asked for.
 
     Raises:
@@ -163,7 +163,7 @@ def _begin(out: Path, asked: Mapping[str, Sequence[Any]], columns: Sequence[str]
 
     with held_folder(out, waiting=waiting_for(out)):
         experiment = comparison.start(out, comparison.as_read_back(asked))
-        comparison.check_columns(columns, experiment["metrics"])
+        comparison.check_columns(measures, experiment["metrics"])
         return experiment
 
 
@@ -227,7 +227,7 @@ def _draw(
     out: Path,
     place: Mapping[str, Any],
     outcome: Outcome | None,
-    columns: Sequence[str],
+    measures: Sequence[str],
     look: Look,
 ) -> None:
     """Draw a comparison; of a search its own figures, and those of the best trials."""
@@ -236,7 +236,7 @@ def _draw(
 
     with optional(f"the pictures of {out}"):
         if outcome is None:
-            drawn = report.figures(rows, columns, **place)
+            drawn = report.figures(rows, measures, **place)
         else:
             drawn = report.figures(outcome.rows_of_front(rows), **place) | outcome.search.figures()
             drawn.pop("rate_distortion", None)  # in which each trial would be a curve of its own

@@ -7,6 +7,7 @@ comparison.csv    the same rows
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,7 @@ def experiment_in(out: Path) -> Experiment | None:
         ValueError: Its comparison.json is damaged.
     """
     path = out / "comparison.json"
-    if not path.is_file():
+    if not os.path.isfile(path):  # which, other than Path's, says no where a name is too long
         return None
     content = read_json(path)
     stored = content.get("experiment") if isinstance(content, dict) else None
