@@ -126,11 +126,11 @@ def command(
         experiment = _begin(out, asked, measures)
         try:
             with crew_of(ctx, jobs, cluster, out) as crew:
-                measures = (experiment["particles"][0], crew, experiment["metrics"])
+                how = (experiment["particles"][0], crew, experiment["metrics"])
                 if search is None:
-                    rows, failed = fit_all(comparison.choices_in(out, grid, seeds, experiment), *measures)
+                    rows, failed = fit_all(comparison.choices_in(out, grid, seeds, experiment), *how)
                 else:
-                    outcome = fit_trials(search, grid, seeds, *measures, out)
+                    outcome = fit_trials(search, grid, seeds, *how, out)
                     rows, failed = outcome.rows, outcome.failed
         except KeyboardInterrupt as stop:
             click.echo(f"\n{how_it_stopped(stop)}", err=True)
