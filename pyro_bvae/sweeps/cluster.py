@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -159,13 +160,15 @@ class Cluster:
         """The result of a future that is done, or the exception in its place, and its warnings.
 
         Raises:
-            ConnectionError: It was cancelled, which dask does when the connection to the scheduler breaks.
+            ConnectionError: The connection to the scheduler is broken, at which dask cancels all futures.
         """
-        if future.status in ("cancelled", "lost"):
+        if self._client.status != "running":
             raise self._gone()
         try:
+            if future.status == "lost":  # dask would wait until the same worker computes it again
+                raise CancelledError("before its result was fetched")
             return pickle.loads(future.result(SECONDS_TO_FETCH))
-        except (self._distributed.KilledWorker, OSError) as error:  # it died while it answered
+        except (self._distributed.KilledWorker, CancelledError, OSError) as error:  # it died while it answered
             return LostWorkerError(f"its worker was killed ({one_line(str(error))})"), ()
         except Exception as error:  # what dask could not do
             return error, ()
