@@ -371,8 +371,10 @@ def test_ctrl_c_says_that_the_command_goes_on(cli: Cli, here: Path, monkeypatch:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pyro_bvae.comparison.fits.fit", interrupted)
+    monkeypatch.setattr("sys.argv", ["pyro-bvae", "compare", "--out", "c"])
     result = cli("compare", *BUDGET, "--out", "c")
-    assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "stopped, all saved; go on with: pyro-bvae")
+    said = "stopped, all saved; go on with: pyro-bvae compare --out c"
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, said)
 
 
 def test_a_comparison_waits_until_another_has_written_its_files(cli: Cli, here: Path) -> None:
