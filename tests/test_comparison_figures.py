@@ -89,7 +89,7 @@ def test_learning_curves_have_a_line_a_run_and_a_colour_a_label() -> None:
     assert all(same_color(lines[place].get_color(), lines[0].get_color()) for place in (1, 2))
     assert not same_color(lines[3].get_color(), lines[0].get_color())
     assert panel.get_ylim()[0] > -20  # where one sees how the runs differ
-    assert panel.child_axes[0].get_xlabel() == "epoch"
+    assert panel.get_xlabel() == "step (10 an epoch)"
 
 
 def test_each_number_of_settings_has_its_figure(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 
 from .axes import are_numbers, draw_axis, in_order, places
 from .bounds import DOTS_PER_INCH, some_of
-from .labels import draws_plain_text, say_below
+from .labels import draws_plain_text, labels, say_below
 
 __all__ = ["column_curve"]
+
+LONGEST_TITLE = 40  # characters
 
 
 @draws_plain_text
@@ -45,7 +47,7 @@ def column_curve(runs: Sequence[tuple[Any, float]], setting: str, title: str) ->
             panel.scatter([across[value]] * len(numbers), numbers, s=10, color="C0", alpha=0.5, lw=0)
         panel.errorbar(centres, means, deviations, color="C0", fmt="none", capsize=3, linewidth=1)
     panel.plot(centres, means, color="C0", marker="o", markersize=4.5, linewidth=1.0 if are_numbers(values) else 0.0)
-    panel.set_ylabel(title)
+    panel.set_ylabel(labels([title], LONGEST_TITLE)[0])
     panel.spines[["top", "right"]].set_visible(False)
     panel.margins(x=0.08)
     if values:

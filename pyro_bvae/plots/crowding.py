@@ -195,9 +195,9 @@ def _collide(labels: Sequence[Text], axis: Axis, figure: Figure) -> bool:
 
 
 def _leave_out(panel: Axes, figure: Figure) -> None:
-    """Leave out notes in a panel that lie on others; the numbers in cells are left out together."""
+    """Leave out notes in a panel that lie on others, or on a picture in a cell; numbers in cells go together."""
     texts = [text for text in panel.texts if text.get_visible() and text.get_text()]
-    kept: list[Bbox] = []
+    kept: list[Bbox] = [place_of(picture, figure) for picture in panel.images[:-1]]  # the last one is the panel's own
     for text in texts:
         place = place_of(text, figure)
         if any(place.overlaps(other) for other in kept):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -20,7 +20,7 @@ __all__ = ["LearningCurve", "learning_curves"]
 LONGEST_LABEL = 40  # characters
 AFTER = 0.1  # share of the steps after which the curves determine what range is shown
 MOST_CURVES = 500  # runs
-INCHES_A_NAME = 0.15  # in the legend
+INCHES_A_NAME = 0.165  # in the legend
 FEW_LINES = 12  # of a history, whose points are marked
 
 
@@ -48,7 +48,7 @@ def learning_curves(runs: Sequence[LearningCurve]) -> Figure:
     """Held-out ELBO against the step: a line a run, and a colour a label.
 
     Nats of different kinds have panels of their own. The first tenth of the training, from which the ELBO rises
-    steeply, may lie below what is shown. Epochs stand above, where a step is the same share of one for all runs.
+    steeply, may lie below what is shown.
 
     Args:
         runs: At least one.
@@ -59,24 +59,22 @@ def learning_curves(runs: Sequence[LearningCurve]) -> Figure:
     colour_of = dict(zip(names, colours(len(names)), strict=True))
     is_long = len(names) > 6
     named = [names[place] for place in spread(len(names), MOST_LABELS)]
-    size = (5.2 * len(kinds) + (2.6 if is_long else 0), max(4.2, INCHES_A_NAME * len(named) + 0.5))
+    size = (5.2 * len(kinds) + (2.6 if is_long else 0), max(4.2, INCHES_A_NAME * len(named) + 0.9))
     figure = Figure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)
     for panel, kind in zip(figure.subplots(1, len(kinds), squeeze=False).flat, kinds, strict=True):
         some = [run for run in drawn if run.nats == kind]
         for run in some:
             _draw(panel, run, colour_of[run.label], is_one_of_many=len(some) > len(names))
         _set_range(panel, some)
-        _say_epochs(panel, some)
-        panel.set(xlabel="step", ylabel="held-out ELBO, nats a datum")
+        panel.set(xlabel=_step(some), ylabel="held-out ELBO, nats a datum")
         if len(kinds) > 1:
             panel.set_title(TITLES.get(kind, kind), fontsize=10)
-        panel.spines[["right"]].set_visible(False)
+        panel.spines[["top", "right"]].set_visible(False)
     handles = [panel.plot([], [], color=colour_of[name])[0] for name in named]
     shown = labels(named, LONGEST_LABEL)
-    if is_long:
-        figure.legend(handles, shown, fontsize=7, frameon=False, loc="outside right upper")
-    elif names:
-        panel.legend(handles, shown, fontsize=7, frameon=False, loc="lower right")
+    if named:
+        where, corner = ((1.02, 1.0), "upper left") if is_long else ((1.0, 0.0), "lower right")
+        panel.legend(handles, shown, fontsize=7, frameon=False, loc=corner, bbox_to_anchor=where)
     left_out = some_of(len(shown), len(names), "labels have their names here")
     say_below(figure, some_of(len(drawn), len(runs), "runs"), left_out)
     return figure
@@ -103,15 +101,8 @@ def _set_range(panel: Axes, runs: Sequence[LearningCurve]) -> None:
         panel.set_ylim(low - margin, high + margin)
 
 
-def _say_epochs(panel: Axes, runs: Sequence[LearningCurve]) -> None:
-    """Write the epochs above, where they are the same share of a step for all runs."""
-    shares = [run.epochs[-1] / run.steps[-1] for run in runs if run.steps[-1] > 0]
-    if not shares or shares[0] <= 0 or max(shares) > 1.001 * min(shares):
-        panel.spines[["top"]].set_visible(False)
-        return
-    share = shares[0]
-    there: Callable[[Any], Any] = lambda step: step * share  # noqa: E731
-    back: Callable[[Any], Any] = lambda epoch: epoch / share  # noqa: E731
-    above = panel.secondary_xaxis("top", functions=(there, back))
-    above.set_xlabel("epoch", fontsize=8)
-    above.tick_params(labelsize=7)
+def _step(runs: Sequence[LearningCurve]) -> str:
+    """What the steps are called: with their number in an epoch, where that is the same for all runs."""
+    lengths = [run.steps[-1] / run.epochs[-1] for run in runs if run.epochs[-1] > 0]
+    is_one = bool(lengths) and max(lengths) < 1.001 * min(lengths)
+    return f"step ({lengths[0]:,.0f} an epoch)" if is_one else "step"

@@ -76,6 +76,7 @@ def column_map(
     most = max(1, MOST_CELLS // max(1, len(columns) * len(rows)))
     drawn = dict(list(panels.items())[: min(MOST_PANELS, most)])
     rows = rows[::-1] if are_numbers(rows) else rows
+    title = labels([title], LONGEST_TITLE)[0]
     size = _Size.of([cell for cells in drawn.values() for cell in cells.values()])
     figure, axes = _panels(len(drawn), size.width * len(columns), size.height * len(rows))
     values = [cell.value for cells in drawn.values() for cell in cells.values() if isfinite(cell.value)]
@@ -86,13 +87,17 @@ def column_map(
         panel.set_ylabel(option_title(settings[1]))
         if len(drawn) > 1:
             panel.set_title(name, fontsize=8)
+        else:  # where there are several, their numbers have to do
+            bar = figure.colorbar(
+                ScalarMappable(norm, COLOURS), ax=panel, label=labels([title], LONGEST_TITLE)[0], aspect=30, pad=0.02
+            )
+            bar.ax.tick_params(labelsize=7)
     for panel in axes[len(drawn) :]:
         panel.set_axis_off()
-    bar = figure.colorbar(ScalarMappable(norm, COLOURS), ax=axes, label=title, aspect=30, pad=0.02)
-    bar.ax.tick_params(labelsize=7)
     left_out = [some_of(len(drawn), len(panels), "panels"), some_of(len(columns), there[0], "columns"),
                 some_of(len(rows), there[1], "rows")]  # fmt: skip
-    say_below(figure, note, *left_out)
+    what = f"{title}: the larger, the brighter" if len(drawn) > 1 else ""
+    say_below(figure, what, note, *left_out)
     return figure
 
 
@@ -123,7 +128,7 @@ def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]
     across = min(count, 3 if width < 4 else 2)
     down = ceil(count / across)
     above = 0.3 if count > 1 else 0.0
-    size = (across * (width + 0.9) + 1.1, down * (height + 0.7 + above) + 0.3)
+    size = (across * (width + 0.9) + (1.1 if count == 1 else 0.2), down * (height + 0.7 + above) + 0.3)
     figure = Figure(figsize=(max(3.4, size[0]), max(2.0, size[1])), layout="constrained", dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(down, across, squeeze=False).flat)
