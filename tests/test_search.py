@@ -15,6 +15,7 @@ from test_comparison import row
 
 from pyro_bvae import datasets, plots
 from pyro_bvae.comparison import Choice, RunRow, Search, Trial, aims_of, check_search, metrics_of, search_all
+from pyro_bvae.comparison.overviews import column_figures
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.settings.options import DEFAULTS
 from pyro_bvae.settings.searched import searched
@@ -291,3 +292,14 @@ def test_a_search_of_which_nothing_goes_well_ends(tmp_path: Path) -> None:
     trials = carried_out(search, 15, give=lambda _: FloatingPointError("the loss is nan"))
     assert {trial.failed for trial in trials} == {"the loss is nan"}
     assert (search.front(), search.importances(), search.figures()) == ([], {}, {})
+
+
+def test_no_map_is_drawn_of_settings_that_a_search_has_scattered() -> None:
+    scattered = [
+        row(f"trial {n}", varied={"beta": 1.0 + n, "latent_dim": n % 7, "lr": 1.0 / (n + 1)}) for n in range(12)
+    ]
+    assert column_figures(scattered) == {}
+    of_one = [row(f"trial {n}", varied={"beta": 1.0 + n}) for n in range(12)]
+    assert column_figures(of_one).keys() == {"column_elbo"}
+    grid = [row(f"{beta} {k}", varied={"beta": beta, "latent_dim": k}) for beta in (1.0, 4.0) for k in (2, 5)]
+    assert column_figures(grid).keys() == {"column_elbo"}

@@ -8,7 +8,7 @@ not compare.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import nan
+from math import nan, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ NOTE = (
     f"below each number: reconstructions of the first {ACROSS} held-out data, and the latent with the most KL swept "
     "from −2 to 2, of the first run"
 )
+LEAST_FILLED = 0.3  # of the cells of heat maps
 MIXED = "nats of different kinds do not compare"
 
 
@@ -71,7 +72,7 @@ def column_of_choice(rows: Sequence[RunRow]) -> str:
 def column_figures(
     rows: Sequence[RunRow], columns: Sequence[str] = (), place: Mapping[str, Any] | None = None
 ) -> dict[str, Figure]:
-    """Columns against the settings that vary, as curves or heat maps; nothing where none vary.
+    """Columns against the settings that vary, as curves or heat maps; nothing where none vary, or maps would be empty.
 
     Args:
         rows: Of runs on the same data.
@@ -83,7 +84,7 @@ def column_figures(
         ``column_NAME`` for each.
     """
     names = _varied(rows)
-    if not names:
+    if not names or (len(names) > 1 and _filled(rows, names) < LEAST_FILLED):
         return {}
     pictures = _pictures(rows, place) if len(names) > 1 and place is not None else {}
     return {f"column_{name}": _column(rows, names, name, pictures) for name in columns or [column_of_choice(rows)]}
@@ -94,6 +95,12 @@ def _varied(rows: Sequence[RunRow]) -> list[str]:
     names = dict.fromkeys(name for row in rows for name in row.varied)
     counts = {name: len({str(row.varied.get(name)) for row in rows}) for name in names}
     return sorted((name for name, count in counts.items() if count > 1), key=lambda name: -counts[name])
+
+
+def _filled(rows: Sequence[RunRow], names: Sequence[str]) -> float:
+    """The share of all combinations of the values of settings that there are; little where a search proposed them."""
+    there = {tuple(str(row.varied.get(name)) for name in names) for row in rows}
+    return len(there) / prod(len({*values}) for values in zip(*there, strict=True))
 
 
 def _column(rows: Sequence[RunRow], names: Sequence[str], column: str, pictures: Mapping[str, Tensor]) -> Figure:
