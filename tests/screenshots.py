@@ -1,8 +1,10 @@
-"""Pictures of the explorer: `python tests/screenshots.py FOLDER [--data-root DATA] [--epochs 30]`.
+"""Pictures of the explorer: `python tests/screenshots.py FOLDER [--data-root DATA] [--epochs 30] [--tensorboard]`.
 
 Fits two runs of MNIST where it lies under the data root, and of the digits otherwise, and one of a part of dSprites.
 Opens them in headless Chromium and plays. FOLDER then holds explorer.gif, in which sliders move and the
 picture follows, and PNGs: wide, dark, phone, two runs, and planes with labels and with factors.
+
+With --tensorboard, fits and tracks one run, β 6, and takes pictures of TensorBoard in place of the explorer.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ import torch
 from conftest import CHROMIUM, CHROMIUM_OPTIONS
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from tensorboard_pictures import WEBGL, take
 
 from pyro_bvae import BetaVAE, Run, datasets, explore, fit
+from pyro_bvae.callbacks import Figures, Tracker
 from pyro_bvae.datasets import Dataset
 
 WIDE, PHONE, FILM = (1440, 900), (390, 844), (1200, 680)
@@ -38,9 +42,13 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--epochs", type=int, default=30, help="of MNIST or the digits")
     parser.add_argument("--steps", type=int, default=5000, help="of dSprites")
+    parser.add_argument("--tensorboard", action="store_true")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     data = numbers(arguments.data_root)
+    if arguments.tensorboard:
+        tensorboard(data, arguments.epochs, arguments.folder)
+        return
     with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:
         runs = {beta: fitted(data, beta, Path(name), epochs=arguments.epochs) for beta in (6.0, 1.0)}
         drawn = datasets.load("dsprites", subsample=20_000)
@@ -49,6 +57,17 @@ def main() -> None:
         pictures(browser, runs, sprites, arguments.folder)
         with opened(browser, runs[6.0], FILM, device_scale_factor=FILM_SCALE) as page:
             film(page, arguments.folder / "explorer.gif")
+        browser.close()
+
+
+def tensorboard(data: Dataset, epochs: int, folder: Path) -> None:
+    """Fit, track, and take the pictures of TensorBoard."""
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:
+        tracker = Tracker("tensorboard", Figures(every=1400))
+        run = fitted(data, 6.0, Path(name) / "runs", epochs=epochs, callbacks=[tracker])
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*CHROMIUM_OPTIONS, *WEBGL])
+        assert run.path is not None
+        take(browser, run.path, folder)
         browser.close()
 
 

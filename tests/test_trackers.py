@@ -306,10 +306,11 @@ def test_the_projector_has_a_code_a_line_with_its_label_and_its_picture(shape: t
         loc = vae.encode(data.images[data.held_out] / 255).mean
     np.testing.assert_allclose(codes, loc, rtol=1e-3, atol=1e-5)
     head, *rows = [line.split("\t") for line in (tmp_path / "metadata.tsv").read_text().splitlines()]
-    assert head == ["number", "label", "posX", "posY"]
+    assert head == ["label", "posX", "posY", "number"]
     shown = [names[label].replace("\t", "\\t") for label in labels[data.held_out].tolist()]
-    assert [row[1] for row in rows] == shown
-    assert [int(row[2]) for row in rows] == factors[data.held_out, 0].tolist()
+    assert [row[0] for row in rows] == shown
+    assert [int(row[1]) for row in rows] == factors[data.held_out, 0].tolist()
+    assert [int(row[3]) for row in rows] == list(range(6))
     side = min(32, max(shape[1:]))
     with Image.open(tmp_path / "sprite.png") as sprite:
         assert sprite.size == (3 * side, 3 * side)  # six pictures
@@ -348,7 +349,7 @@ def test_vectors_and_any_number_of_latents_are_tracked(latents: int, vectors: Da
     assert {*of_tensorboard(Path("run/tensorboard")).Tags()["images"]} == {
         "traversal", "samples", "reconstructions", "covariances", "latents"
     }  # fmt: skip
-    assert (Path("run/tensorboard") / "metadata.tsv").read_text().splitlines()[0] == "number"
+    assert (Path("run/tensorboard") / "metadata.tsv").read_text().split() == [str(number) for number in range(10)]
     assert not (Path("run/tensorboard") / "sprite.png").exists()
 
 

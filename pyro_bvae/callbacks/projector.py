@@ -2,7 +2,7 @@
 
     projector_config.pbtxt    names the others
     codes.tsv                 a code a line: the posterior mean
-    metadata.tsv              number among the held-out data, labels, factors
+    metadata.tsv              labels, factors, and the number among the held-out data
     sprite.png                small pictures in a square grid, row by row
 
 All are replaced whole, so that those of an earlier step give way.
@@ -49,7 +49,7 @@ def write_projector(run: Run, folder: Path) -> None:
     loc = encode(run.model, data.images[chosen]).loc.double()
     if loc.shape[1] > MOST_LATENTS:
         loc = loc[:, sorted(most_active(loc.var(0, correction=0).tolist(), MOST_LATENTS))]
-    described = {"number": [str(number) for number in numbers], **_columns(data, chosen)}
+    described = {**_columns(data, chosen), "number": [str(number) for number in numbers]}
     sprite = 'sprite {{ image_path: "sprite.png" single_image_dim: {0} single_image_dim: {0} }}'
     config = ['tensor_name: "codes"', 'tensor_path: "codes.tsv"', 'metadata_path: "metadata.tsv"']
     if data.is_images:
@@ -57,7 +57,8 @@ def write_projector(run: Run, folder: Path) -> None:
         config.append(sprite.format(thumbnails[0].shape[1]))
         with atomic_write(folder / "sprite.png", durable=False) as partial:
             Image.fromarray(_grid(np.concatenate(thumbnails))).save(partial)
-    rows = [described.keys(), *zip(*described.values(), strict=True)]
+    head = [described.keys()] if len(described) > 1 else []  # a single column has none
+    rows = [*head, *zip(*described.values(), strict=True)]
     texts = {
         "codes.tsv": "\n".join("\t".join(f"{value:.5g}" for value in code) for code in loc.tolist()),
         "metadata.tsv": "\n".join("\t".join(row) for row in rows),
