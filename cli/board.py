@@ -64,7 +64,7 @@ class Board:
         self.running = {job: steps_taken(job.task.folder) for job in jobs if job.worker}
         for job in jobs:
             self._say_what_holds_it_up(job)
-        if any(job.stops for job in jobs) and not self._stops:
+        if any(job.stops for job in self.running) and not self._stops:
             self._stops = True
             self.say(f"\nstopping: {_runs(len(self.running))} saving; Ctrl-C again does not wait for that")
         if jobs:

@@ -91,6 +91,12 @@ def test_a_cluster_that_is_not_there_is_named(
         pass
 
 
+def test_a_cluster_without_dask_names_what_installs_it(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    result = cli("compare", "--steps", 2, "--image-size", 8, "--cluster", "tcp://node7:8786")
+    assert (result.exit_code, "pip install 'pyro-bvae[cluster]'" in result.stderr) == (1, True)
+
+
 def test_only_workers_that_will_do_are_taken(tmp_path: Path) -> None:
     about = {"host": "node7", "cores": [0], "count": 1, "versions": versions(), "sees": True}
     others = {**about, "versions": {**versions(), "torch": "1.0"}}

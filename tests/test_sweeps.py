@@ -240,8 +240,12 @@ def test_the_board_says_how_many_wait_run_and_failed(tmp_path: Path, capsys: pyt
     board.look([job])
     job.stops = True
     board.look([job])
-    board.close()
     said = capsys.readouterr().err
+    assert "Ctrl-C again" not in said  # it has no worker that could be saving
+    job.worker = "process 8"
+    board.look([job])
+    board.close()
+    said += capsys.readouterr().err
     assert "1/4 bernoulli, seed 1 failed\n" in said
     assert "bernoulli, seed 0: its process was killed; it goes on elsewhere\n" in said
     assert "Ctrl-C again" in said
