@@ -29,7 +29,7 @@ from pyro_bvae.datasets import Dataset
 from pyro_bvae.terms import mean_terms
 from pyro_bvae.training import Interrupted, Training, loop
 
-SECONDS = 600  # that the processes may take, on a busy machine
+SECONDS = 1800  # that the processes may take, on a busy machine
 CASES: dict[str, dict[str, Any]] = {
     "beta": {},
     "beta:free_bits=0.3": {},

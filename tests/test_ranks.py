@@ -16,6 +16,7 @@ from pyro_bvae import fit, load_run
 from pyro_bvae.files import locked
 from pyro_bvae.ranks import group
 from pyro_bvae.runs import RunFolder
+from pyro_bvae.training import devices
 
 TERMS = ("loss", "distortion", "rate", "kl_per_latent", "held_out_distortion", "held_out_rate", "beta")
 Ranks = tuple[Path, list[dict[str, Any]]]
@@ -108,6 +109,23 @@ def test_a_signal_to_one_rank_stops_all_after_the_same_step(two: Ranks) -> None:
     assert (step, number) == second["stopped"]
     assert number == signal.SIGTERM
     assert RunFolder(folder / "stopped").load()["step"] == step >= 2
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "said"),
+    [
+        ("cuda", 1, "2 ranks on this machine want as many GPUs, and there are 1"),
+        ("auto", 1, "2 ranks on this machine want as many GPUs, and there are 1"),
+        ("cuda:1", 2, "one GPU a rank; got 'cuda:1'"),
+    ],
+)
+def test_each_rank_takes_a_gpu_of_its_own(device: str, gpus: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices.ranks, "size", lambda: 2)
+    monkeypatch.setattr(devices.ranks, "local_size", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(ValueError, match=said):
+        devices.resolve_device(device)
 
 
 def test_the_command_line_and_the_library_look_for_the_same_variables() -> None:

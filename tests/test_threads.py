@@ -15,9 +15,9 @@ from conftest import Cli
 from pyro.infer import TraceMeanField_ELBO
 from pyro_bvae_cli import waiting
 
-from pyro_bvae import BetaVAE, datasets, fit
+from pyro_bvae import BetaVAE, datasets, fit, ranks
 from pyro_bvae.runs.config import SettingsError
-from pyro_bvae.settings.names import THREADS_OF_THE_USER
+from pyro_bvae.settings.names import THREADS_OF_THE_USER, threads_are_named
 from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.training import threads
 from pyro_bvae.training.state import Training
@@ -52,6 +52,22 @@ def test_wider_networks_and_larger_batches_take_more_threads_up_to_the_cores(mon
     assert suitable(4096) == 3
     torch.set_num_threads(2)  # by the user, from Python
     assert suitable(4096) == 2
+
+
+def test_the_one_thread_of_torchrun_is_not_the_users_word(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert threads_are_named()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert not threads_are_named()
+    monkeypatch.setenv("MKL_NUM_THREADS", "1")
+    assert threads_are_named()
+
+
+def test_ranks_of_a_machine_share_its_cores(monkeypatch):
+    monkeypatch.setattr(ranks, "size", lambda: 2)
+    monkeypatch.setattr(ranks, "local_size", lambda: 2)
+    torch.set_num_threads(1)  # as under torchrun
+    assert suitable(4096) == 4
 
 
 @pytest.mark.parametrize("name", THREADS_OF_THE_USER)

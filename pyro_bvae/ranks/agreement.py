@@ -32,7 +32,7 @@ __all__ = [
     "known",
 ]
 
-OF_A_LOST_CONNECTION = ("gloo", "nccl", "connection closed", "connection reset", "broken pipe", "store")
+OF_A_LOST_CONNECTION = ("gloo", "nccl", "connection closed", "connection reset", "broken pipe")
 Result = TypeVar("Result")
 Raised = TypeVar("Raised", bound=BaseException)
 

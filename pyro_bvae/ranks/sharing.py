@@ -25,14 +25,12 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed import _functional_collectives as collectives
 
 from .group import rank, size
 
 __all__ = ["Share", "add_up", "drawn", "gather", "mean", "merged", "sharing", "takes", "the_share", "together"]
 
 Result = TypeVar("Result")
-_all_gather = getattr(collectives, "all_gather_single", None) or collectives.all_gather_tensor  # its older name
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,8 @@ def sharing(total: int) -> Iterator[None]:
 def add_up(tensors: Sequence[Tensor]) -> list[Tensor]:
     """The sums over ranks of tensors of one type, by one all-reduce; part of a graph, where one is recorded."""
     flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
-    total = collectives.wait_tensor(collectives.all_reduce(flat, "sum", _everybody()))
+    collectives = _collectives()
+    total = collectives.wait_tensor(collectives.all_reduce(flat, "sum", dist.group.WORLD))
     parts = total.split([tensor.numel() for tensor in tensors])
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
@@ -135,7 +134,8 @@ def drawn(tensor: Tensor) -> Tensor:
     """What is drawn for the whole batch: the draws of the first rank, where several take a step."""
     if _share.get() is None:
         return tensor
-    return collectives.wait_tensor(collectives.broadcast(tensor.detach(), 0, _everybody()))
+    collectives = _collectives()
+    return collectives.wait_tensor(collectives.broadcast(tensor.detach(), 0, dist.group.WORLD))  # type: ignore[no-any-return]
 
 
 class _Gather(torch.autograd.Function):
@@ -148,7 +148,9 @@ class _Gather(torch.autograd.Function):
         longest = -(-share.total // share.size)
         filled = part.new_zeros(longest, part.shape[1])
         filled[: share.own] = part[: share.own]
-        whole = collectives.wait_tensor(_all_gather(filled, 0, _everybody()))
+        collectives = _collectives()
+        all_gather = getattr(collectives, "all_gather_single", None) or collectives.all_gather_tensor  # its older name
+        whole = collectives.wait_tensor(all_gather(filled, 0, dist.group.WORLD))
         lengths = [stop - start for start, stop in pairwise(share.bounds)]
         slices = [whole[number * longest :][:length] for number, length in enumerate(lengths)]
         return torch.cat(slices)
@@ -160,10 +162,11 @@ class _Gather(torch.autograd.Function):
         return gradient[share.rows] * share.weight, None
 
 
-def _everybody() -> dist.ProcessGroup:
-    group = dist.group.WORLD
-    assert group is not None
-    return group
+def _collectives() -> Any:
+    """The collectives that a recorded graph keeps, imported where there are several ranks."""
+    from torch.distributed import _functional_collectives
+
+    return _functional_collectives
 
 
 @contextmanager
