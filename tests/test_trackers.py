@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -445,6 +446,12 @@ def test_a_missing_package_is_named_before_data_are_read(cli: Cli, monkeypatch: 
             assert f"the tracker {name} needs {name}: pip install {install}" in result.stderr
         with pytest.raises(MissingPackageError, match="pip install"):
             Tracker(name)
+
+
+def test_no_package_is_imported_unless_its_tracker_is_asked_for() -> None:
+    code = f"import sys, pyro_bvae.callbacks; print(*{set(TRACKERS)} & {{*sys.modules}})"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == []
 
 
 def test_an_unknown_tracker_is_answered_with_the_nearest(cli: Cli) -> None:
