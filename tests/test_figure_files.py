@@ -27,6 +27,9 @@ from pyro_bvae.settings.parsing import inches
 MAGIC = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml", ".gif": b"GIF8"}
 LONG_NAMES = ["likelihood gaussian-learned, beta 4", "discretized-logistic, beta 16", "orientation", "x"]
 WIDE = torch.distributions.Normal(0.0, 1000.0)
+NUMBERS = torch.linspace(0, 1, 9).sin()
+CELL = plots.MapCell(-348.46, "-348.46\n± 12.34", torch.rand(2, 4, 1, 8, 8))
+CELLS = {(beta, latents): CELL for beta in (1.0, 4.0, 16.0) for latents in (2, 10)}
 KINDS: dict[str, Callable[[], Figure]] = {
     **named(LONG_NAMES),
     "traversals": lambda: plots.traversal(sweep((1, 8, 8), 5, values=11, starts=4)),
@@ -34,6 +37,9 @@ KINDS: dict[str, Callable[[], Figure]] = {
     "curves": lambda: plots.curves([{**line, "step": 10_000 * line["step"]} for line in lines(20, 12)]),
     "curves and betas": lambda: plots.rate_distortion([*points("a" * 40), *points("laplace", "no probability")]),
     "reconstructions": lambda: plots.reconstructions(torch.rand(20, 1, 8, 8), torch.rand(20, 1, 8, 8)),
+    "a map": lambda: plots.column_map({"": CELLS, "laplace": CELLS}, ("beta", "latent_dim"), "ELBO", "of " * 30),
+    "a front": lambda: plots.pareto({name: NUMBERS.tolist() for name in ("elbo", "mig", "rate")}, [0, 1], ["elbo"]),
+    "bars": lambda: plots.importances({"elbo": dict.fromkeys(LONG_NAMES, 0.2), "rate": dict.fromkeys(LONG_NAMES, 0.9)}),
     "large numbers": lambda: plots.pairs({"data": WIDE.sample((30, 4)), "means": WIDE.sample((30, 4))}),
 }
 
@@ -41,9 +47,10 @@ KINDS: dict[str, Callable[[], Figure]] = {
 def drawn_texts(figure: Figure) -> list[Text]:
     """The texts of a figure that are drawn, ticks beyond the ends of an axis left out."""
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text() and text.get_visible()]
-    ticks = {text for panel in figure.axes for axis in (panel.xaxis, panel.yaxis) for text in axis.get_ticklabels()}
-    hidden = {text for panel in figure.axes if not panel.axison for text in panel.findobj(Text)}
-    labels = [text for panel in figure.axes if panel.axison for text in tick_labels(panel)]
+    axes = [each for panel in figure.axes for each in (panel, *panel.child_axes)]
+    ticks = {text for panel in axes for axis in (panel.xaxis, panel.yaxis) for text in axis.get_ticklabels()}
+    hidden = {text for panel in axes if not panel.axison for text in panel.findobj(Text)}
+    labels = [text for panel in axes if panel.axison for text in tick_labels(panel)]
     return [text for text in texts if text not in ticks | hidden] + labels
 
 

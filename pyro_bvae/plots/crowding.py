@@ -25,6 +25,7 @@ __all__ = ["legend_again", "make_room", "narrow_names", "place_of"]
 
 GAP = 0.03  # between two labels
 LINE = 0.115  # a line of text
+TITLE_TAKES = 1.25  # of the width of a panel, at most
 WORD_TAKES = 1.1  # of the room for a line, at most; a word that takes more is shortened
 LEGEND_TAKES = 0.6  # of the width or height of a panel that a legend stands in, at most
 BELOW = "below"  # the label of a legend that stands below its panel
@@ -48,12 +49,14 @@ def make_room(figure: Figure, panels: Sequence[Axes]) -> None:
     _wrap(figure._supylabel, figure, height - 4 * GAP)  # type: ignore[attr-defined]
     for panel in panels:
         place = place_of(panel, figure)
-        _wrap(panel.title, figure, place.width)
+        middle = (place.x0 + place.x1) / 2
+        _wrap(panel.title, figure, min(TITLE_TAKES * place.width, 2 * min(middle, width - middle) - 2 * GAP))
         _wrap(panel.xaxis.label, figure, place.width)
-        _wrap(panel.yaxis.label, figure, max(place.height, 8 * LINE))
+        _wrap(panel.yaxis.label, figure, max(place.height, 5 * LINE))
         _move_legend(panel, figure)
-        for axis in (panel.xaxis, panel.yaxis):
-            _thin_out(axis, figure)
+        for axes in (panel, *panel.child_axes):
+            _thin_out(axes.xaxis, figure)
+            _thin_out(axes.yaxis, figure)
         _leave_out(panel, figure)
 
 
@@ -152,9 +155,11 @@ def _thin_out_fixed(axis: Axis, figure: Figure) -> None:
     others = [text for text in labels if not NUMBER.fullmatch(text.get_text())] if numbers else []
     thinned = [text for text in labels if text not in others]
     step = next(step for step in range(1, len(labels) + 1) if not _collide(thinned[::step], axis, figure))
-    kept = [text.get_text() for text in thinned[::step] if not _collide([*others, text], axis, figure)]
-    kept += [text.get_text() for text in others]
-    axis.set_ticklabels([text if text in kept else "" for text in said])
+    kept: list[Text] = []
+    for text in (*others, *thinned[::step]):
+        kept += [] if _collide([*kept, text], axis, figure) else [text]
+    words = {text.get_text() for text in kept}
+    axis.set_ticklabels([text if text in words else "" for text in said])
 
 
 def _break_or_slant(labels: Sequence[Text], axis: Axis, figure: Figure) -> None:

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecBase
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
-from matplotlib.transforms import Affine2D
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Affine2D, Bbox
 
 from .crowding import legend_again, make_room, narrow_names, place_of
 
@@ -30,6 +30,7 @@ DOTS_PER_INCH = 300
 MOST_INCHES = 9.0  # of height: a page
 NARROWEST = 0.45  # of its width on the screen, to which a panel is narrowed before it goes into another row
 NAMES_TAKE = 0.35  # of the width of a column of panels, at most
+CELL = 1.3  # the height of a cell to that of its text
 MOST_POINTS = 200  # of a scatter that is drawn point by point
 LEAST_PANEL = 0.3  # inches of height
 SETTLES = 2  # layouts until one more changes nothing
@@ -40,16 +41,18 @@ def typeset(figure: Figure, width: float) -> Figure:
     """A copy of a figure, laid out for a page.
 
     Args:
-        figure: Laid out by matplotlib's "constrained" engine, its panels made by ``figure.subplots``.
+        figure: Its panels are made by ``figure.subplots``; it is laid out by matplotlib's "constrained" engine.
         width: In inches.
     """
     page = deepcopy(figure)
     FigureCanvasAgg(page)
     page.set_dpi(DOTS_PER_INCH)
+    if page.get_layout_engine() is None:
+        page.set_layout_engine("constrained")
     page.draw_without_rendering()
     panels = [panel for panel in page.axes if panel.get_subplotspec() is not None]
-    shapes = [_shape(panel, page) for panel in panels]
-    shown = {panel: shape for panel, shape in zip(panels, shapes, strict=True) if panel.axison}
+    shown = {panel: place_of(panel, page) for panel in panels if panel.axison}
+    in_cells = {image: _shape(place_of(image, page)) for panel in shown for image in _in_cells(panel)}
     if len(shown) > 1:
         _into_rows(page, panels, shown, width)
     _set_type(page)
@@ -66,14 +69,29 @@ def typeset(figure: Figure, width: float) -> Figure:
         _set_height(page, shown)
     page.draw_without_rendering()
     page.set_layout_engine("none")  # all has its place, whatever draws it
+    for image, shape in in_cells.items():
+        _keep_shape(image, shape / _shape(place_of(image, page)))
     _set_dots(page)
     return page
 
 
-def _shape(panel: Axes, figure: Figure) -> float:
-    """Height to width of a panel."""
-    place = place_of(panel, figure)
+def _shape(place: Bbox) -> float:
+    """Height to width."""
     return place.height / place.width
+
+
+def _in_cells(panel: Axes) -> list[AxesImage]:
+    """The pictures of a panel that stand in its cells, below text; not one that is the whole panel."""
+    width = abs(panel.get_xlim()[1] - panel.get_xlim()[0])
+    return [image for image in panel.get_images() if abs(image.get_extent()[1] - image.get_extent()[0]) < 0.99 * width]
+
+
+def _keep_shape(image: AxesImage, change: float) -> None:
+    """Make a picture in a cell lower or narrower around its centre, by the change of height to width that it lacks."""
+    left, right, bottom, top = image.get_extent()
+    across, down = min(1.0, 1 / change) * (right - left) / 2, min(1.0, change) * (top - bottom) / 2
+    x, y = (left + right) / 2, (bottom + top) / 2
+    image.set_extent((x - across, x + across, y - down, y + down))
 
 
 def _grid(panel: Axes) -> GridSpecBase:
@@ -83,7 +101,7 @@ def _grid(panel: Axes) -> GridSpecBase:
     return place.get_gridspec()
 
 
-def _into_rows(page: Figure, panels: Sequence[Axes], shown: Mapping[Axes, float], width: float) -> None:
+def _into_rows(page: Figure, panels: Sequence[Axes], shown: Mapping[Axes, Bbox], width: float) -> None:
     """Put panels that stand side by side, and share no x, into more rows, if they would be too narrow."""
     grids = {_grid(panel) for panel in panels}
     if len(grids) > 1 or any(len(panel.get_shared_x_axes().get_siblings(panel)) > 1 for panel in shown):
@@ -91,7 +109,9 @@ def _into_rows(page: Figure, panels: Sequence[Axes], shown: Mapping[Axes, float]
     columns = next(iter(grids)).ncols
     narrowest = NARROWEST * page.get_figwidth() / columns
     across = max(1, min(columns, len(shown), int(width / narrowest)))
-    while across < columns and ceil(len(shown) / across) * max(shown.values()) * width / across > MOST_INCHES:
+    while (
+        across < columns and ceil(len(shown) / across) * max(map(_shape, shown.values())) * width / across > MOST_INCHES
+    ):
         across += 1
     grid = page.add_gridspec(ceil(len(shown) / across), across)
     for number, panel in enumerate(shown):
@@ -106,7 +126,8 @@ def _into_rows(page: Figure, panels: Sequence[Axes], shown: Mapping[Axes, float]
 def _set_type(page: Figure) -> None:
     """Text of a size for print, and thin lines."""
     for panel in page.axes:
-        panel.tick_params(which="both", labelsize=SMALLEST, pad=2.0)
+        for axes in (panel, *panel.child_axes):
+            axes.tick_params(which="both", labelsize=SMALLEST, pad=2.0)
         for spine in panel.spines.values():
             spine.set_linewidth(0.6)
         if panel.get_legend() is not None:
@@ -124,7 +145,7 @@ def _said(page: Figure) -> list[tuple[str, float, bool]]:
     return [(text.get_text(), text.get_rotation(), text.get_visible()) for text in texts]
 
 
-def _set_height(page: Figure, shown: Mapping[Axes, float]) -> None:
+def _set_height(page: Figure, shown: Mapping[Axes, Bbox]) -> None:
     """Lay the figure out at the height at which panels have their shapes, and hold the labels beside them.
 
     That is known of a figure that is too high. In one that is too low, pictures are not as wide as they may be, and the
@@ -132,7 +153,7 @@ def _set_height(page: Figure, shown: Mapping[Axes, float]) -> None:
     """
     _lay_out(page, MOST_INCHES)
     rows = max(_grid(panel).nrows for panel in shown)
-    spare = min(_spare(panel, shape, page) for panel, shape in shown.items())
+    spare = min(_spare(panel, before, page) for panel, before in shown.items())
     _lay_out(page, MOST_INCHES - rows * max(0.0, spare))
 
 
@@ -147,16 +168,30 @@ def _lay_out(page: Figure, height: float) -> None:
             panel.apply_aspect()
 
 
-def _spare(panel: Axes, shape: float, page: Figure) -> float:
-    """By how much the cell of a panel is too high for its shape, and for the labels that stand in the cell too."""
+def _spare(panel: Axes, before: Bbox, page: Figure) -> float:
+    """By how much the cell of a panel is too high for its shape, and for the labels that stand in the cell too.
+
+    Args:
+        panel: The panel.
+        before: Its place on the figure for the screen.
+        page: The figure for the page.
+    """
     inside, everything = place_of(panel, page), panel.get_tightbbox()
     assert everything is not None
     around = everything.transformed(page.dpi_scale_trans.inverted())
     cell = panel.get_position(original=True).transformed(Affine2D().scale(*page.get_size_inches()))
     beyond = max(0.0, around.y1 - cell.y1) + max(0.0, cell.y0 - around.y0)
     label = place_of(panel.yaxis.label, page).height if panel.yaxis.label.get_text() else 0.0
-    wanted = max(shape * cell.width, LEAST_PANEL, label)
+    text = before.height if _in_cells(panel) else _height_of_text(panel, page)
+    wanted = max(_shape(before) * cell.width, LEAST_PANEL, label, text)
     return cell.height - wanted - (around.height - inside.height - beyond)
+
+
+def _height_of_text(panel: Axes, page: Figure) -> float:
+    """The height that the text in the cells of a table takes, where the panel is one."""
+    texts = [text for text in panel.texts if not isinstance(text, Annotation) and text.get_visible()]
+    rows = {text.get_position()[1] for text in texts}
+    return sum(CELL * place_of(texts[0], page).height for _ in rows)
 
 
 def _set_dots(page: Figure) -> None:
