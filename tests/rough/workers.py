@@ -54,7 +54,7 @@ def in_a_cluster() -> Iterator[tuple[list[str], list[str]]]:
     except ModuleNotFoundError as error:
         raise NotPermitted("there is no dask: pip install 'pyro-bvae[cluster]'") from error
     with (
-        dask.config.set({"distributed.deploy.lost-worker-timeout": "5min"}),  # 15 s are few to import torch in
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "300s"}),  # 15 s are few to import torch in
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
     ):
         yield [], ["--cluster", cluster.scheduler_address]
