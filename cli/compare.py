@@ -24,7 +24,7 @@ from .report import report_at_the_end
 from .searching import SEARCH_OPTIONS, Asked, Outcome, fit_trials, print_search, search_options
 from .settings import filled, given_once, is_typed
 from .stopping import exit_code
-from .sweeping import crew_of, crew_options, fit_all, how_it_stopped
+from .sweeping import check_data, crew_of, crew_options, fit_all, how_it_stopped
 
 if TYPE_CHECKING:
     from pyro_bvae.comparison import RunRow
@@ -114,16 +114,21 @@ def command(
     asked |= {"particles": [particles]} if is_typed(ctx, "particles") else {}
     if runs:
         runs = tuple(given_once("run", runs))
-        experiment = _begin(out, {"runs": [str(run) for run in runs], **asked}, measures)
+        asked |= {"runs": [str(run) for run in runs]}
+        experiment = _grown(out, asked, measures)
         wanted = (experiment["particles"][0], experiment["metrics"])
         rows = [comparison.measured_anew(run, plain(run), *wanted, **place) for run in runs]
+        _begin(out, asked)
     else:
         grid = _grid(ctx, given, recipe, comparison.settings_before(out))
         seeds = tuple(given_once("seed", seeds))
         target = grid["match_rate"][0] if len(grid["match_rate"]) == 1 else None
         asked |= {"search": [search.text]} if search else {}
         asked |= {name: list(values) for name, values in grid.items()} | {"seeds": seeds}
-        experiment = _begin(out, asked, measures)
+        _grown(out, asked, measures)
+        if search is None:
+            check_data(comparison.choices_of(grid, seeds, out), asked["metrics"])
+        experiment = _begin(out, asked)
         try:
             with crew_of(ctx, jobs, cluster, out) as crew:
                 how = (experiment["particles"][0], crew, experiment["metrics"])
@@ -153,18 +158,26 @@ def command(
         ctx.exit(1)
 
 
-def _begin(out: Path, asked: Mapping[str, Sequence[Any]], measures: Sequence[str]) -> dict[str, list[Any]]:
-    """Make the folder of the comparison, or add to it what is asked for; returns what all commands have asked for.
+def _grown(out: Path, asked: Mapping[str, Sequence[Any]], measures: Sequence[str]) -> dict[str, list[Any]]:
+    """What all commands have asked for, with this one.
 
     Raises:
+        FileExistsError: The folder holds something else.
         ValueError: A column is to be drawn that the comparison will not have.
     """
     from pyro_bvae import comparison
 
+    experiment = comparison.grown(out, comparison.as_read_back(asked))
+    comparison.check_columns(measures, experiment["metrics"])
+    return experiment
+
+
+def _begin(out: Path, asked: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Make the folder of the comparison, or add to it what is asked for, with which nothing is wrong."""
+    from pyro_bvae import comparison
+
     with held_folder(out, waiting=waiting_for(out)):
-        experiment = comparison.start(out, comparison.as_read_back(asked))
-        comparison.check_columns(measures, experiment["metrics"])
-        return experiment
+        return comparison.start(out, comparison.as_read_back(asked))
 
 
 def _added(

@@ -71,7 +71,6 @@ def fit_all(
     Returns:
         The rows of the runs that went well, in the order of the choices, and a line for each that failed.
     """
-    check_data(todo, metrics)
     rows: dict[Path, RunRow] = {}
     failed = []
     with closing(fit_each(todo, len(todo), particles, crew, metrics)) as results:

@@ -255,6 +255,14 @@ def test_a_comparison_of_which_nothing_came_holds_nobody_up(cli: Cli, here: Path
     assert cli("compare", *SMALL, "--out", "c").exit_code == 0
 
 
+def test_a_mistake_adds_nothing(cli: Cli, here: Path) -> None:
+    assert cli("compare", *SMALL, "--beta", 1, "--beta", 4, "--out", "c").exit_code == 0
+    before = Path("c/comparison.json").read_bytes()
+    for wrong in (["--metric", "mig"], ["--column", "elboo"], ["--dataset", "npz:none.npz"], ["c/beta1-seed0"]):
+        assert cli("compare", *SMALL, "--beta", 1, "--beta", 16, *wrong, "--out", "c").exit_code in (1, 2)
+        assert Path("c/comparison.json").read_bytes() == before
+
+
 @pytest.mark.slow
 def test_two_processes_share_the_work(here: Path) -> None:
     words = [sys.executable, "-m", "pyro_bvae_cli", "compare", *map(str, SMALL), "--steps", "300", "--no-figures"]

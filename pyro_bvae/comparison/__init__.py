@@ -14,7 +14,7 @@ from .columns import COLUMNS, Column, cell, column_of, table_of
 from .curves import on_curves
 from .fits import as_read_back, run_all
 from .folder import content, rows_in
-from .growth import add, choices_in, completed_rows, settings_before, start
+from .growth import add, choices_in, completed_rows, grown, settings_before, start
 from .labels import varied_in
 from .measurements import measured_anew, row_of
 from .overviews import check_columns
@@ -47,6 +47,7 @@ __all__ = [
     "content",
     "departure",
     "distinct",
+    "grown",
     "measured_anew",
     "metrics_of",
     "named_alike",

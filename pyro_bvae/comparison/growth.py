@@ -16,6 +16,7 @@ from typing import Any
 
 from ..datasets import Progress
 from ..files import LOCK, read_json, remove_abandoned, write_json
+from ..files.errors import PARTIAL
 from ..runs.building import load_data
 from ..runs.folder import RunFolder
 from ..runs.older import with_defaults
@@ -29,7 +30,7 @@ from .labels import labelled, varied_in
 from .measurements import completed, lacks, row_of
 from .rows import RunRow, named_alike
 
-__all__ = ["add", "choices_in", "completed_rows", "settings_before", "start"]
+__all__ = ["add", "choices_in", "completed_rows", "grown", "settings_before", "start"]
 
 ASKED = ("seeds", "runs", "metrics")  # of which every command may ask for others
 FREE = ("data_root", *CHANGES_NO_NUMBER, *FIGURES)  # the last command's, while they do not vary
@@ -38,8 +39,7 @@ FREE = ("data_root", *CHANGES_NO_NUMBER, *FIGURES)  # the last command's, while 
 def start(out: Path, experiment: Mapping[str, Sequence[Any]]) -> Experiment:
     """Make the folder of a comparison, or add to what it holds; under its lock.
 
-    Its data may lie elsewhere than before, if they are those of its runs. Partial files of a process that was killed
-    here go.
+    Partial files of a process that was killed here go.
 
     Args:
         out: The folder.
@@ -53,24 +53,47 @@ def start(out: Path, experiment: Mapping[str, Sequence[Any]]) -> Experiment:
         ValueError: Its comparison.json is damaged.
     """
     remove_abandoned(out)
+    together, is_new = _together(out, experiment)
+    if is_new:
+        save(out, together, [])
+    else:
+        write_json(out / "comparison.json", read_json(out / "comparison.json") | {"experiment": together})
+    return together
+
+
+def grown(out: Path, experiment: Mapping[str, Sequence[Any]]) -> Experiment:
+    """What `start` would return; nothing is written, so that whatever else is wrong can be said first.
+
+    Raises:
+        FileExistsError: The folder holds another experiment, or other files.
+        ValueError: Its comparison.json is damaged.
+    """
+    return _together(out, experiment)[0]
+
+
+def _together(out: Path, experiment: Mapping[str, Sequence[Any]]) -> tuple[Experiment, bool]:
+    """What was asked for in a folder with what is asked for now, and whether nothing was before.
+
+    Its data may lie elsewhere than before, if they are those of its runs.
+    """
     asked = {name: list(values) for name, values in experiment.items()}
     stored = experiment_in(out)
-    if stored is None and out.is_dir() and {file.name for file in out.iterdir()} - {LOCK}:
+    if stored is None and _other_files(out):
         raise FileExistsError(f"{out} holds other files: name another `out`")
-    if stored is not None:
-        rows = rows_in(out)
-        try:
-            grown = _grown(out, {**_measured_in(rows), **stored}, asked)
-        except FileExistsError:
-            if rows or runs_in(out):
-                raise
-            stored = None  # nothing came of it
     if stored is None:
-        grown = {"particles": [0], **asked}
-        save(out, grown, [])
-    else:
-        write_json(out / "comparison.json", read_json(out / "comparison.json") | {"experiment": grown})
-    return grown
+        return {"particles": [0], **asked}, True
+    rows = rows_in(out)
+    try:
+        return _grown(out, {**_measured_in(rows), **stored}, asked), False
+    except FileExistsError:
+        if rows or runs_in(out):
+            raise
+        return {"particles": [0], **asked}, True  # nothing came of it
+
+
+def _other_files(out: Path) -> bool:
+    names = {file.name for file in out.iterdir()} if out.is_dir() else set()
+    return any(name != LOCK and not name.startswith(PARTIAL) for name in names)
 
 
 def _grown(out: Path, stored: Experiment, asked: Experiment) -> Experiment:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .. import plots
 from ..generation import reconstruct
-from ..plots.bounds import most_active
+from ..plots.bounds import MOST_CURVES, most_active, spread
 from ..plots.maps import MapCell, fits_pictures
 from ..runs.bundle import stored_run
 from ..runs.run import Run, load_run
@@ -158,13 +158,13 @@ def _strips(run: Run, held_out: Tensor) -> Tensor:
 
 
 def learning(rows: Sequence[RunRow]) -> dict[str, Figure]:
-    """The learning curves of all runs whose histories can be read: ``learning``; nothing where there are none."""
+    """The learning curves of the runs whose histories can be read: ``learning``; nothing where there are none."""
     runs = []
-    for row in rows:
+    for row in (rows[place] for place in spread(len(rows), MOST_CURVES)):
         try:
             lines = stored_run(Path(row.run)).read_history()
         except (OSError, ValueError):
             continue
         parts = [[line[name] for line in lines] for name in ("step", "epoch", "held_out_elbo")]
         runs.append(plots.LearningCurve(row.label, row.nats, *parts))
-    return {"learning": plots.learning_curves(runs)} if any(len(run.steps) for run in runs) else {}
+    return {"learning": plots.learning_curves(runs, len(rows))} if any(len(run.steps) for run in runs) else {}

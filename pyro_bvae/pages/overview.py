@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..comparison import LEAST_RATE, RunRow, departure, on_curves, rows_in, summarise
+from ..comparison import LEAST_RATE, MeanDeviation, RunRow, cell, departure, on_curves, rows_in, summarise
 from ..comparison.report import figures, figures_without_data
 from ..plots import optional
 from ..settings.shown import in_words
@@ -117,13 +117,15 @@ def _means(runs: Sequence[Measured], rows: Sequence[RunRow], captions: Captions)
     for summary in summaries:
         first = next(place for place, one in enumerate(runs) if one.row is not None and one.row.label == summary.label)
         values = summary.as_dict()
-        cells = [_spread(values[name], DIGITS[name][1]) for name in names]
+        cells = [_spread(values[name], DIGITS[name][1], summary.extremes.get(name)) for name in names]
         lines.append([element("a", summary.label, href=f"#{anchor(first)}"), str(summary.seeds), *cells])
     caption = "The choices: means over seeds, ± one standard deviation."
     return captions.table(caption, ["choice", "seeds", *(DIGITS[name][0] for name in names)], lines, class_="sortable")
 
 
-def _spread(value: Any, form: str) -> str:
+def _spread(value: Any, form: str, extremes: tuple[float, float] | None) -> str:
+    if isinstance(value, MeanDeviation) and extremes is not None:  # a count
+        return cell(value, 3, extremes)
     if value is None or isinstance(value, float):
         return _cell(value, form)
     deviation = f" ± {_cell(value.deviation, form)}" if value.deviation else ""

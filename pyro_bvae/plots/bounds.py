@@ -18,6 +18,7 @@ from ..traversal import Traversal
 __all__ = [
     "DOTS_PER_INCH",
     "MOST_COVARIANCES",
+    "MOST_CURVES",
     "MOST_LABELS",
     "MOST_LATENTS",
     "MOST_LINES",
@@ -45,6 +46,7 @@ MOST_LATENTS, MOST_VALUES, MOST_STARTS = 50, 30, 30  # rows, columns and panels 
 MOST_MOVING = 20  # latents of an animation
 MOST_PAIRED, MOST_COVARIANCES, MOST_LINES = 5, 100, 12  # features in pairs, in a covariance, in a traversal of vectors
 MOST_POINTS = 1000  # of a set in a scatter, and of a curve
+MOST_CURVES = 500  # runs whose learning curves are drawn
 MOST_LABELS = 30  # choices of a comparison, in a picture or a legend
 PICTURE_INCHES = 0.5  # width of a small picture on the figure
 SMALL_SIDE, LARGE_SCALE = 64, 2.4  # a picture of more pixels a side is drawn larger, up to so many times

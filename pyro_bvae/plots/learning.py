@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .axes import colours
-from .bounds import DOTS_PER_INCH, MOST_LABELS, MOST_POINTS, some_of, spread
+from .bounds import DOTS_PER_INCH, MOST_CURVES, MOST_LABELS, MOST_POINTS, some_of, spread
 from .comparisons import TITLES
 from .labels import draws_plain_text, labels, say_below
 
@@ -19,7 +19,6 @@ __all__ = ["LearningCurve", "learning_curves"]
 
 LONGEST_LABEL = 40  # characters
 AFTER = 0.1  # share of the steps after which the curves determine what range is shown
-MOST_CURVES = 500  # runs
 INCHES_A_NAME = 0.165  # in the legend
 FEW_LINES = 12  # of a history, whose points are marked
 
@@ -44,7 +43,7 @@ class LearningCurve:
 
 
 @draws_plain_text
-def learning_curves(runs: Sequence[LearningCurve]) -> Figure:
+def learning_curves(runs: Sequence[LearningCurve], there: int | None = None) -> Figure:
     """Held-out ELBO against the step: a line a run, and a colour a label.
 
     Nats of different kinds have panels of their own. The first tenth of the training, from which the ELBO rises
@@ -52,6 +51,7 @@ def learning_curves(runs: Sequence[LearningCurve]) -> Figure:
 
     Args:
         runs: At least one.
+        there: How many runs there are, if these are some of them.
     """
     drawn = [run for run in runs if len(run.steps)][:MOST_CURVES]
     kinds = list(dict.fromkeys(run.nats for run in drawn)) or ["no run has a history"]
@@ -76,7 +76,7 @@ def learning_curves(runs: Sequence[LearningCurve]) -> Figure:
         where, corner = ((1.02, 1.0), "upper left") if is_long else ((1.0, 0.0), "lower right")
         panel.legend(handles, shown, fontsize=7, frameon=False, loc=corner, bbox_to_anchor=where)
     left_out = some_of(len(shown), len(names), "labels have their names here")
-    say_below(figure, some_of(len(drawn), len(runs), "runs"), left_out)
+    say_below(figure, some_of(len(drawn), there or len(runs), "runs"), left_out)
     return figure
 
 
