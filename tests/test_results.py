@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from math import inf
@@ -14,7 +15,7 @@ import pytest
 from conftest import Cli, history_line, some_config
 
 import pyro_bvae
-from pyro_bvae import results
+from pyro_bvae import comparison, results
 from pyro_bvae.files import write_json
 from pyro_bvae.files.optional import MissingPackageError
 from pyro_bvae.runs.run import Run
@@ -183,3 +184,16 @@ def test_a_missing_pandas_is_named_with_what_installs_it(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingPackageError, match="pip install pandas"):
         results([]).to_frame()
+
+
+def test_a_comparison_is_read_without_waiting_for_torch(made: Path) -> None:
+    script = "import sys, pyro_bvae; print(len(pyro_bvae.results(sys.argv[1])), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script, str(made / "compare")], capture_output=True, text=True)
+    assert done.stdout == "4 False\n", done.stderr
+
+
+def test_every_name_of_comparison_is_where_it_is_looked_for() -> None:
+    assert {*comparison.HOMES} == {*comparison.__all__}
+    assert all(getattr(comparison, name) is not None for name in comparison.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'sumarise'"):
+        comparison.sumarise  # noqa: B018

@@ -5,7 +5,7 @@ numbers, since a cell of a table holds one: ``kl_per_latent`` is ``kl_0``, ``kl_
 ``coefficients.capacity``. Lists among the settings are texts, as on the command line ("400,400"), so that rows can be
 grouped by them. An infinite number or NaN, which JSON does not have, is a number again.
 
-Comparisons and files of scores are read without torch.
+A comparison is read without torch.
 """
 
 from __future__ import annotations
