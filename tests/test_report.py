@@ -289,7 +289,7 @@ def test_the_command_repeats_the_run(digits_run: Run) -> None:
         ({"dataset": "folder:/home/me/photos", "image_size": 64}, "--dataset folder:photos --image-size 64"),
         ({"objective": "tc:beta=6"}, "--objective tc:beta=6"),
         ({"match_rate": 10.0}, "--match rate=10"),
-        ({"ranks": 4}, "torchrun --nproc-per-node 4 -m pyro_bvae_cli fit"),
+        ({"ranks": 4}, "torchrun --nproc-per-node 4 -m pyro_bvae fit"),
         ({"traverse_base": "prior", "data_root": "/x", "keep": 3, "device": "cuda:1"}, ""),
     ],
 )

@@ -56,7 +56,7 @@ def command_of(config: Mapping[str, Any]) -> str | None:
         if settings.get(name) is not None:
             settings[name] = without_path(settings[name]) if name == "dataset" else settings[name].rpartition("/")[2]
     chosen = {name: value for name, value in settings.items() if name in always or value != DEFAULTS[name]}
-    several = ("torchrun", "--nproc-per-node", str(config.get("ranks", 1)), "-m", "pyro_bvae_cli")
+    several = ("torchrun", "--nproc-per-node", str(config.get("ranks", 1)), "-m", "pyro_bvae")
     return pasted(*(several if config.get("ranks", 1) > 1 else ["pyro-bvae"]), "fit", *spelled(chosen))
 
 
