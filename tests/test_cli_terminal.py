@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,7 +27,8 @@ COMMANDS = list(main.commands)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_help_holds_an_example_that_parses(command: str, cli: Cli, digits_run: Run, here: Path) -> None:
     text = cli(command, "--help").stdout
-    examples = [line.split()[2:] for line in text.splitlines() if line.strip().startswith("pyro-bvae ")]
+    lines = [line.partition(" > ")[0] for line in text.splitlines() if line.strip().startswith("pyro-bvae ")]
+    examples = [shlex.split(line)[2:] for line in lines]
     assert examples
     for example in examples:
         for word in example:
