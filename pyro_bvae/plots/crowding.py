@@ -31,7 +31,7 @@ LEGEND_TAKES = 0.6  # of the width or height of a panel that a legend stands in,
 BELOW = "below"  # the label of a legend that stands below its panel
 OF_LEGENDS: dict[str, Any] = {"fontsize": 7, "borderpad": 0.3, "labelspacing": 0.25}
 OF_LEGENDS |= {"handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 0.8}
-FEWEST_LETTERS = 8  # of a line
+FEWEST_LETTERS = 5  # of a line
 NUMBER = re.compile(r"[-−+]?[\d.]+(e[-+]?\d+)?")
 
 
@@ -85,7 +85,9 @@ def legend_again(panel: Axes, **options: Any) -> Legend:
     handles = dict(zip(*reversed(panel.get_legend_handles_labels()), strict=True))
     own: list[Any] = [handles.get(text, handle) for text, handle in zip(texts, legend.legend_handles, strict=True)]
     options = {"ncols": legend._ncols, "frameon": legend.get_frame_on()} | OF_LEGENDS | options  # type: ignore[attr-defined]
-    return panel.legend(own, texts, **options)
+    drawn = panel.legend(own, texts, **options)
+    drawn.set_in_layout("bbox_transform" in options)  # inside its panel it takes no room beside it
+    return drawn
 
 
 def _move_legend(panel: Axes, figure: Figure) -> None:

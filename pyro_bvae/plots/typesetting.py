@@ -17,6 +17,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecBase
 from matplotlib.image import AxesImage
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Affine2D, Bbox
@@ -139,10 +140,11 @@ def _set_type(page: Figure) -> None:
         line.set_markersize(min(3.0, line.get_markersize()))  # type: ignore[attr-defined]
 
 
-def _said(page: Figure) -> list[tuple[str, float, bool]]:
-    """All text, and how it stands there."""
+def _said(page: Figure) -> list[object]:
+    """All text and how it stands there, and where legends are."""
     texts = [text for text in page.findobj(Text) if isinstance(text, Text)]
-    return [(text.get_text(), text.get_rotation(), text.get_visible()) for text in texts]
+    legends = [legend.get_label() for legend in page.findobj(Legend)]
+    return [*((text.get_text(), text.get_rotation(), text.get_visible()) for text in texts), *legends]
 
 
 def _set_height(page: Figure, shown: Mapping[Axes, Bbox]) -> None:
