@@ -213,6 +213,12 @@ def test_a_fit_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert steps_taken(choice.folder) is None
 
 
+def test_an_error_before_the_first_report_is_said_as_it_is(tmp_path: Path) -> None:
+    (choice,) = small_choices(tmp_path, [0], figures=True, traverse_count=500)
+    with pytest.raises(ValueError, match="traversals are to start from 500 held-out data"):
+        fit_and_measure(choice, 0, (), (Reporting(),))
+
+
 def test_a_stopped_sweep_names_the_command_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["pyro-bvae", "compare", "--out", "my runs"])
     assert how_it_stopped(KeyboardInterrupt()) == "stopped, all saved; go on with: pyro-bvae compare --out 'my runs'"

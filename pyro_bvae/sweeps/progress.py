@@ -52,6 +52,8 @@ def steps_taken(folder: Path) -> StepsTaken | None:
 class Reporting(Callback):
     """Writes down how far the fit is, once a second, and so ends it soon when another process has taken it over."""
 
+    file: Path | None = None  # until it starts, which an error of another callback may prevent
+
     def on_start(self, run: Run, training: Training) -> None:
         """Say that it runs."""
         assert run.path is not None
@@ -71,11 +73,13 @@ class Reporting(Callback):
 
     def on_stop(self) -> None:
         """Leave nothing behind."""
-        with suppress(OSError):
-            check_lock(self.file)
-            self.file.unlink()
+        if self.file is not None:
+            with suppress(OSError):
+                check_lock(self.file)
+                self.file.unlink()
 
     def _write(self, taken: StepsTaken) -> None:
+        assert self.file is not None
         self.written = monotonic()
         try:
             with atomic_write(self.file, durable=False) as partial:
