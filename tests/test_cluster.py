@@ -18,6 +18,7 @@ from small_fits import KillOnce, same_checkpoint, small_choices, within
 
 from pyro_bvae.comparison import run_all
 from pyro_bvae.comparison.fits import fit_and_measure
+from pyro_bvae.files import remove_abandoned
 from pyro_bvae.sweeps import Cluster, Here, Reporting, StepsTaken, steps_taken, work_through
 from pyro_bvae.sweeps.members import Member, Newcomers, mark, misfit, too_many
 from pyro_bvae.sweeps.serving_clients import versions
@@ -107,6 +108,7 @@ def test_only_workers_that_will_do_are_taken(tmp_path: Path) -> None:
     assert "has no pyro-bvae" in str(misfit("tcp://a", missing, versions(), None))
     assert too_many("tcp://a", 4).endswith("start it by `dask worker ... --nthreads 1`")
     with mark(tmp_path / "out") as file:
+        assert remove_abandoned(tmp_path / "out") == []
         assert os.path.exists(file)
     assert list((tmp_path / "out").iterdir()) == []
 

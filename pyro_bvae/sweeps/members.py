@@ -18,6 +18,7 @@ from typing import Any
 
 from ..files import make_folder, naming
 from ..files.errors import PARTIAL
+from ..files.locks import lock
 from ..settings.words import one_line
 from .jobs import Job
 from .serving_clients import introduce, versions
@@ -168,6 +169,8 @@ def misfit(address: str, about: Any, ours: Mapping[str, str], folder: Path | Non
 def mark(folder: Path | None) -> Iterator[str | None]:
     """A small file in a folder, by which others see that it is the same; None where no folder is named.
 
+    It is locked, as partial files are, so that a command that begins in the folder leaves it there.
+
     Raises:
         WriteError: It cannot be written.
     """
@@ -177,9 +180,12 @@ def mark(folder: Path | None) -> Iterator[str | None]:
     make_folder(folder)
     file = folder / f"{PARTIAL}seen-{token_hex(8)}"
     with naming(file):
-        file.write_bytes(b"")
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
+        with suppress(OSError):  # where there are no locks, nobody takes it away
+            lock(descriptor)
         yield os.fspath(file)
     finally:
+        os.close(descriptor)
         with suppress(OSError):
             file.unlink()
