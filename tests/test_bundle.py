@@ -272,6 +272,8 @@ def test_a_report_and_a_comparison_take_the_file(bundle: Path, folder: Path, her
     assert result.exit_code == 0, result.output
     rows = json.loads(Path("two/comparison.json").read_text())["runs"]
     assert rows[0]["elbo"] == rows[1]["elbo"]
+    assert cli("report", "two").exit_code == 0
+    assert ">one.zip<" in Path("two/report.html").read_text()
 
 
 def test_the_explorer_takes_the_file(bundle: Path) -> None:

@@ -8,7 +8,7 @@ from .folders import held_folder, make_folder
 from .held import LOCK, LostError, check_lock
 from .locks import HeldError, locked
 from .optional import MissingPackageError, wanted
-from .places import place_in, without_places
+from .places import holds_run, place_in, without_places
 from .reading import json_of, parsed_json, read_json
 from .streams import is_terminal
 from .writing import as_json, atomic_write, remove_abandoned, sync, write_csv, write_json
@@ -24,6 +24,7 @@ __all__ = [
     "check_lock",
     "check_stored",
     "held_folder",
+    "holds_run",
     "is_terminal",
     "json_of",
     "locked",

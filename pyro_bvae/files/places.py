@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
-__all__ = ["place_in", "without_places"]
+__all__ = ["holds_run", "place_in", "without_places"]
+
+
+def holds_run(place: Path) -> bool:
+    """Whether a run lies there: a folder with its config.json, or a file, which stands for one."""
+    return place.is_file() or (place / "config.json").is_file()
 
 
 def place_in(run: Path, name: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..comparison import LEAST_RATE, MeanDeviation, RunRow, cell, departure, on_curves, rows_in, summarise
 from ..comparison.report import figures, figures_without_data
+from ..files import holds_run
 from ..plots import optional
 from ..settings.shown import in_words
 from ..settings.words import plain
@@ -53,7 +54,7 @@ def rows_of(folder: Path) -> list[RunRow]:
         ValueError: Its comparison.json is damaged, or another version's.
         FileNotFoundError: It has no run that is there.
     """
-    there = [row for row in rows_in(folder) if Path(row.run, "config.json").is_file()]
+    there = [row for row in rows_in(folder) if holds_run(Path(row.run))]
     if not there:
         raise FileNotFoundError(f"{folder} has no finished run: type its compare command again, and then report")
     return on_curves(there)
