@@ -83,6 +83,15 @@ def test_the_rows_of_a_comparison_are_those_of_its_runs(made: Path) -> None:
         assert [row[name] for row in rows] == [row[name] for row in of_runs]
 
 
+def test_a_run_in_one_file_is_the_row_of_its_folder(made: Path, tmp_path: Path) -> None:
+    folder = made / "compare" / "beta1-seed0"
+    (file,) = pyro_bvae.export(folder, tmp_path / "one.zip")
+    rows = [*results(folder), *results(file)]
+    assert [row.pop("run") for row in rows] == [str(folder), str(file)]
+    assert rows[0] == {**rows[1], "data_root": rows[0]["data_root"]}
+    assert len(results(file).history()) == len(results(folder).history())
+
+
 def test_a_history_has_the_settings_that_vary_beside_it(made: Path) -> None:
     rows = results(made / "compare").history()
     assert [(row["beta"], row["seed"], row["step"]) for row in rows] == [
@@ -123,7 +132,7 @@ def test_infinities_and_words_come_back_as_they_were(tmp_path: Path) -> None:
     (row,) = results(tmp_path)
     assert (row["label"], row["psnr"]) == ("β, a_b", inf)
     assert row["mse"] != row["mse"]
-    with pytest.raises(FileNotFoundError, match="no run folder among these rows"):
+    with pytest.raises(FileNotFoundError, match="no run of these rows is there"):
         results(tmp_path).history()
 
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import os
 import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from ..files import read_json
-from ..files.optional import wanted
+from ..files import holds_run, read_json, wanted
 from ..settings.options import SETTINGS
 from ..settings.shown import restored
 from ..settings.words import number, plain
@@ -58,20 +58,18 @@ class Results(list[Row]):
         Raises:
             FileNotFoundError: None of the runs is there any more.
         """
-        folders = _folders(self)
-        if not folders:
-            raise FileNotFoundError("there is no run folder among these rows, and so no history")
-        varied = _varied(folders)
-        return _read_each(
-            folders, lambda run: [{"run": run, **varied[run], **_flat(line)} for line in _lines(folders[run])]
-        )
+        runs = _runs(self)
+        if not runs:
+            raise FileNotFoundError("no run of these rows is there, and so there is no history")
+        varied = _varied(runs)
+        return _read_each(runs, lambda run: [{"run": run, **varied[run], **_flat(line)} for line in _lines(runs[run])])
 
 
 def results(place: Place | Iterable[Place]) -> Results:
     """The rows of a run, a comparison, a folder of runs, or a file of scores.
 
-    - A run's folder is one row: all settings, how far it got, the held-out terms of its last line, and the rest of the
-      numbers of ``compare`` where that has measured it. β is the one that it ended with.
+    - A run, its folder or file, is one row: all settings, how far it got, the held-out terms of its last line, and the
+      rest of the numbers of ``compare`` where that has measured it. β is the one that it ended with.
     - A comparison's folder (or comparison.json) has a row a run, as in comparison.csv.
     - Another folder has a row for each run below it.
     - A file that ``score`` wrote has a row a run and repeat, with the settings in which the runs differ.
@@ -122,7 +120,7 @@ def _matching(place: Place) -> list[Path]:
 def _rows(path: Path) -> list[Row]:
     """The rows of one place."""
     if path.is_file():
-        return _rows_of_file(path)
+        return [_row_of_run(path)] if zipfile.is_zipfile(path) else _rows_of_file(path)
     if (path / "comparison.json").is_file() and (rows := _rows_of_file(path / "comparison.json")):
         return rows
     if (path / "config.json").is_file():
@@ -141,7 +139,7 @@ def _rows_of_file(path: Path) -> list[Row]:
         rows = content.get(name)
         if isinstance(rows, list) and all(isinstance(row, dict) and isinstance(row.get("run"), str) for row in rows):
             known = [row | {"run": _where(row["run"], path.parent)} for row in rows]
-            varied = _varied(_folders(known)) if name == "scores" else {}
+            varied = _varied(_runs(known)) if name == "scores" else {}
             return [_flat({**_first(row), **varied.get(row["run"], {}), **row}) for row in known]
     raise ValueError(f"{plain(path)} is no comparison.json, and no json that score wrote")
 
@@ -153,50 +151,52 @@ def _first(row: Row) -> Row:
 def _where(run: str, beside: Path) -> str:
     """Where a run is: as it was written down, or where it has moved to together with the file that names it."""
     moved = beside if beside.name == Path(run).name else beside / Path(run).name
-    return run if Path(run, "config.json").is_file() or not (moved / "config.json").is_file() else str(moved)
+    return run if holds_run(Path(run)) or not holds_run(moved) else str(moved)
 
 
-def _folders(rows: Iterable[Row]) -> dict[str, Path]:
-    """The run folders that are there, by their names in the rows."""
+def _runs(rows: Iterable[Row]) -> dict[str, Path]:
+    """The runs that are there, by their names in the rows."""
     names = dict.fromkeys(row["run"] for row in rows if "run" in row)
-    return {name: Path(name) for name in names if Path(name, "config.json").is_file()}
+    return {name: Path(name) for name in names if holds_run(Path(name))}
 
 
-def _varied(folders: Mapping[str, Path]) -> dict[str, Row]:
+def _varied(runs: Mapping[str, Path]) -> dict[str, Row]:
     """The settings in which runs differ, of each."""
-    from ..runs.folder import RunFolder
+    from ..runs.bundle import stored_run
 
-    configs = {run: RunFolder(folder).read_config() for run, folder in folders.items()}
+    configs = {run: stored_run(path).read_config() for run, path in runs.items()}
     settings = {run: _flat(_settings(config)) for run, config in configs.items()}
     names = [name for name in SETTINGS if len({str(some.get(name)) for some in settings.values()}) > 1]
     return {run: {name: some.get(name) for name in names} for run, some in settings.items()}
 
 
-def _lines(folder: Path) -> list[Row]:
-    from ..runs.folder import RunFolder
+def _lines(run: Path) -> list[Row]:
+    from ..runs.bundle import stored_run
 
-    return RunFolder(folder).read_history()
+    return stored_run(run).read_history()
 
 
-def _row_of_run(folder: Path) -> Row:
-    from ..runs.folder import RunFolder
+def _row_of_run(run: Path) -> Row:
+    from ..runs.bundle import stored_run
 
-    config, lines = RunFolder(folder).read_config(), _lines(folder)
+    config, lines = stored_run(run).read_config(), _lines(run)
     facts = {name: config.get(name) for name in ("beta_norm", "recipe", "fingerprint")}
     last = {name.removeprefix("held_out_"): lines[-1][name] for name in LAST} if lines else {}
-    row = {"run": str(folder), **_settings(config), **facts, **last}
-    return _flat(row | {name: value for name, value in _evaluation(folder, row).items() if name not in SAID_ELSEWHERE})
+    row = {"run": str(run), **_settings(config), **facts, **last}
+    return _flat(row | {name: value for name, value in _evaluation(run, row).items() if name not in SAID_ELSEWHERE})
 
 
 def _settings(config: Mapping[str, Any]) -> Row:
     return {name: config.get(name) for name in SETTINGS}
 
 
-def _evaluation(folder: Path, row: Row) -> Row:
+def _evaluation(run: Path, row: Row) -> Row:
     """What `compare` measured of a run at the step where it stands now; nothing where that is damaged."""
-    file = folder / "evaluation.json"
+    from ..runs.bundle import read_part
+    from ..runs.names import EVALUATION
+
     try:
-        stored = restored(read_json(file)) if file.is_file() else {}
+        stored = restored(read_part(run, EVALUATION) or {})
     except (ValueError, AttributeError):
         return {}
     return stored if stored.get("step") == row.get("step") else {}
