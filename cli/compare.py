@@ -128,9 +128,9 @@ def command(
         _grown(out, asked, measures)
         if search is None:
             check_data(comparison.choices_of(grid, seeds, out), asked["metrics"])
-        experiment = _begin(out, asked)
         try:
             with crew_of(ctx, jobs, cluster, out) as crew:
+                experiment = _begin(out, asked)  # after workers that are not there have been missed
                 how = (experiment["particles"][0], crew, experiment["metrics"])
                 if search is None:
                     rows, failed = fit_all(comparison.choices_in(out, grid, seeds, experiment), *how)

@@ -96,6 +96,7 @@ def test_a_cluster_without_dask_names_what_installs_it(cli: Cli, here: Path, mon
     monkeypatch.setitem(sys.modules, "distributed", None)
     result = cli("compare", "--steps", 2, "--image-size", 8, "--cluster", "tcp://node7:8786")
     assert (result.exit_code, "pip install 'pyro-bvae[cluster]'" in result.stderr) == (1, True)
+    assert not Path("runs/comparison/comparison.json").exists()
 
 
 def test_only_workers_that_will_do_are_taken(tmp_path: Path) -> None:
