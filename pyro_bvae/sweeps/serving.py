@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from ..settings.names import THREADS_OF_THE_USER
+from ..settings.names import threads_are_named
 from ..training.interrupts import interrupt_fits
 
 __all__ = ["answer", "serve"]
@@ -38,7 +38,7 @@ def serve(connection: Connection, threads: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which was blocked until here
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if not any(name in os.environ for name in THREADS_OF_THE_USER):
+    if not threads_are_named():
         torch.set_num_threads(threads)
     while True:
         try:
