@@ -17,6 +17,7 @@ from pyro_bvae.settings.searched import SEARCHABLE, as_text, as_typed, searched,
 from pyro_bvae.settings.spelling import as_options, option_words
 from pyro_bvae.settings.words import one_line, plain
 
+from .board import named
 from .errors import said
 from .formats import TableFormat, echo_table
 from .options import Text
@@ -171,7 +172,7 @@ def fit_trials(
         for choice, row in results:
             search.note(choice, row)
             if isinstance(row, OSError):
-                failed.append(f"{choice.label}, seed {choice.settings['seed']}: {said(row, None)}")
+                failed.append(f"{named(choice)}: {said(row, None)}")
             elif not isinstance(row, Exception):
                 rows[int(choice.label.removeprefix("trial ")), seeds.index(row.seed)] = row
     return Outcome(search, [rows[place] for place in sorted(rows)], failed)
