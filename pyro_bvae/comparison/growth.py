@@ -8,6 +8,7 @@ one of them, and the one that ends later finds the rows of the others.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +93,7 @@ def _together(out: Path, experiment: Mapping[str, Sequence[Any]]) -> tuple[Exper
 
 
 def _other_files(out: Path) -> bool:
-    names = {file.name for file in out.iterdir()} if out.is_dir() else set()
+    names = {file.name for file in out.iterdir()} if os.path.isdir(out) else set()
     return any(name != LOCK and not name.startswith(PARTIAL) for name in names)
 
 
