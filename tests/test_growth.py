@@ -139,6 +139,15 @@ def test_two_commands_that_end_in_any_order_are_all_there(tmp_path: Path) -> Non
     assert [(row.varied["beta"], row.seed) for row in rows] == [(1, 0), (1, 1), (4, 0), (4, 1), (16, 1)]
 
 
+def test_scores_that_another_command_has_taken_meanwhile_stay(tmp_path: Path) -> None:
+    (row,) = command(tmp_path / "c", BASE, [0])
+    add(tmp_path / "c", [replace(row, scores={"mig": 0.25, "sap": 0.5})])
+    (both,) = add(tmp_path / "c", [replace(row, scores={"sap": 0.75, "irs": 1.0})])
+    assert both.scores == {"sap": 0.75, "irs": 1.0, "mig": 0.25}
+    (later,) = add(tmp_path / "c", [replace(row, step=2, scores={"irs": 1.0})])
+    assert later.scores == {"irs": 1.0}
+
+
 def test_other_metrics_are_taken_of_earlier_runs_too(cli: Cli, here: Path, rectangles: Path) -> None:
     words = [
         "compare",
@@ -258,7 +267,8 @@ def test_a_comparison_of_which_nothing_came_holds_nobody_up(cli: Cli, here: Path
 def test_a_mistake_adds_nothing(cli: Cli, here: Path) -> None:
     assert cli("compare", *SMALL, "--beta", 1, "--beta", 4, "--out", "c").exit_code == 0
     before = Path("c/comparison.json").read_bytes()
-    for wrong in (["--metric", "mig"], ["--column", "elboo"], ["--dataset", "npz:none.npz"], ["c/beta1-seed0"]):
+    nobody = ["--jobs", 2, "--cluster", "tcp://node7:8786"]
+    for wrong in (["--metric", "mig"], ["--column", "elboo"], ["--dataset", "npz:none.npz"], ["c/beta1-seed0"], nobody):
         assert cli("compare", *SMALL, "--beta", 1, "--beta", 16, *wrong, "--out", "c").exit_code in (1, 2)
         assert Path("c/comparison.json").read_bytes() == before
 

@@ -234,17 +234,28 @@ def add(out: Path, rows: Sequence[RunRow]) -> list[RunRow]:
 
     Args:
         out: The folder; `start` has made it.
-        rows: Of finished runs. The row of a run that was there before goes.
+        rows: Of finished runs. The row of a run that was there before goes, but for scores that another command has
+            taken of it in the meantime.
 
     Returns:
         All rows, in the order of the experiment, with labels and curves made anew.
     """
     experiment = experiment_in(out) or {}
-    known = {Path(row.run).resolve(): row for row in (*rows_in(out), *rows)}
+    known: dict[Path, RunRow] = {}
+    for row in (*rows_in(out), *rows):
+        path = Path(row.run).resolve()
+        known[path] = _with_scores_of(known.get(path), row)
     together = labelled([*known.values()], experiment)
     together = on_curves(named_alike(sorted(together, key=lambda row: _place(row, experiment))))
     save(out, experiment, together)
     return together
+
+
+def _with_scores_of(before: RunRow | None, row: RunRow) -> RunRow:
+    """A row, with the scores of an earlier row of the same run, at the same step, that it does not have."""
+    if before is None or before.step != row.step:
+        return row
+    return replace(row, scores={**row.scores, **before.scores, **row.scores})
 
 
 def _place(row: RunRow, experiment: Mapping[str, Sequence[Any]]) -> list[int]:
