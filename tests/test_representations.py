@@ -36,6 +36,12 @@ def test_a_run_called_like_a_baseline_has_its_path_for_a_label(runs: list[Run]) 
     assert labels_of([run]) == [(run, "somewhere/pca")]
 
 
+def test_a_run_in_one_file_is_called_as_its_folder_was(runs: list[Run], tmp_path: Path) -> None:
+    file = tmp_path / "beta0.5-seed0.zip"
+    file.touch()
+    assert [label for _, label in labels_of([replace(runs[0], path=file)])] == ["beta0.5"]
+
+
 def test_the_untrained_encoder_is_that_of_the_runs_first_step(runs: list[Run]) -> None:
     data = runs[1].dataset()
     torch.manual_seed(1)

@@ -43,5 +43,6 @@ def _fitted_settings(run: Run) -> list[Any]:
 
 
 def _folder_name(run: Run) -> str:
-    name = run.path.name if run.path is not None else str(run.config["dataset"])
+    path = run.path
+    name = str(run.config["dataset"]) if path is None else path.stem if path.is_file() else path.name
     return name.removesuffix(f"-seed{run.config['seed']}")
