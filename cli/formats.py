@@ -52,11 +52,9 @@ def markdown(table: Table) -> list[str]:
     | a\_b\|c | -126.33 ± 0.25 |
     """
     titles, *rows = _padded(table, lambda text: OF_MARKDOWN.sub(r"\\\1", text))
-    rule = "|".join((":" if not place else "-") + "-" * len(cell) + ("-" if not place else ":")
-                    for place, cell in enumerate(titles))  # fmt: skip
-    return (
-        [f"| {' | '.join(cells)} |" for cells in [titles]] + [f"|{rule}|"] + [f"| {' | '.join(row)} |" for row in rows]
-    )
+    rules = ["-" * (len(title) + 1) for title in titles]
+    rule = "|".join([f":{rules[0]}", *(f"{each}:" for each in rules[1:])])
+    return [f"| {' | '.join(titles)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def latex(table: Table) -> list[str]:
