@@ -88,9 +88,7 @@ def column_map(
         if len(drawn) > 1:
             panel.set_title(name, fontsize=8)
         else:  # where there are several, their numbers have to do
-            bar = figure.colorbar(
-                ScalarMappable(norm, COLOURS), ax=panel, label=labels([title], LONGEST_TITLE)[0], aspect=30, pad=0.02
-            )
+            bar = figure.colorbar(ScalarMappable(norm, COLOURS), ax=panel, label=title, aspect=30, pad=0.02)
             bar.ax.tick_params(labelsize=7)
     for panel in axes[len(drawn) :]:
         panel.set_axis_off()
