@@ -31,6 +31,7 @@ __all__ = [
     "Number",
     "Numbers",
     "RunPath",
+    "Text",
     "at_option",
     "data_options",
     "device_option",
