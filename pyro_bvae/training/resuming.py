@@ -51,7 +51,8 @@ def go_on(
         run.notes.append(said)
     before, now = stored["ranks"], run.config["ranks"]
     if before != now and training.step and not finished:
-        run.notes.append(f"it was taken by {before} ranks, and goes on with {now}: z is drawn otherwise from here on")
+        ranks_before = f"{before} rank{'s' * (before > 1)}"
+        run.notes.append(f"it was taken by {ranks_before}, and goes on with {now}: z is drawn otherwise from here on")
     may_change = {*MAY_CHANGE, *(PLACE if run.config["can_be_loaded"] else ())}
     if training.total < training.step:  # a run is never made shorter
         training.total = training.step
