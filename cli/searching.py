@@ -121,7 +121,9 @@ def _asked(
         if is_typed(ctx, span.name):
             option = option_words(span.name).partition("/")[0]
             raise click.UsageError(f"{option} is searched over: leave it out, or take it out of --search", ctx)
-    for name in SETTINGS:
+        if span.name == "beta" and is_typed(ctx, "beta_norm"):
+            raise click.UsageError("--beta-norm sets the β that is searched over: leave it out", ctx)
+    for name in (*SETTINGS, "beta_norm"):
         if isinstance(ctx.params.get(name), tuple) and len(ctx.params[name]) > 1 and is_typed(ctx, name):
             rest = ": put its values into --search" if name in SEARCHABLE else ""
             raise click.UsageError(f"a search takes {option_words(name)} once{rest}", ctx)

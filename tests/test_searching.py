@@ -74,6 +74,10 @@ WRONG: dict[str, tuple[tuple[Any, ...], int, str]] = {
     "an unknown column": (("--search", "beta=1..2", "--maximise", "elbow"), 2, "did you mean 'elbo'?"),
     "an aim twice": (("--search", "beta=1..2", "--maximise", "elbo", "--minimise", "elbo"), 2, "given elbo twice"),
     "typed and searched": (("--search", "beta=1..2", "--maximise", "elbo", "--beta", 4), 2, "--beta is searched over"),
+    "set and searched": (("--search", "beta=1|2", "--maximise", "elbo", "--beta-norm", 1), 2, "--beta-norm sets the β"),
+    "twice a norm": (
+        ("--search", "lr=1|2", "--maximise", "elbo", "--beta-norm", 1, "--beta-norm", 2), 2, "takes --beta-norm once",
+    ),
     "repeated": (("--search", "beta=1..2", "--maximise", "elbo", "--lr", 1, "--lr", 2), 2, "a search takes --lr once"),
     "no factors": (("--search", "beta=1..2", "--maximise", "mig"), 1, "mig needs data with ground-truth factors"),
     "no particles": (("--search", "beta=1..2", "--maximise", "iw_bound"), 1, "iw_bound needs --particles"),
