@@ -13,6 +13,7 @@ from ..evaluation.probe import probe_accuracy
 from ..files import write_json
 from ..runs.bundle import read_part
 from ..runs.config import weighs_rate
+from ..runs.names import EVALUATION
 from ..runs.run import Run, load_run
 from ..scoring import METRICS, score, score_columns
 from ..settings.shown import finite
@@ -28,7 +29,7 @@ def measured(run: Run, label: str, particles: int, metrics: Sequence[str] = ()) 
     What is measured now is kept there, beside what was.
     """
     assert run.path is not None
-    path = run.path / "evaluation.json"
+    path = run.path / EVALUATION
     before = _stored(path) if path.is_file() else None
     if before is not None and (before.step, before.run) == (run.step, str(run.path)):
         row = completed(replace(before, label=label, data=_name(run.config)), run, particles, metrics)
@@ -76,7 +77,7 @@ def row_of(run: Run, label: str) -> RunRow:
         OSError: It was not measured before, and its data cannot be read.
         ValueError: Or they are other data.
     """
-    row = None if run.path is None else _stored(run.path / "evaluation.json")
+    row = None if run.path is None else _stored(run.path / EVALUATION)
     if row is not None and row.step == run.step:
         return replace(row, label=label, run=str(run.path))
     return _measure(run, label, 0, ())
