@@ -21,7 +21,7 @@ import torch
 from ..settings.names import threads_are_named
 from ..training.interrupts import interrupt_fits
 
-__all__ = ["answer", "serve"]
+__all__ = ["answer", "let_fits_save", "serve"]
 
 SECONDS_TO_SAVE = 5.0  # that a fit has when the process that wanted it is gone
 
@@ -85,6 +85,13 @@ def _that_travels(error: Exception) -> Exception:
     return error
 
 
+def let_fits_save(number: int, seconds: float) -> None:
+    """Interrupt the fits of this process, as that signal would, and wait until they have ended, for so long at most."""
+    deadline = monotonic() + seconds
+    while interrupt_fits(number) and monotonic() < deadline:
+        sleep(0.1)
+
+
 def _stop(number: int, frame: Any) -> None:  # noqa: ARG001
     """SIGTERM where no fit defers it."""
     os._exit(128 + number)
@@ -94,7 +101,5 @@ def _end_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
-    deadline = monotonic() + SECONDS_TO_SAVE
-    while interrupt_fits(signal.SIGTERM) and monotonic() < deadline:
-        sleep(0.1)
+    let_fits_save(signal.SIGTERM, SECONDS_TO_SAVE)
     os._exit(1)

@@ -16,14 +16,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, nullcontext
 from importlib.metadata import version
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from joblib import cpu_count
 
 from ..training.interrupts import interrupt_fits
 from .jobs import LostWorkerError
-from .serving import answer
+from .serving import answer, let_fits_save
 from .shares import OF_LIBRARIES, own_share, usable_cores
 
 __all__ = ["introduce", "versions", "work_for_client"]
@@ -102,9 +102,7 @@ def _heed_sigterm() -> None:
         return
 
     def save(number: int, frame: Any) -> None:  # noqa: ARG001
-        deadline = monotonic() + SECONDS_TO_SAVE
-        while interrupt_fits(number) and monotonic() < deadline:
-            sleep(0.1)
+        let_fits_save(number, SECONDS_TO_SAVE)
         signal.signal(number, before)
         os.kill(os.getpid(), number)
 
