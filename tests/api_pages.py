@@ -1,6 +1,6 @@
 """Write the API pages: `python -W error tests/api_pages.py build/api`, then open build/api/index.html.
 
-All modules are named, and what `pyro_bvae` imports lazily is imported first: pdoc looks only at what is there.
+All modules are named, and what packages import lazily is imported first: pdoc looks only at what is there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pdoc
 from pdoc.extract import walk_specs
 
 import pyro_bvae
+from pyro_bvae import comparison
 
 __all__ = ["modules", "specifications", "write"]
 
@@ -36,8 +37,9 @@ def specifications() -> list[str]:
 
 def write(folder: Path) -> None:
     """Write a page a module."""
-    for name in pyro_bvae.__all__:
-        setattr(pyro_bvae, name, getattr(pyro_bvae, name))
+    for package in (pyro_bvae, comparison):
+        for name in package.__all__:
+            setattr(package, name, getattr(package, name))
     pdoc.render.configure(docformat="google")
     pdoc.pdoc(*specifications(), output_directory=folder)
 

@@ -35,7 +35,9 @@ def opened(page: Any, digits_run: Run) -> Iterator[Any]:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command traverse writes its npz alone: drawing takes most of its time."""
     monkeypatch.setattr(plots, "traversal", lambda _: None)
-    monkeypatch.setattr(traverse_command, "write", lambda stem, arrays, *_: write_arrays(Path(f"{stem}.npz"), arrays))
+    monkeypatch.setattr(
+        traverse_command, "write", lambda stem, arrays, *_, **__: write_arrays(Path(f"{stem}.npz"), arrays)
+    )
 
 
 def begin(page: Any, kind: str) -> None:
