@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: small models, and a busy machine makes two threads spin
+os.environ.pop("COLUMNS", None)  # set in the processes of xdist, for whom a table would be cut
 
 import io
 import shutil

@@ -189,9 +189,9 @@ def test_a_score_that_fails_gives_its_reason_and_the_others_are_kept(cli: Cli, h
     cli("fit", "--dataset", "npz:a.npz", "--steps", 2, "--out", "run")
     result = cli("score", "run", "--metric", "explicitness", "--metric", "mig", "--repeats", 3, "--no-figures")
     assert result.exit_code == 0, result.stderr
-    (explicitness,) = (line for line in result.stdout.splitlines() if line.strip().startswith("explicitness"))
+    (explicitness,) = (line for line in result.stdout.splitlines() if line.startswith("  explicitness:"))
     assert "points hold" in explicitness
-    (mig,) = (line for line in result.stdout.splitlines() if line.strip().startswith("mig"))
+    (mig,) = (line for line in result.stdout.splitlines() if line.startswith("mig"))
     assert 0 <= float(mig.split()[1]) <= 1
     assert cli("score", "run", "--metric", "explicitness", "--repeats", 3, "--no-figures").exit_code == 1
 
