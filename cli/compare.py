@@ -191,10 +191,28 @@ def _added(
     for note in notes:
         click.echo(f"note    {one_line(as_options(note))}", err=True)
     with held_folder(out, waiting=waiting_for(out)):
+        before = _table_in(out)
         rows = comparison.add(out, rows)
         if rows and drawing is not None:
             _draw(rows, out, place, outcome, *drawing)
+        if before not in (None, _table_in(out)):
+            _say_what_is_older(out)
     return rows
+
+
+def _table_in(out: Path) -> bytes | None:
+    """What stands in comparison.csv; None where there is none yet."""
+    file = out / "comparison.csv"
+    return file.read_bytes() if file.is_file() else None
+
+
+def _say_what_is_older(out: Path) -> None:
+    """Name figures and reports in the folder that an earlier command has left, and that do not show the new rows."""
+    written = (out / "comparison.csv").stat().st_mtime
+    files = [file for ending in ("png", "pdf", "svg", "html") for file in sorted(out.glob(f"*.{ending}"))]
+    older = [file.name for file in files if file.stat().st_mtime < written]
+    if older:
+        click.echo(f"note    as they were before, without what is new: {plain(', '.join(older))}", err=True)
 
 
 def _place(ctx: click.Context, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,6 +253,15 @@ def _grid(
     return grid
 
 
+def _drawn_before(rows: Sequence[RunRow], out: Path, measures: Sequence[str]) -> list[str]:
+    """The columns whose figures an earlier command has left, with that of choice where no column is named."""
+    from pyro_bvae.comparison.overviews import column_of_choice, known_columns
+
+    there = [name for name in known_columns() if [*out.glob(f"column_{name}.*"), *out.glob(f"column_{name}-*")]]
+    first = [] if measures or not there else [column_of_choice(rows)]
+    return [name for name in dict.fromkeys([*first, *there]) if name not in measures]
+
+
 def _draw(
     rows: Sequence[RunRow],
     out: Path,
@@ -249,7 +276,7 @@ def _draw(
 
     with optional(f"the pictures of {out}"):
         if outcome is None:
-            drawn = report.figures(rows, measures, **place)
+            drawn = report.figures(rows, [*measures, *_drawn_before(rows, out, measures)], **place)
         else:
             drawn = report.figures(outcome.rows_of_front(rows), **place) | outcome.search.figures()
             drawn.pop("rate_distortion", None)  # in which each trial would be a curve of its own

@@ -129,3 +129,15 @@ def test_a_comparison_draws_what_was_varied(cli: Cli, here: Path) -> None:
     assert {path.stem for path in Path("c").glob("*.png")} == {
         "column_mse", "column_rate", "gallery", "learning", "rate_distortion", "traversals",
     }  # fmt: skip
+
+
+def test_what_is_drawn_once_is_drawn_anew_and_what_is_not_is_named(cli: Cli, here: Path) -> None:
+    words = ("compare", *SMALL, "--beta", 1, "--beta", 4, "--figures", "--out", "c")
+    assert cli(*words, "--column", "rate").exit_code == 0
+    Path("c/report.html").touch()
+    before = {path: path.read_bytes() for path in Path("c").glob("column_*.png")}
+    result = cli(*words, "--seeds", 1)
+    assert "note    as they were before, without what is new: report.html\n" in result.stderr
+    assert {path.stem for path in Path("c").glob("column_*.png")} == {"column_rate", "column_elbo"}
+    assert all(path.read_bytes() != content for path, content in before.items())
+    assert "as they were before" not in cli(*words, "--seeds", 1).stderr

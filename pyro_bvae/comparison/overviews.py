@@ -32,7 +32,7 @@ from .summaries import MEASURES, LabelSummary, MeanDeviation, summarise
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["check_columns", "column_figures", "column_of_choice", "learning"]
+__all__ = ["check_columns", "column_figures", "column_of_choice", "known_columns", "learning"]
 
 ACROSS = 4  # pictures in a cell
 NOTE = (
@@ -41,6 +41,11 @@ NOTE = (
 )
 LEAST_FILLED = 0.3  # of the cells of heat maps
 MIXED = "nats of different kinds do not compare"
+
+
+def known_columns() -> list[str]:
+    """The names of all measures and scores that a comparison may have."""
+    return [*MEASURES, *score_columns(METRICS)]
 
 
 def check_columns(columns: Sequence[str], metrics: Sequence[str]) -> None:
@@ -53,9 +58,8 @@ def check_columns(columns: Sequence[str], metrics: Sequence[str]) -> None:
     Raises:
         ValueError: There is no such column, or its metric is not taken.
     """
-    known = [*MEASURES, *score_columns(METRICS)]
     for name in columns:
-        check("column", name, known)
+        check("column", name, known_columns())
         of = next((metric for metric in METRICS if name in score_columns([metric])), None)
         if of is not None and of not in metrics:
             raise ValueError(f"no run will have the column {name}: ask for the metric {of}, too")
