@@ -141,3 +141,12 @@ def test_what_is_drawn_once_is_drawn_anew_and_what_is_not_is_named(cli: Cli, her
     assert {path.stem for path in Path("c").glob("column_*.png")} == {"column_rate", "column_elbo"}
     assert all(path.read_bytes() != content for path, content in before.items())
     assert "as they were before" not in cli(*words, "--seeds", 1).stderr
+
+
+@pytest.mark.parametrize("name", ["", "latent-dim 2, beta-norm 0.1, ", "W" * 25, "l" * 25])
+@pytest.mark.parametrize("side", [8, 28])
+def test_names_beside_rows_are_whole(name: str, side: int) -> None:
+    pictures = torch.rand(8, 1, side, side)
+    figure = plots.gallery(pictures, {f"{name}{number}": (pictures, pictures) for number in range(4)})
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_tightbbox().x0 >= 0

@@ -67,7 +67,6 @@ def gallery(originals: Tensor, rows: Mapping[str, tuple[Tensor, Tensor]]) -> Fig
     show(panel, grid)
     panel.axvline(len(originals) - 0.5, color="black", linewidth=1)
     panel.set_yticks(range(len(grid)), names)
-    panel.set_anchor("E")
     middles = [len(originals) / 2 - 0.5, len(originals) + len(blank) / 2 - 0.5]
     panel.set_xticks(middles, ["originals and reconstructions", "samples"])
     say_below(figure, some_of(len(made), len(rows), "choices"))

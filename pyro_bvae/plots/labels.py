@@ -91,7 +91,6 @@ def row_labels(sweep: Traversal, notes: Sequence[str] = ()) -> list[str]:
 def label_latents(panel: Axes, sweep: Traversal, texts: Sequence[str]) -> None:
     """Write labels, of `row_labels`, beside the rows of a panel, those of inactive latents in grey."""
     panel.set_yticks(range(len(texts)), texts)
-    panel.set_anchor("E")  # the room that is left over is for the labels
     for row, text in enumerate(panel.get_yticklabels()):
         text.set_color("black" if is_active(sweep, row) else FADED_GREY)
     if sweep.kl is not None and len(texts) > 2:  # there is room for it

@@ -13,7 +13,9 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
+from matplotlib.textpath import text_to_path
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
@@ -24,7 +26,7 @@ from .labels import draws_plain_text
 
 __all__ = ["make_panels", "optional", "png_of", "show", "tile", "whole_rows"]
 
-INCHES_A_LETTER = 0.065  # of a name beside a row
+POINTS = 7  # of the size of names beside rows
 LEVELS, COLOURS, MARGIN = 64, 128, 6  # of a small PNG
 LEAST_ENLARGED = 1.5  # from which on a picture is drawn with the edges of its pixels, which takes less room
 LEAST_SIDE, MOST_SIDE = 4, 160  # pixels, of a picture in a grid: fewer are repeated, more are averaged
@@ -46,7 +48,7 @@ def make_panels(
     across = ceil(blocks**0.5)
     down = ceil(blocks / across)
     width, height = (enlarged * inches for inches in cell_inches(sides))
-    beside = max(1.4, 0.65 + INCHES_A_LETTER * max(map(len, names), default=0))
+    beside = max(1.4, 0.65 + max(map(_inches, names), default=0.0))
     size = (across * (columns * width + beside), down * (rows * height + 0.6))
     figure = Figure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
@@ -54,6 +56,12 @@ def make_panels(
     for panel in panels[blocks:]:
         panel.set_axis_off()
     return figure, panels[:blocks]
+
+
+def _inches(name: str) -> float:
+    """How wide a name beside a row is."""
+    width, _, _ = text_to_path.get_text_width_height_descent(name, FontProperties(size=POINTS), False)
+    return float(width) / 72
 
 
 @contextmanager
@@ -116,7 +124,8 @@ def show(panel: Axes, grid: Tensor) -> AxesImage:
     extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
     across, down = cell_inches((height, width))
     picture = panel.imshow(tile(grid), extent=extent, aspect=down / across, cmap="gray", vmin=0, vmax=1)
-    panel.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False, labelsize=7)
+    panel.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False, labelsize=POINTS)
+    panel.set_anchor("W")  # or else the layout takes room that is left over for that of the names
     panel.set_frame_on(False)
     return picture
 
