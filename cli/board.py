@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
-from statistics import fmean
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +116,7 @@ class Board:
         if not each or not self.running:
             return None
         rest = sum(taken.seconds * (taken.total - taken.step) / taken.step for taken in begun)
-        return (rest + fmean(each) * (waiting + len(self.running) - len(begun))) / len(self.running)
+        return (rest + sum(each) / len(each) * (waiting + len(self.running) - len(begun))) / len(self.running)
 
     def _say_what_holds_it_up(self, job: Job) -> None:
         """Say what it warned of, that its worker was lost, or that another process has the run, once each."""
