@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 import warnings
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 import click
@@ -19,6 +21,26 @@ from .together import check_taken_together, hushed, is_said_elsewhere
 from .waiting import wait_briefly
 
 __all__ = ["main"]
+
+
+class OnDemand(dict[str, click.Command]):
+    """Commands by name, each imported when it is asked for: the start of one waits for no other.
+
+    Args:
+        names: Of the commands, and of the modules beside this one that hold them.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(dict.fromkeys(names))  # type: ignore[arg-type]
+
+    def __getitem__(self, name: str) -> click.Command:
+        if super().__getitem__(name) is None:
+            self[name] = import_module(f".{name}", __package__).command
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The command of that name."""
+        return self[name] if name in self else default  # noqa: SIM401 - which is this
 
 
 class Commands(click.Group):
