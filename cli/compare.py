@@ -18,7 +18,8 @@ from pyro_bvae.settings.words import one_line, plain
 
 from .compared import print_comparison
 from .formats import TableFormat, check_format, format_option
-from .options import Name, Number, Numbers, RunPath, echo_json, fit_options, json_option, limits_of
+from .kinds import Name, Number, Numbers, RunPath, limits_of
+from .options import echo_json, fit_options, json_option
 from .progress import Counter, waiting_for
 from .report import report_at_the_end
 from .searching import SEARCH_OPTIONS, Asked, Outcome, fit_trials, print_search, search_options

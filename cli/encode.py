@@ -11,7 +11,8 @@ import click
 from pyro_bvae.files import place_in
 
 from .chosen import chosen, start_options
-from .options import Name, at_option, data_options, device_option, open_run, run_argument
+from .kinds import Name
+from .options import at_option, data_options, device_option, open_run, run_argument
 from .output import Stem, named, write_arrays
 from .progress import LONGEST_SILENCE, Counter
 from .together import is_first, join, together

@@ -15,17 +15,8 @@ from pyro_bvae.settings.shown import in_words
 from pyro_bvae.settings.spelling import pasted
 from pyro_bvae.settings.words import plain
 
-from .options import (
-    Name,
-    at_option,
-    data_options,
-    device_option,
-    echo_json,
-    json_option,
-    open_run,
-    run_argument,
-    seed_option,
-)
+from .kinds import Name
+from .options import at_option, data_options, device_option, echo_json, json_option, open_run, run_argument, seed_option
 from .progress import LONGEST_SILENCE, Counter, LoadingBar
 from .summary import diagnosed
 from .together import is_first, join, together

@@ -13,7 +13,8 @@ import click
 from pyro_bvae.settings.spelling import as_options, pasted
 from pyro_bvae.settings.words import plain
 
-from .options import RunPath, at_option, data_options, device_option, open_run
+from .kinds import RunPath
+from .options import at_option, data_options, device_option, open_run
 from .progress import LoadingBar
 from .stopping import exit_code
 

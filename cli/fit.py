@@ -18,7 +18,8 @@ from pyro_bvae.settings.spelling import pasted
 from pyro_bvae.settings.words import one_line
 
 from .errors import DISK_IS_FULL
-from .options import Name, Number, fit_options, json_option
+from .kinds import Name, Number
+from .options import fit_options, json_option
 from .progress import LoadingBar
 from .report import report_at_the_end
 from .settings import is_typed, settle, stored

@@ -14,7 +14,7 @@ import click
 
 from pyro_bvae.settings.words import plain
 
-from .options import Name
+from .kinds import Name
 from .settings import is_typed
 from .tables import Table, aligned
 

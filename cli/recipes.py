@@ -11,7 +11,8 @@ import click
 from pyro_bvae.settings.recipes import RECIPES
 from pyro_bvae.settings.spelling import spelled
 
-from .options import Name, echo_json, json_option
+from .kinds import Name
+from .options import echo_json, json_option
 
 __all__ = ["command"]
 

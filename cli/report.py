@@ -9,7 +9,8 @@ import click
 
 from pyro_bvae.settings.words import plain
 
-from .options import RunPath, data_options, device_option
+from .kinds import RunPath
+from .options import data_options, device_option
 from .output import Stem
 from .progress import LONGEST_SILENCE, Counter
 from .settings import given_once

@@ -16,7 +16,8 @@ from pyro_bvae.settings.shown import short_names
 from pyro_bvae.settings.words import plain
 
 from .formats import TableFormat, check_format, echo_table, format_option
-from .options import Name, RunPath, data_options, device_option, echo_json, figure_options, json_option, open_run
+from .kinds import Name, RunPath
+from .options import data_options, device_option, echo_json, figure_options, json_option, open_run
 from .output import Stem
 from .progress import Counter, LoadingBar
 from .settings import given_once

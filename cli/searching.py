@@ -20,7 +20,7 @@ from pyro_bvae.settings.words import one_line, plain
 from .board import named
 from .errors import said
 from .formats import TableFormat, echo_table
-from .options import Text
+from .kinds import Text
 from .settings import is_typed
 from .sweeping import fit_each, loaded
 from .tables import Table

@@ -15,20 +15,8 @@ from pyro_bvae.settings.declared import Range
 from pyro_bvae.settings.options import DEFAULTS
 
 from .chosen import chosen, kl_of, start_options
-from .options import (
-    Name,
-    Number,
-    Numbers,
-    at_option,
-    data_options,
-    device_option,
-    figure_options,
-    limits_of,
-    open_run,
-    run_argument,
-    seed_option,
-    whole,
-)
+from .kinds import Name, Number, Numbers, limits_of, whole
+from .options import at_option, data_options, device_option, figure_options, open_run, run_argument, seed_option
 from .output import IN_PRINT, PICTURE, Stem, check_ending, named, say_left_out, write
 
 __all__ = ["command"]
