@@ -66,7 +66,7 @@ def beta_vae_score(
     encode: Encoder | ArrayLike | Tensor,
     dataset: Dataset | ArrayLike | Tensor,
     *,
-    protocol: str = "sklearn",
+    protocol: str | Protocol = "sklearn",
     factors: Sequence[int] | None = None,
     pairs: int | None = None,
     points: int | None = None,
@@ -95,7 +95,7 @@ def beta_vae_score(
     Args:
         encode: A function from data ``(B, *shape)`` to codes ``(B, K)``, or codes of all data ``(N, K)``.
         dataset: Data with factors, or the factors ``(N, F)`` where codes are given.
-        protocol: A key of `PROTOCOLS`.
+        protocol: A key of `PROTOCOLS`, or one of your own.
         factors: Columns of the factors that pairs share, in place of the protocol's.
         pairs: Pairs a point; this, ``points`` and ``test_points`` are the protocol's by default.
         points: Points that the classifier is fitted to.
@@ -109,7 +109,7 @@ def beta_vae_score(
         ValueError: Fewer than two factors that vary, a column that is given twice or does not vary, numbers below 1, an
             unknown protocol, or arrays that do not fit.
     """
-    settings = PROTOCOLS[check("protocol", protocol, PROTOCOLS)]
+    settings = protocol if isinstance(protocol, Protocol) else PROTOCOLS[check("protocol", protocol, PROTOCOLS)]
     source = Source(encode, dataset)
     columns = source.columns(settings.leaves_out) if factors is None else np.asarray(factors)
     if len(np.unique(columns)) < len(columns) or not np.isin(columns, source.columns()).all():
