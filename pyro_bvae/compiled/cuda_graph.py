@@ -10,18 +10,22 @@ Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .places import Place
 from .recording import undisturbed
 from .step import CompiledStep
 
 __all__ = ["ReplayedStep", "capture"]
 
 WARM_UP = 3  # runs before a capture, in which libraries allocate and choose what they will use
+WAITS = "called a synchronizing CUDA operation"  # what torch says in its mode that refuses to wait
 
 
 class ReplayedStep:
@@ -42,20 +46,25 @@ class ReplayedStep:
         kept: Sequence[Tensor],
     ) -> None:
         self.compiled_step, self.data, self.after, self.kept = compiled_step, data, after, kept
-        self._replays: dict[Any, tuple[Callable[[], Any], list[Tensor]]] = {}
-        self._buffers: list[Tensor] | None = None
+        self._structure: tuple[bool, ...] | None = None
+        self._replays: dict[Hashable, tuple[Callable[[], Any], list[Tensor]]] = {}
+        self._buffers: list[tuple[Place, Tensor]] = []
 
     def __call__(self, *given: Tensor) -> None:
         """Take a step, without waiting for it."""
-        key = (self.compiled_step.gradient_step.key, *[(tensor.shape, tensor.dtype) for tensor in given])
-        if self._buffers is not None:
-            self._copy_buffers()
+        gradient_step = self.compiled_step.gradient_step
+        structure = gradient_step.structure()
+        if structure != self._structure:  # something was frozen, or changed its mode
+            self._structure = structure
+            self._replays.clear()
+        self._copy_buffers()
+        key = (gradient_step.key, *[(tensor.shape, tensor.dtype) for tensor in given])
         if key not in self._replays:
             self._replays[key] = self._capture([tensor.clone() for tensor in given])
         replay, inputs = self._replays[key]
         for mine, theirs in zip(inputs, given, strict=True):
             mine.copy_(theirs, non_blocking=True)
-        self.compiled_step.gradient_step.begin()
+        gradient_step.begin()
         replay()
 
     def _capture(self, inputs: list[Tensor]) -> tuple[Callable[[], Any], list[Tensor]]:
@@ -64,8 +73,7 @@ class ReplayedStep:
             data = self.data(*inputs)
         graph = self.compiled_step.graph_for(data)
         assert graph is not None
-        if self._buffers is None:
-            self._buffers = [place.tensor for place in gradient_step.fixed]
+        self._buffers = [(place, place.tensor) for place in gradient_step.fixed]
 
         def body() -> None:
             data = self.data(*inputs)
@@ -78,8 +86,7 @@ class ReplayedStep:
 
     def _copy_buffers(self) -> None:
         """Copy buffers that were assigned anew, a β for example, to the memory that the graph reads."""
-        assert self._buffers is not None
-        for place, tensor in zip(self.compiled_step.gradient_step.fixed, self._buffers, strict=True):
+        for place, tensor in self._buffers:
             if place.tensor is not tensor:
                 tensor.copy_(place.tensor, non_blocking=True)
                 place.hold(tensor)
@@ -87,6 +94,8 @@ class ReplayedStep:
 
 def capture(body: Callable[[], None], changed: Sequence[Tensor], device: torch.device) -> Callable[[], Any]:
     """A function equal to ``body``: its CUDA graph on a GPU, elsewhere ``body`` itself.
+
+    A body that waits for the GPU, as reading a tensor does, cannot be a graph: it is called as it is, with a warning.
 
     Args:
         body: Works on fixed tensors of the device, and gives nothing.
@@ -96,16 +105,48 @@ def capture(body: Callable[[], None], changed: Sequence[Tensor], device: torch.d
     if device.type != "cuda":
         return body
     before, state = [tensor.clone() for tensor in changed], torch.cuda.get_rng_state(device)
-    stream, current = torch.cuda.Stream(device), torch.cuda.current_stream(device)
-    stream.wait_stream(current)
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UP):
-            body()
-    current.wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):  # registers the default generator: each replay draws what comes next
-        body()
+    with torch.cuda.device(device):
+        graph = _graph_of(body)
     for tensor, value in zip(changed, before, strict=True):
         tensor.copy_(value)
     torch.cuda.set_rng_state(state, device)
-    return graph.replay
+    return body if graph is None else graph.replay
+
+
+def _graph_of(body: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
+    """The CUDA graph of what was tried on the same stream before; None where the body waits for the GPU."""
+    stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+    stream.wait_stream(current)
+    waits = None
+    with torch.cuda.stream(stream):
+        body()  # libraries set themselves up, and kernels are chosen, which may wait
+        try:
+            with _without_waiting():
+                for _ in range(WARM_UP - 1):
+                    body()
+        except RuntimeError as error:
+            if WAITS not in str(error):
+                raise
+            waits = error
+    current.wait_stream(stream)
+    if waits is not None:
+        said = "the step reads from the GPU while it runs, and is not replayed as a CUDA graph"
+        warnings.warn(said, RuntimeWarning, stacklevel=2)
+        return None
+    graph = torch.cuda.CUDAGraph()
+    # registers the default generator, so that each replay draws what comes next; a thread may pin memory meanwhile
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        body()
+    return graph
+
+
+@contextmanager
+def _without_waiting() -> Iterator[None]:
+    """Raise where the CPU waits for the GPU, which a capture does not survive."""
+    before = torch.cuda.get_sync_debug_mode()
+    with warnings.catch_warnings(action="ignore"):  # of a prototype
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
