@@ -45,8 +45,25 @@ def record(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModul
         RuntimeError: The function reads a tensor back to Python, to branch on it for example.
     """
     device = inputs[0].device
-    with undisturbed(device), _without_host_reads():
-        return _of_any_strides(make_fx(function)(*[copy_of(tensor) for tensor in inputs]))
+    # on a GPU, autograd would otherwise run its operations in a thread of its own
+    with undisturbed(device), _without_host_reads(), torch.autograd.set_multithreading_enabled(False):
+        graph = make_fx(function)(*[copy_of(tensor) for tensor in inputs])
+    return _without_checks(_of_any_strides(graph))
+
+
+def _without_checks(graph: GraphModule) -> GraphModule:
+    """The same graph, in which `torch.normal` does not read back whether a standard deviation is below 0."""
+    for target in (torch.ops.aten.normal.Tensor_Tensor, torch.ops.aten.normal.float_Tensor):
+        for node in graph.graph.find_nodes(op="call_function", target=target):
+            node.target = _normal
+    graph.recompile()
+    return graph
+
+
+def _normal(mean: Tensor | float, std: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """The same draws as those of `torch.normal`."""
+    shape = torch.broadcast_shapes(std.shape, mean.shape if isinstance(mean, Tensor) else ())
+    return std.new_empty(shape).normal_(generator=generator).mul_(std).add_(mean)
 
 
 def _of_any_strides(graph: GraphModule) -> GraphModule:
