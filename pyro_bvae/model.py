@@ -154,10 +154,11 @@ class BetaVAE(nn.Module):
 
     @beta.setter
     def beta(self, value: float | Tensor) -> None:
-        number = value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)  # no wait for a GPU
+        number = value.detach() if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float64)
         if number.numel() != 1 or not BETA.holds(number):
             raise ValueError(f"beta must be a number of {BETA.bounds}, got {number.tolist()}")
-        beta = torch.as_tensor(value, dtype=self._beta.dtype, device=self._beta.device)
+        # a number is no copy from the CPU, which would wait for a GPU
+        beta = value.to(self._beta) if isinstance(value, Tensor) else self._beta.new_full((), number.item())
         self._beta = beta if beta.requires_grad else beta.clone().reshape(())
 
     @property
