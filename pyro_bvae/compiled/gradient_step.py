@@ -117,6 +117,7 @@ class GradientStep:
         self.update = update_of(optimizer)
         self.device = optimizer.param_groups[0]["params"][0].device
         self._lr, self._number = (torch.zeros((), dtype=torch.float64, device=self.device) for _ in range(2))
+        self._last_lr: float | Tensor = 0.0
 
     def prepare(self, data: Sequence[Tensor]) -> None:
         """Find out which parameters have gradients, and create the optimiser's state as its first step would.
@@ -197,8 +198,12 @@ class GradientStep:
         if self.update.counts:
             steps = [self.optimizer.state[weight]["step"] for weight in self._weights]
             torch._foreach_add_(steps, 1)
-            self._number.fill_(steps[0].item())
-        self._lr.fill_(self.optimizer.param_groups[0]["lr"])
+            if self.update.corrects:
+                self._number.fill_(steps[0].item())
+        lr = self.optimizer.param_groups[0]["lr"]
+        if isinstance(lr, Tensor) or lr != self._last_lr:  # each launch on a GPU counts
+            self._lr.fill_(lr)
+            self._last_lr = lr
 
     def inputs(self, data: Sequence[Tensor]) -> Inputs:
         """What `function` is to be called with for a step on some data, after `begin`."""
