@@ -84,7 +84,7 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
 def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFolder | None, device: torch.device) -> Run:
     """Fit, in a folder that nobody else writes to."""
     mend_cache()
-    stored, state = (None, None) if folder is None else ranks.by_first(_stored, folder, given, device)
+    stored, state = (None, None) if folder is None else ranks.by_first(_stored, folder, given)
     with fit_scope(vae, own_seed(given.seed), device), own_threads():
         with ranks.alike():
             training, config = _set_up(vae, dataset, given, device, stored, state)
@@ -93,7 +93,7 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
         run = Run(vae, config, [], 0, folder.path if folder else None, _dataset=dataset)
         if folder is not None and stored is not None:
             go_on(folder, run, training, stored, state, given.at)
-            state = None  # whose tensors take up the device's memory
+            state = None  # whose tensors take up memory
         if stored is None or run.config["compile"] is None:
             _choose_step(run, training)
         if folder is not None and stored is None:
@@ -111,14 +111,12 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
     return run
 
 
-def _stored(
-    folder: RunFolder, given: FitArguments, device: torch.device
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _stored(folder: RunFolder, given: FitArguments) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Config and state of the run that goes on; None where there are none."""
     if not given.resume:
         return None, None
-    stored, place = folder.read_config(), device if ranks.size() == 1 else "cpu"
-    return stored, folder.load_to_go_on(place) if given.at is None else folder.load(given.at, place)
+    # on the CPU, where optimisers keep their count of steps: read from a GPU, each step would wait for it
+    return folder.read_config(), folder.load_to_go_on() if given.at is None else folder.load(given.at)
 
 
 def _set_up(
