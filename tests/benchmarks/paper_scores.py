@@ -21,6 +21,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import torch
 
 import pyro_bvae
 from pyro_bvae import metrics, scoring
@@ -82,7 +83,7 @@ def scores_of(run: Run, repeats: int) -> tuple[dict[str, Any], np.ndarray]:
     assert isinstance(codes, np.ndarray)
     assert data.factors is not None
     factors = data.factors.numpy()
-    columns = [place for place, name in enumerate(data.factor_names) if name not in PAPER.leaves_out]
+    columns = [place for place, name in enumerate(data.factor_names or ()) if name not in PAPER.leaves_out]
     by_variant: dict[str, list[float]] = {}
     for seed in range(repeats):
         for name, score in variants(codes, factors, columns, seed):
@@ -106,14 +107,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder for a json a run")
+    parser.add_argument("--at", type=int, help="step of a checkpoint; the last one without")
     parser.add_argument("--repeats", type=int, default=3, help="draws of points, pairs and splits")
     parser.add_argument("--codes", action="store_true", help="write the codes of each run as well, in half precision")
     options = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     for path in options.runs:
-        results, codes = scores_of(pyro_bvae.load_run(path), options.repeats)
-        (options.out / f"{path.name}.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+        results, codes = scores_of(pyro_bvae.load_run(path, at=options.at, device=device), options.repeats)
+        stem = path.name if options.at is None else f"{path.name}-at-{options.at}"
+        (options.out / f"{stem}.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
         if options.codes:
-            np.savez_compressed(options.out / f"{path.name}.npz", codes=codes.astype(np.float16))
+            np.savez_compressed(options.out / f"{stem}.npz", codes=codes.astype(np.float16))
         for name, scores in results["variants"].items():
             sys.stdout.write(f"{path.name:24} {name:32} {mean(scores):.3f}\n")
 
