@@ -138,6 +138,8 @@ def be(options: argparse.Namespace) -> None:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name, 0) if name == "cuda" else torch.device(name)
+    if name == "cuda":
+        torch.cuda.init()  # before it, the peak of memory cannot be reset
     bench = Bench(device, options.quick, options.data_root, Path(options.out), (number, parts))
     SECTIONS[options.be].work(bench)
 
