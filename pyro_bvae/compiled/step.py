@@ -51,6 +51,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from ..settings.names import PRECISIONS, check
 from .gradient_step import Exchange, GradientStep, Inputs, Objective, Report, UnrecordableError
 from .matmul import Products
+from .memory import keep_freed_memory
 from .places import copy_of
 from .recording import constants_of, record, undisturbed
 
@@ -146,6 +147,7 @@ class CompiledStep:
         compiler: Compiler | None = inductor,
         exchange: Exchange | None = None,
     ) -> None:
+        keep_freed_memory()
         self.gradient_step = GradientStep(model, guide, elbo, module, optimizer, report, weight_decay, exchange)
         self.precision = check("precision", precision, PRECISIONS)
         self.compiler = compiler

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .. import ranks
+from ..compiled.memory import keep_freed_memory
 from ..compiled.randomness import own_generator
 from ..datasets import Progress, pixels
 from ..model import BetaVAE
@@ -93,6 +94,7 @@ def _skip(vae: BetaVAE, x: Tensor) -> None:
 @contextmanager
 def evaluation_mode(vae: BetaVAE, seed: int) -> Iterator[None]:
     """Evaluate a model: no gradients, evaluation mode, draws from ``seed``. All three are restored at the end."""
+    keep_freed_memory()
     modes = {module: module.training for module in vae.modules()}
     with own_generator(seed, vae.beta.device), torch.no_grad():
         vae.eval()

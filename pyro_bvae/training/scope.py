@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pyro
 import torch
 
+from ..compiled.memory import keep_freed_memory
 from ..compiled.randomness import own_generator
 from ..model import BetaVAE
 
@@ -24,6 +25,7 @@ def fit_scope(vae: BetaVAE, seed: int, device: torch.device) -> Iterator[None]:
     Raises:
         ValueError: The model was made under `torch.inference_mode`, which makes tensors that cannot be trained.
     """
+    keep_freed_memory()
     modes = {} if vae.training else {module: module.training for module in vae.modules()}
     with torch.inference_mode(False), torch.enable_grad(), own_generator(seed, device):
         for name, tensor in (*vae.named_parameters(), *vae.named_buffers()):
