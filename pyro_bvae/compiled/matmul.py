@@ -22,7 +22,6 @@ from torch.library import Library, register_fake
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..settings.names import PRECISIONS, check
-from . import cudnn
 from .im2col import convolve, differentiate, is_thin
 
 __all__ = ["Products"]
@@ -97,8 +96,6 @@ def _bmm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
 
 def _convolution(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
     x, weight, bias, *rest = args
-    if cudnn.is_for_cudnn(x):
-        return cudnn.convolve(x, weight, bias, rest, lowers)
     if is_thin(x, weight, rest):
         new = convolve(x, weight, rest[3], _product(lowers))
         return new if bias is None else new + bias.view(-1, 1, 1)
@@ -111,8 +108,6 @@ def _convolution(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
 
 def _convolution_backward(func: Any, args: Sequence[Any], lowers: bool) -> tuple[Tensor | None, ...]:
     gradient, x, weight, *rest, mask = args
-    if cudnn.is_for_cudnn(x):
-        return cudnn.differentiate(gradient, x, weight, rest[1:], mask, lowers)
     if is_thin(x, weight, rest[1:]):
         return differentiate(gradient, x, weight, rest[4], mask, _product(lowers))
     gradient, x, weight = _innermost(gradient), _innermost(x), _innermost(weight)
