@@ -31,7 +31,21 @@ LAYERS = {
     "transposed to one channel": (lambda: nn.ConvTranspose2d(12, 1, 4, 2, 1), (5, 12, 5, 6)),
     "transposed to three": (lambda: nn.ConvTranspose2d(12, 3, 4, 2, 1), (5, 12, 4, 6)),
     "transposed with a padding": (lambda: nn.ConvTranspose2d(12, 3, 4, 2, 1, output_padding=1), (5, 12, 4, 6)),
+    "transposed of an odd side to one channel": (lambda: nn.ConvTranspose2d(12, 1, 4, 2, 1), (5, 12, 5, 7)),
+    "transposed to many parts": (lambda: nn.ConvTranspose2d(12, 2, 4, 2, 1), (32, 12, 4, 4)),
     "transposed from a point": (lambda: nn.ConvTranspose2d(12, 8, 4), (5, 12, 1, 1)),
+    "transposed from a point, strided": (lambda: nn.ConvTranspose2d(12, 8, (3, 5), 2), (5, 12, 1, 1)),
+    "transposed from a point, padded": (lambda: nn.ConvTranspose2d(12, 8, 4, 1, 1), (5, 12, 1, 1)),
+    "transposed from a point, in groups": (lambda: nn.ConvTranspose2d(12, 8, 4, groups=2), (5, 12, 1, 1)),
+    "transposed from a point, dilated": (lambda: nn.ConvTranspose2d(12, 8, 3, dilation=2), (5, 12, 1, 1)),
+    "convolution to a point": (lambda: nn.Conv2d(8, 12, (3, 4)), (5, 8, 3, 4)),
+    "convolution to a point, in groups": (lambda: nn.Conv2d(8, 12, (3, 4), groups=4), (5, 8, 3, 4)),
+    "convolution of 4 × 4 to 2 × 2": (lambda: nn.Conv2d(2, 12, 4, 2, 1), (5, 2, 4, 4)),
+    "convolution in groups": (lambda: nn.Conv2d(8, 12, 4, 2, 1, groups=4), (5, 8, 10, 12)),
+    "convolution, dilated": (lambda: nn.Conv2d(8, 12, 3, dilation=2), (5, 8, 10, 12)),
+    "convolution of 1 × 1": (lambda: nn.Conv2d(8, 12, 1), (5, 8, 10, 12)),
+    "convolution of sequences": (lambda: nn.Conv1d(3, 12, 4, 2, 1), (5, 3, 12)),
+    "convolution of volumes": (lambda: nn.Conv3d(3, 12, 4, 2, 1), (5, 3, 8, 8, 8)),
 }
 
 

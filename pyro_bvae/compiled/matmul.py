@@ -22,7 +22,7 @@ from torch.library import Library, register_fake
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..settings.names import PRECISIONS, check
-from .im2col import convolve, differentiate, is_thin
+from .im2col import convolve, differentiate, patching
 
 __all__ = ["Products"]
 
@@ -96,26 +96,32 @@ def _bmm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
 
 def _convolution(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
     x, weight, bias, *rest = args
-    if is_thin(x, weight, rest):
-        new = convolve(x, weight, rest[3], _product(lowers))
-        return new if bias is None else new + bias.view(-1, 1, 1)
-    x, weight = _innermost(x), _innermost(weight)
-    if not lowers:
+    way = patching(x, weight, rest)
+    if way is None:
+        x, weight = _innermost(x), _innermost(weight)
+    if way is None and not lowers:
         return func(x, weight, bias, *rest)
-    new = func(x.bfloat16(), weight.bfloat16(), None, *rest).float()
-    return new if bias is None else new + bias.view(-1, *[1] * (new.dim() - 2))
+    if lowers:
+        x, weight = x.bfloat16(), weight.bfloat16()
+    new = func(x, weight, None, *rest) if way is None else convolve(x, weight, rest[3], way, _multiply)
+    return new.float() if bias is None else new.float() + bias.view(-1, *[1] * (new.dim() - 2))
 
 
 def _convolution_backward(func: Any, args: Sequence[Any], lowers: bool) -> tuple[Tensor | None, ...]:
     gradient, x, weight, *rest, mask = args
-    if is_thin(x, weight, rest[1:]):
-        return differentiate(gradient, x, weight, rest[4], mask, _product(lowers))
-    gradient, x, weight = _innermost(gradient), _innermost(x), _innermost(weight)
-    if not lowers:
+    way = patching(x, weight, rest[1:])
+    if way is None:
+        gradient, x, weight = _innermost(gradient), _innermost(x), _innermost(weight)
+    if way is None and not lowers:
         return func(gradient, x, weight, *rest, mask)
-    parts = func(gradient.bfloat16(), x.bfloat16(), weight.bfloat16(), *rest, [mask[0], mask[1], False])
     bias = gradient.sum([0, *range(2, gradient.dim())]) if mask[2] else None
-    return (*[part.float() if part is not None else None for part in parts[:2]], bias)
+    if lowers:
+        gradient, x, weight = gradient.bfloat16(), x.bfloat16(), weight.bfloat16()
+    if way is None:
+        by_x, by_weight, _ = func(gradient, x, weight, *rest, [mask[0], mask[1], False])
+    else:
+        by_x, by_weight = differentiate(gradient, x, weight, rest[4], mask, way, _multiply)
+    return *[None if part is None else part.float() for part in (by_x, by_weight)], bias
 
 
 ROUTES: dict[Any, Callable[[Any, Sequence[Any], bool], Any]] = {
@@ -127,8 +133,11 @@ ROUTES: dict[Any, Callable[[Any, Sequence[Any], bool], Any]] = {
 }
 
 
-def _product(lowers: bool) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda a, b: _mm(aten.mm.default, (a, b), lowers)
+def _multiply(a: Tensor, b: Tensor) -> Tensor:
+    """The product of two matrices, or of as many as there are in two batches."""
+    if a.dim() == 3 or a.dtype != torch.float32:
+        return a @ b
+    return _mm(aten.mm.default, (a, b), lowers=False)
 
 
 def is_dense(matrix: Tensor) -> bool:
