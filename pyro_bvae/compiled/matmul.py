@@ -112,8 +112,6 @@ def _convolution_backward(func: Any, args: Sequence[Any], lowers: bool) -> tuple
     way = patching(x, weight, rest[1:])
     if way is None:
         gradient, x, weight = _innermost(gradient), _innermost(x), _innermost(weight)
-    if way is None and not lowers:
-        return func(gradient, x, weight, *rest, mask)
     bias = gradient.sum([0, *range(2, gradient.dim())]) if mask[2] else None
     if lowers:
         gradient, x, weight = gradient.bfloat16(), x.bfloat16(), weight.bfloat16()

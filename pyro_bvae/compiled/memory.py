@@ -26,7 +26,7 @@ VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES
 
 @cache
 def keep_freed_memory() -> None:
-    """Let this process keep up to 256 MiB of what it frees, where the C library is glibc and no variable says otherwise."""
+    """Let this process keep up to 256 MiB of what it frees, where the C library is glibc and no variable decides."""
     if not sys.platform.startswith("linux") or any(name in os.environ for name in VARIABLES):
         return
     with suppress(AttributeError, OSError):  # musl has no mallopt

@@ -78,8 +78,12 @@ def inductor(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable[..., Any]
     from torch._subclasses import FakeTensorMode
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+    from .duplicates import MergeDuplicates
+
+    options = {"fallback_random": True, "joint_custom_pre_pass": MergeDuplicates()}
+
     def compiled() -> Callable[..., Any]:
-        return _inductor.compile(graph, list(inputs), options={"fallback_random": True})  # type: ignore[no-untyped-call]
+        return _inductor.compile(graph, list(inputs), options=options)  # type: ignore[no-untyped-call]
 
     fake = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv())  # without shapes, nothing is cached
     with _quietly(), torch.no_grad(), tracing(TracingContext(fake)):
