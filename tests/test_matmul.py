@@ -11,7 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pyro_bvae.compiled.matmul import Products
+from pyro_bvae.compiled import matmul
+from pyro_bvae.compiled.matmul import Products, onednn_is_faster
+
+
+@pytest.fixture(params=[True, False], ids=["oneDNN", "MKL"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products by either library, whatever the processor of this machine."""
+    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: request.param)
 
 
 def values_and_gradients(layer: nn.Module, x: Tensor) -> list[Tensor]:
@@ -49,6 +56,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("name", list(LAYERS))
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.03)])
 def test_layers_and_their_gradients_are_the_same(name: str, precision: str, tolerance: float) -> None:
@@ -84,6 +92,7 @@ def matrix(layout: str, rows: int, columns: int) -> Tensor:
     return LAYOUTS[layout](rows, columns)
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize(("left", "right"), [*product(LAYOUTS, LAYOUTS)])
 def test_products_of_every_layout_are_plain_ones_and_as_fast(left: str, right: str) -> None:
     """In oneDNN's reference kernel the last of these takes .4 s of a processor, and .2 ms elsewhere."""
@@ -102,6 +111,18 @@ def test_products_of_every_layout_are_plain_ones_and_as_fast(left: str, right: s
             torch.testing.assert_close(sums, expected, rtol=0, atol=tolerance * most.item())
             torch.testing.assert_close(products, expected - bias, rtol=0, atol=tolerance * most.item())
             assert min(seconds) < 0.1
+
+
+@pytest.mark.parametrize(("name", "has_mkl", "expected"), [
+    ("Intel Xeon", True, False), ("Intel Xeon", False, True), ("AMD EPYC 7763", True, True), ("", True, True)
+])  # fmt: skip
+def test_the_library_follows_from_the_make_of_the_processor(
+    name: str, has_mkl: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"cpu_name": name} if name else {})
+    monkeypatch.setattr("torch.backends.mkl.is_available", lambda: has_mkl)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert onednn_is_faster.__wrapped__() is expected
 
 
 def test_other_types_are_left_alone() -> None:

@@ -1,9 +1,11 @@
 """Matrix products and convolutions sent to the library that is fastest at them.
 
-`aten.mm` in float32 goes to MKL on x86, whose kernels run at half speed on AMD; oneDNN's reach the peak of the machine
-on either make, and take transposed operands as they are. Convolutions want their channels innermost, or are computed
-as products themselves (`im2col`). In bfloat16 the operands are rounded to eight bits of mantissa, while the sums inside
-a product have 32 bits, and all else stays float32: master weights, biases, activations, the loss and the optimiser.
+`aten.mm` in float32 goes to MKL on x86, whose kernels are the fastest on Intel's processors and run at half speed on
+AMD's; there, oneDNN's reach the peak of the machine. Which library it is follows from the make of the processor, never
+from a timing: the last digits of a sum depend on it, and a run that is repeated must have the same. Convolutions want
+their channels innermost, or are computed as products themselves (`im2col`). In bfloat16 the operands are rounded to
+eight bits of mantissa, while the sums inside a product have 32 bits, and all else stays float32: master weights,
+biases, activations, the loss and the optimiser.
 
 Setting ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"`` reaches oneDNN too, but rounds on some processors and
 not on others; operands that are bfloat16 are so everywhere.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -146,14 +149,22 @@ def is_dense(matrix: Tensor) -> bool:
     return matrix.is_contiguous() or matrix.t().is_contiguous()
 
 
+@cache
+def onednn_is_faster() -> bool:
+    """Whether oneDNN is there, and its float32 products are faster than `aten.mm`: on x86, but on Intel's with MKL."""
+    has_mkl = torch.backends.mkl.is_available() and "Intel" in torch.cpu.get_capabilities().get("cpu_name", "")
+    is_x86 = platform.machine() in ("x86_64", "AMD64")
+    return is_x86 and torch.backends.mkldnn.is_available() and not has_mkl
+
+
 def _pays(a: Tensor, b: Tensor) -> bool:
-    """Whether oneDNN is there and known to be fast: at large products of two matrices, none of them a vector.
+    """Whether oneDNN is known to be the faster one: at large products of two matrices, none of them a vector.
 
     The left operand has to be contiguous or small enough to copy, and the right one dense.
     """
-    here = a.device.type == "cpu" and platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
     return (
-        here
+        a.device.type == "cpu"
+        and onednn_is_faster()
         and prod((*a.shape, b.shape[1])) >= FEWEST_MULTIPLICATIONS
         and min(*a.shape, b.shape[1]) > 1
         and (a.is_contiguous() or a.numel() <= MOST_COPIED)
