@@ -152,7 +152,8 @@ def kernels(work: Callable[[], object], repeats: int, device: torch.device, most
         for _ in range(repeats):
             work()
         synchronize(device)
-    events = [(event.self_device_time_total or event.self_cpu_time_total, event) for event in profiler.key_averages()]
+    there = [event for event in profiler.key_averages() if event.device_type.name == device.type.upper()]
+    events = [(event.self_device_time_total or event.self_cpu_time_total, event) for event in there]
     events.sort(key=lambda pair: -pair[0])
     return [
         {"name": event.key[:110], "us": round(time / repeats, 2), "launches": round(event.count / repeats, 2)}

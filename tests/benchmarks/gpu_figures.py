@@ -10,14 +10,12 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import Any
-from unittest import mock
 
 import torch
 from contestants import numpyro, plain_torch, svi
 from gpu_bench import Bench, fitting, kernels, noise, seconds_of, squares, synchronize
 
 from pyro_bvae import BetaVAE, codes, datasets, fit
-from pyro_bvae.compiled import matmul
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.settings.training import TrainingSettings
 
@@ -119,7 +117,6 @@ def conv(bench: Bench) -> None:
     bench.take("tf32", step, bench, data, model, settings, True)
     bench.take("fp32, no TF32 in convolutions either", step, bench, data, model, settings, False)
     bench.take("eager", eager, bench, data, model, settings)
-    bench.take("fp32, cuDNN as it was recorded", unrouted, bench, data, model, settings)
 
 
 def paper(bench: Bench) -> None:
@@ -175,12 +172,6 @@ def step(
         result["host"] = host(training.advance, repeats)
     torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = True, False
     return result
-
-
-def unrouted(bench: Bench, data: Dataset, model: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with convolutions as the programs have them, no im2col and no channels innermost."""
-    with mock.patch.dict(matmul.ROUTES, clear=True):
-        return step(bench, data, model, settings)
 
 
 def eager(bench: Bench, data: Dataset, model: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
