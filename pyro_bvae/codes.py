@@ -16,7 +16,7 @@ from .datasets import Progress
 from .likelihoods import Standardised
 from .model import BetaVAE
 from .settings.shown import in_words
-from .terms import broken_parameter, check_sites, evaluation_mode, of_batches
+from .terms import broken_parameter, check_sites, evaluation_mode, of_batches, recorded_for_many
 
 __all__ = ["FAR", "Codes", "encode", "explained", "posterior", "posterior_mean", "prior", "prior_mean"]
 
@@ -71,9 +71,10 @@ def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 100, progress: Progr
     Returns:
         Posterior means and standard deviations, K latents of N data.
     """
+    in_graph = recorded_for_many(vae, lambda x: _moments(posterior(vae, x)), data.numel())
 
     def moments(_: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-        return tuple(moment.cpu() for moment in _moments(posterior(vae, x)))
+        return tuple(moment.cpu() for moment in in_graph(x))
 
     with evaluation_mode(vae, seed=0):
         loc, scale = zip(*of_batches(vae, data, batch_size, moments, progress=progress, what="codes"), strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .batches import batches, evaluation_mode, of_batches
+from .batches import batches, evaluation_mode, of_batches, recorded_for_many
 from .means import ACTIVE_ABOVE, MeanTerms, count_active, mean_terms
 from .terms import (
     Terms,
@@ -31,6 +31,7 @@ __all__ = [
     "mean_terms",
     "of_batches",
     "per_value",
+    "recorded_for_many",
     "row_of_traces",
     "terms",
     "terms_of_traces",

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from .. import ranks
+from ..compiled.functions import RecordedFunction
 from ..compiled.memory import keep_freed_memory
 from ..compiled.randomness import own_generator
 from ..datasets import Progress, pixels
 from ..model import BetaVAE
 
-__all__ = ["batches", "evaluation_mode", "of_batches"]
+__all__ = ["batches", "evaluation_mode", "of_batches", "recorded_for_many"]
 
 Result = TypeVar("Result")
+FEWEST_VALUES = 10**8  # pixels or features, where recording saves more than it takes: 24,415 images of 64×64
 
 
 def batches(
@@ -81,6 +83,20 @@ def of_batches(
         for _ in range(draws):
             _skip(vae, x)
     return ranks.merged(results)
+
+
+def recorded_for_many(vae: BetaVAE, work: Callable[..., Result], values: int) -> Callable[..., Result]:
+    """A function of a batch, by way of its graph where it is called for many data.
+
+    The number of values alone decides, so that a command that is repeated gives the same. A graph's results agree with
+    those of the function up to rounding.
+
+    Args:
+        vae: The programs, which the function runs in `evaluation_mode`.
+        work: Maps tensors to tensors; `RecordedFunction` has what it must not do.
+        values: Pixels or features of all data that it is called for.
+    """
+    return RecordedFunction(work, vae) if values >= FEWEST_VALUES else work
 
 
 def _skip(vae: BetaVAE, x: Tensor) -> None:

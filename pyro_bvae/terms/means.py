@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..datasets import Progress
 from ..model import BetaVAE
-from .batches import evaluation_mode, of_batches
+from .batches import evaluation_mode, of_batches, recorded_for_many
 from .terms import terms
 
 __all__ = ["ACTIVE_ABOVE", "MeanTerms", "count_active", "mean_terms"]
@@ -60,10 +60,15 @@ def mean_terms(
     def sums(_: Tensor, x: Tensor) -> list[Tensor]:
         of_batch = terms(vae, x)
         kl = () if of_batch.kl is None else (of_batch.kl,)
-        return [each.double().sum(0).cpu() for each in (of_batch.distortion, of_batch.rate, *kl)]
+        return [each.double().sum(0) for each in (of_batch.distortion, of_batch.rate, *kl)]
+
+    in_graph = recorded_for_many(vae, sums, data.numel())
+
+    def work(original: Tensor, x: Tensor) -> list[Tensor]:
+        return [each.cpu() for each in in_graph(original, x)]
 
     with evaluation_mode(vae, seed):
-        parts = of_batches(vae, data, batch_size, sums, progress=progress, what="distortion and rate")
+        parts = of_batches(vae, data, batch_size, work, progress=progress, what="distortion and rate")
     size = len(data)
     distortion, rate, *kl = (sum(each[1:], start=each[0]) / size for each in zip(*parts, strict=True))
     return MeanTerms(distortion.item(), rate.item(), kl[0].tolist() if kl else None)
