@@ -12,15 +12,25 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 
 from .compiled.randomness import ONE_THREAD
-from .datasets import Progress
+from .datasets import Progress, pixels
 from .likelihoods import Standardised
 from .model import BetaVAE
 from .settings.shown import in_words
-from .terms import broken_parameter, check_sites, evaluation_mode, of_batches, recorded_for_many
+from .terms import (
+    broken_parameter,
+    check_data,
+    check_sites,
+    evaluation_mode,
+    of_batches,
+    recorded_for_many,
+    suitable_size,
+)
 
 __all__ = ["FAR", "Codes", "encode", "explained", "posterior", "posterior_mean", "prior", "prior_mean"]
 
 FAR = 100.0  # from 0 as the encoder sees it, where values are too large for networks
+AT_ONCE = 100  # data that are encoded together: images of 64×64 stay in a CPU's cache, where 1,000 do not
+FEW = 7  # data of which the largest tensor is looked at
 DRAWS_FOR_MOMENTS = 1000  # of a distribution without a mean in closed form, such as a flow
 
 
@@ -59,24 +69,30 @@ def prior_mean(vae: BetaVAE) -> Tensor:
         return _moments(prior(vae))[0].reshape(-1).cpu()
 
 
-def encode(vae: BetaVAE, data: Tensor, *, batch_size: int = 100, progress: Progress | None = None) -> Codes:
+def encode(vae: BetaVAE, data: Tensor, *, batch_size: int | None = None, progress: Progress | None = None) -> Codes:
     """The codes of a data set.
+
+    Many data are encoded by way of a graph, see `terms.recorded_for_many`, which changes codes by rounding alone.
 
     Args:
         vae: The programs; its device is used.
         data: Images or vectors ``(N, *shape)``, uint8 or float, on any device.
-        batch_size: How many are encoded at once. 100 images of 64×64 stay in a CPU's cache, 1,000 do not.
+        batch_size: How many are encoded at once; by default 100, and in a graph `terms.suitable_size`.
         progress: Called after each batch.
 
     Returns:
         Posterior means and standard deviations, K latents of N data.
     """
+    check_data(vae, data)
     in_graph = recorded_for_many(vae, lambda x: _moments(posterior(vae, x)), data.numel())
 
     def moments(_: Tensor, x: Tensor) -> tuple[Tensor, ...]:
         return tuple(moment.cpu() for moment in in_graph(x))
 
     with evaluation_mode(vae, seed=0):
+        if batch_size is None:
+            few = pixels(data[:FEW].to(vae.beta.device), vae.beta.dtype)
+            batch_size = suitable_size(in_graph, few) or AT_ONCE
         loc, scale = zip(*of_batches(vae, data, batch_size, moments, progress=progress, what="codes"), strict=True)
     return Codes(torch.cat(loc), torch.cat(scale))
 

@@ -43,7 +43,8 @@ class Forward(Products):
 
 
 def fuse(graph: GraphModule) -> GraphModule:
-    """The same graph, with each ReLU of a convolution's result as a part of that convolution."""
+    """The same graph without what nothing depends on, and each ReLU of a convolution's result in that convolution."""
+    graph.graph.eliminate_dead_code()  # leaves draws of random numbers alone
     convolution = torch.ops.mkldnn._convolution_pointwise.default
     for node in graph.graph.find_nodes(op="call_function", target=convolution):
         users = list(node.users)

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
+from torch.fx.passes.shape_prop import TensorMetadata
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from .forward import Forward, fuse
@@ -67,6 +68,22 @@ class RecordedFunction(Generic[Result]):
             return result
         set_generator_state(state, data[0].device)
         return self.function(*data)
+
+    def values_a_datum(self, *data: Tensor) -> int:
+        """Values that the largest tensor of the graph holds for each datum; 0 where nothing can be recorded.
+
+        Nothing is drawn, and the graph is not kept.
+
+        Args:
+            data: A few data, of a number that no layer has, such as 7.
+        """
+        try:
+            nodes = self._recorded(data).graph.nodes
+        except Exception:  # as in `_first`
+            return 0
+        size, made = len(data[0]), [node.meta.get("tensor_meta") for node in nodes]
+        shapes = [one.shape for one in made if isinstance(one, TensorMetadata)]
+        return max(shape.numel() // size for shape in shapes if shape[:1] == (size,))
 
     def _first(self, key: object, data: Sequence[Tensor]) -> Result:
         """What the function gives on the first data of a shape, on which it is recorded, and its graph looked at."""

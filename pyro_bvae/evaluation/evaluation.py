@@ -27,7 +27,7 @@ from ..datasets import Progress
 from ..generation import image_means
 from ..likelihoods.grey_levels import central_interval, log_bin_mass
 from ..model import BetaVAE
-from ..terms import check_traces, evaluation_mode, mean_terms, of_batches, per_value, traces
+from ..terms import check_traces, evaluation_mode, mean_terms, of_batches, per_value, recorded_for_many, traces
 from .similarity import psnr, ssim
 
 __all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
@@ -156,12 +156,13 @@ def iw_bound(
         E log (1/S) Σ_s p(x, z_s)/q(z_s | x).
     """
     done = 0
+    log_weight = recorded_for_many(vae, partial(_log_weight, vae), particles * len(data) * prod(vae.shape))
 
     def bound(_: Tensor, x: Tensor) -> float:
         nonlocal done
         log_sum = x.new_full((len(x),), -torch.inf, dtype=torch.float64)
         for _draw in range(particles):
-            log_sum = torch.logaddexp(log_sum, _log_weight(vae, x).double())
+            log_sum = torch.logaddexp(log_sum, log_weight(x).double())
             done += len(x)
             if progress is not None:
                 progress("importance-weighted bound", done, particles * len(data))

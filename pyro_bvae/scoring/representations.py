@@ -111,7 +111,8 @@ def baseline(
 
 def encoded(vae: BetaVAE, images: Tensor, name: str, progress: Progress | None = None) -> np.ndarray:
     """Posterior means of all images, ``(N, K)``; ``progress`` is called with ``name`` as they are encoded."""
-    return _in_blocks(lambda block: encode(vae, block).loc.numpy(), images, name, progress)
+    report, what = progress or silent, f"{name}: encoding {len(images):,}"
+    return encode(vae, images, progress=lambda _, done, total: report(what, done, total)).loc.numpy()
 
 
 def silent(what: str, done: int, total: int) -> None:

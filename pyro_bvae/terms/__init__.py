@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .batches import batches, evaluation_mode, of_batches, recorded_for_many
+from .batches import batches, check_data, evaluation_mode, of_batches, recorded_for_many, suitable_size
 from .means import ACTIVE_ABOVE, MeanTerms, count_active, mean_terms
 from .terms import (
     Terms,
@@ -23,6 +23,7 @@ __all__ = [
     "Terms",
     "batches",
     "broken_parameter",
+    "check_data",
     "check_sites",
     "check_traces",
     "count_active",
@@ -33,6 +34,7 @@ __all__ = [
     "per_value",
     "recorded_for_many",
     "row_of_traces",
+    "suitable_size",
     "terms",
     "terms_of_traces",
     "traces",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import log2
 from operator import index
 from typing import TypeVar
 
@@ -17,9 +18,11 @@ from ..compiled.randomness import own_generator
 from ..datasets import Progress, pixels
 from ..model import BetaVAE
 
-__all__ = ["batches", "evaluation_mode", "of_batches", "recorded_for_many"]
+__all__ = ["batches", "check_data", "evaluation_mode", "of_batches", "recorded_for_many", "suitable_size"]
 
 Result = TypeVar("Result")
+LARGEST_TENSOR = 2**24  # bytes, half of `memory.LARGEST_KEPT`
+MOST_AT_ONCE = 1024
 FEWEST_VALUES = 10**8  # pixels or features, where recording saves more than it takes: 24,415 images of 64×64
 
 
@@ -32,14 +35,10 @@ def batches(
     are the same at every call. After each batch ``progress`` is called with ``what`` and the numbers of data.
 
     Raises:
-        TypeError: The data are no tensor, or neither uint8 nor float.
-        ValueError: They are of another shape than the model's.
+        TypeError: See `check_data`.
+        ValueError: See `check_data`.
     """
-    if not isinstance(data, Tensor):
-        raise TypeError(f"data must be a tensor, got {type(data).__name__}: torch.from_numpy makes one of an array")
-    if tuple(data.shape[1:]) != vae.shape:
-        shape = ", ".join(map(str, vae.shape))
-        raise ValueError(f"the model is for data of shape (N, {shape}), got {tuple(data.shape)}")
+    check_data(vae, data)
     device = vae.beta.device
     generator = torch.Generator(device).manual_seed(0)
     done = 0
@@ -49,6 +48,21 @@ def batches(
         if progress is not None:
             done += len(batch)
             progress(what, done, len(data))
+
+
+def check_data(vae: BetaVAE, data: Tensor) -> None:
+    """Make sure that a model can be run on data.
+
+    Raises:
+        TypeError: The data are no tensor, or neither uint8 nor float.
+        ValueError: They are of another shape than the model's.
+    """
+    if not isinstance(data, Tensor):
+        raise TypeError(f"data must be a tensor, got {type(data).__name__}: torch.from_numpy makes one of an array")
+    pixels(data[:0])
+    if tuple(data.shape[1:]) != vae.shape:
+        shape = ", ".join(map(str, vae.shape))
+        raise ValueError(f"the model is for data of shape (N, {shape}), got {tuple(data.shape)}")
 
 
 def of_batches(
@@ -97,6 +111,22 @@ def recorded_for_many(vae: BetaVAE, work: Callable[..., Result], values: int) ->
         values: Pixels or features of all data that it is called for.
     """
     return RecordedFunction(work, vae) if values >= FEWEST_VALUES else work
+
+
+def suitable_size(work: Callable[..., object], x: Tensor) -> int | None:
+    """How many data to work on at once by way of a graph: a power of 2, at most 1024; None without a graph.
+
+    The largest tensor then has 8 to 16 MiB, which stays in a CPU's cache and is kept for the next batch, and as many
+    data as can be share one reading of the weights.
+
+    Args:
+        work: What `recorded_for_many` gave.
+        x: A few data as the function takes them; see `RecordedFunction.values_a_datum`.
+    """
+    values = work.values_a_datum(x) if isinstance(work, RecordedFunction) else 0
+    if not values:
+        return None
+    return 2 ** int(log2(max(1, min(MOST_AT_ONCE, LARGEST_TENSOR // (values * x.element_size())))))
 
 
 def _skip(vae: BetaVAE, x: Tensor) -> None:

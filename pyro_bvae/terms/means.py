@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..datasets import Progress
 from ..model import BetaVAE
-from .batches import evaluation_mode, of_batches, recorded_for_many
+from .batches import check_data, evaluation_mode, of_batches, recorded_for_many
 from .terms import terms
 
 __all__ = ["ACTIVE_ABOVE", "MeanTerms", "count_active", "mean_terms"]
@@ -62,6 +62,7 @@ def mean_terms(
         kl = () if of_batch.kl is None else (of_batch.kl,)
         return [each.double().sum(0) for each in (of_batch.distortion, of_batch.rate, *kl)]
 
+    check_data(vae, data)
     in_graph = recorded_for_many(vae, sums, data.numel())
 
     def work(original: Tensor, x: Tensor) -> list[Tensor]:
