@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from .im2col import is_thin
+from .im2col import patching
 from .matmul import Products
 
 __all__ = ["Forward", "fuse"]
@@ -37,7 +37,7 @@ class Forward(Products):
             if not transposed:
                 how = (padding, stride, dilation, groups)
                 return torch.ops.mkldnn._convolution_pointwise(_innermost(x), weight, bias, *how, *NO_ACTIVATION)
-            if not is_thin(x, weight, args[3:]):
+            if patching(x, weight, args[3:]) is None:
                 return func(_innermost(x), *args[1:])
         return super().__torch_dispatch__(func, types, args, kwargs)
 
