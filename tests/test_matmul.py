@@ -10,6 +10,7 @@ from time import thread_time
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pyro_bvae.compiled import matmul
 from pyro_bvae.compiled.matmul import Products, onednn_is_faster
@@ -123,6 +124,18 @@ def test_the_library_follows_from_the_make_of_the_processor(
     monkeypatch.setattr("torch.backends.mkl.is_available", lambda: has_mkl)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     assert onednn_is_faster.__wrapped__() is expected
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_gpu_has_its_convolutions_in_the_order_that_they_have_in_an_eager_step(precision: str) -> None:
+    """Neither images nor kernels are laid out anew: on an H200, inductor's kernels failed where they were."""
+    how = [2, 2], [1, 1], [1, 1], True, [0, 0], 1
+    with FakeTensorMode(), Products(precision):
+        x, gradient = torch.empty(16, 32, 16, 16, device="cuda"), torch.empty(16, 1, 32, 32, device="cuda")
+        weight = torch.empty(32, 1, 4, 4, device="cuda")
+        y = torch.ops.aten.convolution(x, weight, None, *how)
+        by_x, by_weight, _ = torch.ops.aten.convolution_backward(gradient, x, weight, None, *how, [True, True, False])
+        assert all(part.is_contiguous() and part.dtype == torch.float32 for part in (y, by_x, by_weight))
 
 
 def test_other_types_are_left_alone() -> None:

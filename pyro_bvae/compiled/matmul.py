@@ -3,9 +3,9 @@
 `aten.mm` in float32 goes to MKL on x86, whose kernels are the fastest on Intel's processors and run at half speed on
 AMD's; there, oneDNN's reach the peak of the machine. Which library it is follows from the make of the processor, never
 from a timing: the last digits of a sum depend on it, and a run that is repeated must have the same. Convolutions want
-their channels innermost, or are computed as products themselves (`im2col`). In bfloat16 the operands are rounded to
-eight bits of mantissa, while the sums inside a product have 32 bits, and all else stays float32: master weights,
-biases, activations, the loss and the optimiser.
+their channels innermost, or are computed as products themselves (`im2col`); other devices than a CPU take them as they
+are. In bfloat16 the operands are rounded to eight bits of mantissa, while the sums inside a product have 32 bits, and
+all else stays float32: master weights, biases, activations, the loss and the optimiser.
 
 Setting ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"`` reaches oneDNN too, but rounds on some processors and
 not on others; operands that are bfloat16 are so everywhere.
@@ -173,5 +173,8 @@ def _pays(a: Tensor, b: Tensor) -> bool:
 
 
 def _innermost(x: Tensor) -> Tensor:
-    """The same images or kernels with their channels innermost in memory."""
-    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+    """The same images or kernels, on a CPU with their channels innermost in memory.
+
+    With one channel both orders look the same to cuDNN: its gradient has another than a compiler has been told.
+    """
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 and x.device.type == "cpu" else x
