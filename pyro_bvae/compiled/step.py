@@ -64,6 +64,8 @@ MOST_SHAPES = 8  # of data, each of which costs a recording
 def inductor(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable[..., Any]:
     """Compile a graph to kernels of this machine. They draw the random numbers that eager operations draw.
 
+    Nothing that may change a last digit is chosen by timing.
+
     Kernels come from inductor's cache where they are there; one that a kill has cut short is made anew.
 
     Args:
@@ -80,7 +82,8 @@ def inductor(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable[..., Any]
 
     from .duplicates import MergeDuplicates
 
-    options = {"fallback_random": True, "joint_custom_pre_pass": MergeDuplicates()}
+    # deterministic: how a sum is cut up on a GPU, for example, may depend on its sizes, and not on which way is faster
+    options = {"fallback_random": True, "deterministic": True, "joint_custom_pre_pass": MergeDuplicates()}
 
     def compiled() -> Callable[..., Any]:
         return _inductor.compile(graph, list(inputs), options=options)  # type: ignore[no-untyped-call]
