@@ -175,6 +175,6 @@ def _pays(a: Tensor, b: Tensor) -> bool:
 def _innermost(x: Tensor) -> Tensor:
     """The same images or kernels, on a CPU with their channels innermost in memory.
 
-    With one channel both orders look the same to cuDNN: its gradient has another than a compiler has been told.
+    With one channel both orders look the same to cuDNN: its gradient has another than a compiler assumes.
     """
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 and x.device.type == "cpu" else x

@@ -168,9 +168,15 @@ def resumed(bench: Bench) -> dict[str, Any]:
             a[key] == b[key] for a, b in lines for key in a if key not in times
         )
 
+    def apart(one: Any, other: Any) -> float:
+        ours, theirs = (parameters_to_vector(run.model.parameters()).detach() for run in (one, other))
+        return ((ours - theirs).norm() / theirs.norm()).item()
+
     return {
         "agrees": is_same(whole, parts) and replay.is_replay,
+        "apart": apart(whole, parts),
         "repeats": is_same(whole, again),
+        "repeats_apart": apart(whole, again),
         "is_replayed": replay.is_replay,
         "counters": sorted(replay.counters),
     }

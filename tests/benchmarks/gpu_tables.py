@@ -24,7 +24,7 @@ def tables(sections: dict[str, Any]) -> str:
         results = section["results"]
         lines += [f"## {name} ({section['seconds']:.0f} s)", ""]
         if name == "machine":
-            lines += [f"{key}: {value}" for result in results.values() for key, value in result.items()]
+            lines += [f"{key}: {value}" for each in results.values() for key, value in each.items() if key != "took"]
         elif name == "agreement":
             lines += agreement(results)
         else:
@@ -49,6 +49,7 @@ def agreement(results: dict[str, Any]) -> list[str]:
         is_replayed = result.get("is_replayed", result.get("replayed", {}).get("is_replayed"))
         rest = "" if is_replayed else "not replayed"
         rest += f" {result['message'][:80]}" if "message" in result else ""
+        rest += "" if result.get("repeats", True) else f" equal runs differ, by {result['repeats_apart']:.0e}"
         lines.append(f"| {name} | {'yes' if result['agrees'] else 'NO'} | {' | '.join(cells)} | {rest} |")
     return lines
 
