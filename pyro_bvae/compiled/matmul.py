@@ -31,6 +31,7 @@ __all__ = ["Products"]
 
 FEWEST_MULTIPLICATIONS = 2**20  # below which the call to oneDNN costs more than it saves
 MOST_COPIED = 2**18  # values of a transposed left operand, which oneDNN's product copies
+TALL = 256  # rows to a column of a matrix whose product is bound by memory, where MKL does without copies
 aten = torch.ops.aten
 
 _library = Library("pyro_bvae", "DEF")
@@ -136,7 +137,7 @@ ROUTES: dict[Any, Callable[[Any, Sequence[Any], bool], Any]] = {
 
 def _multiply(a: Tensor, b: Tensor) -> Tensor:
     """The product of two matrices, or of as many as there are in two batches."""
-    if a.dim() == 3 or a.dtype != torch.float32:
+    if a.dim() == 3 or a.dtype != torch.float32 or a.shape[0] > TALL * a.shape[1]:
         return a @ b
     return _mm(aten.mm.default, (a, b), lowers=False)
 
