@@ -209,7 +209,7 @@ class GradientStep:
         """What `function` is to be called with for a step on some data, after `begin`."""
         states = [self.optimizer.state[weight] for weight in self._weights]
         return Inputs(
-            weights=[weight.detach() for weight in self._weights],
+            weights=self._weights,
             slots=[tuple(state[slot] for slot in self.update.slots) for state in states],
             fixed=[place.tensor.detach() for place in self.fixed],
             lr=self._lr,

@@ -88,9 +88,11 @@ class Minibatches:
 
     def data_of(self, source: Tensor) -> Tensor:
         """The data of what `source` gives, ``(rows, *shape)``, as floats on the device."""
-        if self._pool is None:
-            source = self.images.index_select(0, source)  # a tenth of the time of [...]
-        return pixels(source, self.dtype)
+        return pixels(self.stored_of(source), self.dtype)
+
+    def stored_of(self, source: Tensor) -> Tensor:
+        """The same as they are stored, images as uint8."""
+        return source if self._pool is not None else self.images.index_select(0, source)  # a tenth of the time of [...]
 
     def _next(self, step: int) -> Tensor:
         """The data of a step as they are stored, from the thread that reads ahead."""

@@ -19,7 +19,8 @@ from .. import ranks
 from ..compiled.gradient_step import GradientStep
 from ..compiled.recording import undisturbed
 from ..compiled.step import CompiledStep, Compiler
-from ..datasets import Dataset
+from ..datasets import Dataset, pixels
+from ..likelihoods import Likelihood
 from ..model import BetaVAE
 from ..objectives import PerImage, RateController, Regularised
 from ..runs.folder import FORMAT
@@ -130,9 +131,20 @@ class Training:
         return self.minibatches.count(self.step)
 
     def next_batch(self) -> Tensor:
-        """The data of the next step that this rank takes, as the programs see them; no random numbers are used up."""
+        """What `data_of` gives for the next step that this rank takes; no random numbers are used up."""
         with undisturbed(self.device):
-            return self.vae.prepare(self.minibatches.batch(self.step))
+            return self.data_of(self.minibatches.source(self.step))
+
+    def data_of(self, source: Tensor) -> Tensor:
+        """The data of what `Minibatches.source` gives, as steps take them: as they are stored, to become floats there.
+
+        Where the likelihood changes the data, by draws for example, they are what it makes of them.
+        """
+        own = getattr(self.vae.likelihood, "prepare", None)
+        is_plain = own is None or getattr(own, "__func__", own) is Likelihood.prepare
+        if is_plain and type(self.vae).prepare is BetaVAE.prepare:
+            return self.minibatches.stored_of(source)
+        return self.vae.prepare(self.minibatches.data_of(source))
 
     def take_eagerly(self) -> None:
         """Take all further steps as Pyro and torch take them."""
@@ -157,7 +169,15 @@ class Training:
         return compiled_step
 
     def _programs(self) -> tuple[Any, Any, PerImage, BetaVAE, torch.optim.Optimizer]:
-        return self.vae.model, self.vae.guide, PerImage(self.elbo), self.vae, self.optimizer
+        """What a `GradientStep` is made of; the programs turn stored data into floats, as a part of its graph."""
+
+        def model(x: Tensor) -> Any:
+            return self.vae.model(pixels(x, self.vae.beta.dtype))
+
+        def guide(x: Tensor) -> Any:
+            return self.vae.guide(pixels(x, self.vae.beta.dtype))
+
+        return model, guide, PerImage(self.elbo), self.vae, self.optimizer
 
     def replay(self, compiled_step: CompiledStep) -> None:
         """Replay all further steps as CUDA graphs, if they can be recorded; a CPU calls the compiled steps instead."""

@@ -26,6 +26,7 @@ from ..compiled.cuda_graph import ReplayedStep
 from ..compiled.gradient_step import Exchange, Report, exchanged
 from ..compiled.step import CompiledStep
 from ..compiled.updates import decay_weights
+from ..datasets import pixels
 from ..model import BetaVAE
 from ..objectives import PerImage, Regularised, read, whole
 from ..terms import row_of_traces
@@ -62,11 +63,12 @@ class EagerStep:
         self.weight_decay, self.exchange = weight_decay, exchange
 
     def __call__(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Take one step on data ``(B, *shape)``; a loss that is not finite changes nothing.
+        """Take one step on data ``(B, *shape)``, floats or as stored; a loss that is not finite changes nothing.
 
         Returns:
             The loss in nats an image, and the report.
         """
+        x = pixels(x, self.vae.beta.dtype)
         self.optimizer.zero_grad()
         model, guide = poutine.trace(self.vae.model), poutine.trace(self.vae.guide)
         loss = self.elbo.differentiable_loss(model, guide, x)
@@ -183,7 +185,7 @@ class DirectSteps:
             FloatingPointError: The loss is NaN or infinite; the parameters are still those before the step.
         """
         training = self.training
-        x, size = training.vae.prepare(training.minibatches.batch(training.step)), training.batch_size
+        x, size = training.data_of(training.minibatches.source(training.step)), training.batch_size
         loss, (row, *update_inputs) = self.gradient_step(x)
         if not isfinite(loss.item()):
             raise FloatingPointError(what_is_not_finite(training, training.step + 1, *(row[:3] / size).tolist()))
@@ -220,7 +222,7 @@ class ReplayedSteps:
         self.training.tally.count += self.training.batch_size
 
     def _data(self, source: Tensor) -> tuple[Tensor]:
-        return (self.training.vae.prepare(self.training.minibatches.data_of(source)),)
+        return (self.training.data_of(source),)
 
     def _keep(self, loss: Tensor, report: tuple[Tensor, ...], _: int) -> None:
         """Keep what is wanted of a step on the device; part of the graph."""
