@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pyro_bvae.compiled import matmul
 from pyro_bvae.compiled.matmul import Products, onednn_is_faster
+from pyro_bvae.compiled.recording import record
 
 
 @pytest.fixture(params=[True, False], ids=["oneDNN", "MKL"])
@@ -148,3 +149,13 @@ def test_other_types_are_left_alone() -> None:
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown precision 'fp16'"):
         Products("fp16")
+
+
+def test_a_weight_that_is_read_both_ways_is_rounded_once() -> None:
+    def both_ways(x: Tensor, weight: Tensor) -> Tensor:
+        with Products("bf16"):
+            return (x @ weight.t()) @ weight
+
+    nodes = record(both_ways, [torch.randn(4, 6), torch.randn(5, 6)]).graph.nodes
+    rounded = [node.args[0] for node in nodes if node.kwargs.get("dtype") == torch.bfloat16]
+    assert len(rounded) - len(set(rounded)) == 1

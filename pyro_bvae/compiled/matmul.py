@@ -86,12 +86,18 @@ class Products(TorchDispatchMode):
 def _mm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:
     *bias, a, b = args
     if lowers:
-        new = torch.mm(a.bfloat16(), b.bfloat16()).float()
+        new = torch.mm(_rounded(a), _rounded(b)).float()
         return new + bias[0] if bias else new
     if not _pays(a, b) or (bias and bias[0].dim() != 1):
         return func(*args)
     # oneDNN would copy a transposed operand by itself; written here, the copy is part of the kernel that made it
     return torch.ops.pyro_bvae.product(a.contiguous(), b, bias[0] if bias else None)
+
+
+def _rounded(matrix: Tensor) -> Tensor:
+    """The matrix in bfloat16. Of a transposed one, what lies in memory is rounded: as it is where it stands upright."""
+    is_transposed = matrix.t().is_contiguous() and not matrix.is_contiguous()
+    return matrix.t().bfloat16().t() if is_transposed else matrix.bfloat16()
 
 
 def _bmm(func: Any, args: Sequence[Any], lowers: bool) -> Tensor:

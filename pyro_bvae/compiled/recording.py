@@ -48,7 +48,17 @@ def record(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModul
     # on a GPU, autograd would otherwise run its operations in a thread of its own
     with undisturbed(device), _without_host_reads(), torch.autograd.set_multithreading_enabled(False):
         graph = make_fx(function)(*[copy_of(tensor) for tensor in inputs])
-    return _without_checks(_of_any_strides(graph))
+    return _without_checks(_of_any_strides(_upright(graph)))
+
+
+def _upright(graph: GraphModule) -> GraphModule:
+    """The same graph, with a matrix in place of the transpose of its transpose, so that both are one operand."""
+    for node in graph.graph.find_nodes(op="call_function", target=torch.ops.aten.t.default):
+        turned = node.args[0]
+        if turned.op == "call_function" and turned.target == node.target:
+            node.replace_all_uses_with(turned.args[0])
+            graph.graph.erase_node(node)
+    return graph
 
 
 def _without_checks(graph: GraphModule) -> GraphModule:
