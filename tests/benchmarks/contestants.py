@@ -27,7 +27,7 @@ from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.training.minibatches import Minibatches
 from pyro_bvae.training.state import Training
 
-__all__ = ["CONTESTANTS", "ours"]
+__all__ = ["CONTESTANTS", "numpyro", "ours", "plain_networks"]
 
 Steps = Callable[[int], None]
 LR = 1e-3
@@ -65,6 +65,12 @@ def svi(data: Dataset, batch: int, latents: int, device: torch.device) -> Steps:
 def plain_torch(data: Dataset, batch: int, latents: int, device: torch.device) -> Steps:
     """PyTorch without Pyro, with batches in memory."""
     return _over_batches(data, batch, device, _torch_step(Plain(latents).to(device)))
+
+
+def plain_networks(data: Dataset, batch: int, latents: int, network: str) -> Steps:
+    """PyTorch without Pyro on the networks of this package, on the CPU."""
+    step = _torch_step(Pair(BetaVAE(data.shape, latents, network=network)))
+    return _over_batches(data, batch, torch.device("cpu"), step)
 
 
 def with_dataloader(data: Dataset, batch: int, latents: int, device: torch.device) -> Steps:
@@ -204,13 +210,28 @@ class Plain(nn.Module):
         """The loss of a batch, in nats an image."""
         x = x.flatten(1)
         h = self.hidden(x).relu()
-        loc, log_variance = self.loc(h), self.log_variance(h)
-        logits = self.decoder(loc + torch.randn_like(loc) * (0.5 * log_variance).exp())
-        rate = -0.5 * (1 + log_variance - loc.square() - log_variance.exp()).sum()
-        return (binary_cross_entropy_with_logits(logits, x, reduction="sum") + rate) / len(x)
+        return _loss(x, self.loc(h), self.log_variance(h), self.decoder)
 
 
-def _torch_step(model: Plain) -> Callable[[Tensor], Any]:
+class Pair(nn.Module):
+    """An encoder and a decoder of this package, in plain PyTorch."""
+
+    def __init__(self, vae: BetaVAE) -> None:
+        super().__init__()
+        self.encoder, self.decoder = vae.encoder, vae.decoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The loss of a batch, in nats an image."""
+        return _loss(x, *self.encoder(x), self.decoder)
+
+
+def _loss(x: Tensor, loc: Tensor, log_variance: Tensor, decoder: nn.Module) -> Tensor:
+    logits = decoder(loc + torch.randn_like(loc) * (0.5 * log_variance).exp())
+    rate = -0.5 * (1 + log_variance - loc.square() - log_variance.exp()).sum()
+    return (binary_cross_entropy_with_logits(logits, x, reduction="sum") + rate) / len(x)
+
+
+def _torch_step(model: nn.Module) -> Callable[[Tensor], Any]:
     optimizer = torch.optim.RMSprop(model.parameters(), lr=LR)
 
     def step(x: Tensor) -> float:
