@@ -132,7 +132,6 @@ def test_every_objective_can_be_replayed(text: str, images: Dataset) -> None:
         {"match_rate": 5.0},
         {"beta_schedule": "linear:4", "lr_warmup": 5},
         {"precision": "bf16"},
-        *({"optimizer": optimizer, "weight_decay": 0.1} for optimizer in OPTIMIZERS),
     ],
     ids=str,
 )
