@@ -31,6 +31,8 @@ def tables(sections: dict[str, Any]) -> str:
             lines += table(results, COLUMNS[name])
         lines += ["", *section["failures"]]
         for what, result in results.items():
+            if "left_out" in result:
+                lines.append(f"left out, {what}: {result['left_out']}")
             if "error" in result:
                 lines.append(f"FAILED {what}: {result['error'].strip().splitlines()[-1][:300]}")
         lines.append("")
