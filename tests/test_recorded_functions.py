@@ -28,11 +28,12 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[RecordedFunction]:
     """All functions are recorded, however few the data are; the list holds them."""
     made: list[RecordedFunction] = []
 
-    def recorded(function: Callable[..., object], module: nn.Module) -> RecordedFunction:
-        made.append(RecordedFunction(function, module))
-        return made[-1]
+    class Kept(RecordedFunction):
+        def __init__(self, function: Callable[..., object], module: nn.Module) -> None:
+            super().__init__(function, module)
+            made.append(self)
 
-    monkeypatch.setattr(batches, "RecordedFunction", recorded)
+    monkeypatch.setattr(batches, "RecordedFunction", Kept)
     monkeypatch.setattr(batches, "FEWEST_VALUES", 0)
     return made
 
@@ -198,3 +199,12 @@ def test_a_graph_draws_what_the_function_draws() -> None:
     torch.manual_seed(0)
     assert all(torch.equal(mine, torch.randn(4)) for mine in ours)
     assert graph.reason is None
+
+
+def test_batches_in_a_graph_have_a_largest_tensor_that_is_kept(graphs: list[RecordedFunction]) -> None:
+    for options, expected in (({"network": "conv"}, 128), ({"hidden": (8192, 20)}, 512), ({"hidden": (20,)}, 1024)):
+        vae, sizes = BetaVAE((1, 64, 64), 3, **options), []
+        images = torch.zeros(1100, 1, 64, 64, dtype=torch.uint8)
+        codes.encode(vae, images, progress=lambda _, done, __, sizes=sizes: sizes.append(done))
+        assert sizes[0] == expected
+    assert len(graphs) == 3
