@@ -97,8 +97,8 @@ def fit_on_the_gpu(data: Dataset, vae: BetaVAE | None = None, **options: Any) ->
     return law
 
 
-def replay_on_the_gpu(data: Dataset, vae: BetaVAE, **options: Any) -> Training:
-    """Take two steps that are replayed, and look at their results, without the checks of a fit."""
+def replay_on_the_gpu(data: Dataset, vae: BetaVAE, count: int = 1, **options: Any) -> None:
+    """Capture a step, replay it so often, and look at the results, without the checks of a fit."""
     settings = TrainingSettings(**{"batch_size": 18, "steps": 9} | options)
     with gpu(Law()) as law, pyro.validation_enabled(False):
         move(vae)
@@ -106,11 +106,10 @@ def replay_on_the_gpu(data: Dataset, vae: BetaVAE, **options: Any) -> Training:
         training.replay(training.compile(lambda graph, _: graph))
         assert isinstance(training.taker, ReplayedSteps)
         law.waits.clear()
-        for _ in range(2):
+        for _ in range(count):
             training.advance()
         assert set(law.waits) <= set(ORDER)
         training.record()
-    return training
 
 
 @pytest.mark.parametrize("network", list(NETWORKS))
@@ -284,7 +283,7 @@ def test_what_no_graph_can_do_is_caught(
 ) -> None:
     monkeypatch.setattr(ReplayedSteps, "_keep", planted)
     with pytest.raises(ReplayError, match=said):
-        replay_on_the_gpu(images, new_vae())
+        replay_on_the_gpu(images, new_vae(), count=2)
 
 
 def test_a_buffer_in_other_memory_is_caught(images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
