@@ -55,11 +55,11 @@ def main() -> None:
     arguments = parser.parse_args()
     for way in ("eager", "compiled"):
         words = [way, arguments.threads, arguments.steps, arguments.turns]
-        processes = [_start(tree, words) for tree in (ROOT, arguments.other.resolve())]
+        processes = [start(tree, WORKER, words) for tree in (ROOT, arguments.other.resolve())]
         for process in processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-        turns = [[_take_turn(process) for process in processes] for _ in range(arguments.turns)]
+        turns = [[take_turn(process) for process in processes] for _ in range(arguments.turns)]
         for process in processes:
             process.communicate("\n")
         here, there = (median(column) * 60_000 / (128 * arguments.steps) for column in zip(*turns, strict=True))
@@ -67,15 +67,17 @@ def main() -> None:
         print(f"{way:9} {here:.3f} s here, {there:.3f} s there, ratio {ratio:.3f}, median of {len(turns)} pairs")
 
 
-def _start(tree: Path, words: list[object]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WORKER, *map(str, words)]
+def start(tree: Path, worker: str, words: list[object]) -> subprocess.Popen[str]:
+    """Begin a process that uses the package of a checkout."""
+    command = [sys.executable, "-c", worker, *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": str(tree)}
     return subprocess.Popen(
         command, cwd=tree, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 
 
-def _take_turn(process: subprocess.Popen[str]) -> float:
+def take_turn(process: subprocess.Popen[str]) -> float:
+    """Let a process go on to the end of its turn, whose seconds it prints."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write("\n")
