@@ -34,11 +34,18 @@ LR = 1e-3
 
 
 def ours(
-    data: Dataset, batch: int, latents: int, device: torch.device, compiles: bool, precision: str, network: str = "mlp"
+    data: Dataset,
+    batch: int,
+    latents: int,
+    device: torch.device,
+    compiles: bool,
+    precision: str,
+    network: str = "mlp",
+    hidden: int | None = None,
 ) -> Steps:
     """`fit`'s own loop."""
     torch.manual_seed(0)
-    vae = BetaVAE(data.shape, latents, network=network).to(device)
+    vae = BetaVAE(data.shape, latents, network=network, hidden=hidden and [hidden]).to(device)
     settings = TrainingSettings(batch_size=batch, precision=precision)
     training = Training(vae, data, settings, TraceMeanField_ELBO())
     if compiles:
@@ -96,31 +103,41 @@ def with_dataloader(data: Dataset, batch: int, latents: int, device: torch.devic
     return take
 
 
-def numpyro(data: Dataset, batch: int, latents: int, device: torch.device) -> Steps:
-    """NumPyro, all steps of a call inside one `lax.scan`, on JAX's own device."""
+def numpyro(
+    data: Dataset, batch: int, latents: int, device: torch.device, hidden: int = 400, in_scan: bool = True
+) -> Steps:
+    """NumPyro on JAX's own device: all steps inside one `lax.scan`, or a call and a look at the loss for each."""
     import jax
     from jax import numpy as jnp
     from numpyro import infer, optim
 
     images = jnp.asarray(data.images[data.train].flatten(1).numpy())
-    svi = infer.SVI(*_numpyro_programs(latents), optim.RMSProp(LR), infer.TraceMeanField_ELBO())
+    pixels_of_one, random = images.shape[1], np.random.default_rng(0)
+    programs = _numpyro_programs(latents, pixels_of_one, hidden)
+    svi = infer.SVI(*programs, optim.RMSProp(LR), infer.TraceMeanField_ELBO())
 
     def one(state: Any, index: Any) -> Any:
         return svi.update(state, images[index].astype(jnp.float32) / 255)
 
     scan = jax.jit(lambda state, indices: jax.lax.scan(one, state, indices))
     state = svi.init(jax.random.PRNGKey(0), images[:batch].astype(jnp.float32) / 255)
-    random = np.random.default_rng(0)
+    update = jax.jit(one)
 
     def take(steps: int) -> None:
         nonlocal state
         state, losses = scan(state, jnp.asarray(random.integers(0, len(images), (steps, batch))))
         losses.block_until_ready()
 
-    return take
+    def take_singly(steps: int) -> None:
+        nonlocal state
+        for index in random.integers(0, len(images), (steps, batch)):
+            state, loss = update(state, index)
+            loss.item()
+
+    return take if in_scan else take_singly
 
 
-def _numpyro_programs(latents: int) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+def _numpyro_programs(latents: int, inputs: int, hidden: int) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     import jax
     import numpyro as npr
     from jax import numpy as jnp
@@ -134,12 +151,12 @@ def _numpyro_programs(latents: int) -> tuple[Callable[[Any], Any], Callable[[Any
     def model(x: Any) -> None:
         with npr.plate("batch", len(x)):
             z = npr.sample("z", dist.Normal(0.0, 1.0).expand([latents]).to_event(1))
-            logits = dense("out", jax.nn.relu(dense("decoder", z, latents, 400)), 400, 784)
+            logits = dense("out", jax.nn.relu(dense("decoder", z, latents, hidden)), hidden, inputs)
             npr.sample("x", dist.Bernoulli(logits=logits, validate_args=False).to_event(1), obs=x)
 
     def guide(x: Any) -> None:
-        h = jax.nn.relu(dense("encoder", x, 784, 400))
-        loc, log_variance = dense("loc", h, 400, latents), dense("log_variance", h, 400, latents)
+        h = jax.nn.relu(dense("encoder", x, inputs, hidden))
+        loc, log_variance = dense("loc", h, hidden, latents), dense("log_variance", h, hidden, latents)
         with npr.plate("batch", len(x)):
             npr.sample("z", dist.Normal(loc, jnp.exp(0.5 * log_variance)).to_event(1))
 

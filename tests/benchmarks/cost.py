@@ -3,6 +3,7 @@
     python tests/benchmarks/cost.py --results cost.json --panel batch --panel latents
     python tests/benchmarks/cost.py --results cost.json --panel side --threads 2
     python tests/benchmarks/cost.py --results cost.json --figure figures/cost.png
+    python tests/benchmarks/cost.py --fixed --threads 1     # what a step costs that has next to nothing to compute
 
 Milliseconds a step on random images: of 784-400-K beside NumPyro, all steps inside `lax.scan`; of the convolutional
 pair beside PyTorch on the same networks. Both take turns. Each call adds its panels to the results, so that a
@@ -112,6 +113,17 @@ def _seconds(take: Callable[[int], None], steps: int) -> float:
     return (time.perf_counter() - start) / steps
 
 
+def fixed(seconds: float, turns: int) -> dict[str, float]:
+    """Milliseconds of a step of 16-16-2 at batch 1: the call, the update and the history."""
+    data = random_images(1000, (1, 4, 4))
+    contestants = {
+        "pyro_bvae": ours(data, 1, 2, CPU, True, "fp32", hidden=16),
+        "NumPyro, a call a step": numpyro(data, 1, 2, CPU, 16, in_scan=False),
+        "NumPyro, lax.scan": numpyro(data, 1, 2, CPU, 16),
+    }
+    return measure(contestants, seconds, turns)
+
+
 def draw(results: dict[str, dict[str, dict[str, float]]]) -> Figure:
     """A panel a size, with a line a program; both axes logarithmic."""
     shown = [name for name in PANELS if name in results]
@@ -139,6 +151,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=Path("cost.json"), help="read, and added to")
     parser.add_argument("--panel", action="append", default=[], choices=list(PANELS), help="to measure")
     parser.add_argument("--figure", type=Path, help="where to draw all that the results hold")
+    parser.add_argument("--fixed", action="store_true", help="the fixed cost of a step, printed")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seconds", type=float, default=2.0, help="of measuring, a point")
     parser.add_argument("--turns", type=int, default=5)
@@ -154,6 +167,8 @@ def main(options: argparse.Namespace) -> None:
             results.setdefault(name, {})[str(value)] = measure(size.contestants(), options.seconds, options.turns)
             print(name, value, results[name][str(value)], flush=True)
             options.results.write_text(json.dumps(results, indent=1))
+    if options.fixed:
+        print(json.dumps(fixed(options.seconds, options.turns), indent=1))
     if options.figure:
         save_figure(draw(results), options.figure)
 
