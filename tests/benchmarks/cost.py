@@ -6,8 +6,8 @@
     python tests/benchmarks/cost.py --fixed --threads 1     # what a step costs that has next to nothing to compute
 
 Milliseconds a step on random images: of 784-400-K beside NumPyro, all steps inside `lax.scan`; of the convolutional
-pair beside PyTorch on the same networks. Both take turns. Each call adds its panels to the results, so that a
-measurement can be taken in pieces.
+pair beside PyTorch on the same networks. Both take turns. Each call adds to the results what is not there yet, so
+that a measurement can be taken in pieces.
 """
 
 from __future__ import annotations
@@ -125,15 +125,16 @@ def fixed(seconds: float, turns: int) -> dict[str, float]:
 
 
 def draw(results: dict[str, dict[str, dict[str, float]]]) -> Figure:
-    """A panel a size, with a line a program; both axes logarithmic."""
+    """A panel a size, with a line a program; both axes logarithmic, and milliseconds the same in all panels."""
     shown = [name for name in PANELS if name in results]
     figure = Figure(figsize=(3.4 * len(shown), 3.3), layout="constrained", dpi=100)
-    for axes, name in zip(figure.subplots(1, len(shown), squeeze=False).flat, shown, strict=True):
+    for axes, name in zip(figure.subplots(1, len(shown), squeeze=False, sharey=True).flat, shown, strict=True):
         values = sorted(int(value) for value in results[name])
         for program in results[name][str(values[0])]:
             times = [results[name][str(value)][program] for value in values]
             axes.plot(values, times, "o-", color=COLOURS[program], label=program)
-        axes.set(xscale="log", yscale="log", title=PANELS[name].title, xlabel=PANELS[name].label)
+        axes.set(xscale="log", yscale="log", xlabel=PANELS[name].label)
+        axes.set_title(PANELS[name].title, fontsize="medium")
         axes.set_xticks(
             values, [f"{value:,}" for value in values], minor=False, rotation=30 if max(values) > 999 else 0
         )
@@ -164,6 +165,8 @@ def main(options: argparse.Namespace) -> None:
     results: dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
     for name in options.panel:
         for value, size in PANELS[name].sizes.items():
+            if str(value) in results.get(name, {}):
+                continue
             results.setdefault(name, {})[str(value)] = measure(size.contestants(), options.seconds, options.turns)
             print(name, value, results[name][str(value)], flush=True)
             options.results.write_text(json.dumps(results, indent=1))
