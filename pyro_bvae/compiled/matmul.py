@@ -4,8 +4,8 @@
 AMD's; there, oneDNN's reach the peak of the machine. Which library it is follows from the make of the processor, never
 from a timing: the last digits of a sum depend on it, and a run that is repeated must have the same. Convolutions want
 their channels innermost, or are computed as products themselves (`im2col`); other devices than a CPU take them as they
-are. In bfloat16 the operands are rounded to eight bits of mantissa, while the sums inside a product have 32 bits, and
-all else stays float32: master weights, biases, activations, the loss and the optimiser.
+are. In bfloat16 the operands and the result of a product are rounded to eight bits of mantissa, while the sums inside
+it have 32 bits, and all else stays float32: master weights, biases, activations, the loss and the optimiser.
 
 Setting ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"`` reaches oneDNN too, but rounds on some processors and
 not on others; operands that are bfloat16 are so everywhere.

@@ -68,9 +68,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "paper-dsprites": Recipe(
         source="Higgins et al. 2017, https://openreview.net/forum?id=Sy2fzU9gl, 2D shapes",
-        shows="by the paper, not run in full here: position x and y, scale and rotation in latents of their own",
-        fails="the paper gives no number of steps: 300,000 of 64 images are our choice; Adagrad slows down as it goes",
-        takes="an estimate: 15 hours; never timed on a GPU",
+        shows="at β 4 a score of .87 to 1.00 on the paper's metric, at β 1 .77; five active latents",
+        fails="position, scale and rotation share latents; the paper gives no number of steps: 300,000 are our choice",
+        takes="an estimate from a step, in bf16: 90 seconds on an H200, 2.5 hours on a CPU core",
         settings=_settings(
             dataset="dsprites", steps=300_000,
             network="mlp", hidden=[1200, 1200], decoder_hidden=[1200, 1200, 1200], decoder_activation="tanh",
