@@ -381,11 +381,9 @@ def test_a_fork_neither_holds_nor_frees_the_lock_of_its_parent(tmp_path: Path) -
                 write_json(Path("run/a.json"), "of the child")
             else:
                 os.waitpid(child, 0)
-                lasting = os.fork()
-                if not lasting:
-                    time.sleep(60)
-                Path("lasting").write_text(str(lasting))
-                print("ready", flush=True)
+                if not os.fork():
+                    Path("lasting").write_text(str(os.getpid()))
+                    print("ready", flush=True)  # by then it has let go, which on a busy machine takes its time
                 time.sleep(60)
     """
     with process(fork, tmp_path) as parent:
