@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
 
 from .places import copy_of
 from .randomness import generator_state, set_generator_state
@@ -46,7 +47,7 @@ def record(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModul
     """
     device = inputs[0].device
     # on a GPU, autograd would otherwise run its operations in a thread of its own
-    with undisturbed(device), _without_host_reads(), torch.autograd.set_multithreading_enabled(False):
+    with undisturbed(device), _without_host_reads(), _OneHot(), torch.autograd.set_multithreading_enabled(False):
         graph = make_fx(function)(*[copy_of(tensor) for tensor in inputs])
     return _without_checks(_of_any_strides(_upright(graph)))
 
@@ -117,6 +118,24 @@ def _without_host_reads() -> Iterator[None]:
             if hasattr(home, "warn_if_nan"):
                 stack.enter_context(mock.patch.object(home, "warn_if_nan", _itself))
         yield
+
+
+class _OneHot(TorchFunctionMode):
+    """Makes one-hot rows by comparison, where torch's own function reads the classes back to check them."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is not torch.nn.functional.one_hot:
+            return func(*args, **kwargs)
+        return _compared(*args, **kwargs)
+
+
+def _compared(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    if num_classes < 0:
+        raise RuntimeError("one_hot has to read the classes back where num_classes is not given")
+    return (tensor[..., None] == torch.arange(num_classes, device=tensor.device)).long()
 
 
 def _detached(value: Any) -> Any:
