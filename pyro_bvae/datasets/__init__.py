@@ -16,12 +16,14 @@ from .dataset import Dataset, pixels
 from .gaussian import entropy, log_likelihood
 from .leftovers import remove_leftovers
 from .mapped import Progress
+from .rows import Rows, of_type, rows_of
 from .sources import SOURCES, Source, available, cache_folder, canonical, load
 
 __all__ = [
     "SOURCES",
     "Dataset",
     "Progress",
+    "Rows",
     "Source",
     "available",
     "cache_folder",
@@ -29,6 +31,8 @@ __all__ = [
     "entropy",
     "load",
     "log_likelihood",
+    "of_type",
     "pixels",
     "remove_leftovers",
+    "rows_of",
 ]

@@ -12,16 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .labels import is_one_hot, looks_numbered, without_column
+from .companions import check_companions, notes_on_labels
+from .labels import without_column
 from .levels import ROUNDING
 from .notes import counted, shortened
+from .rows import Rows
 from .vectors import note_on_training
 
 __all__ = ["Dataset", "part_of", "pixels", "random_subset", "seeded_split", "some_of"]
 
 SPLIT_SEED = 0
 MOST_HELD_OUT = 10_000
-MOST_CLASSES = 1_000_000  # of a factor; what is numbered higher is an id or a time
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,6 +48,8 @@ class Dataset:
             [0, 1] by no more than rounding are clipped, and labels in one-hot rows are taken for classes, with a note.
         columns: The names of the D values of a vector, where they have names.
         levels: The grey levels of the files that have become 0 and 1, where these are not a byte's or a float's own.
+        extra: What else there is of each datum, by the name of the programs' argument that it is for, ``(N, ...)``
+            each. What is not known of a datum is −1 in whole numbers and NaN in floats.
 
     Raises:
         ValueError: Wrong shape, fewer than two data, pixels out of range, values that are not finite, or labels,
@@ -70,6 +73,7 @@ class Dataset:
     notes: Sequence[str] = ()
     columns: Sequence[str] | None = None
     levels: Sequence[float] | None = None
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_shape(self.name, self.images)
@@ -85,8 +89,8 @@ class Dataset:
             object.__setattr__(self, "held_out", held_out)
         if isinstance(self.labels, Tensor) and len(self.label_names or ()) != 1:  # one name is that of an attribute
             object.__setattr__(self, "labels", without_column(self.labels))
-        _check_companions(self)
-        _add_notes(self, _notes_on_labels(self.labels))
+        check_companions(self)
+        _add_notes(self, notes_on_labels(self.labels))
         if not self.is_images:
             _add_notes(self, note_on_training(self.images, self.train, self.column))
         if self.factors is not None and self.factor_sizes is None:
@@ -118,14 +122,27 @@ class Dataset:
         name = self.columns[number] if self.columns is not None else ""
         return f"column {shortened(name)!r}" if name else f"column [:, {number}]"
 
+    @property
+    def beside(self) -> dict[str, Tensor]:
+        """All that can reach programs beside the images, by name: labels, factors and what is extra."""
+        known = {"labels": self.labels, "factors": self.factors, **self.extra}
+        return {name: values for name, values in known.items() if values is not None}
+
+    def rows(self, index: Tensor | slice | None = None) -> Rows:
+        """The data that an index ``(M,)`` or a slice names, with all that stands beside them; by default all."""
+        rows = Rows(self.images, self.beside)
+        return rows if index is None else rows[index]
+
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of type, shape, values, labels, factors and split: equal for equal data."""
+        """SHA-256 of type, shape, values, labels, factors, extra and split: equal for equal data."""
         digest = hashlib.sha256(f"{self.images.dtype} {tuple(self.images.shape)}{self.digest or ''}".encode())
         images = self.images if self.digest is None else None
-        for tensor in (images, self.train, self.held_out, self.labels, self.factors):
+        known = (images, self.train, self.held_out, self.labels, self.factors)
+        for name, tensor in [*(("", tensor) for tensor in known), *sorted(self.extra.items())]:
             if tensor is None:
                 continue
+            digest.update(name.encode())
             digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
         return f"sha256:{digest.hexdigest()}"
 
@@ -189,8 +206,9 @@ def part_of(data: Dataset, count: int) -> Dataset:
     if not len(train) or not len(held_out):  # a few of the data, all from one part
         train, held_out = seeded_split(count) if count > 1 else (train, held_out)
     labels, factors = (None if tensor is None else tensor[index] for tensor in (data.labels, data.factors))
+    extra = {name: values[index] for name, values in data.extra.items()}
     chosen: dict[str, Any] = {"images": data.images[index], "labels": labels, "factors": factors, "digest": None}
-    return replace(data, train=train, held_out=held_out, **chosen)
+    return replace(data, train=train, held_out=held_out, extra=extra, **chosen)
 
 
 def some_of(names: Sequence[str], count: int | None) -> list[str]:
@@ -245,50 +263,6 @@ def _notes_on_blank(images: Tensor) -> list[str]:
     return [f"every pixel of all images is {images.min():g}: there is nothing to learn"]
 
 
-def _notes_on_labels(labels: Tensor | None) -> list[str]:
-    if labels is not None and is_one_hot(labels):
-        return [f"labels are one-hot rows: each is taken for one of {labels.shape[1]} classes"]
-    if labels is not None and looks_numbered(labels):
-        values = len(labels.unique())
-        looks = "they look like numbers of data, and no probe reads them"
-        return [f"labels take {values:,} values in {len(labels):,} data: {looks}"]
-    return []
-
-
 def _add_notes(data: Dataset, lines: Sequence[str]) -> None:
     """Add the lines that are not there yet: a data set that is made from another has the notes of that one."""
     object.__setattr__(data, "notes", (*data.notes, *(line for line in lines if line not in data.notes)))
-
-
-def _check_companions(data: Dataset) -> None:
-    size = len(data.images)
-    if data.columns is not None and (len(data.columns),) != data.shape:
-        raise ValueError(f"{data.name}: {len(data.columns)} names of columns do not fit data of shape {data.shape}")
-    for kind, tensor, dims in (("labels", data.labels, (1, 2)), ("factors", data.factors, (2,))):
-        if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"{data.name}: {kind} must be a tensor, got {type(tensor).__name__}; torch.tensor makes one"
-            )
-        if tensor is not None and (tensor.dim() not in dims or len(tensor) != size):
-            wanted = f"({size},) or ({size}, A)" if 1 in dims else f"({size}, F)"
-            raise ValueError(f"{data.name}: {kind} must have shape {wanted}, got {tuple(tensor.shape)}")
-        if tensor is not None and tensor.is_floating_point() and not torch.equal(tensor, tensor.round()):
-            raise ValueError(f"{data.name}: {kind} must be whole numbers, a class each, got {tensor.dtype} with others")
-    if data.factors is not None and (data.factors.min() < 0 or data.factors.max() >= MOST_CLASSES):
-        low, high = data.factors.min().item(), data.factors.max().item()
-        raise ValueError(
-            f"{data.name}: factors are classes from 0 on, got {low} to {high}; "
-            "number values with np.unique(column, return_inverse=True)[1]"
-        )
-    for kind, names, tensor in (
-        ("factor names", data.factor_names, data.factors),
-        ("factor sizes", data.factor_sizes, data.factors),
-        ("label names", data.label_names, data.labels),
-    ):
-        there = 0 if tensor is None else tensor.shape[1] if tensor.dim() == 2 else int(tensor.max()) + 1
-        fits = there <= len(names or ()) if tensor is not None and tensor.dim() == 1 else there == len(names or ())
-        if names is not None and not fits:
-            raise ValueError(f"{data.name}: {len(names)} {kind} do not fit {there} {kind.split()[0]}s")
-    for index in (data.train, data.held_out):
-        if len(index) == 0 or index.min() < 0 or index.max() >= size:
-            raise ValueError(f"{data.name}: a split must hold at least one index, all from 0 to {size - 1}")

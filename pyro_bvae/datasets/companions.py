@@ -1,0 +1,85 @@
+"""What stands beside the images of a data set, checked: labels, factors, the split, and what is extra."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .labels import is_one_hot, looks_numbered
+
+if TYPE_CHECKING:
+    from .dataset import Dataset
+
+__all__ = ["check_companions", "notes_on_labels"]
+
+MOST_CLASSES = 1_000_000  # of a factor; what is numbered higher is an id or a time
+
+
+def notes_on_labels(labels: Tensor | None) -> list[str]:
+    """What is to be said of labels that may not be what they look like."""
+    if labels is not None and is_one_hot(labels):
+        return [f"labels are one-hot rows: each is taken for one of {labels.shape[1]} classes"]
+    if labels is not None and looks_numbered(labels):
+        values = len(labels.unique())
+        looks = "they look like numbers of data, and no probe reads them"
+        return [f"labels take {values:,} values in {len(labels):,} data: {looks}"]
+    return []
+
+
+def check_companions(data: Dataset) -> None:
+    """Make sure that what stands beside the images fits them.
+
+    Raises:
+        TypeError: Something is no tensor.
+        ValueError: Something is of another length, or holds values that it cannot have.
+    """
+    _check_extra(data)
+    size = len(data.images)
+    if data.columns is not None and (len(data.columns),) != data.shape:
+        raise ValueError(f"{data.name}: {len(data.columns)} names of columns do not fit data of shape {data.shape}")
+    for kind, tensor, dims in (("labels", data.labels, (1, 2)), ("factors", data.factors, (2,))):
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"{data.name}: {kind} must be a tensor, got {type(tensor).__name__}; torch.tensor makes one"
+            )
+        if tensor is not None and (tensor.dim() not in dims or len(tensor) != size):
+            wanted = f"({size},) or ({size}, A)" if 1 in dims else f"({size}, F)"
+            raise ValueError(f"{data.name}: {kind} must have shape {wanted}, got {tuple(tensor.shape)}")
+        if tensor is not None and tensor.is_floating_point() and not torch.equal(tensor, tensor.round()):
+            raise ValueError(f"{data.name}: {kind} must be whole numbers, a class each, got {tensor.dtype} with others")
+    if data.factors is not None and (data.factors.min() < 0 or data.factors.max() >= MOST_CLASSES):
+        low, high = data.factors.min().item(), data.factors.max().item()
+        raise ValueError(
+            f"{data.name}: factors are classes from 0 on, got {low} to {high}; "
+            "number values with np.unique(column, return_inverse=True)[1]"
+        )
+    for kind, names, tensor in (
+        ("factor names", data.factor_names, data.factors),
+        ("factor sizes", data.factor_sizes, data.factors),
+        ("label names", data.label_names, data.labels),
+    ):
+        there = 0 if tensor is None else tensor.shape[1] if tensor.dim() == 2 else int(tensor.max()) + 1
+        fits = there <= len(names or ()) if tensor is not None and tensor.dim() == 1 else there == len(names or ())
+        if names is not None and not fits:
+            raise ValueError(f"{data.name}: {len(names)} {kind} do not fit {there} {kind.split()[0]}s")
+    for index in (data.train, data.held_out):
+        if len(index) == 0 or index.min() < 0 or index.max() >= size:
+            raise ValueError(f"{data.name}: a split must hold at least one index, all from 0 to {size - 1}")
+
+
+def _check_extra(data: Dataset) -> None:
+    for name, values in data.extra.items():
+        if not name.isidentifier() or name in ("x", "size"):
+            raise ValueError(
+                f"{data.name}: extra {name!r} cannot be the name of a program's argument beside x and size"
+            )
+        if not isinstance(values, Tensor):
+            kind = type(values).__name__
+            raise TypeError(f"{data.name}: extra {name!r} must be a tensor, got {kind}; torch.tensor makes one")
+        if len(values.shape) == 0 or len(values) != len(data.images):
+            said = f"({len(data.images)}, ...), got {tuple(values.shape)}"
+            raise ValueError(f"{data.name}: extra {name!r} must have shape {said}")
+        if values.is_floating_point() and values.isinf().any():
+            raise ValueError(f"{data.name}: extra {name!r} has infinite values; what is missing is NaN")
