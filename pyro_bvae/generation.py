@@ -97,7 +97,7 @@ def reconstruct(
     """
     latents, images = [], []
     with evaluation_mode(vae, seed):
-        for _, x in batches(vae, data, batch_size):
+        for _, x, _ in batches(vae, data, batch_size):
             with explained(vae, x):
                 z = vae.guide(x) if draw else posterior_mean(vae, x)
                 images.append(_decode(vae, z, draw).cpu())
@@ -116,7 +116,7 @@ def _decode(vae: BetaVAE, z: Tensor, draw: bool) -> Tensor:
 
 
 def _image(trace: poutine.Trace, draw: bool) -> Tensor:
-    check_sites(trace, "model", ("z", "x"))
+    check_sites(trace, "model", ("x",))
     site = trace.nodes["x"]
     return site["value"] if draw else site["fn"].mean
 

@@ -26,7 +26,7 @@ import numpy as np
 import pyro
 import pyro.distributions as dist
 import torch
-from pyro import poutine
+from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 
 from . import likelihoods
@@ -239,14 +239,24 @@ class BetaVAE(nn.Module):
 
     @contextmanager
     def weighted(self) -> Iterator[None]:
-        """Weigh the log-probability of the latent site by β, 0 included.
+        """Weigh the log-probability of latent sites by β, 0 included.
 
-        `poutine.scale` refuses 0, so at 0 a mask replaces it. Both are there at any β, so that the structure of the
-        program stays the same in a warm-up from 0. The derivative of the loss in β is the KL above 0, and 0 at 0.
+        It is `poutine.scale`, which refuses 0, without that refusal: the structure of the program stays the same in a
+        warm-up from 0. The derivative of the loss in β is the KL.
         """
-        positive = self.beta > 0
-        with poutine.mask(mask=positive), poutine.scale(scale=torch.where(positive, self.beta, 1.0)):
+        with _Scale(self.beta):
             yield
+
+
+class _Scale(Messenger):
+    """Multiplies the scale of sites by a weight of at least 0."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def _pyro_sample(self, msg: Any) -> None:
+        msg["scale"] = self.weight * msg["scale"]
 
 
 def beta_of_norm(beta_norm: float, latent_dim: int, shape: Sequence[int]) -> float:

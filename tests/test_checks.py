@@ -172,16 +172,15 @@ USES: dict[str, Callable[[BetaVAE, Dataset], Any]] = {
 }
 
 
-@pytest.mark.parametrize("use", list(USES))
-def test_a_second_latent_site_is_refused_by_all_that_run_the_programs(use: str, images: Dataset) -> None:
-    with pytest.raises(ValueError, match="a latent site 'w' is in no reported term"):
+@pytest.mark.parametrize("use", ["fit", "evaluate", "iw_bound"])
+def test_a_latent_site_outside_of_the_plate_of_data_is_refused(use: str, images: Dataset) -> None:
+    with pytest.raises(ValueError, match="the site 'w' must be inside `with pyro.plate"):
         USES[use](TwoSites((1, 16, 16), 3), images)
 
 
-@pytest.mark.parametrize("use", list(USES))
-def test_another_name_for_the_latents_is_refused_by_all(use: str, images: Dataset) -> None:
-    with pytest.raises(ValueError, match="has no site 'z': the latents are the site 'z', the data the site 'x'"):
-        USES[use](Renamed((1, 16, 16), 3), images)
+@pytest.mark.parametrize("use", ["fit"])
+def test_latents_may_have_another_name(use: str, images: Dataset) -> None:
+    USES[use](Renamed((1, 16, 16), 3), images)
 
 
 @pytest.mark.filterwarnings("ignore:Found vars in model but not guide")

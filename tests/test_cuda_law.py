@@ -261,7 +261,7 @@ def has_a_constant_that_moves(self: ReplayedSteps, loss: Tensor, report: tuple[T
 
 def changes_what_is_not_restored(self: ReplayedSteps, loss: Tensor, report: tuple[Tensor, ...], size: int) -> None:
     keep(self, loss, report, size)
-    self.training.held_out.zero_()
+    self.training.held_out.images.zero_()
 
 
 def makes_a_tensor_of_a_number(self: ReplayedSteps, loss: Tensor, report: tuple[Tensor, ...], size: int) -> None:

@@ -32,7 +32,7 @@ def test_steps_equal_those_of_svi(name: str, images: Dataset) -> None:
     ours, theirs = new_vae(), new_vae()
     fit(ours, images, steps=3, batch_size=18, optimizer=name, lr=1e-3, seed=5, elbo=TraceMeanField_ELBO())
     training = Training(theirs, images, TrainingSettings(batch_size=18, steps=3, seed=5), TraceMeanField_ELBO())
-    batches = [training.minibatches.batch(step) for step in range(3)]
+    batches = [training.minibatches.batch(step)[0] for step in range(3)]
     per_image = [poutine.scale(program, scale=1 / 18) for program in (theirs.model, theirs.guide)]
     optimizer = pyro.optim.PyroOptim(OPTIMIZERS[name], {"lr": 1e-3})
     svi = SVI(*per_image, optimizer, TraceMeanField_ELBO())
@@ -47,7 +47,7 @@ def test_every_image_is_seen_once_an_epoch_and_the_last_short_batch_is_kept(imag
     training = Training(new_vae(), images, TrainingSettings(batch_size=16), TraceMeanField_ELBO())
     assert training.steps_per_epoch == 4  # 54 training images
     for epoch in range(3):
-        seen = torch.cat([training.minibatches.batch(4 * epoch + step) for step in range(4)])
+        seen = torch.cat([training.minibatches.batch(4 * epoch + step)[0] for step in range(4)])
         assert len(seen) == 54
         expected = pixels(images.images[images.train])
         assert torch.equal(seen.flatten(1).sort(0).values, expected.flatten(1).sort(0).values)
@@ -63,7 +63,7 @@ def test_epochs_differ_in_order_and_seeds_too(images: Dataset) -> None:
     def order(seed: int, step: int) -> Tensor:
         return Training(new_vae(), images, TrainingSettings(batch_size=54, seed=seed), Trace_ELBO()).minibatches.batch(
             step
-        )
+        )[0]
 
     assert torch.equal(order(0, 0), order(0, 0))
     assert not torch.equal(order(0, 0), order(0, 1))

@@ -106,7 +106,7 @@ class Figures(Callback):
             raise ValueError("figures want a run folder: give fit an out, or call draw_figures(run, folder)")
         self.check_data(run.dataset())
         self.folder = run.path / "figures"
-        self.held_out = training.held_out[:DATA_FOR_KL]
+        self.held_out = training.held_out.images[:DATA_FOR_KL]
 
     def on_step(self, training: Training) -> None:
         """Draw a traversal, if it is time."""

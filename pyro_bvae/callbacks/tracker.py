@@ -143,7 +143,7 @@ class Tracker(Callback):
         """Draw and send pictures and codes of the model as it is."""
         assert self.figures is not None
         run = self._run
-        held_out = self._training.held_out.cpu()
+        held_out = self._training.held_out.images.cpu()
         sweep = partial(self.figures.sweep, run.model, held_out, names=run.latent_names)
         for name, draw in drawings(run, held_out, sweep).items():
             if name not in NOT_TRACKED and self._is_open:

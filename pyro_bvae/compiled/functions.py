@@ -13,6 +13,7 @@ graph's results are not finite, so that the function may raise what it raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -53,13 +54,15 @@ class RecordedFunction(Generic[Result]):
         self._graphs: dict[object, tuple[GraphModule, TreeSpec]] = {}
 
     @torch.no_grad()
-    def __call__(self, *data: Tensor) -> Result:
+    def __call__(self, *data: Tensor, **named: Tensor) -> Result:
         """What the function gives, up to rounding, with the random numbers that it would draw."""
-        key = (*[(x.shape, x.stride(), x.dtype) for x in data], *[each.training for each in self._modules])
+        own, data = partial(_by_name, self.function, tuple(named)), (*data, *named.values())
+        shapes = [(x.shape, x.stride(), x.dtype) for x in data]
+        key = (tuple(named), *shapes, *[each.training for each in self._modules])
         if self.reason is not None:
-            return self.function(*data)
+            return own(*data)
         if key not in self._graphs:
-            return self._first(key, data) if len(self._graphs) < MOST_SHAPES else self.function(*data)
+            return self._first(own, key, data) if len(self._graphs) < MOST_SHAPES else own(*data)
         graph, form = self._graphs[key]
         state = generator_state(data[0].device)
         leaves = graph(*self._tensors(), *data)
@@ -67,34 +70,36 @@ class RecordedFunction(Generic[Result]):
             result: Result = tree_unflatten(leaves, form)
             return result
         set_generator_state(state, data[0].device)
-        return self.function(*data)
+        return own(*data)
 
-    def values_a_datum(self, *data: Tensor) -> int:
+    def values_a_datum(self, *data: Tensor, **named: Tensor) -> int:
         """Values that the largest tensor of the graph holds for each datum; 0 where nothing can be recorded.
 
         Nothing is drawn, and the graph is not kept.
 
         Args:
             data: A few data, of a number that no layer has, such as 7.
+            named: What there is beside them.
         """
         try:
-            nodes = self._recorded(data).graph.nodes
+            own = partial(_by_name, self.function, tuple(named))
+            nodes = self._recorded(own, (*data, *named.values())).graph.nodes
         except Exception:  # as in `_first`
             return 0
         size, made = len(data[0]), [node.meta.get("tensor_meta") for node in nodes]
         shapes = [one.shape for one in made if isinstance(one, TensorMetadata)]
         return max(shape.numel() // size for shape in shapes if shape[:1] == (size,))
 
-    def _first(self, key: object, data: Sequence[Tensor]) -> Result:
+    def _first(self, own: Callable[..., Result], key: object, data: Sequence[Tensor]) -> Result:
         """What the function gives on the first data of a shape, on which it is recorded, and its graph looked at."""
         device = data[0].device
         before = generator_state(device)
-        expected = self.function(*data)
+        expected = own(*data)
         after = generator_state(device)
         set_generator_state(before, device)
         leaves, form = tree_flatten(expected)
         try:
-            graph = self._recorded(data)
+            graph = self._recorded(own, data)
             if not all(map(_are_close, graph(*self._tensors(), *data), leaves)):
                 raise UnrecordableError("its graph gives something else")
             self._graphs[key] = graph, form
@@ -103,7 +108,7 @@ class RecordedFunction(Generic[Result]):
         set_generator_state(after, device)
         return expected
 
-    def _recorded(self, data: Sequence[Tensor]) -> GraphModule:
+    def _recorded(self, function: Callable[..., Result], data: Sequence[Tensor]) -> GraphModule:
         """The graph of a function of the tensors in all places and of the data, which gives the leaves of a result."""
         count = len(self._places)
 
@@ -111,7 +116,7 @@ class RecordedFunction(Generic[Result]):
             own = tensors[:count]
             versions = [tensor._version for tensor in own]
             with Forward(), put(self._places, own):
-                result = self.function(*tensors[count:])
+                result = function(*tensors[count:])
                 _check_unchanged(self._places, own, versions)
             return tuple(tree_leaves(result))
 
@@ -123,6 +128,12 @@ class RecordedFunction(Generic[Result]):
 
     def _tensors(self) -> list[Tensor]:
         return [place.tensor.detach() for place in self._places]
+
+
+def _by_name(function: Callable[..., Result], names: Sequence[str], *data: Tensor) -> Result:
+    """What a function gives of data of which the last have names."""
+    count = len(data) - len(names)
+    return function(*data[:count], **dict(zip(names, data[count:], strict=True)))
 
 
 def _check_unchanged(where: Sequence[Place], own: Sequence[Tensor], versions: Sequence[int]) -> None:

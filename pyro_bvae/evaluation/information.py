@@ -121,7 +121,7 @@ def decompose_rate(
 def _posteriors(vae: BetaVAE, data: Tensor, batch_size: int) -> Normal:
     """q(z_k | x_n) of all data, batch shape ``(N, K)``."""
     parameters = []
-    for _, x in batches(vae, data, batch_size):
+    for _, x, _ in batches(vae, data, batch_size):
         q = per_value(posterior(vae, x))
         if not isinstance(q, Normal) or q.loc.dim() != 2:
             raise ValueError(

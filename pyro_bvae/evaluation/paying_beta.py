@@ -79,7 +79,7 @@ def _principal_direction(rows: Tensor) -> Tensor:
 def _scaled_residuals(vae: BetaVAE, data: Tensor) -> Tensor | None:
     """F^(−½) (x − m) at the posterior's mean, ``(N, M)``; None where the family has more parameters a value."""
     with evaluation_mode(vae, seed=0):
-        _, x = next(batches(vae, data, len(data)))
+        _, x, _ = next(batches(vae, data, len(data)))
         model = poutine.trace(poutine.condition(vae.model, {"z": posterior_mean(vae, x)})).get_trace(x)
         p = per_value(model.nodes["x"]["fn"])
         has_one_parameter = getattr(vae.likelihood, "outputs_per_value", None) == 1

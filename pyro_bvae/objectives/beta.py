@@ -33,5 +33,7 @@ class Beta(Regularised):
         self.takes_beta = beta is None
 
     def regulariser(self, sites: Sites) -> Tensor:
-        """β R."""
+        """β R; of programs with several latent sites, each has the weight that the programs give it."""
+        if self.takes_beta and sites.weighted and not self.free_bits:
+            return sites.weighted_rate.mean()
         return (sites.beta if self.takes_beta else self.beta) * self.mean_rate(sites)

@@ -20,6 +20,7 @@ __all__ = ["DipI", "DipII"]
 
 
 class _Dip(Regularised):
+    needs_one_site = True
     OPTIONS: ClassVar = {"off_diagonal": WEIGHT, "diagonal": WEIGHT, "free_bits": NUMBER, "num_particles": WHOLE_NUMBER}
     off_diagonal: Tensor
     diagonal: Tensor

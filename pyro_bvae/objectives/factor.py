@@ -38,6 +38,7 @@ class Factor(Regularised):
         num_particles: Draws of z a step.
     """
 
+    needs_one_site = True
     OPTIONS: ClassVar = {
         "gamma": WEIGHT,
         "width": WHOLE_NUMBER,

@@ -22,6 +22,8 @@ def whole(sites: Sites) -> Sites:
     """The sites of the whole batch, on every rank; the same sites where there is one rank."""
     if ranks.the_share() is None:
         return sites
+    if sites.weighted:
+        return _of_several(sites)
     kl = () if sites.kl is None else (sites.kl,)
     q, p = (_parameters(distribution) for distribution in (sites.q, sites.p))
     terms = (sites.distortion, sites.rate, sites.z, *kl)
@@ -37,6 +39,13 @@ def whole(sites: Sites) -> Sites:
         p=_with_parameters(sites.p, p, of_p),
         z=z,
     )
+
+
+def _of_several(sites: Sites) -> Sites:
+    """The terms of the whole batch, of programs with several latent sites, whose codes no objective reads."""
+    distortion, rate, *weighted = ranks.gather(sites.distortion, sites.rate, *sites.weighted.values())
+    by_site = dict(zip(sites.weighted, weighted, strict=True))
+    return replace(sites, distortion=distortion, rate=rate, kl=None, weighted=by_site)
 
 
 def _parameters(distribution: TorchDistribution) -> dict[str, Tensor] | None:

@@ -28,6 +28,7 @@ class Info(Regularised):
         num_particles: Draws of z a step.
     """
 
+    needs_one_site = True
     OPTIONS: ClassVar = {"alpha": WEIGHT, "scale": WEIGHT, "free_bits": NUMBER, "num_particles": WHOLE_NUMBER}
     least_batch = 2  # of one draw there is no unbiased estimate
     alpha: Tensor

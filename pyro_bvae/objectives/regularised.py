@@ -66,6 +66,7 @@ class Regularised(ELBO, nn.Module):
     Attributes:
         OPTIONS: The arguments that a specification may set, in the order of the constructor.
         least_batch: The fewest data of which it can be taken; a shorter last batch of an epoch joins the one before.
+        needs_one_site: Whether it is computed of the codes themselves, which wants programs with one latent site.
         NEEDS: The arguments that `fit` supplies: "size", the number of training data, or "latent_dim".
         settings: All arguments as they were given; a run's config repeats them.
 
@@ -77,6 +78,7 @@ class Regularised(ELBO, nn.Module):
     OPTIONS: ClassVar[Mapping[str, Option]] = {}
     NEEDS: ClassVar[tuple[str, ...]] = ()
     least_batch: ClassVar[int] = 1
+    needs_one_site: ClassVar[bool] = False
     num_particles: int
     takes_beta = False  # whether it takes its β from the programs
     learns = False  # whether `update` is called after each step
@@ -139,8 +141,8 @@ class Regularised(ELBO, nn.Module):
         """
         if not self.free_bits:
             return sites.rate.mean()
-        if sites.kl is None:
-            raise ValueError("free bits want a prior and a guide that factorise over the latents")
+        if sites.kl is None or sites.weighted:
+            raise ValueError("free bits want one latent site, and a prior and a guide that factorise over the latents")
         return sites.kl.mean(0).clamp(min=self.free_bits).sum()
 
     def differentiable_loss(
@@ -171,7 +173,12 @@ class Regularised(ELBO, nn.Module):
         losses = []
         for _ in range(self.num_particles):
             sites = whole(read(*self._get_trace(model, guide, args, kw)))
-            losses.append(sites.distortion.sum() + len(sites.z) * self.regulariser(sites))
+            if self.needs_one_site and sites.weighted:
+                raise ValueError(
+                    f"the objective {type(self).__name__} is for one latent site, and the programs have "
+                    f"{', '.join(sites.weighted)}: take the objective beta, or capacity"
+                )
+            losses.append(sites.distortion.sum() + len(sites.rate) * self.regulariser(sites))
         return torch.stack(losses).mean(), sites
 
 
@@ -185,11 +192,11 @@ class PerImage(nn.Module):
         super().__init__()
         self.elbo = elbo  # where it is a module, its buffers are found here
 
-    def differentiable_loss(self, model: Any, guide: Any, x: Tensor) -> Tensor:
-        """The loss of a batch, in nats an image."""
-        loss, share = self.elbo.differentiable_loss(model, guide, x), ranks.the_share()
+    def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kw: Any) -> Tensor:
+        """The loss of a batch, in nats an image; the first argument of the programs is the batch."""
+        loss, share = self.elbo.differentiable_loss(model, guide, *args, **kw), ranks.the_share()
         if share is None:
-            return loss / len(x)
+            return loss / len(args[0])
         return loss * (1 if isinstance(self.elbo, Regularised) else share.weight) / share.total
 
 

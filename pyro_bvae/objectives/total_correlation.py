@@ -51,6 +51,7 @@ class TotalCorrelation(Regularised):
         ValueError: A number is out of range, or the estimator unknown.
     """
 
+    needs_one_site = True
     OPTIONS: ClassVar = {
         "beta": WEIGHT,
         "alpha": WEIGHT,

@@ -17,6 +17,7 @@ from ..model import BetaVAE
 from ..settings.options import CHANGES_NO_NUMBER, COMPILATION, DATA_OPTIONS, FIGURES, LENGTH, TRAINING
 from ..settings.training import TrainingSettings
 from ..settings.words import brief
+from ..terms import Layout
 from .folder import FORMAT
 from .older import with_defaults
 
@@ -47,7 +48,12 @@ class SettingsError(ValueError):
 
 
 def config_of(
-    vae: BetaVAE, dataset: Dataset, settings: TrainingSettings, elbo: ELBO, device: torch.device
+    vae: BetaVAE,
+    dataset: Dataset,
+    settings: TrainingSettings,
+    elbo: ELBO,
+    device: torch.device,
+    layout: Layout | None = None,
 ) -> dict[str, Any]:
     """All it takes to repeat a fit, as plain data: the content of config.json.
 
@@ -57,6 +63,7 @@ def config_of(
         settings: Of the training.
         elbo: What is minimised.
         device: Where it runs.
+        layout: The names of the programs' terms; those of several latent sites are stored.
     """
     packages = ("pyro-bvae", "pyro-ppl", "torch", "numpy")
     return {
@@ -74,6 +81,7 @@ def config_of(
         "train_images": len(dataset.train),
         "held_out_images": len(dataset.held_out),
         **vae.settings,
+        **({} if layout is None or layout.is_plain else {"latents": list(layout.units), "weights": layout.weights}),
         "standardise": isinstance(vae.likelihood, Standardised),
         "custom": vae.custom,
         "beta": vae.beta_value,

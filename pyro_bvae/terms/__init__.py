@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from .arguments import arguments_of, given_to
 from .batches import batches, check_data, evaluation_mode, of_batches, recorded_for_many, suitable_size
 from .means import ACTIVE_ABOVE, MeanTerms, count_active, mean_terms
+from .sites import Layout, check_sites, check_traces, label_of, latent_sites, observed_sites
 from .terms import (
     Terms,
     broken_parameter,
-    check_sites,
-    check_traces,
     factorises,
+    layout_of,
     per_value,
     row_of_traces,
     terms,
     terms_of_traces,
     traces,
+    units_of,
 )
 
 __all__ = [
     "ACTIVE_ABOVE",
+    "Layout",
     "MeanTerms",
     "Terms",
+    "arguments_of",
     "batches",
     "broken_parameter",
     "check_data",
@@ -29,7 +33,12 @@ __all__ = [
     "count_active",
     "evaluation_mode",
     "factorises",
+    "given_to",
+    "label_of",
+    "latent_sites",
+    "layout_of",
     "mean_terms",
+    "observed_sites",
     "of_batches",
     "per_value",
     "recorded_for_many",
@@ -38,4 +47,5 @@ __all__ = [
     "terms",
     "terms_of_traces",
     "traces",
+    "units_of",
 ]

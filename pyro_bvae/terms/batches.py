@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import log2
 from operator import index
@@ -15,8 +15,9 @@ from .. import ranks
 from ..compiled.functions import RecordedFunction
 from ..compiled.memory import keep_freed_memory
 from ..compiled.randomness import own_generator
-from ..datasets import Progress, pixels
+from ..datasets import Progress, Rows, of_type, pixels, rows_of
 from ..model import BetaVAE
+from .arguments import given_to
 
 __all__ = ["batches", "check_data", "evaluation_mode", "of_batches", "recorded_for_many", "suitable_size"]
 
@@ -27,49 +28,56 @@ FEWEST_VALUES = 10**8  # pixels or features, where recording saves more than it 
 
 
 def batches(
-    vae: BetaVAE, data: Tensor, batch_size: int, progress: Progress | None = None, what: str = ""
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of a data set on the model's device: the data as floats, and as the programs see them.
+    vae: BetaVAE, data: Tensor | Rows, batch_size: int, progress: Progress | None = None, what: str = ""
+) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+    """Batches on the model's device: the data as floats, as the programs see them, and what else these take.
 
-    The two differ where the likelihood quantises data. If it does so by draws, as `BinarizedBernoulli` does, the draws
-    are the same at every call. After each batch ``progress`` is called with ``what`` and the numbers of data.
+    The first two differ where the likelihood quantises data. If it does so by draws, as `BinarizedBernoulli` does, the
+    draws are the same at every call. After each batch ``progress`` is called with ``what`` and the numbers of data.
 
     Raises:
         TypeError: See `check_data`.
         ValueError: See `check_data`.
     """
-    check_data(vae, data)
+    rows = check_data(vae, data)
     device = vae.beta.device
     generator = torch.Generator(device).manual_seed(0)
     done = 0
-    for batch in data.split(index(batch_size)):
-        x = pixels(batch.to(device), vae.beta.dtype)
-        yield x, vae.prepare(x, generator)
+    for batch in rows.split(index(batch_size)):
+        there = batch.to(device)
+        x = pixels(there.images, vae.beta.dtype)
+        given = {name: of_type(values, vae.beta.dtype) for name, values in there.extra.items()}
+        yield x, vae.prepare(x, generator), given
         if progress is not None:
             done += len(batch)
-            progress(what, done, len(data))
+            progress(what, done, len(rows))
 
 
-def check_data(vae: BetaVAE, data: Tensor) -> None:
+def check_data(vae: BetaVAE, data: Tensor | Rows) -> Rows:
     """Make sure that a model can be run on data.
+
+    Returns:
+        The data, with what the programs take of all that stands beside them.
 
     Raises:
         TypeError: The data are no tensor, or neither uint8 nor float.
-        ValueError: They are of another shape than the model's.
+        ValueError: They are of another shape than the model's, or lack what the programs take.
     """
-    if not isinstance(data, Tensor):
+    if not isinstance(data, Tensor | Rows):
         raise TypeError(f"data must be a tensor, got {type(data).__name__}: torch.from_numpy makes one of an array")
-    pixels(data[:0])
-    if tuple(data.shape[1:]) != vae.shape:
+    images = data.images if isinstance(data, Rows) else data
+    pixels(images[:0])
+    if tuple(images.shape[1:]) != vae.shape:
         shape = ", ".join(map(str, vae.shape))
-        raise ValueError(f"the model is for data of shape (N, {shape}), got {tuple(data.shape)}")
+        raise ValueError(f"the model is for data of shape (N, {shape}), got {tuple(images.shape)}")
+    return Rows(images, given_to(vae, rows_of(data).extra))
 
 
 def of_batches(
     vae: BetaVAE,
-    data: Tensor,
+    data: Tensor | Rows,
     batch_size: int,
-    work: Callable[[Tensor, Tensor], Result],
+    work: Callable[..., Result],
     *,
     draws: int = 1,
     progress: Progress | None = None,
@@ -84,18 +92,18 @@ def of_batches(
         vae: The programs, in `evaluation_mode`.
         data: See `batches`.
         batch_size: See `batches`.
-        work: Called with the data as floats, and as the programs see them.
+        work: Called with the data as floats, as the programs see them, and by name with what else they take.
         draws: How often it runs the guide, which draws z.
         progress: See `batches`.
         what: See `batches`.
     """
     results = {}
-    for number, (original, x) in enumerate(batches(vae, data, batch_size, progress, what)):
+    for number, (original, x, given) in enumerate(batches(vae, data, batch_size, progress, what)):
         if ranks.takes(number):
-            results[number] = work(original, x)
+            results[number] = work(original, x, **given)
             continue
         for _ in range(draws):
-            _skip(vae, x)
+            _skip(vae, x, given)
     return ranks.merged(results)
 
 
@@ -129,12 +137,12 @@ def suitable_size(work: Callable[..., object], x: Tensor) -> int | None:
     return 2 ** int(log2(max(1, min(MOST_AT_ONCE, LARGEST_TENSOR // (values * x.element_size())))))
 
 
-def _skip(vae: BetaVAE, x: Tensor) -> None:
+def _skip(vae: BetaVAE, x: Tensor, given: Mapping[str, Tensor]) -> None:
     """Draw what a run of the guide draws, and no more than that where it is the package's own."""
     if type(vae).guide is BetaVAE.guide and type(vae).encode is BetaVAE.encode:
         torch.normal(x.new_zeros(len(x), vae.latent_dim), x.new_ones(len(x), vae.latent_dim))
     else:
-        vae.guide(x)
+        vae.guide(x, **given)
 
 
 @contextmanager

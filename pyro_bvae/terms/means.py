@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
-from ..datasets import Progress
+from ..datasets import Progress, Rows
 from ..model import BetaVAE
 from .batches import check_data, evaluation_mode, of_batches, recorded_for_many
 from .terms import terms
@@ -19,11 +21,21 @@ ACTIVE_ABOVE = 0.01  # nats of mean KL above which a latent is active, everywher
 
 @dataclass(frozen=True)
 class MeanTerms:
-    """Means over images, in nats an image, as plain numbers."""
+    """Means over images, in nats an image, as plain numbers.
+
+    Attributes:
+        distortion: D.
+        rate: R.
+        kl_per_latent: Of each unit, see `terms.units_of`; None where no site factorises.
+        distortions: The parts of D, by the labels of observed sites.
+        rates: The parts of R, by the labels of latent sites.
+    """
 
     distortion: float
     rate: float
     kl_per_latent: list[float] | None
+    distortions: dict[str, float] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
 
     @property
     def elbo(self) -> float:
@@ -42,7 +54,7 @@ def count_active(kl_per_latent: Sequence[float] | None) -> int | None:
 
 
 def mean_terms(
-    vae: BetaVAE, data: Tensor, *, batch_size: int = 1000, seed: int = 0, progress: Progress | None = None
+    vae: BetaVAE, data: Tensor | Rows, *, batch_size: int = 1000, seed: int = 0, progress: Progress | None = None
 ) -> MeanTerms:
     """The terms of a data set: means over all images, with one draw of z each, the same at every call.
 
@@ -57,19 +69,18 @@ def mean_terms(
         Means in nats an image.
     """
 
-    def sums(_: Tensor, x: Tensor) -> list[Tensor]:
-        of_batch = terms(vae, x)
-        kl = () if of_batch.kl is None else (of_batch.kl,)
-        return [each.double().sum(0) for each in (of_batch.distortion, of_batch.rate, *kl)]
+    def sums(x: Tensor, **given: Tensor) -> dict[str, Any]:
+        one = terms(vae, x, **given)
+        parts = {"distortion": one.distortion, "rate": one.rate, "distortions": one.distortions, "rates": one.rates}
+        return tree_map(lambda each: each.double().sum(0), parts | ({} if one.kl is None else {"kl": one.kl}))
 
-    check_data(vae, data)
-    in_graph = recorded_for_many(vae, sums, data.numel())
+    rows = check_data(vae, data)
+    in_graph = recorded_for_many(vae, sums, rows.images.numel())
 
-    def work(original: Tensor, x: Tensor) -> list[Tensor]:
-        return [each.cpu() for each in in_graph(original, x)]
+    def work(_: Tensor, x: Tensor, **given: Tensor) -> dict[str, Any]:
+        return tree_map(Tensor.cpu, in_graph(x, **given))
 
     with evaluation_mode(vae, seed):
-        parts = of_batches(vae, data, batch_size, work, progress=progress, what="distortion and rate")
-    size = len(data)
-    distortion, rate, *kl = (sum(each[1:], start=each[0]) / size for each in zip(*parts, strict=True))
-    return MeanTerms(distortion.item(), rate.item(), kl[0].tolist() if kl else None)
+        parts = of_batches(vae, rows, batch_size, work, progress=progress, what="distortion and rate")
+    means = tree_map(lambda first, *others: (sum(others, start=first) / len(rows)).tolist(), *parts)
+    return MeanTerms(kl_per_latent=means.pop("kl", None), **means)

@@ -1,9 +1,16 @@
 """The two terms of the loss, distortion and rate, at β 1 whatever the β of the programs.
 
-    distortion  D = −E_q(z|x) log p(x | z)
-    rate        R = KL(q(z | x) ‖ p(z)) = Σ_k KL_k   where prior and guide factorise over the latents
+    distortion  D = −E_q log p(observed sites | latents)
+    rate        R = Σ_s KL_s                 over latent sites s, KL_s = E_q [log q(s | ·) − log p(s | ·)],
+                KL_s = Σ_k KL_k              where prior and guide of a site factorise over the elements of a vector
 
-in nats an image: sums over pixels and latents. −ELBO = D + R.
+in nats a datum: sums over pixels and latents. −ELBO = D + R.
+
+KL_s is in closed form where one is registered, and where every latent site that precedes s in the model precedes it in
+the guide too: then the prior of s does not depend on s itself. Otherwise it is log q(s) − log p(s) at the draw. A
+discrete site that the guide marks with ``infer={"enumerate": "parallel"}`` is not drawn: all terms are means over its
+values, exactly. A relaxed class under a prior of classes has the KL of the classes that it relaxes, as in Dupont,
+Learning disentangled joint continuous and discrete representations, https://arxiv.org/abs/1804.00104.
 
 Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 """
@@ -11,54 +18,71 @@ Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyro.distributions as dist
 import torch
 from pyro import poutine
-from pyro.poutine.util import site_is_subsample
+from pyro.poutine.enum_messenger import EnumMessenger
 from torch import Tensor
-from torch.distributions import Distribution, Independent, kl_divergence
+from torch.distributions import (
+    Distribution,
+    Independent,
+    OneHotCategorical,
+    RelaxedOneHotCategorical,
+    kl_divergence,
+)
 
 from ..compiled.randomness import ONE_THREAD
 from ..model import BetaVAE
+from .sites import Layout, check_traces, label_of, latent_sites, observed_sites
 
 __all__ = [
     "Terms",
     "broken_parameter",
-    "check_sites",
-    "check_traces",
     "factorises",
+    "layout_of",
     "per_value",
     "row_of_traces",
     "terms",
     "terms_of_traces",
     "traces",
+    "units_of",
 ]
+
+FIRST_ENUMERATED = -2  # dimension, to the left of the batch
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Distortion ``(B,)``, rate ``(B,)`` and KL of each latent ``(B, K)`` or None, in nats."""
+    """The terms of each datum of a batch, in nats.
+
+    Attributes:
+        distortion: ``(B,)``.
+        rate: ``(B,)``.
+        kl: Of each unit ``(B, K)``, see `units_of`; None where no site factorises.
+        distortions: The distortion of each observed site, by its label.
+        rates: The rate of each latent site, by its label.
+    """
 
     distortion: Tensor
     rate: Tensor
     kl: Tensor | None
+    distortions: Mapping[str, Tensor] = field(default_factory=dict)
+    rates: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def terms(vae: BetaVAE, x: Tensor) -> Terms:
-    """The terms of each datum in a batch, with one draw of z.
+def terms(vae: BetaVAE, x: Tensor, **given: Tensor) -> Terms:
+    """The terms of each datum in a batch, with one draw of the latents.
 
     Args:
         vae: The programs.
         x: Data ``(B, *shape)``, on the model's device.
-
-    Returns:
-        Distortion, rate and KL of each latent, in nats.
+        given: What else the programs take.
     """
-    return terms_of_traces(*traces(vae.model, vae.guide, x))
+    return terms_of_traces(*traces(vae.model, vae.guide, x, **given))
 
 
 def traces(
@@ -72,7 +96,7 @@ def traces(
         args: The arguments of both.
         kw: The keyword arguments of both.
     """
-    with ONE_THREAD:
+    with ONE_THREAD, EnumMessenger(first_available_dim=FIRST_ENUMERATED):
         guide_trace = poutine.trace(guide).get_trace(*args, **kw)
         return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kw), guide_trace
 
@@ -80,76 +104,79 @@ def traces(
 def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
     """The terms of a model trace and the guide trace that it replays, averaged over vectorised particles.
 
-    They are computed from the distributions and values of the sites, since a trace's own ``log_prob`` contains β.
+    They are computed from the sites' distributions, values and masks, since a trace's own ``log_prob`` contains β.
 
     Args:
-        model: A trace with the sites "z" and "x", whose last batch dimension is the batch.
-        guide: A trace with the site "z".
-
-    Returns:
-        Distortion, rate and KL of each latent, in nats.
+        model: A trace of data, whose last batch dimension is the batch.
+        guide: The trace that it replays.
 
     Raises:
         ValueError: See `check_traces`.
     """
     check_traces(model, guide)
-    q, p, z = guide.nodes["z"]["fn"], model.nodes["z"]["fn"], guide.nodes["z"]["value"]
-    distortion = -model.nodes["x"]["fn"].log_prob(model.nodes["x"]["value"])  # (..., B)
-    kl = _kl_per_latent(q, p, z)  # (..., B, K)
-    rate = _kl(q, p, z) if kl is None else kl.sum(-1)
-    particles = list(range(distortion.dim() - 1))
-    if particles:
-        distortion, rate = distortion.mean(particles), rate.mean(particles)
-        kl = None if kl is None else kl.mean(particles)
-    return Terms(distortion, rate, kl)
+    mean = _Mean(guide)
+    distortions: dict[str, Tensor] = {}
+    rates: dict[str, Tensor] = {}
+    for name in observed_sites(model):
+        site = model.nodes[name]
+        _add(distortions, name, mean(_masked(-site["fn"].log_prob(site["value"]), site)))
+    units = []
+    for name, of_site, is_factorised in _kl_of_sites(model, guide):
+        of_units = mean(of_site, 1) if is_factorised else mean(of_site)
+        units.append(of_units if is_factorised else of_units[:, None])
+        _add(rates, name, of_units.sum(-1) if is_factorised else of_units)
+    kl = _beside(units) if units_of(model, guide) else None
+    return Terms(_sum(distortions), _sum(rates), kl, distortions, rates)
 
 
-def check_sites(trace: poutine.Trace, program: str, names: Sequence[str]) -> None:
-    """Make sure that a program has the sites that it must have, and no other latent one, which no term would count.
+def units_of(model: poutine.Trace, guide: poutine.Trace) -> list[str]:
+    """What each KL is of: the elements of a site that factorises over a vector, other sites as a whole.
+
+    Empty where no site factorises.
+    """
+    units, any_factorises = [], False
+    for name in latent_sites(model):
+        q, p = guide.nodes[name]["fn"], model.nodes[name]["fn"]
+        both = factorises(q) and factorises(p)
+        label, any_factorises = label_of(name), any_factorises or both or not q.event_shape
+        units += [f"{label}[{number}]" for number in range(q.event_shape[0])] if both else [label]
+    return units if any_factorises else []
+
+
+def layout_of(model: poutine.Trace, guide: poutine.Trace, beta: float) -> Layout:
+    """The names of the terms of two traces; scales are read back from the device.
 
     Args:
-        trace: Of the program.
-        program: What to call it, "model" or "guide".
-        names: The sites.
-
-    Raises:
-        ValueError: A site is missing, or there is a latent one besides them.
+        model: Of data.
+        guide: That the model replays.
+        beta: Of the programs.
     """
-    for name in names:
-        if name not in trace.nodes:
-            raise ValueError(f"the {program} has no site {name!r}: the latents are the site 'z', the data the site 'x'")
-    for name, site in trace.nodes.items():
-        is_latent = site["type"] == "sample" and not site["is_observed"] and not site_is_subsample(site)
-        if is_latent and name not in names:
-            raise ValueError(f"a latent site {name!r} is in no reported term: put all latents into the site 'z'")
-
-
-def check_traces(model: poutine.Trace, guide: poutine.Trace) -> None:
-    """Make sure that terms can be read off the traces of a model of data and of its guide.
-
-    Raises:
-        ValueError: See `check_sites`; or the site "x" is not observed.
-    """
-    check_sites(guide, "guide", ("z",))
-    check_sites(model, "model", ("z", "x"))
-    if not model.nodes["x"]["is_observed"]:
-        raise ValueError("the model draws its site 'x' in place of observing it: pass obs=x")
+    latents, observed = latent_sites(model), observed_sites(model)
+    sites = [*((name, guide.nodes[name]) for name in latents), *((name, model.nodes[name]) for name in observed)]
+    scales = {label_of(name): float(torch.as_tensor(site["scale"])) for name, site in sites}
+    weights = {label: scale for label, scale in scales.items() if scale not in (1.0, beta)}
+    of_observed, of_latents = (tuple(dict.fromkeys(map(label_of, names))) for names in (observed, latents))
+    return Layout(of_observed, of_latents, tuple(units_of(model, guide)), weights)
 
 
 def row_of_traces(loss: Tensor, model: poutine.Trace, guide: poutine.Trace) -> Tensor:
-    """Loss, distortion, rate and KL of each latent, summed over a batch; rows are added up over steps.
+    """Loss, distortion, rate, their parts and the KL of each unit, summed over a batch; rows are added up over steps.
 
     Args:
-        loss: In nats an image, a scalar.
+        loss: In nats a datum, a scalar.
         model: See `terms_of_traces`.
         guide: See `terms_of_traces`.
 
     Returns:
-        Sums in nats, ``(3 + K,)``, or ``(3,)`` where there is no KL of each latent.
+        Sums in nats: loss, distortion and rate; where there are several observed sites the distortion of each, where
+        there are several latent ones the rate of each; the KL of each unit, if there is one.
     """
     batch_terms = terms_of_traces(model, guide)
     distortion, rate, kl = batch_terms.distortion, batch_terms.rate, batch_terms.kl
     parts = [(loss * len(rate))[None], distortion.sum()[None], rate.sum()[None]]
+    for by_site in (batch_terms.distortions, batch_terms.rates):
+        if len(by_site) > 1:
+            parts += [of_site.sum()[None] for of_site in by_site.values()]
     row = torch.cat(parts if kl is None else [*parts, kl.sum(0)])
     return row if row.device.type == "mps" else row.double()  # mps has no float64
 
@@ -175,15 +202,76 @@ def per_value(p: Distribution) -> Distribution:
     return p
 
 
-def _kl_per_latent(q: dist.TorchDistribution, p: dist.TorchDistribution, z: Tensor) -> Tensor | None:
-    if not (factorises(q) and factorises(p)):
-        return None
-    return _kl(q.base_dist, p.base_dist, z)
+class _Mean:
+    """The mean over the values of enumerated sites, weighed by the guide, and over vectorised particles."""
+
+    def __init__(self, guide: poutine.Trace) -> None:
+        sites = [guide.nodes[name] for name in latent_sites(guide)]
+        enumerated = [site for site in sites if site["infer"].get("_enumerate_dim") is not None]
+        self.dims = [site["infer"]["_enumerate_dim"] for site in enumerated]
+        first, *others = [site["fn"].log_prob(site["value"]) for site in enumerated] or [None]
+        self.weight = None if first is None else sum(others, start=first).exp()
+
+    def __call__(self, term: Tensor, event_dim: int = 0) -> Tensor:
+        """Of a term ``(..., B, *event)``: ``(B, *event)``."""
+        if self.weight is not None:
+            weight = self.weight[(..., *[None] * event_dim)]
+            dims = [dim - event_dim for dim in self.dims if term.dim() >= event_dim - dim]
+            if dims:
+                term = (weight * term).sum(dims, keepdim=True)
+        particles = list(range(term.dim() - 1 - event_dim))
+        return term.mean(particles) if particles else term
 
 
-def _kl(q: dist.TorchDistribution, p: dist.TorchDistribution, z: Tensor) -> Tensor:
-    """KL(q ‖ p) in closed form where one is registered, otherwise its estimate log q(z) − log p(z)."""
+def _kl_of_sites(model: poutine.Trace, guide: poutine.Trace) -> Iterator[tuple[str, Tensor, bool]]:
+    """Name and KL of each latent site: ``(..., B, K)`` where it factorises over a vector, otherwise ``(..., B)``."""
+    before: set[str] = set()
+    order = latent_sites(guide)
+    for name in latent_sites(model):
+        site = guide.nodes[name]
+        q, p, z = site["fn"], model.nodes[name]["fn"], site["value"]
+        is_apart = before <= {*order[: order.index(name)]}
+        before.add(name)
+        both = factorises(q) and factorises(p)
+        kl = _kl(q.base_dist, p.base_dist, z, is_apart) if both else _kl(q, p, z, is_apart)
+        yield name, _masked(kl, site, 1 if both else 0), both
+
+
+def _kl(q: dist.TorchDistribution, p: dist.TorchDistribution, z: Tensor, is_apart: bool) -> Tensor:
+    """KL(q ‖ p) in closed form where one is registered, otherwise its estimate log q(z) − log p(z).
+
+    Args:
+        q: The guide's.
+        p: The model's.
+        z: The draw.
+        is_apart: Whether p does not depend on z.
+    """
+    if isinstance(q, RelaxedOneHotCategorical) and isinstance(p, OneHotCategorical):
+        q = OneHotCategorical(logits=q.logits)
     try:
-        return kl_divergence(q, p)
+        return kl_divergence(q, p) if is_apart else q.log_prob(z) - p.log_prob(z)
     except NotImplementedError:
         return q.log_prob(z) - p.log_prob(z)
+
+
+def _masked(term: Tensor, site: Mapping[str, Any], event_dim: int = 0) -> Tensor:
+    """A term ``(..., B, *event)`` of a site, 0 where the site is masked."""
+    mask = site["mask"]
+    if mask is None or mask is True:
+        return term
+    mask = torch.as_tensor(mask, device=term.device)[(..., *[None] * event_dim)]
+    return torch.where(mask, term, torch.zeros_like(term))
+
+
+def _beside(units: list[Tensor]) -> Tensor:
+    return units[0] if len(units) == 1 else torch.cat(units, -1)
+
+
+def _add(terms: dict[str, Tensor], name: str, term: Tensor) -> None:
+    label = label_of(name)
+    terms[label] = terms[label] + term if label in terms else term
+
+
+def _sum(terms: Mapping[str, Tensor]) -> Tensor:
+    first, *others = terms.values()
+    return sum(others, start=first)

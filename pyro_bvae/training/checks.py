@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,13 +13,27 @@ from torch import Tensor
 from ..compiled.places import copy_of, differentiated, places, put
 from ..compiled.recording import undisturbed
 from ..compiled.store import strays
-from ..datasets import Dataset, pixels
+from ..datasets import Dataset, Rows, of_type, pixels
 from ..likelihoods import LIKELIHOODS, family_of
 from ..model import BetaVAE
 from ..objectives import Regularised
-from ..terms import check_traces, evaluation_mode, traces
+from ..terms import (
+    Layout,
+    arguments_of,
+    batches,
+    check_traces,
+    evaluation_mode,
+    given_to,
+    label_of,
+    latent_sites,
+    layout_of,
+    per_value,
+    traces,
+)
 
-__all__ = ["check_data", "check_programs", "least_batch"]
+__all__ = ["check_data", "check_programs", "layout_of_programs", "least_batch"]
+
+FEW = 2  # data of which the sites are looked at
 
 
 def check_data(vae: BetaVAE, dataset: Dataset) -> None:
@@ -54,7 +69,9 @@ def _family(vae: BetaVAE) -> str:
     return names.get(kind, kind.__name__)
 
 
-def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False) -> None:
+def check_programs(
+    vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False, given: Mapping[str, Tensor] | None = None
+) -> None:
     """Run the loss once on a batch, under Pyro's validation, and look at what was run. Nothing is changed.
 
     Args:
@@ -62,11 +79,13 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False
         elbo: What is to be minimised.
         x: Data ``(B, *shape)`` on the model's device.
         beta_moves: Whether β is scheduled, or moved to match a rate.
+        given: What else the programs take.
 
     Raises:
         ValueError: The objective ignores a β that is not 1, or moves; the prior lies on another device; encoder or
-            likelihood give something of another shape; β weighs the latent in one program only; there is a latent site
-            besides "z"; or the loss depends on a parameter that is not the model's.
+            likelihood give something of another shape; β or a mask weighs a latent site in one program only; there is a
+            site of which there are no terms; a discrete site is drawn that the objective wants summed; or the loss
+            depends on a parameter that is not the model's.
     """
     if isinstance(elbo, Regularised) and not elbo.takes_beta and (vae.beta_value != 1 or beta_moves):
         here = "" if vae.beta_value == 1 else f", here {vae.beta_value:g}"
@@ -79,11 +98,36 @@ def check_programs(vae: BetaVAE, elbo: ELBO, x: Tensor, beta_moves: bool = False
         where = vae.prior().sample().device
         if where != x.device:
             raise ValueError(f"the prior draws on {where}, the data are on {x.device}: register_buffer its tensors")
+        given = given or {}
         _check_parts(vae, vae.prepare(x))
-        check_traces(*traces(vae.model, vae.guide, vae.prepare(x)))
-        loss = elbo.differentiable_loss(model, guide, vae.prepare(x))
-    _check_weights(model.trace, guide.trace)
+        both = traces(vae.model, vae.guide, vae.prepare(x), **given)
+        check_traces(*both)
+        _check_draws(both[1], elbo)
+        loss = elbo.differentiable_loss(model, guide, vae.prepare(x), **given)
+    for name in latent_sites(guide.trace):
+        _check_weights(name, model.trace.nodes[name], guide.trace.nodes[name])
     _check_parameters(vae, loss)
+
+
+def layout_of_programs(vae: BetaVAE, dataset: Dataset) -> tuple[Layout, bool]:
+    """The names of the terms of programs, from a look at a few data, and whether Pyro's mean-field ELBO is for them.
+
+    It is for one latent site that is not enumerated. Nothing is changed. Of programs that do not run, whose fault is
+    for `check_programs` to say, the names are those of one latent site "z" and one observed site "x".
+    """
+    if type(vae).model is BetaVAE.model and type(vae).guide is BetaVAE.guide and not arguments_of(vae):
+        return Layout(), True
+    device = vae.beta.device
+    few = dataset.rows(dataset.train[:FEW]).to(device)
+    with undisturbed(device), evaluation_mode(vae, seed=0):
+        try:
+            _, x, given = next(batches(vae, few, FEW))
+            model, guide = traces(vae.model, vae.guide, x, **given)
+            layout = layout_of(model, guide, vae.beta_value)
+        except Exception:  # whatever the programs raise
+            return Layout(), True
+    enumerated = any("_enumerate_dim" in site["infer"] for site in guide.nodes.values() if site["type"] == "sample")
+    return layout, layout.is_plain and not enumerated
 
 
 def least_batch(vae: BetaVAE, elbo: ELBO, dataset: Dataset, batch_size: int) -> int:
@@ -117,11 +161,12 @@ def least_batch(vae: BetaVAE, elbo: ELBO, dataset: Dataset, batch_size: int) -> 
 def _what_fails(vae: BetaVAE, elbo: ELBO, dataset: Dataset, size: int) -> str:
     """What the loss of so many training data fails with; empty if it does not fail."""
     device = vae.beta.device
-    x = pixels(dataset.images[dataset.train[:size]].to(device), vae.beta.dtype)
+    rows = Rows(dataset.images, given_to(vae, dataset.beside))[dataset.train[:size]].to(device)
+    x, given = pixels(rows.images, vae.beta.dtype), {k: of_type(v, vae.beta.dtype) for k, v in rows.extra.items()}
     where = [*places(vae), *(places(elbo) if isinstance(elbo, Regularised) else [])]
     with undisturbed(device), put(where, [copy_of(place.tensor) for place in where]):
         try:
-            loss = elbo.differentiable_loss(vae.model, vae.guide, vae.prepare(x))
+            loss = elbo.differentiable_loss(vae.model, vae.guide, vae.prepare(x), **given)
         except Exception as error:  # whatever the programs raise
             return next(iter(str(error).splitlines()), "") or type(error).__name__
     return "" if loss.isfinite() else f"the loss is {loss.item()}"
@@ -159,17 +204,38 @@ def _check_shape(what: str, p: torch.distributions.Distribution, size: int, even
     raise ValueError(f"{what} must have batch shape ({size},) and event shape {event}, got {batch} and {shape}{hint}")
 
 
-def _check_weights(model: poutine.Trace, guide: poutine.Trace) -> None:
-    weights = [_weight(trace.nodes["z"]) for trace in (model, guide)]
+def _check_draws(guide: poutine.Trace, elbo: ELBO) -> None:
+    """Refuse discrete sites that are drawn where the gradient of the objective goes through draws."""
+    if not isinstance(elbo, Regularised):
+        return
+    for name in latent_sites(guide):
+        site = guide.nodes[name]
+        if not site["fn"].has_rsample and "_enumerate_dim" not in site["infer"]:
+            raise ValueError(
+                f"the objective has no gradient through draws of {label_of(name)!r}, a {_kind_of(site['fn'])}: sum "
+                "over its values with infer={'enumerate': 'parallel'} in the guide (pyro.infer.config_enumerate marks "
+                "all sites), or pass `elbo=Trace_ELBO()`"
+            )
+
+
+def _kind_of(p: torch.distributions.Distribution) -> str:
+    return type(per_value(p)).__name__
+
+
+def _check_weights(name: str, model: Mapping[str, Any], guide: Mapping[str, Any]) -> None:
+    """Refuse a latent site that one of the programs weighs or masks in another way than the other."""
+    weights = [float(torch.as_tensor(site["scale"])) for site in (model, guide)]
     if weights[0] != weights[1]:
         raise ValueError(
-            f"the site 'z' is weighed by {weights[0]:g} in the model and by {weights[1]:g} in the guide: put it under "
-            "`with self.weighted():` in both"
+            f"the site {name!r} is weighed by {weights[0]:g} in the model and by {weights[1]:g} in the guide: put it "
+            "under `with self.weighted():` in both"
         )
-
-
-def _weight(site: dict[str, Any]) -> float:
-    return float(site["scale"]) if site["mask"] is None or bool(torch.as_tensor(site["mask"]).all()) else 0.0
+    masks = [torch.as_tensor(True if site["mask"] is None else site["mask"]).cpu() for site in (model, guide)]
+    if not torch.equal(*torch.broadcast_tensors(*masks)):
+        raise ValueError(
+            f"the site {name!r} is masked in one of the programs, or in another way: put it under the same "
+            "`with poutine.mask(mask=...):` in model and guide (obs_mask=known masks the model's with ~known)"
+        )
 
 
 def _check_parameters(vae: BetaVAE, loss: Tensor) -> None:

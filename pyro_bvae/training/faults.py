@@ -14,7 +14,7 @@ from pyro import validation_enabled
 from torch import Tensor
 
 from ..codes import FAR
-from ..datasets import Dataset
+from ..datasets import Dataset, Rows
 from ..likelihoods import Standardised
 from ..model import BetaVAE
 from ..terms import batches, broken_parameter, evaluation_mode, terms
@@ -70,7 +70,7 @@ def before_the_first_step(training: Training, error: ValueError) -> Exception:
 
 def _blamed(vae: BetaVAE, data: Dataset, index: Tensor) -> str | None:
     """The vectors that lie far out and are few, of those whose terms are not finite; None where others are so too."""
-    bad = index[_are_not_finite(vae, data.images[index])]
+    bad = index[_are_not_finite(vae, data.rows(index))]
     if not 0 < len(bad) <= FEW * len(index):
         return None
     x = data.images[bad]
@@ -85,11 +85,11 @@ def _blamed(vae: BetaVAE, data: Dataset, index: Tensor) -> str | None:
     )
 
 
-def _are_not_finite(vae: BetaVAE, images: Tensor) -> Tensor:
+def _are_not_finite(vae: BetaVAE, data: Rows) -> Tensor:
     """Whether the terms of each datum are not finite, ``(N,)``, on the CPU."""
     bad = []
     with evaluation_mode(vae, seed=0), validation_enabled(False):
-        for _, x in batches(vae, images, 1000):
-            of_batch = terms(vae, x)
+        for _, x, given in batches(vae, data, 1000):
+            of_batch = terms(vae, x, **given)
             bad.append(~(of_batch.distortion + of_batch.rate).isfinite().cpu())
     return torch.cat(bad)

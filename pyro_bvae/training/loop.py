@@ -31,7 +31,7 @@ from ..settings.parsing import specified
 from ..settings.signatures import takes
 from .arguments import FitArguments
 from .callback import Callback
-from .checks import check_data, check_programs, least_batch
+from .checks import check_data, check_programs, layout_of_programs, least_batch
 from .devices import resolve_device
 from .faults import before_the_first_step
 from .generators import own_seed
@@ -128,18 +128,20 @@ def _set_up(
     state: dict[str, Any] | None,
 ) -> tuple[Training, dict[str, Any]]:
     """The fit as it begins, checked, and its config."""
-    elbo = given.elbo or _elbo_of(given, len(dataset.train), vae.latent_dim)
-    config = config_of(vae, dataset, given, elbo, device) | dict(given.notes or {})
+    layout, is_mean_field = layout_of_programs(vae.to(device), dataset)
+    elbo = given.elbo or _elbo_of(given, len(dataset.train), vae.latent_dim, is_mean_field)
+    config = config_of(vae, dataset, given, elbo, device, layout) | dict(given.notes or {})
     if stored and state and config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
         config |= {name: stored[name] for name in ("beta", "beta_norm")}
     if stored:
         check_same(config, stored)
     check_shareable(vae, elbo)
-    least = least_batch(vae.to(device), elbo, dataset, given.batch_size)
-    training = Training(vae, dataset, given, elbo, beta=config["beta"], least=least)
+    least = least_batch(vae, elbo, dataset, given.batch_size)
+    training = Training(vae, dataset, given, elbo, beta=config["beta"], least=least, layout=layout)
     moves = given.match_rate is not None or given.beta_schedule is not None
     try:
-        check_programs(vae, elbo, training.minibatches.batch(0), beta_moves=moves)
+        x, *others = training.minibatches.batch(0)
+        check_programs(vae, elbo, x, moves, dict(zip(training.names, others, strict=True)))
     except ValueError as error:
         raise before_the_first_step(training, error) from error
     return training, config
@@ -150,10 +152,10 @@ def _called(given: FitArguments) -> list[Callback]:
     return [one for one in given.callbacks if ranks.is_first() or getattr(one, "is_on_every_rank", True)]
 
 
-def _elbo_of(settings: FitArguments, size: int, latent_dim: int) -> ELBO:
-    """What the settings ask for; the β-VAE's own objective is Pyro's."""
+def _elbo_of(settings: FitArguments, size: int, latent_dim: int, is_mean_field: bool) -> ELBO:
+    """What the settings ask for; the β-VAE's own objective is Pyro's, where that is for the programs."""
     assert settings.objective is not None
-    if settings.objective == "beta":
+    if settings.objective == "beta" and is_mean_field:
         return TraceMeanField_ELBO()
     return build_objective(specified(settings.objective), size=size, latent_dim=latent_dim)
 
@@ -224,7 +226,7 @@ def _hold_to_estimate(training: Training, run: Run, folder: RunFolder | None, co
     if run.config["compile_because"] == AS_ASKED or training.device.type != "cpu":
         return
     with ranks.sharing(training.batch_size):
-        times = compiled_step.compare((training.next_batch(),))
+        times = compiled_step.compare(training.next_batch())
     why = ranks.from_first(None if times is None else refutation(*times))
     if why is None:
         return
@@ -237,12 +239,12 @@ def _hold_to_estimate(training: Training, run: Run, folder: RunFolder | None, co
 
 def _seconds_of_a_step(training: Training, repeats: int = 3) -> float:
     """How long the gradients of an eager step take, the best of a few; nothing is changed."""
-    x = training.minibatches.batch(training.step)
+    data = training.minibatches.batch(training.step)
     gradient_step = training.gradient_step()  # which, other than an eager step, can be evaluated and not taken
     times = []
     for _ in range(repeats):
         start = perf_counter()
-        gradient_step.evaluate((x,))
+        gradient_step.evaluate(data)
         times.append(perf_counter() - start)
     return min(times)
 

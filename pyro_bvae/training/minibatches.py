@@ -10,6 +10,7 @@ together, each has the data of its own slice of the batch.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .. import ranks
-from ..datasets import Dataset, pixels
+from ..datasets import Dataset, of_type, pixels
 
 __all__ = ["Minibatches", "fits"]
 
@@ -36,6 +37,7 @@ class Minibatches:
         least: The fewest data that the last batch of an epoch may have; fewer join the batch before.
         dtype: Of the floats that batches are; see `pixels`.
         resident: Whether the data move to the device as a whole; by default if they fit.
+        names: What of all that stands beside the images is wanted too; it always lies on the device.
 
     Attributes:
         size: Number of training data.
@@ -53,6 +55,7 @@ class Minibatches:
         resident: bool | None = None,
         least: int = 1,
         dtype: torch.dtype | None = None,
+        names: Sequence[str] = (),
     ) -> None:
         self.dtype = dtype
         self.size = len(dataset.train)
@@ -64,6 +67,8 @@ class Minibatches:
         self.resident = fits(dataset, device) if resident is None else resident
         home = device if self.resident else torch.device("cpu")
         self.images = dataset.images.to(home)
+        beside = dataset.beside
+        self.extra = {name: of_type(beside[name].to(device), dtype) for name in names}
         self._train = dataset.train.to(home)
         self._order: tuple[int, Tensor] | None = None
         self._coming: dict[int, Future[Tensor]] = {}
@@ -75,24 +80,29 @@ class Minibatches:
         is_last = step % self.per_epoch == self.per_epoch - 1
         return (self.size if is_last else start + self.batch_size) - start
 
-    def batch(self, step: int) -> Tensor:
-        """The data of a step that this rank takes, ``(rows, *shape)``, as floats on the device."""
+    def batch(self, step: int) -> tuple[Tensor, ...]:
+        """The data of a step that this rank takes, as floats on the device, and what stands beside them."""
         return self.data_of(self.source(step))
 
-    def source(self, step: int) -> Tensor:
-        """What `data_of` makes the data of a step from: their indices where the device holds all data, else themselves.
+    def source(self, step: int) -> tuple[Tensor, ...]:
+        """What `data_of` makes the data of a step from: their indices where the device holds all data.
 
-        Of data themselves, it gives them as they are stored.
+        Otherwise the data themselves as they are stored, and their indices where something stands beside them.
         """
-        return self._own_index(step) if self._pool is None else self._next(step)
+        if self._pool is None:
+            return (self._own_index(step),)
+        return (self._next(step), *([self._own_index(step).to(self.device)] if self.extra else []))
 
-    def data_of(self, source: Tensor) -> Tensor:
-        """The data of what `source` gives, ``(rows, *shape)``, as floats on the device."""
-        return pixels(self.stored_of(source), self.dtype)
+    def data_of(self, source: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The data of what `source` gives, ``(rows, *shape)``, as floats on the device, and what is beside them."""
+        images, *beside = self.stored_of(source)
+        return (pixels(images, self.dtype), *beside)
 
-    def stored_of(self, source: Tensor) -> Tensor:
+    def stored_of(self, source: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The same as they are stored, images as uint8."""
-        return source if self._pool is not None else self.images.index_select(0, source)  # a tenth of the time of [...]
+        first, last = source[0], source[-1]
+        images = first if self._pool is not None else self.images.index_select(0, first)  # a tenth of the time of [...]
+        return (images, *(values.index_select(0, last) for values in self.extra.values()))
 
     def _next(self, step: int) -> Tensor:
         """The data of a step as they are stored, from the thread that reads ahead."""

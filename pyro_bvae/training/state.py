@@ -7,6 +7,7 @@ is in the checkpoint, so that a resumed run equals an uninterrupted one. Held-ou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from time import perf_counter
 from typing import Any
@@ -26,7 +27,7 @@ from ..objectives import PerImage, RateController, Regularised
 from ..runs.folder import FORMAT
 from ..schedules import LinearWarmup
 from ..settings.training import TrainingSettings
-from ..terms import mean_terms
+from ..terms import Layout, given_to, mean_terms
 from .faults import advice
 from .generators import generators, set_generators
 from .minibatches import Minibatches
@@ -53,6 +54,7 @@ class Training:
         elbo: What is minimised, a sum over the batch.
         beta: Where a schedule of β leads to; by default to the β that the programs have now.
         least: The fewest data that a batch may have.
+        layout: The names of the programs' terms; by default those of one latent site "z" and one observed site "x".
 
     Attributes:
         vae: The programs.
@@ -74,15 +76,16 @@ class Training:
         elbo: ELBO,
         beta: float | None = None,
         least: int = 1,
+        layout: Layout | None = None,
     ) -> None:
         self.vae, self.settings, self.device = vae, settings, vae.beta.device
         self.elbo = elbo.to(vae.beta) if isinstance(elbo, Regularised) else elbo
         self.objective = elbo if isinstance(elbo, Regularised) else None
         self.dataset = dataset
-        self.minibatches = Minibatches(
-            dataset, settings.batch_size, settings.seed, self.device, least=least, dtype=vae.beta.dtype
-        )
-        self.held_out = dataset.images[dataset.held_out].to(self.device)
+        self.names = tuple(given_to(vae, dataset.beside))
+        order, dtype = (settings.batch_size, settings.seed), vae.beta.dtype
+        self.minibatches = Minibatches(dataset, *order, self.device, least=least, dtype=dtype, names=self.names)
+        self.held_out = dataset.rows(dataset.held_out).to(self.device)
         self.steps_per_epoch = self.minibatches.per_epoch
         self.total = settings.total(self.steps_per_epoch)
         self.eval_every = settings.eval_every or self.steps_per_epoch
@@ -93,7 +96,7 @@ class Training:
         self.exchange = AllReduce() if ranks.size() > 1 else None
         self.taker: DirectSteps | ReplayedSteps
         self.take_eagerly()
-        self.tally = Tally(self.device)
+        self.tally = Tally(self.device, layout)
         self.step = 0
         self.seconds = 0.0
 
@@ -130,12 +133,12 @@ class Training:
         """How many data the next step has, those of all ranks."""
         return self.minibatches.count(self.step)
 
-    def next_batch(self) -> Tensor:
+    def next_batch(self) -> tuple[Tensor, ...]:
         """What `data_of` gives for the next step that this rank takes; no random numbers are used up."""
         with undisturbed(self.device):
             return self.data_of(self.minibatches.source(self.step))
 
-    def data_of(self, source: Tensor) -> Tensor:
+    def data_of(self, source: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The data of what `Minibatches.source` gives, as steps take them: as they are stored, to become floats there.
 
         Where the likelihood changes the data, by draws for example, they are what it makes of them.
@@ -144,12 +147,13 @@ class Training:
         is_plain = own is None or getattr(own, "__func__", own) is Likelihood.prepare
         if is_plain and type(self.vae).prepare is BetaVAE.prepare:
             return self.minibatches.stored_of(source)
-        return self.vae.prepare(self.minibatches.data_of(source))
+        x, *others = self.minibatches.data_of(source)
+        return (self.vae.prepare(x), *others)
 
     def take_eagerly(self) -> None:
         """Take all further steps as Pyro and torch take them."""
-        report, decay = report_of(self.elbo), self.settings.weight_decay
-        self.taker = DirectSteps(self, EagerStep(self.vae, self.elbo, self.optimizer, report, decay, self.exchange))
+        how = (report_of(self.elbo), self.settings.weight_decay, self.exchange, self.names)
+        self.taker = DirectSteps(self, EagerStep(self.vae, self.elbo, self.optimizer, *how))
 
     def gradient_step(self) -> GradientStep:
         """The step as a function of tensors."""
@@ -171,21 +175,22 @@ class Training:
     def _programs(self) -> tuple[Any, Any, PerImage, BetaVAE, torch.optim.Optimizer]:
         """What a `GradientStep` is made of; the programs turn stored data into floats, as a part of its graph."""
 
-        def model(x: Tensor) -> Any:
-            return self.vae.model(pixels(x, self.vae.beta.dtype))
+        def of_stored(program: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda x, *others: program(
+                pixels(x, self.vae.beta.dtype), **dict(zip(self.names, others, strict=True))
+            )
 
-        def guide(x: Tensor) -> Any:
-            return self.vae.guide(pixels(x, self.vae.beta.dtype))
+        model, guide = of_stored(self.vae.model), of_stored(self.vae.guide)
 
         return model, guide, PerImage(self.elbo), self.vae, self.optimizer
 
     def replay(self, compiled_step: CompiledStep) -> None:
         """Replay all further steps as CUDA graphs, if they can be recorded; a CPU calls the compiled steps instead."""
-        x = self.next_batch()
+        data = self.next_batch()
         can_be = self.objective is None or self.objective.supports_cuda_graph
         with ranks.sharing(self.batch_size):
-            if can_be and compiled_step.graph_for((x,)) is not None:
-                _, (row, *_) = compiled_step.gradient_step.evaluate((x,))
+            if can_be and compiled_step.graph_for(data) is not None:
+                _, (row, *_) = compiled_step.gradient_step.evaluate(data)
                 self.taker = ReplayedSteps(self, compiled_step, row)
 
     def settle(self) -> None:
@@ -228,6 +233,9 @@ class Training:
             "held_out_rate": held_out.rate,
             "held_out_kl_per_latent": held_out.kl_per_latent,
         }
+        for kind, of_sites in (("distortions", held_out.distortions), ("rates", held_out.rates)):
+            if len(of_sites) > 1:
+                record[f"held_out_{kind}"] = of_sites
         if self.objective is not None and self.objective.coefficients:
             record["coefficients"] = self.objective.coefficients
         if self.step % self.eval_every == 0:  # a last line off the grid leaves the interval open for a longer run

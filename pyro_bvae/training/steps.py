@@ -29,7 +29,7 @@ from ..compiled.updates import decay_weights
 from ..datasets import pixels
 from ..model import BetaVAE
 from ..objectives import PerImage, Regularised, read, whole
-from ..terms import row_of_traces
+from ..terms import Layout, row_of_traces
 from .faults import what_is_not_finite
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class EagerStep:
         report: Reads loss and traces.
         weight_decay: λ of `decay_weights`.
         exchange: With the other ranks, if there are any.
+        names: Of what the programs take beside x.
     """
 
     def __init__(
@@ -58,20 +59,25 @@ class EagerStep:
         report: Report,
         weight_decay: float = 0.0,
         exchange: Exchange | None = None,
+        names: Sequence[str] = (),
     ) -> None:
         self.vae, self.elbo, self.optimizer, self.report = vae, PerImage(elbo), optimizer, report
-        self.weight_decay, self.exchange = weight_decay, exchange
+        self.weight_decay, self.exchange, self.names = weight_decay, exchange, names
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def __call__(self, x: Tensor, *others: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Take one step on data ``(B, *shape)``, floats or as stored; a loss that is not finite changes nothing.
+
+        Args:
+            x: The data.
+            others: What else the programs take, in the order of their names.
 
         Returns:
             The loss in nats an image, and the report.
         """
-        x = pixels(x, self.vae.beta.dtype)
+        x, given = pixels(x, self.vae.beta.dtype), dict(zip(self.names, others, strict=True))
         self.optimizer.zero_grad()
         model, guide = poutine.trace(self.vae.model), poutine.trace(self.vae.guide)
-        loss = self.elbo.differentiable_loss(model, guide, x)
+        loss = self.elbo.differentiable_loss(model, guide, x, **given)
         loss.backward()
         with torch.no_grad():
             report = self.report(loss.detach(), model.trace, guide.trace)
@@ -124,12 +130,14 @@ class Tally:
     """Sums over the data of the steps since the last line of the history.
 
     Attributes:
+        layout: The names of a row's numbers.
         sums: Of the rows of steps, see `terms.row_of_traces`.
         count: Data they are of.
         since: Seconds of training at the last line.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, layout: Layout | None = None) -> None:
+        self.layout = layout or Layout()
         self.sums = torch.zeros(3, device=device)
         self.count, self.since = 0, 0.0
 
@@ -145,12 +153,14 @@ class Tally:
 
     def means(self, seconds: float) -> dict[str, Any]:
         """Loss, distortion, rate and KL of each latent, nats an image, and speed, after so many seconds of training."""
-        loss, distortion, rate, *kl = (self.sums / max(self.count, 1)).tolist()
+        loss, distortion, rate, *others = (self.sums / max(self.count, 1)).tolist()
+        by_site, kl = self.layout.parts(others)
         return {
             "loss": loss,
             "distortion": distortion,
             "rate": rate,
             "kl_per_latent": kl or None,
+            **by_site,
             "seconds": seconds,
             "images_per_second": self.count / max(seconds - self.since, 1e-9),
         }
@@ -173,9 +183,7 @@ class DirectSteps:
         gradient_step: Maps data to loss and report: an `EagerStep` or a `CompiledStep`.
     """
 
-    def __init__(
-        self, training: Training, gradient_step: Callable[[Tensor], tuple[Tensor, tuple[Tensor, ...]]]
-    ) -> None:
+    def __init__(self, training: Training, gradient_step: Callable[..., tuple[Tensor, tuple[Tensor, ...]]]) -> None:
         self.training, self.gradient_step = training, gradient_step
 
     def take(self) -> None:
@@ -185,8 +193,8 @@ class DirectSteps:
             FloatingPointError: The loss is NaN or infinite; the parameters are still those before the step.
         """
         training = self.training
-        x, size = training.data_of(training.minibatches.source(training.step)), training.batch_size
-        loss, (row, *update_inputs) = self.gradient_step(x)
+        data, size = training.data_of(training.minibatches.source(training.step)), training.batch_size
+        loss, (row, *update_inputs) = self.gradient_step(*data)
         if not isfinite(loss.item()):
             raise FloatingPointError(what_is_not_finite(training, training.step + 1, *(row[:3] / size).tolist()))
         training.tally.add(row, size)
@@ -218,11 +226,11 @@ class ReplayedSteps:
     def take(self) -> None:
         """Take one step, without waiting for it."""
         source = self.training.minibatches.source(self.training.step)
-        self.replayed_step(source)
+        self.replayed_step(*source)
         self.training.tally.count += self.training.batch_size
 
-    def _data(self, source: Tensor) -> tuple[Tensor]:
-        return (self.training.data_of(source),)
+    def _data(self, *source: Tensor) -> tuple[Tensor, ...]:
+        return self.training.data_of(source)
 
     def _keep(self, loss: Tensor, report: tuple[Tensor, ...], _: int) -> None:
         """Keep what is wanted of a step on the device; part of the graph."""

@@ -80,5 +80,5 @@ def suitable_threads(training: Training) -> int:
     if ranks.size() > 1:  # where torchrun has set 1
         usual = share
     with FlopCounterMode(display=False) as counter:
-        training.gradient_step().evaluate((training.minibatches.batch(training.step),))
+        training.gradient_step().evaluate(training.minibatches.batch(training.step))
     return min(usual, share, max(1, ceil(counter.get_total_flops() / OPERATIONS_OF_A_THREAD)))

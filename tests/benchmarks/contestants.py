@@ -267,7 +267,7 @@ def _over_batches(data: Dataset, batch: int, device: torch.device, step: Callabl
     def take(steps: int) -> None:
         nonlocal position
         for _ in range(steps):
-            step(minibatches.batch(position))
+            step(minibatches.batch(position)[0])
             position += 1
 
     return take
