@@ -55,6 +55,7 @@ METAVARS = {
     "background": "COLOUR",
     "factors": "FILE",
     "leave_out": "NAME,...",
+    "observe": "NAME,...",
     "match_rate": "rate=NATS",
     "crop": "SIDE|L,T,R,B",
     "hidden": "WIDTHS",

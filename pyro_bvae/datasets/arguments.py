@@ -32,6 +32,7 @@ def checked(given: Mapping[str, Any], path: str) -> dict[str, Any]:
         "background": checked_colour,
         "levels": checked_levels,
         "leave_out": listed,
+        "observe": listed,
         "factors": lambda factors: str(_factors(factors, path)),
     }
     for option, value in given.items():

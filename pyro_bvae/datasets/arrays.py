@@ -6,7 +6,7 @@ An npz holds ``images`` and, where there are any, ``labels`` (N), ``label_names`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,45 +27,60 @@ __all__ = ["images_or_vectors", "load_npy", "load_npz"]
 ARRAYS = ("images", "labels", "label_names", "factors", "factor_names")
 
 
-def load_npz(path: Path, levels: Sequence[float] | None = None) -> Dataset:
+def load_npz(path: Path, levels: Sequence[float] | None = None, observe: str | None = None) -> Dataset:
     """The data set in one npz file.
 
     Args:
         path: The file.
         levels: The grey levels that become 0 and 1; by default see `grey_arrays`.
+        observe: The names of arrays that programs see beside the images, with commas between them.
 
     Raises:
         ValueError: Not an npz, damaged, without ``images``, or with arrays of the wrong kind.
         OSError: The file cannot be read.
     """
-    arrays = read_npz(path, ARRAYS)
+    others = [] if observe is None else observe.split(",")
+    arrays = read_npz(path, (*ARRAYS, *others))
     if "images" not in arrays:
-        others = shapes_of(path)
+        there = shapes_of(path)
         hint = "name it so: np.savez(FILE, images=...)"
-        if "imgs" in others:
+        if "imgs" in there:
             hint = "the published dSprites is the data set dsprites:PATH"
-        if any(name.endswith("data.pkl") for name in others):
+        if any(name.endswith("data.pkl") for name in there):
             hint = "it is a file of PyTorch: np.savez(FILE, images=tensor.numpy()) writes one that is read"
-        shapes = ", ".join(f"{shortened(name)} ({shape})" for name, shape in list(others.items())[:8])
+        shapes = ", ".join(f"{shortened(name)} ({shape})" for name, shape in list(there.items())[:8])
         raise ValueError(
-            f"{path} has no array 'images', only {sorted(map(shortened, others))[:8]}; {hint}; it holds {shapes}"
+            f"{path} has no array 'images', only {sorted(map(shortened, there))[:8]}; {hint}; it holds {shapes}"
         )
     known = images_or_vectors(path, arrays["images"], levels)
     label_names, factor_names = (_names(arrays.get(name)) for name in ("label_names", "factor_names"))
     return Dataset(
         f"npz:{path}",
-        **{**known, "notes": [*known["notes"], *_not_read(path)]},
+        **{**known, "notes": [*known["notes"], *_not_read(path, others)]},
         labels=_integers(path, "labels", arrays.get("labels")),
         label_names=label_names,
         factors=_integers(path, "factors", arrays.get("factors")),
         factor_names=factor_names,
         source=str(path),
+        extra={name: _observed(path, name, arrays) for name in others},
     )
 
 
-def _not_read(path: Path) -> list[str]:
+def _observed(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Tensor:
+    """An array that programs see: whole numbers, or floats in torch's default precision."""
+    if name not in arrays:
+        raise ValueError(f"{path} has no array {name!r} to observe, only {named(list(shapes_of(path)))}")
+    array = arrays[name]
+    if array.dtype.kind not in "iubf":
+        raise ValueError(f"{path}: {name} must be numbers to be observed, got {array.dtype}")
+    if array.dtype.kind == "f":
+        return torch.from_numpy(array.astype(np.float64)).to(torch.get_default_dtype())
+    return torch.from_numpy(array.astype(np.int64))
+
+
+def _not_read(path: Path, observed: Sequence[str]) -> list[str]:
     """What to say of the other arrays of an npz, which may be labels under another name."""
-    others = [f"{name} ({shape})" for name, shape in shapes_of(path).items() if name not in ARRAYS]
+    others = [f"{name} ({shape})" for name, shape in shapes_of(path).items() if name not in (*ARRAYS, *observed)]
     wanted = "classes are read from labels, factors of variation from factors"
     return [f"left out {counted(len(others), 'array')}: {named(others)}; {wanted}"] if others else []
 

@@ -13,6 +13,7 @@ from . import arrays, celeba, chairs, digits, dsprites, folder, gaussian, mnist,
 from .arguments import absolute, checked, place_of
 from .dataset import Dataset, part_of
 from .decoding import Preparation
+from .few_labels import with_few_labels
 from .mapped import Progress
 
 __all__ = ["SOURCES", "Source", "available", "cache_folder", "canonical", "load"]
@@ -143,7 +144,9 @@ SOURCES: dict[str, Source] = {
         path="required",
         options={"frames": "first", "factors": None},
     ),
-    "npz": _file(arrays.load_npz, "any", "arrays images[, labels, factors, factor_names]", {"levels": None}),
+    "npz": _file(
+        arrays.load_npz, "any", "arrays images[, labels, factors, factor_names]", {"levels": None, "observe": None}
+    ),
     "npy": _file(arrays.load_npy, "any", "one array, N×H×W, N×C×H×W or N×D", {"levels": None}),
     "txt": _file(text.load_txt, "any", "vectors, one a line, blanks between the numbers", {"leave_out": None}),
     "csv": _file(text.load_csv, "any", "vectors, one a line, commas between the numbers", {"leave_out": None}),
@@ -166,6 +169,9 @@ def load(
     dim: int | None = None,
     rank: int | None = None,
     points: int | None = None,
+    observe: str | Sequence[str] | None = None,
+    labelled: int | None = None,
+    seed: int = 0,
     progress: Progress | None = None,
 ) -> Dataset:
     """Load a data set by its name. Each data set has some of the options, with its own defaults.
@@ -187,6 +193,9 @@ def load(
         dim: Length of the vectors of ``gaussian``, D.
         rank: Rank of the signal of ``gaussian``.
         points: How many vectors of ``gaussian``.
+        observe: Arrays of an npz that programs see beside the images, by their names.
+        labelled: How many labels of the training data programs see, as many of each class; see `with_few_labels`.
+        seed: Of the draw of these labels.
         progress: Called with what is being done, how much of it is done, and how much there is.
 
     Returns:
@@ -202,7 +211,7 @@ def load(
     kind, source, path = _source_of(name)
     typed: dict[str, Any] = {"image_size": image_size, "grey": grey or None, "crop": crop, "frames": frames}
     typed |= {"background": background, "levels": levels, "factors": factors, "subsample": subsample}
-    typed |= {"leave_out": leave_out, "dim": dim, "rank": rank, "points": points}
+    typed |= {"leave_out": leave_out, "dim": dim, "rank": rank, "points": points, "observe": observe}
     given = checked({option: value for option, value in typed.items() if value is not None}, path)
     for option in given.keys() - source.options.keys():
         raise ValueError(f"the dataset {kind} has no `{option}`; leave it out")
@@ -213,8 +222,9 @@ def load(
     data = source.load(place_of(path), where, **taken)
     if subsample is not None and not source.subsamples:
         data = part_of(data, subsample)
-    settings = {"data_root": str(where) if root else None, **options}
-    return replace(data, name=canonical(name), options=settings)
+    settings = {"data_root": str(where) if root else None, **options, **({"labelled": labelled} if labelled else {})}
+    data = replace(data, name=canonical(name), options=settings)
+    return data if labelled is None else with_few_labels(data, labelled, seed)
 
 
 def _source_of(name: str) -> tuple[str, Source, str]:

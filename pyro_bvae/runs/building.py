@@ -25,7 +25,8 @@ TABLES = ("npz", "npy", "txt", "csv")  # sources whose vectors are standardised 
 def load_data(settings: Mapping[str, Any], progress: Progress | None = None) -> Dataset:
     """The data set that the settings `options.DATA` describe; ``progress`` is called while they load."""
     options = {name: settings[name] for name in DATA_OPTIONS if settings.get(name) is not None}
-    return datasets.load(settings["dataset"], settings.get("data_root"), **options, progress=progress)
+    root, seed = settings.get("data_root"), settings.get("seed") or 0
+    return datasets.load(settings["dataset"], root, **options, seed=seed, progress=progress)
 
 
 def moved(
@@ -51,7 +52,7 @@ def moved(
     kind, _, path = str(here["dataset"]).partition(":")
     if dataset is not None:
         source = datasets.SOURCES[check("dataset", dataset.partition(":")[0], datasets.SOURCES)]
-        here |= {name: None for name in DATA_OPTIONS if name not in source.options}
+        here |= {name: None for name in DATA_OPTIONS if name not in (*source.options, "labelled")}
         here |= {"dataset": datasets.canonical(dataset), "can_be_loaded": True}
     elif path and here["can_be_loaded"]:
         here["dataset"] = f"{kind}:{_moved_along(path, folder, Path.exists)}"

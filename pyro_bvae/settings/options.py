@@ -63,6 +63,11 @@ class DataSettings:
     ] = None  # fmt: skip
     factors: Annotated[str | None, "A csv of factors of pictures, whose first column names the files."] = None
     leave_out: Annotated[str | None, "Columns of a table that are no data, by name or number, like id,date."] = None
+    observe: Annotated[str | None, "Arrays of an npz that reach the programs by their names, like y,c."] = None
+    labelled: Annotated[
+        int | None, "Keep so many labels of the training data, as many of each class; to programs, others are missing.",
+        COUNT,
+    ] = None  # fmt: skip
     dim: Annotated[int | None, "Length of the vectors of the data set gaussian; by default 10.", WIDTH] = None
     rank: Annotated[int | None, "Rank of the signal in vectors of gaussian; by default 2.", WIDTH] = None
     points: Annotated[int | None, "How many vectors of gaussian; by default 300000.", COUNT] = None

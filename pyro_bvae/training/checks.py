@@ -47,6 +47,8 @@ def check_data(vae: BetaVAE, dataset: Dataset) -> None:
         raise TypeError(f"fit wants a Dataset, got {type(dataset).__name__}: datasets.Dataset('mine', x) makes one")
     if dataset.shape != vae.shape:
         raise ValueError(f"the model is for data of shape {vae.shape}, {dataset.name} has {dataset.shape}")
+    if dataset.options.get("labelled") and "labels" not in arguments_of(vae):
+        raise ValueError("`labelled` is for programs that take `labels`, and these do not: leave it out")
     support = getattr(vae.likelihood, "support", None)
     if support is None or not dataset.images.is_floating_point():
         return
