@@ -70,8 +70,8 @@ def test_arrays_of_an_npz_are_observed_by_name(tmp_path: Path) -> None:
     ("extra", "message"),
     [
         ({"y": torch.zeros(3)}, r"extra 'y' must have shape \(6, ...\), got \(3,\)"),
-        ({"x": torch.zeros(6)}, "extra 'x' must have the name of an argument of the programs, other than x and size"),
-        ({"two words": torch.zeros(6)}, "extra 'two words' must have the name"),
+        ({"x": torch.zeros(6)}, "extra 'x' cannot be the name of a program's argument beside x and size"),
+        ({"two words": torch.zeros(6)}, "extra 'two words' cannot be the name"),
         ({"y": torch.full((6,), torch.inf)}, "extra 'y' has infinite values; what is missing is NaN"),
     ],
 )
