@@ -21,7 +21,7 @@ from pyro_bvae.training import state as training
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "pyro_bvae"
-MOST_NAMES = 29  # in the folder of the library
+MOST_NAMES = 30  # in the folder of the library
 MOST_LINES_OF_A_MODULE = 300
 MOST_LINES_OF_A_FUNCTION = 40  # without its docstring
 Function = ast.FunctionDef | ast.AsyncFunctionDef
