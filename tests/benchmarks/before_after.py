@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 ROOT = Path(__file__).parents[2]
 WORKER = """
@@ -76,13 +76,17 @@ def start(tree: Path, worker: str, words: list[object]) -> subprocess.Popen[str]
     )
 
 
-def take_turn(process: subprocess.Popen[str]) -> float:
-    """Let a process go on to the end of its turn, whose seconds it prints."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-    return float(process.stdout.readline())
+def take_turn(*processes: subprocess.Popen[str]) -> float:
+    """Let processes go on at the same time, each to the end of its turn; the mean of the seconds that they print."""
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    seconds = []
+    for process in processes:
+        assert process.stdout is not None
+        seconds.append(float(process.stdout.readline()))
+    return mean(seconds)
 
 
 if __name__ == "__main__":
