@@ -149,6 +149,10 @@ def report(run: Run, out: Path, options: Mapping[str, Any]) -> None:
     if run.config["match_rate"] is not None:
         counted += f"; β moved to {last['beta']:.3g} for a rate of {run.config['match_rate']:g}"
     datum = "an image" if len(run.model.shape) == 3 else "a vector"
+    for kind in ("distortions", "rates"):
+        parts = [f"{site} {value:.2f}" for site, value in last.get(f"held_out_{kind}", {}).items()]
+        if parts:
+            click.echo(f"{kind.removesuffix('s')} by site: {', '.join(parts)}")
     click.echo(
         f"held out, nats {datum} at β 1: ELBO {last['held_out_elbo']:.2f} = −(distortion "
         f"{last['held_out_distortion']:.2f} + rate {last['held_out_rate']:.2f}){counted}"

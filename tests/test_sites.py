@@ -9,6 +9,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from conftest import new_vae
 from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO, config_enumerate
 from torch import Tensor, nn
@@ -388,3 +389,12 @@ def test_history_and_config_name_sites_and_weights(data: Dataset) -> None:
     classes = fit(Classes(), data, steps=2, batch_size=16, compile=False)
     assert classes.config["latents"] == ["y", "z[0]", "z[1]"]
     assert len(classes.history[-1]["kl_per_latent"]) == 3
+
+
+def test_the_kl_of_a_site_is_that_of_its_units(data: Dataset) -> None:
+    means = mean_terms(Classes(), data.rows())
+    assert means.kl_per_latent is not None
+    assert means.units == ["y", "z[0]", "z[1]"]
+    assert means.kl_of("z") == means.kl_per_latent[1:]
+    assert means.kl_of("y") is None
+    assert mean_terms(new_vae(), torch.rand(5, 1, 16, 16)).units == ["z[0]", "z[1]", "z[2]"]

@@ -194,7 +194,7 @@ def drawings(run: Run, held_out: Tensor, sweep: Callable[[], Traversal]) -> dict
     vae, some = run.model, held_out[:20]
     always: dict[str, Callable[[], Figure]] = {
         "traversal": lambda: plots.traversal(sweep()),
-        "curves": lambda: plots.curves(run.history),
+        "curves": lambda: plots.curves(run.history, run.config.get("latents") or ()),
     }
     if len(vae.shape) == 3:
         return always | {

@@ -38,7 +38,7 @@ def curves(one: Measured, captions: Captions) -> Markup:
     """How training went, and what is wrong with it if anything is."""
     if not one.run.history:
         return element("p", "The run has no history.", class_="aside")
-    figure = plots.curves(one.run.history)
+    figure = plots.curves(one.run.history, one.run.config.get("latents") or ())
     caption = (
         "Loss, distortion, rate and the KL of each latent against the step. Training: means over the steps since the "
         "point before; held out: of all held-out data, at β 1."

@@ -151,13 +151,14 @@ def samples(images: Tensor, data: Tensor | None = None, columns: int = 10) -> Fi
 
 
 @draws_plain_text
-def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
+def curves(history: Sequence[Mapping[str, Any]], units: Sequence[str] = ()) -> Figure:
     """Loss, distortion, rate and the KL of each latent against the step, training and held-out, nats a datum.
 
     Of a long history 1,000 lines are drawn, evenly spread, and of many latents the 50 that end with the most KL.
 
     Args:
         history: The lines of a run's history.
+        units: What each KL is of, such as ``y``; by default z0, z1 and so on.
     """
     figure = Figure(figsize=(14, 3.2), layout="constrained")
     panels = figure.subplots(1, 4)
@@ -174,16 +175,19 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     panels[3].set(title="KL of each latent, held out", xlabel="step", ylabel="nats a datum")
     left_out = ""
     if lines and lines[-1]["held_out_kl_per_latent"] is not None:
-        left_out = _draw_kl(panels[3], steps, [record["held_out_kl_per_latent"] for record in lines], marker)
+        kl = [record["held_out_kl_per_latent"] for record in lines]
+        left_out = _draw_kl(panels[3], steps, kl, marker, units)
     say_below(figure, some_of(len(lines), len(history), "lines of the history"), left_out)
     return figure
 
 
-def _draw_kl(panel: Axes, steps: Sequence[int], kl: Sequence[Sequence[float]], marker: str | None) -> str:
+def _draw_kl(
+    panel: Axes, steps: Sequence[int], kl: Sequence[Sequence[float]], marker: str | None, units: Sequence[str]
+) -> str:
     """Draw the KL of each latent against the step; returns what was left out."""
     latents = sorted(most_active(kl[-1]))
     panel.plot(steps, [[line[latent] for latent in latents] for line in kl], marker=marker,
-               label=[f"z{latent}" for latent in latents])  # fmt: skip
+               label=[units[latent] if units else f"z{latent}" for latent in latents])  # fmt: skip
     if len(latents) <= 12:
         panel.legend(fontsize=6, ncols=2)
     return some_of(len(latents), len(kl[-1]), "latents")

@@ -50,6 +50,12 @@ class Run:
         """What the user calls its latents, by their numbers, in the run's names.json."""
         return {} if self.path is None else latent_names(self.path)
 
+    @property
+    def units(self) -> list[str]:
+        """What each KL of its history is of: ``z[0]``, ``z[1]`` and so on, and sites as they are called."""
+        kl = self.history[-1]["held_out_kl_per_latent"] if self.history else None
+        return list(self.config.get("latents") or [f"z[{number}]" for number in range(len(kl or ()))])
+
     def dataset(self, progress: Progress | None = None) -> Dataset:
         """The data the model was fitted to.
 

@@ -53,6 +53,8 @@ class RunFacts:
     versions: Annotated[dict[str, str] | None, "Of the packages."] = None
     compile_because: Annotated[str, "Why the step is compiled, or not."] = "an older version of this package did not"
     recipe: Annotated[str | None, "The published experiment."] = None
+    latents: Annotated[list[str], "What each KL is of, where there are other sites than z."] = None  # type: ignore[assignment]
+    weights: Annotated[dict[str, float], "Scales of sites."] = None  # type: ignore[assignment]
     resumed: Annotated[list[str | None], "The command lines that went on with the run."] = None  # type: ignore[assignment]
 
 
@@ -74,6 +76,10 @@ class HistoryLine:
     held_out_rate: Annotated[float, "Of held-out data."]
     held_out_kl_per_latent: Annotated[Numbers | None, "Of held-out data."]
     coefficients: Annotated[dict[str, float], "Of the objective."] = None  # type: ignore[assignment]
+    distortions: Annotated[dict[str, float], "By site, in training."] = None  # type: ignore[assignment]
+    rates: Annotated[dict[str, float], "By site, in training."] = None  # type: ignore[assignment]
+    held_out_distortions: Annotated[dict[str, float], "By site, of held-out data."] = None  # type: ignore[assignment]
+    held_out_rates: Annotated[dict[str, float], "By site, of held-out data."] = None  # type: ignore[assignment]
 
 
 OF_A_CONFIG: dict[str, Option] = {**OPTIONS, **options_of(RunFacts)}

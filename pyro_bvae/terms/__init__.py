@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .arguments import arguments_of, given_to
 from .batches import batches, check_data, evaluation_mode, of_batches, recorded_for_many, suitable_size
-from .means import ACTIVE_ABOVE, MeanTerms, count_active, mean_terms
+from .means import ACTIVE_ABOVE, MeanTerms, count_active, kl_of_site, mean_terms
 from .sites import Layout, check_sites, check_traces, label_of, latent_sites, observed_sites
 from .terms import (
     Terms,
@@ -34,6 +34,7 @@ __all__ = [
     "evaluation_mode",
     "factorises",
     "given_to",
+    "kl_of_site",
     "label_of",
     "latent_sites",
     "layout_of",

@@ -11,10 +11,10 @@ from torch.utils._pytree import tree_map
 
 from ..datasets import Progress, Rows
 from ..model import BetaVAE
-from .batches import check_data, evaluation_mode, of_batches, recorded_for_many
-from .terms import terms
+from .batches import batches, check_data, evaluation_mode, of_batches, recorded_for_many
+from .terms import terms, traces, units_of
 
-__all__ = ["ACTIVE_ABOVE", "MeanTerms", "count_active", "mean_terms"]
+__all__ = ["ACTIVE_ABOVE", "MeanTerms", "count_active", "kl_of_site", "mean_terms"]
 
 ACTIVE_ABOVE = 0.01  # nats of mean KL above which a latent is active, everywhere in this package
 
@@ -29,6 +29,7 @@ class MeanTerms:
         kl_per_latent: Of each unit, see `terms.units_of`; None where no site factorises.
         distortions: The parts of D, by the labels of observed sites.
         rates: The parts of R, by the labels of latent sites.
+        units: What each KL is of, see `terms.units_of`.
     """
 
     distortion: float
@@ -36,6 +37,11 @@ class MeanTerms:
     kl_per_latent: list[float] | None
     distortions: dict[str, float] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
+    units: list[str] = field(default_factory=list)
+
+    def kl_of(self, site: str = "z") -> list[float] | None:
+        """The KL of the units of one site; None where the site does not factorise."""
+        return kl_of_site(site, self.units, self.kl_per_latent)
 
     @property
     def elbo(self) -> float:
@@ -51,6 +57,24 @@ class MeanTerms:
 def count_active(kl_per_latent: Sequence[float] | None) -> int | None:
     """How many latents have a mean KL above 0.01 nats; None where it is not defined."""
     return None if kl_per_latent is None else sum(kl > ACTIVE_ABOVE for kl in kl_per_latent)
+
+
+def kl_of_site(site: str, units: Sequence[str], kl: Sequence[float] | None) -> list[float] | None:
+    """The KL of the units of one site.
+
+    Args:
+        site: Its label.
+        units: What each KL is of, see `terms.units_of`.
+        kl: Nats, in the same order.
+
+    Returns:
+        In the order of its elements; None where the site does not factorise over them.
+
+    >>> kl_of_site("z", ["y", "z[0]", "z[1]"], [0.5, 1.0, 2.0])
+    [1.0, 2.0]
+    """
+    mine = [value for unit, value in zip(units, kl or (), strict=bool(kl)) if unit.startswith(f"{site}[")]
+    return mine or None
 
 
 def mean_terms(
@@ -82,5 +106,14 @@ def mean_terms(
 
     with evaluation_mode(vae, seed):
         parts = of_batches(vae, rows, batch_size, work, progress=progress, what="distortion and rate")
-    means = tree_map(lambda first, *others: (sum(others, start=first) / len(rows)).tolist(), *parts)
-    return MeanTerms(kl_per_latent=means.pop("kl", None), **means)
+        means = tree_map(lambda first, *others: (sum(others, start=first) / len(rows)).tolist(), *parts)
+        kl = means.pop("kl", None)
+        is_plain = list(means["rates"]) == ["z"]
+        units = [f"z[{number}]" for number in range(len(kl or ()))] if is_plain else _units(vae, rows)
+    return MeanTerms(kl_per_latent=kl, **means, units=units)
+
+
+def _units(vae: BetaVAE, rows: Rows) -> list[str]:
+    """What each KL is of, from a look at one datum."""
+    _, x, given = next(batches(vae, rows[:1], 1))
+    return units_of(*traces(vae.model, vae.guide, x, **given))
