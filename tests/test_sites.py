@@ -398,3 +398,11 @@ def test_the_kl_of_a_site_is_that_of_its_units(data: Dataset) -> None:
     assert means.kl_of("z") == means.kl_per_latent[1:]
     assert means.kl_of("y") is None
     assert mean_terms(new_vae(), torch.rand(5, 1, 16, 16)).units == ["z[0]", "z[1]", "z[2]"]
+
+
+def test_a_rate_below_zero_is_remarked_on() -> None:
+    from pyro_bvae.training.faults import remark_on_rates
+
+    remark_on_rates({"z": 0.0, "y": -0.5})
+    with pytest.warns(RuntimeWarning, match="the rate of 'y' has fallen below 0, where no KL is"):
+        remark_on_rates({"z": 2.0, "y": -253_820.0})

@@ -6,6 +6,8 @@ by itself show whether a few data are the reason, and how far the values go show
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -22,9 +24,10 @@ from ..terms import batches, broken_parameter, evaluation_mode, terms
 if TYPE_CHECKING:
     from .state import Training
 
-__all__ = ["advice", "before_the_first_step", "what_is_not_finite"]
+__all__ = ["advice", "before_the_first_step", "remark_on_rates", "what_is_not_finite"]
 
 FEW = 0.5  # share of the data up to which they are the reason themselves
+LOWEST_RATE = -1.0  # nats; an estimate of a small KL may lie below 0
 SMALLER_STEPS = "lower `lr`, or warm it up with `lr_warmup`"
 
 
@@ -57,6 +60,22 @@ def advice(training: Training, index: Tensor | None = None, is_first: bool = Fal
     if is_first:
         return "nothing was learnt yet, so look at what the networks, the likelihood and β make of these data"
     return SMALLER_STEPS
+
+
+def remark_on_rates(rates: Mapping[str, float]) -> None:
+    """Warn of a rate that no KL can be; of each site once.
+
+    Args:
+        rates: Of latent sites, by their labels, in nats.
+    """
+    for site, rate in rates.items():
+        if rate < LOWEST_RATE:
+            warnings.warn(
+                f"the rate of {site!r} has fallen below 0, where no KL is: its distributions in model and guide are of "
+                "different kinds, or it is drawn where its density overflows",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def before_the_first_step(training: Training, error: ValueError) -> Exception:

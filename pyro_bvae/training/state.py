@@ -28,7 +28,7 @@ from ..runs.folder import FORMAT
 from ..schedules import LinearWarmup
 from ..settings.training import TrainingSettings
 from ..terms import Layout, given_to, mean_terms
-from .faults import advice
+from .faults import advice, remark_on_rates
 from .generators import generators, set_generators
 from .minibatches import Minibatches
 from .replicas import check_replicas
@@ -223,6 +223,7 @@ class Training:
             what = f"distortion is {held_out.distortion} and rate {held_out.rate}"
             remedy = advice(self, self.dataset.held_out)
             raise FloatingPointError(f"on the held-out data {what} after step {self.step}; {remedy}")
+        remark_on_rates(held_out.rates)
         record = {
             "step": self.step,
             "epoch": self.step / self.steps_per_epoch,
