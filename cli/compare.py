@@ -19,7 +19,7 @@ from pyro_bvae.settings.words import one_line, plain
 from .compared import print_comparison
 from .formats import TableFormat, check_format, format_option
 from .kinds import Name, Number, Numbers, RunPath, limits_of
-from .options import echo_json, fit_options, json_option
+from .options import CHANGED, echo_json, fit_options, json_option
 from .progress import Counter, waiting_for
 from .report import report_at_the_end
 from .searching import SEARCH_OPTIONS, Asked, Outcome, fit_trials, print_search, search_options
@@ -38,7 +38,7 @@ Drawing = tuple[Sequence[str], Look]  # the columns that are drawn against what 
 OF_ONE_RUN = tuple(name for name in METRICS if name != "udr")
 # of no use to finished runs
 OF_FITS = {*SETTINGS, *SEARCH_OPTIONS, "beta_norm", "recipe", "seeds", "jobs", "cluster"}
-OF_FITS -= {"dataset", "data_root", "figures", "figure_format", "figure_width", "report"}
+OF_FITS -= {"dataset", "data_root", "program", "figures", "figure_format", "figure_width", "report"}
 
 
 @click.command("compare")
@@ -63,6 +63,7 @@ OF_FITS -= {"dataset", "data_root", "figures", "figure_format", "figure_width", 
               help="Column to draw against what is varied, like elbo or active_units; may be repeated.  [default: the "
                    "first metric, or the ELBO]")  # fmt: skip
 @crew_options
+@click.option("--changed-program", is_flag=True, help=CHANGED)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs/comparison", show_default=True)
 @format_option
 @json_option
@@ -78,6 +79,7 @@ def command(
     measures: tuple[str, ...],
     jobs: int,
     cluster: str | None,
+    changed_program: bool,
     out: Path,
     table_format: TableFormat,
     as_json: bool,
@@ -110,6 +112,7 @@ def command(
 
     check_format(ctx)
     target, outcome, place = None, None, _place(ctx, given) if runs else {}
+    place |= {"program": given["program"], "changed_program": changed_program}
     failed: list[str] = []
     asked: dict[str, Any] = {"metrics": list(dict.fromkeys(metrics))}
     asked |= {"particles": [particles]} if is_typed(ctx, "particles") else {}
@@ -134,9 +137,9 @@ def command(
                 experiment = _begin(out, asked)  # after workers that are not there have been missed
                 how = (experiment["particles"][0], crew, experiment["metrics"])
                 if search is None:
-                    rows, failed = fit_all(comparison.choices_in(out, grid, seeds, experiment), *how)
+                    rows, failed = fit_all(comparison.choices_in(out, grid, seeds, experiment, changed_program), *how)
                 else:
-                    outcome = fit_trials(search, grid, seeds, *how, out)
+                    outcome = fit_trials(search, grid, seeds, *how, out, changed_program)
                     rows, failed = outcome.rows, outcome.failed
         except KeyboardInterrupt as stop:
             click.echo(f"\n{how_it_stopped(stop)}", err=True)

@@ -16,7 +16,17 @@ from pyro_bvae.settings.spelling import pasted
 from pyro_bvae.settings.words import plain
 
 from .kinds import Name
-from .options import at_option, data_options, device_option, echo_json, json_option, open_run, run_argument, seed_option
+from .options import (
+    at_option,
+    data_options,
+    device_option,
+    echo_json,
+    json_option,
+    open_run,
+    programs_given,
+    run_argument,
+    seed_option,
+)
 from .progress import LONGEST_SILENCE, Counter, LoadingBar
 from .summary import diagnosed
 from .together import is_first, join, together
@@ -141,6 +151,7 @@ def _suggested(run: Run, result: Evaluation) -> dict[str, Any]:
     ramp = suggest_capacity(result.kl_per_latent, run.step)
     objective = f"capacity:gamma=1000,capacity=linear:{ramp.value:g}:{ramp.steps}"
     command = ["pyro-bvae", "fit", "--objective", objective, "--beta", "1", "--config", _config(run)]
+    command += [word for file in programs_given()["program"][:1] for word in ("--program", file)]
     return {
         "capacity": ramp.value,
         "steps": ramp.steps,

@@ -11,7 +11,7 @@ import click
 from pyro_bvae.settings.names import EXPORTS
 from pyro_bvae.settings.words import plain
 
-from .options import at_option, run_argument
+from .options import at_option, program_options, programs_given, run_argument
 
 __all__ = ["command"]
 
@@ -48,6 +48,7 @@ class Target(click.ParamType[Any]):
     help="A file that ends in .zip, .onnx, .pt2 or .safetensors; a format alone writes beside the run, under its name.",
 )
 @at_option
+@program_options
 def command(run: Path, to: str | Path, at: int | None) -> None:
     """Write a model as files that other programs read, or as one file that stands for its run.
 
@@ -62,7 +63,7 @@ def command(run: Path, to: str | Path, at: int | None) -> None:
     """
     from pyro_bvae.exports import export
 
-    for file in export(run, to if isinstance(to, Path) else _beside(run, to), at=at):
+    for file in export(run, to if isinstance(to, Path) else _beside(run, to), at=at, **programs_given()):
         click.echo(f"{plain(file)} ({file.stat().st_size / 1e6:.1f} MB)")
 
 

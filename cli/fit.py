@@ -19,7 +19,7 @@ from pyro_bvae.settings.words import one_line
 
 from .errors import DISK_IS_FULL
 from .kinds import Name, Number
-from .options import fit_options, json_option
+from .options import CHANGED, file_words, fit_options, json_option
 from .progress import LoadingBar
 from .report import report_at_the_end
 from .settings import is_typed, settle, stored
@@ -55,6 +55,7 @@ NOTES = ("recipe", *FIGURES)
     "--at", type=click.IntRange(min=1), metavar="STEP",
     help="With --resume: from this numbered checkpoint on; what came later is set aside in the run folder.",
 )  # fmt: skip
+@click.option("--changed-program", is_flag=True, help=f"With --resume or --config: {CHANGED[0].lower()}{CHANGED[1:]}")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Repeat the run of a config.json, or of a zip.")  # fmt: skip
@@ -106,10 +107,10 @@ def command(ctx: click.Context, /, **_: Any) -> None:
     except SettingsError as error:
         raise click.UsageError(str(error), ctx) from error
     except WriteError as error:
-        _say_what_is_kept(error, out)
+        _say_what_is_kept(error, out, options)
         raise
     except Interrupted as stop:
-        click.echo(f"\nstopped after step {stop.step:,}, all saved; go on with: {_goes_on(out)}", err=True)
+        click.echo(f"\nstopped after step {stop.step:,}, all saved; go on with: {_goes_on(out, options)}", err=True)
         ctx.exit(exit_code(stop))
     if not is_first():
         return
@@ -118,7 +119,7 @@ def command(ctx: click.Context, /, **_: Any) -> None:
         report_at_the_end(run, options["as_json"])
 
 
-def _say_what_is_kept(error: WriteError, out: Path) -> None:
+def _say_what_is_kept(error: WriteError, out: Path, options: dict[str, Any]) -> None:
     """Say how to go on where the disk is full, if the run has begun: that is, if its config could be written.
 
     Raises:
@@ -128,12 +129,13 @@ def _say_what_is_kept(error: WriteError, out: Path) -> None:
 
     if error.errno in DISK_IS_FULL and "config" not in Path(error.filename).name and RunFolder(out).is_run:
         kept = "; the last checkpoint is kept" if RunFolder(out).has_checkpoint else ""
-        what = f"cannot write {error.filename}: {error.strerror}{kept}; make room, and go on with: {_goes_on(out)}"
+        what = f"cannot write {error.filename}: {error.strerror}{kept}; make room"
+        what += f", and go on with: {_goes_on(out, options)}"
         raise click.ClickException(one_line(what)) from error
 
 
-def _goes_on(out: Path) -> str:
-    return pasted(*beginning(), "fit", "--resume", "--out", out)
+def _goes_on(out: Path, options: dict[str, Any]) -> str:
+    return pasted(*beginning(), "fit", "--resume", "--out", out, *file_words(options))
 
 
 def _check_free(out: Path, overwrite: bool) -> None:
@@ -181,7 +183,7 @@ def _build(ctx: click.Context, data: Dataset, options: dict[str, Any]) -> BetaVA
     if options["beta_norm"] is not None:
         options["beta"] = beta_of_norm(options["beta_norm"], options["latent_dim"], data.shape)
     try:
-        return build_model(options, data.shape, data)
+        return build_model(options, data.shape, data, options["chosen"])
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from error
 

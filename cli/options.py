@@ -16,6 +16,7 @@ from pyro_bvae.settings import names
 from pyro_bvae.settings.declared import OneOf, Option, Parsed, Range
 from pyro_bvae.settings.options import OPTIONS
 from pyro_bvae.settings.parsing import specified
+from pyro_bvae.settings.program_text import program_text
 from pyro_bvae.settings.shown import finite
 from pyro_bvae.settings.spelling import option_words
 
@@ -25,14 +26,18 @@ if TYPE_CHECKING:
     from pyro_bvae import Run
 
 __all__ = [
+    "CHANGED",
     "at_option",
     "data_options",
     "device_option",
     "echo_json",
     "figure_options",
+    "file_words",
     "fit_options",
     "json_option",
     "open_run",
+    "program_options",
+    "programs_given",
     "run_argument",
     "seed_option",
 ]
@@ -151,11 +156,42 @@ device_option = click.option(
 
 
 def data_options(command: Command) -> Command:
-    """Give a command the options that say where a run's data lie, if elsewhere than when it was begun."""
+    """Give a command the options that say where a run's data and programs lie, if elsewhere than when it was begun."""
     place = click.Path(exists=True, file_okay=False, path_type=Path)
     command = click.option("--data-root", type=place, help="Where downloads lie, if elsewhere than for fit.")(command)
     moved = "The run's data, if they lie elsewhere than for fit."
+    command = program_options(command)
     return click.option("--dataset", type=DatasetName(), metavar="NAME[:PATH]", help=moved)(command)
+
+
+CHANGED = "Take a file of --program that is another than the run's."
+
+
+def program_options(command: Command) -> Command:
+    """Give a command the options that name the file of a run's programs; they are for `programs_given` to read."""
+    help_of_file = "The file of the run's programs, where it has one: no run executes code by itself."
+    kind = Text("program", program_text)
+    command = click.option("--changed-program", is_flag=True, expose_value=False, callback=_noted,
+                           help=CHANGED)(command)  # fmt: skip
+    return click.option("--program", type=kind, metavar="FILE.py[:CLASS]", multiple=True, expose_value=False,
+                        callback=_noted, help=help_of_file)(command)  # fmt: skip
+
+
+def file_words(options: Mapping[str, Any]) -> list[str]:
+    """What a command has to say of a run with these settings: the file of its programs, if they are of one."""
+    text = options["program"]
+    return [] if text is None or program_text(text).file is None else ["--program", text]
+
+
+def _noted(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Keep an option that several commands hand on in the same way."""
+    ctx.meta[f"pyro_bvae_cli.{param.name}"] = value
+
+
+def programs_given() -> dict[str, Any]:
+    """The arguments of `load_run` that name the file of programs, as they were typed."""
+    meta = click.get_current_context().meta
+    return {name: meta[f"pyro_bvae_cli.{name}"] for name in ("program", "changed_program")}
 
 
 json_option = click.option(
@@ -167,10 +203,11 @@ seed_option = click.option(
 
 
 def open_run(path: Path, device: str, at: int | None, dataset: str | None = None, data_root: Path | None = None) -> Run:
-    """The run, on the device, with its data where they lie now."""
+    """The run, on the device, with its data and the file of its programs where they lie now."""
     from pyro_bvae.training import resolve_device
 
-    return pyro_bvae.load_run(path, device=resolve_device(device), at=at, dataset=dataset, data_root=data_root)
+    place = {"dataset": dataset, "data_root": data_root, **programs_given()}
+    return pyro_bvae.load_run(path, device=resolve_device(device), at=at, **place)
 
 
 def echo_json(content: Mapping[str, Any]) -> None:

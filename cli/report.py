@@ -10,7 +10,7 @@ import click
 from pyro_bvae.settings.words import plain
 
 from .kinds import RunPath
-from .options import data_options, device_option
+from .options import data_options, device_option, programs_given
 from .output import Stem
 from .progress import LONGEST_SILENCE, Counter
 from .settings import given_once
@@ -65,6 +65,7 @@ def command(
             device=str(resolve_device(device)),
             dataset=dataset,
             data_root=data_root,
+            **programs_given(),
             progress=counter,
         )
     click.echo(f"{plain(file)} ({file.stat().st_size / 1e6:.1f} MB)")

@@ -145,6 +145,7 @@ def fit_trials(
     crew: Crew,
     metrics: Sequence[str],
     out: Path,
+    changed_program: bool = False,
 ) -> Outcome:
     """Carry out a search, and show how far it is.
 
@@ -156,6 +157,7 @@ def fit_trials(
         crew: Who fits.
         metrics: Scores to take, beside those that the search looks at.
         out: The comparison's folder.
+        changed_program: Whether runs that are there may go on with another file of programs than theirs.
 
     Raises:
         ValueError: A trial cannot be fitted, or will not have what is looked for.
@@ -169,7 +171,7 @@ def fit_trials(
     columns = comparison.metrics_of(aims, metrics)
     rows: dict[tuple[int, int], RunRow] = {}
     failed = []
-    todo = search.choices(fixed, asked.trials)
+    todo = search.choices(fixed, asked.trials, changed_program)
     with closing(fit_each(todo, search.fits(asked.trials), particles, crew, columns)) as results:
         for choice, row in results:
             search.note(choice, row)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pyro_bvae.files import read_json
 from pyro_bvae.settings.names import AS_ASKED, threads_are_named
 from pyro_bvae.settings.options import DATA_OPTIONS, SETTINGS
+from pyro_bvae.settings.program_text import is_of_one_class, own_parts
 from pyro_bvae.settings.recipes import RECIPES
 from pyro_bvae.settings.stored import check_config, misspelt
 from pyro_bvae.settings.words import plain
+
+if TYPE_CHECKING:
+    from pyro_bvae.programs import Program
 
 __all__ = ["filled", "given_once", "is_typed", "settle", "stored"]
 
@@ -47,11 +51,28 @@ def settle(ctx: click.Context) -> dict[str, Any]:
         options["threads"] = None  # what the environment says comes before what another run had
     if options["resume"] and not is_typed(ctx, "standardise"):  # the model of the run, wherever its data lie now
         options["standardise"] = given.get("standardise")
-    if options["likelihood"] == "custom" or given.get("custom"):
-        raise click.UsageError(f"{given['custom']} are classes of your own: go on from Python, with fit(...)", ctx)
+    own = own_parts(given) if "custom" in given else {}
+    if own or (options["likelihood"] == "custom" and options["program"] is None):
+        raise click.UsageError(f"{own} are classes of your own: go on from Python, with fit(...)", ctx)
+    options["chosen"] = _program(ctx, options, given)
     if options["objective"] is None:
         raise click.UsageError("the run's ELBO is your own: go on from Python, or give --objective", ctx)
     return options
+
+
+def _program(ctx: click.Context, options: Mapping[str, Any], given: Mapping[str, Any]) -> Program | None:
+    """The programs of a fit; those that a run or a config has in a file have to be typed, and to be the same."""
+    text, before = options["program"], given.get("program")
+    if text is None:
+        return None
+    from pyro_bvae.programs import chosen
+    from pyro_bvae.runs.programs import program_of_run
+
+    if before is None or not is_of_one_class(text, before):
+        return chosen(text)
+    where = options["out"] if options["resume"] else options["config"]
+    typed = text if is_typed(ctx, "program") else None
+    return program_of_run(given, where, typed, options["changed_program"])
 
 
 def _at_hand(options: dict[str, Any], typed: Collection[str], stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,12 +14,13 @@ import pyro_bvae
 from pyro_bvae.schedules import Cosine, LinearWarmup
 from pyro_bvae.settings.options import TRAINING
 from pyro_bvae.settings.parsing import Specification, as_file_name, scheduled, specified
+from pyro_bvae.settings.program_text import program_text
 from pyro_bvae.settings.recipes import RECIPES
 from pyro_bvae.settings.spelling import argument, as_options, pasted, spelled
 from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.settings.words import number, plain, slug
 
-from .options import echo_json
+from .options import echo_json, file_words
 
 if TYPE_CHECKING:
     from pyro_bvae import BetaVAE, Callback, Run
@@ -73,7 +74,8 @@ def _model(vae: BetaVAE, options: Mapping[str, Any], settings: TrainingSettings)
         weight = f"objective {objective.text}"
     elif objective.options:
         weight += f", objective {objective.text}"
-    return f"model   {weight}, {options['likelihood']} likelihood, {options['network']} {widths}"
+    programs = "" if vae.program is None else f"{vae.program.text}, "
+    return f"model   {programs}{weight}, {options['likelihood']} likelihood, {options['network']} {widths}"
 
 
 def announcement(options: Mapping[str, Any]) -> Callback:
@@ -158,7 +160,7 @@ def report(run: Run, out: Path, options: Mapping[str, Any]) -> None:
         f"{last['held_out_distortion']:.2f} + rate {last['held_out_rate']:.2f}){counted}"
     )
     look = f"look at {plain(out / 'figures' / 'traversal.png')}, or sweep on" if options["figures"] else "sweep"
-    click.echo(f"{look}: {pasted('pyro-bvae', 'traverse', *argument(out))}")
+    click.echo(f"{look}: {pasted('pyro-bvae', 'traverse', *file_words(options), *argument(out))}")
     if diagnosis is not None:
         click.echo(str(diagnosis))
 
@@ -170,10 +172,11 @@ def diagnosed(run: Run) -> Diagnosis | None:
 
 
 def folder_of(data: Dataset, vae: BetaVAE, options: Mapping[str, Any]) -> Path:
-    """Where a run goes if nothing is said: runs/<dataset>-beta<β>-seed<seed>."""
+    """Where a run goes if nothing is said: runs/<dataset>[-<program>]-beta<β>-seed<seed>."""
     kind, _, path = data.name.partition(":")
     objective = specified(options["objective"])
-    parts = [objective.text] if objective.text != "beta" else []
+    parts = [] if options["program"] is None else [program_text(options["program"]).name or "program"]
+    parts += [objective.text] if objective.text != "beta" else []
     parts += [f"beta{number(vae.beta_value)}"] if objective.takes_beta else []
     what = as_file_name("-".join([*parts, *filter(None, [options["beta_schedule"]])]))
     return Path("runs") / f"{slug(Path(path).stem) if path else kind}-{slug(what)}-seed{options['seed']}"

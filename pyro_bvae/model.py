@@ -99,6 +99,7 @@ class BetaVAE(nn.Module):
     """
 
     _beta: Tensor
+    program: Any = None  # the `Program` by which a class was chosen, by its name or its file
 
     @hinted
     def __init__(

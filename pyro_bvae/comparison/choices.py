@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -11,12 +11,13 @@ from typing import Any, get_args
 from ..callbacks import trackers_of
 from ..datasets import canonical
 from ..objectives import build_objective
+from ..programs import Program, chosen
 from ..settings.declared import Parsed
 from ..settings.options import OPTIONS
 from ..settings.parsing import as_file_name, specified
 from ..settings.words import number, plain, slug
 
-__all__ = ["Choice", "alike", "as_column", "choices_of", "distinct", "label_of"]
+__all__ = ["Choice", "alike", "as_column", "choices_of", "distinct", "label_of", "read_once"]
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,22 @@ class Choice:
 
     Attributes:
         varied: Of the settings those that vary, as a column of a table has them, see `as_column`.
+        program: The programs that the settings name, with their file as it was read when the choice was made.
     """
 
     label: str
     settings: dict[str, Any]
     folder: Path
     varied: dict[str, Any] = field(default_factory=dict)
+    program: Program | None = None
 
 
 def choices_of(
-    grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], out: Path, varied: Sequence[str] = ()
+    grid: Mapping[str, Sequence[Any]],
+    seeds: Sequence[int],
+    out: Path,
+    varied: Sequence[str] = (),
+    changed_program: bool = False,
 ) -> list[Choice]:
     """The product of all settings and seeds.
 
@@ -44,18 +51,22 @@ def choices_of(
         seeds: The seeds under which each combination is fitted, likewise.
         out: The comparison's folder.
         varied: Settings that vary in the comparison already, whether or not they do here.
+        changed_program: Whether runs that are there may go on with another file of programs than theirs.
 
     Returns:
         A choice for each combination and seed, in the order of the product.
 
     Raises:
-        ValueError: An objective cannot be built. It is tried here, so that the mistake shows before the first fit.
+        ValueError: An objective cannot be built, or a file has no such programs. It is tried here, so that the mistake
+            shows before the first fit.
+        OSError: Such a file cannot be read.
         MissingPackageError: So is the package of a tracker.
     """
     for objective in grid.get("objective", ()):
         build_objective(specified(objective), size=1, latent_dim=1)
     for track in grid.get("track", ()):
         trackers_of({"track": track})
+    programs = {text: read_once(text, changed_program) for text in grid.get("program", ())}
     grid = {name: distinct(values, name) for name, values in grid.items()}
     names = [name for name, values in grid.items() if len(values) > 1 or name in varied]
     choices = []
@@ -64,8 +75,23 @@ def choices_of(
         label, name = label_of(settings, names), _folder_name(settings, names)
         columns = {name: as_column(settings[name]) for name in names}
         for seed in distinct(seeds):
-            choices.append(Choice(label, settings | {"seed": seed}, out / f"{name}-seed{seed}", columns))
+            program = programs.get(settings.get("program"))
+            choices.append(Choice(label, settings | {"seed": seed}, out / f"{name}-seed{seed}", columns, program))
     return choices
+
+
+def read_once(text: str | None, may_differ: bool = False) -> Program | None:
+    """The programs that a setting names, with their file, which all fits of a comparison take as it is now.
+
+    Raises:
+        ValueError: The file fails, or has no such class.
+        OSError: It cannot be read.
+    """
+    if text is None:
+        return None
+    program = chosen(text)
+    assert program.kind  # which runs the file
+    return replace(program, may_differ=may_differ)
 
 
 def as_column(value: Any) -> Any:

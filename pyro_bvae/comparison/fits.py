@@ -14,6 +14,7 @@ from typing import Any
 from ..callbacks import figures_of, trackers_of
 from ..datasets import Dataset
 from ..model import BetaVAE, beta_of_norm
+from ..programs import Program
 from ..runs.building import build_model, load_data
 from ..runs.folder import RunFolder
 from ..runs.run import load_run
@@ -72,7 +73,7 @@ def fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str], call
     folder = RunFolder(choice.folder)
     with folder.held(patient=True):  # whose error comes before data are read, which may take long
         pass
-    data, vae = _built(choice.settings)
+    data, vae = _built(choice.settings, choice.program)
     settings = {name: choice.settings[name] for name in TRAINING}
     notes = {name: choice.settings[name] for name in FIGURES}
     figures = [figures_of(choice.settings)] if choice.settings["figures"] else []
@@ -86,13 +87,13 @@ def fit_and_measure(choice: Choice, particles: int, metrics: Sequence[str], call
         callbacks=[*trackers, *figures, *callbacks],
         notes=notes,
     )
-    row = measured(load_run(folder.path), choice.label, particles, metrics)
+    row = measured(load_run(folder.path, program=choice.program), choice.label, particles, metrics)
     return replace(row, varied=choice.varied)
 
 
-def _built(settings: Mapping[str, Any]) -> tuple[Dataset, BetaVAE]:
+def _built(settings: Mapping[str, Any], program: Program | None) -> tuple[Dataset, BetaVAE]:
     """The data and the model; a β_norm that is set becomes a β with their sizes."""
     data = load_data(settings)
     if settings.get("beta_norm") is not None:
         settings = {**settings, "beta": beta_of_norm(settings["beta_norm"], settings["latent_dim"], data.shape)}
-    return data, build_model(settings, data.shape, data)
+    return data, build_model(settings, data.shape, data, program)

@@ -167,7 +167,11 @@ def settings_before(out: Path) -> dict[str, Any]:
 
 
 def choices_in(
-    out: Path, grid: Mapping[str, Sequence[Any]], seeds: Sequence[int], experiment: Mapping[str, Sequence[Any]]
+    out: Path,
+    grid: Mapping[str, Sequence[Any]],
+    seeds: Sequence[int],
+    experiment: Mapping[str, Sequence[Any]],
+    changed_program: bool = False,
 ) -> list[Choice]:
     """The fits that a command asks for, see `choices_of`, in the folders that they have.
 
@@ -179,9 +183,10 @@ def choices_in(
         grid: The values of every setting.
         seeds: Under which each combination is fitted.
         experiment: That of the folder, with this command's.
+        changed_program: See `choices_of`.
     """
     varied = varied_in(experiment)
-    choices = choices_of(grid, seeds, out, varied)
+    choices = choices_of(grid, seeds, out, varied, changed_program)
     if all(RunFolder(choice.folder).is_run for choice in choices):
         return choices
     known = {_key(config, varied): path for path, config in runs_in(out).items()}
@@ -206,7 +211,7 @@ def completed_rows(
         out: The folder.
         rows: Of this command.
         progress: Called while rows are completed.
-        place: Where the data lie now: `dataset` and `data_root` of `load_run`.
+        place: Where the data and a file of programs lie now, as `load_run` takes them.
 
     Returns:
         The rows, and a note for each that stays without, since its data cannot be read or do not allow it.

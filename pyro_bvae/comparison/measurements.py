@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -88,17 +87,22 @@ def measured_anew(
     label: str,
     particles: int,
     metrics: Sequence[str] = (),
-    *,
-    dataset: str | None = None,
-    data_root: str | os.PathLike[str] | None = None,
+    **place: Any,
 ) -> RunRow:
-    """The row of a finished run, whose data may lie elsewhere now, see `load_run`.
+    """The row of a finished run, whose data may lie elsewhere now.
+
+    Args:
+        path: The run.
+        label: What it is called.
+        particles: Draws for the importance-weighted bound.
+        metrics: Scores to take.
+        place: Where the data and a file of programs lie now, as `load_run` takes them.
 
     Raises:
         FileNotFoundError: There is no run, or no checkpoint.
         ValueError: It cannot be loaded.
     """
-    return _measure(load_run(path, dataset=dataset, data_root=data_root), label, particles, metrics)
+    return _measure(load_run(path, **place), label, particles, metrics)
 
 
 def _name(config: Mapping[str, Any]) -> str:

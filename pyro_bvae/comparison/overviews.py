@@ -81,8 +81,8 @@ def column_figures(
     Args:
         rows: Of runs on the same data.
         columns: Their names; by default one, see `column_of_choice`.
-        place: Where the data lie now, to decode pictures for the cells: `dataset` and `data_root` of `load_run`; None
-            for no pictures.
+        place: Where the data and programs lie now, to decode pictures for the cells, as `load_run` takes them; None for
+            no pictures.
 
     Returns:
         ``column_NAME`` for each.

@@ -6,7 +6,6 @@ with each other; bits per dimension, errors and probe accuracies can.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +30,7 @@ __all__ = ["figures", "figures_without_data"]
 def figures(
     rows: Sequence[RunRow],
     columns: Sequence[str] = (),
-    *,
-    dataset: str | None = None,
-    data_root: str | os.PathLike[str] | None = None,
+    **place: Any,
 ) -> dict[str, Figure]:
     """Pictures of a comparison.
 
@@ -43,14 +40,12 @@ def figures(
     Args:
         rows: Rows of runs. Those whose folders are gone are in no picture that needs more than their numbers.
         columns: Which columns are drawn against what was varied; by default one, see `overviews.column_of_choice`.
-        dataset: The data of the runs, where they lie elsewhere now, see `load_run`.
-        data_root: Where downloads lie now.
+        place: Where the data and a file of programs lie now, as `load_run` takes them.
 
     Returns:
         ``rate_distortion``; ``learning``, where there are histories; ``column_NAME``, where something was varied; and
         for images ``gallery`` and ``traversals``.
     """
-    place: dict[str, Any] = {"dataset": dataset, "data_root": data_root}
     return _of_each_data(rows, lambda some: _figures(some, columns, place))
 
 

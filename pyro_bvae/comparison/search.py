@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache, partial
 from math import isfinite, nan
 from pathlib import Path
 from statistics import fmean
@@ -32,7 +33,7 @@ from ..settings.shown import in_words
 from ..sweeps import Crew, Job
 from ..training import Callback
 from .aims import Aim
-from .choices import Choice, as_column
+from .choices import Choice, as_column, read_once
 from .fits import run_all
 from .journal import JOURNAL, Journal
 from .proposals import propose, sampler_of
@@ -96,7 +97,7 @@ class Search:
         aims = ", ".join(aim.text for aim in self.aims)
         return f"{aims} over {written(self.spans)} under seeds {','.join(map(str, self.seeds))}"
 
-    def choices(self, fixed: Mapping[str, Any], trials: int) -> Iterator[Choice]:
+    def choices(self, fixed: Mapping[str, Any], trials: int, changed_program: bool = False) -> Iterator[Choice]:
         """The fits of all trials: those that were finished or begun before, and new ones up to a number.
 
         A new trial is proposed when it is asked for, from all that was noted until then.
@@ -104,7 +105,9 @@ class Search:
         Args:
             fixed: The settings that are not searched over.
             trials: How many trials there are to be, with those that failed.
+            changed_program: See `choices_of`.
         """
+        read = cache(partial(read_once, may_differ=changed_program))
         number = 0
         while (trial := self._next(number, trials)) is not None:
             for seed in self.seeds:
@@ -113,7 +116,8 @@ class Search:
                     self._running[folder] = trial
                     settings = self._settings(trial.params)
                     varied = {name: as_column(value) for name, value in settings.items()}
-                    yield Choice(f"trial {number}", {**fixed, **settings, "seed": seed}, folder, varied)
+                    settings = {**fixed, **settings, "seed": seed}
+                    yield Choice(f"trial {number}", settings, folder, varied, read(settings.get("program")))
             number += 1
 
     def fits(self, trials: int) -> int:

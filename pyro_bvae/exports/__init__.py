@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..runs.programs import Given
 from ..runs.run import Run, load_run
 from ..settings.names import EXPORTS, check
 from . import onnx, pt2, run_file, safetensors
@@ -26,7 +27,14 @@ FORMATS: Mapping[str, Callable[[Run, Path], list[Path]]] = {
 }
 
 
-def export(run: Run | str | os.PathLike[str], to: str | os.PathLike[str], *, at: int | None = None) -> list[Path]:
+def export(
+    run: Run | str | os.PathLike[str],
+    to: str | os.PathLike[str],
+    *,
+    at: int | None = None,
+    program: Given = None,
+    changed_program: bool = False,
+) -> list[Path]:
     """Write a model as files that other programs read, or as one file that stands for its run.
 
     Of ``model.onnx`` there are two files, model-encoder.onnx and model-decoder.onnx, and likewise of ``model.pt2``.
@@ -40,6 +48,8 @@ def export(run: Run | str | os.PathLike[str], to: str | os.PathLike[str], *, at:
             classes of your own.
         to: The file, whose ending names the format: .zip, .onnx, .pt2 or .safetensors.
         at: A step that has a numbered checkpoint, in place of the latest; of a run on disk.
+        program: The file of its programs, where it is one and the format needs the model built, see `load_run`.
+        changed_program: Whether that file may be another than the run's.
 
     Returns:
         The files.
@@ -57,4 +67,6 @@ def export(run: Run | str | os.PathLike[str], to: str | os.PathLike[str], *, at:
         if at is not None:
             raise ValueError("`at` is for a run on disk: load that step with load_run(path, at=...)")
         return FORMATS[name](run, path)
-    return run_file.write_stored(Path(run), path, at) if name == "zip" else FORMATS[name](load_run(run, at=at), path)
+    if name == "zip":
+        return run_file.write_stored(Path(run), path, at)
+    return FORMATS[name](load_run(run, at=at, program=program, changed_program=changed_program), path)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..runs.bundle import read_part, stored_run, write_bundle
+from ..programs import program_of
+from ..runs.bundle import read_part, read_program, stored_run, write_bundle
 from ..runs.names import EVALUATION, LATENT_NAMES
 from ..runs.run import Run
 
@@ -24,7 +25,10 @@ def write(run: Run, path: Path) -> list[Path]:
         The file.
     """
     state = {"step": run.step, "beta": run.model.beta_value, "model": run.model.state_dict()}
-    write_bundle(path, run.config, run.history, state, {} if run.path is None else _parts(run.path, run.step))
+    program = program_of(run.model)
+    content = None if program is None or program.source is None else program.source.content
+    parts = {} if run.path is None else _parts(run.path, run.step)
+    write_bundle(path, run.config, run.history, state, parts, content)
     return [path]
 
 
@@ -45,7 +49,7 @@ def write_stored(run: Path, path: Path, at: int | None = None) -> list[Path]:
     """
     stored = stored_run(run)
     config, state = stored.read_config(), stored.load(at)
-    write_bundle(path, config, stored.read_history(), state, _parts(run, state["step"]))
+    write_bundle(path, config, stored.read_history(), state, _parts(run, state["step"]), read_program(run))
     return [path]
 
 

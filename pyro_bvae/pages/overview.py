@@ -67,7 +67,7 @@ def overview(runs: Sequence[Measured], captions: Captions, is_compared: bool, pl
         runs: Each with its row.
         captions: Of the report.
         is_compared: Whether they are a comparison.
-        place: Where their data lie now: `dataset` and `data_root` of `load_run`.
+        place: Where their data and programs lie now, as `load_run` takes them.
     """
     rows = [one.row for one in runs if one.row is not None]
     parts: list[Content] = [_table(runs, captions)]

@@ -9,6 +9,7 @@ from typing import Any
 from ..networks import NETWORKS
 from ..settings.names import AS_ASKED
 from ..settings.options import CHANGES_NO_NUMBER, DEFAULTS, FIGURES, OPTIONS, SETTINGS
+from ..settings.program_text import own_parts
 from ..settings.spelling import option_words, pasted, spelled
 from ..settings.words import number, plain
 from .captions import Captions
@@ -37,7 +38,7 @@ def command_of(config: Mapping[str, Any]) -> str | None:
     Returns:
         The command; None where it takes Python: classes of one's own, or data that were in memory.
     """
-    if config["custom"] or config.get("objective") is None or not config["can_be_loaded"]:
+    if own_parts(config) or config.get("objective") is None or not config["can_be_loaded"]:
         return None
     always = ("dataset", "beta", "seed")
     settings = {name: config[name] for name in SETTINGS if name in config and name not in OF_THE_MACHINE}

@@ -12,6 +12,7 @@ from ..comparison import RunRow
 from ..datasets import Progress
 from ..files import atomic_write, place_in
 from ..runs.folder import owner_of
+from ..runs.programs import Given
 from ..runs.run import Run, load_run
 from ..settings.words import plain
 from .captions import Captions
@@ -36,6 +37,8 @@ def report(
     device: str = "cpu",
     dataset: str | None = None,
     data_root: Place | None = None,
+    program: Given = None,
+    changed_program: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Write a report of runs, or of a comparison, as one HTML file that needs no network.
@@ -48,6 +51,8 @@ def report(
         device: Where to compute.
         dataset: The data of the runs, where they lie elsewhere now, see `load_run`.
         data_root: Where downloads lie now.
+        program: The file of their programs, where they are of one, see `load_run`.
+        changed_program: Whether it may be another than theirs.
         progress: Called while data load and runs are measured.
 
     Returns:
@@ -64,6 +69,7 @@ def report(
     if owner is not None:
         raise ValueError(f"{plain(file)} is a file of the run {plain(owner)} itself: name another `out`")
     place: dict[str, Any] = {"dataset": dataset, "data_root": data_root}
+    place |= {"program": program, "changed_program": changed_program}
     loaded, is_compared = _loaded(asked, {**place, "device": device})
     measured = _measured(loaded, progress)
     limit = weights_limit if weights_limit is not None else LIMIT_OF_A_COMPARISON if is_compared else LIMIT
@@ -80,7 +86,7 @@ def written(runs: Sequence[Measured], lives: Sequence[Live], is_compared: bool, 
         runs: The runs, measured.
         lives: What the page knows of each.
         is_compared: Whether they are the runs of a comparison.
-        place: Where their data lie now: `dataset` and `data_root` of `load_run`.
+        place: Where their data and programs lie now, as `load_run` takes them.
     """
     captions, is_alone = Captions(), len(runs) == 1
     body: list[Content] = []

@@ -14,6 +14,7 @@ from ..compiled.randomness import own_generator
 from ..datasets import Dataset, Progress
 from ..likelihoods.standardised import Standardised, takes_standardised
 from ..model import BetaVAE
+from ..programs import Program, chosen
 from ..settings.names import check
 from ..settings.options import DATA_OPTIONS, MODEL
 
@@ -102,21 +103,36 @@ def _check_root(config: Mapping[str, Any]) -> None:
         raise FileNotFoundError(f"there is no folder {root}")
 
 
-def build_model(settings: Mapping[str, Any], shape: tuple[int, ...], data: Dataset | None = None) -> BetaVAE:
+def build_model(
+    settings: Mapping[str, Any],
+    shape: tuple[int, ...],
+    data: Dataset | None = None,
+    program: Program | None = None,
+) -> BetaVAE:
     """The model that the settings `options.MODEL` describe, with weights drawn from their seed.
 
     Args:
         settings: At least the names in `options.MODEL`, ``beta`` and ``seed``. An older run does not have all names.
         shape: Shape of one datum.
         data: Where the mean and deviation of a standardised model come from, their training part; without them they are
-            0 and 1, to be replaced by those of a checkpoint.
+            0 and 1, to be replaced by those of a checkpoint. Programs may take the number of classes from them.
+        program: Of the settings' name, where its file was read before; it is wanted for the config of a run with one.
 
     Raises:
-        ValueError: A setting is out of range, or one that the likelihood or the data do not have.
+        ValueError: A setting is out of range, or one that the likelihood or the data do not have; a file of programs
+            fails, or has no such class.
+        OSError: It cannot be read.
     """
-    given = {name: settings[name] for name in MODEL if name in settings and name != "standardise"}
+    if program is None and settings.get("program") is not None:
+        if settings.get("program_sha256") is not None:
+            raise ValueError("a run's config names a file of programs: pass the `program` that was read of it")
+        program = chosen(settings["program"])
+    given = {name: settings[name] for name in MODEL if name in settings and name not in ("program", "standardise")}
     with own_generator(settings["seed"], torch.device("cpu")):
-        vae = BetaVAE(shape, beta=settings["beta"], **given)
+        if program is None:
+            vae = BetaVAE(shape, beta=settings["beta"], **given)
+        else:
+            vae = program.build(shape, data, {**given, "beta": settings["beta"]})
     wanted = settings.get("standardise")
     if wanted or (wanted is None and data is not None and _is_table(data) and takes_standardised(vae.likelihood)):
         vae.likelihood = _standardised(vae.likelihood, settings["likelihood"], data)

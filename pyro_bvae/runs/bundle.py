@@ -5,6 +5,7 @@
     history.jsonl     as in the folder, up to that step
     weights.pt        the state dict of the model: plain tensors, loads with ``weights_only=True``
     names.json        what the user calls the latents, where they have names
+    program.py        the file that holds the programs, where one of the user's own does
     evaluation.json   the numbers that `compare` took, where it did
 
 It is a zip whose records are stored as they are. They have no dates, so that the same run gives the same bytes.
@@ -28,10 +29,10 @@ from ..settings.words import brief
 from .checkpoints import read_tensors
 from .folder import RunFolder
 from .history import as_lines, lines_of
-from .names import EVALUATION, LATENT_NAMES
+from .names import EVALUATION, LATENT_NAMES, PROGRAM
 from .older import understood, with_defaults
 
-__all__ = ["FORMAT", "Bundle", "read_part", "stored_run", "write_bundle"]
+__all__ = ["FORMAT", "Bundle", "read_part", "read_program", "stored_run", "write_bundle"]
 
 FORMAT = "pyro-bvae run file 1"
 ABOUT, CONFIG, HISTORY, WEIGHTS = "pyro-bvae.json", "config.json", "history.jsonl", "weights.pt"
@@ -104,6 +105,11 @@ class Bundle:
         """The content of one of the JSON files that may be there; None where it is not."""
         return self._json(name) if name in self._records else None
 
+    @property
+    def program(self) -> bytes | None:
+        """The file that holds the programs; None where none does."""
+        return self._records.get(PROGRAM)
+
     def _json(self, name: str) -> Any:
         return json_of(self._records[name], f"{self.path}: {name}")
 
@@ -125,12 +131,20 @@ def read_part(run: Path, name: str) -> Any:
     return read_json(run / name) if (run / name).exists() else None
 
 
+def read_program(run: Path) -> bytes | None:
+    """The copy of the file that holds the programs of a run, in its folder or in its one file; None where none does."""
+    if run.is_file():
+        return Bundle(run).program
+    return (run / PROGRAM).read_bytes() if (run / PROGRAM).is_file() else None
+
+
 def write_bundle(
     path: Path,
     config: Mapping[str, Any],
     history: list[dict[str, Any]],
     state: Mapping[str, Any],
     parts: Mapping[str, Any],
+    program: bytes | None = None,
 ) -> None:
     """Write a run as one file, atomically.
 
@@ -140,6 +154,7 @@ def write_bundle(
         history: Its lines.
         state: Its ``step``, ``beta`` and state dict, ``model``.
         parts: The contents of names.json and evaluation.json, by these names; None where there is none.
+        program: The file that holds its programs, where one does.
 
     Raises:
         WriteError: It cannot be written; what stood there stays.
@@ -151,7 +166,7 @@ def write_bundle(
     texts |= {name: without_places(parts[name]) for name in PARTS if parts.get(name)}
     lines = as_lines([record for record in history if record["step"] <= state["step"]])
     records = {name: f"{as_json(content)}\n".encode() for name, content in texts.items()}
-    records |= {HISTORY: lines, WEIGHTS: weights.getvalue()}
+    records |= {HISTORY: lines, WEIGHTS: weights.getvalue()} | ({} if program is None else {PROGRAM: program})
     with atomic_write(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         for name, content in records.items():
             record = zipfile.ZipInfo(name)  # dated 1980
@@ -178,7 +193,7 @@ def _check_names(names: list[str], path: Path) -> None:
         raise ValueError(f"{path} is no run in one file: it holds no {ABOUT}")
     if lacking:
         raise ValueError(f"{path} is damaged: it lacks {', '.join(lacking)}")
-    strange = next((name for name in names if name not in (*NEEDED, *PARTS)), None)
+    strange = next((name for name in names if name not in (*NEEDED, *PARTS, PROGRAM)), None)
     if strange is not None:
         raise ValueError(f"{path} is damaged: it holds {brief(strange)}, which is no part of a run")
     if len({*names}) < len(names):

@@ -14,6 +14,7 @@ from .. import ranks
 from ..datasets import Dataset
 from ..likelihoods import Standardised
 from ..model import BetaVAE
+from ..programs import program_of
 from ..settings.options import CHANGES_NO_NUMBER, COMPILATION, DATA_OPTIONS, FIGURES, LENGTH, TRAINING
 from ..settings.training import TrainingSettings
 from ..settings.words import brief
@@ -39,7 +40,7 @@ CONDITIONS = (
     "versions",
 )  # under which a run repeats to the last bit, with "threads"
 # what a resumed run may change, since it changes no number, or the length, or the draws of z alone
-MAY_CHANGE = (*LENGTH, *COMPILATION, *CHANGES_NO_NUMBER, *FIGURES, *CONDITIONS, "ranks")
+MAY_CHANGE = (*LENGTH, *COMPILATION, *CHANGES_NO_NUMBER, *FIGURES, *CONDITIONS, "program_sha256", "ranks")
 NOT_SETTINGS = {*MAY_CHANGE, "beta_norm", "covariance", "read_levels", "columns", "command", "recipe", "resumed"}
 
 
@@ -65,6 +66,7 @@ def config_of(
         device: Where it runs.
         layout: The names of the programs' terms; those of several latent sites are stored.
     """
+    program = program_of(vae)
     packages = ("pyro-bvae", "pyro-ppl", "torch", "numpy")
     return {
         "format": FORMAT,
@@ -82,6 +84,8 @@ def config_of(
         "held_out_images": len(dataset.held_out),
         **vae.settings,
         **({} if layout is None or layout.is_plain else {"latents": list(layout.units), "weights": layout.weights}),
+        "program": None if program is None else program.text,
+        "program_sha256": None if program is None or program.source is None else program.source.sha256,
         "standardise": isinstance(vae.likelihood, Standardised),
         "custom": vae.custom,
         "beta": vae.beta_value,
@@ -107,7 +111,7 @@ def weighs_rate(config: Mapping[str, Any]) -> bool:
     return str(config["elbo"]).partition("(")[0] in ("TraceMeanField_ELBO", "Trace_ELBO")
 
 
-def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+def check_same(config: Mapping[str, Any], stored: Mapping[str, Any], program_may_differ: bool = False) -> None:
     """Refuse to go on with a run under settings that would give other numbers than its own.
 
     Where the data are the same by their fingerprint, it does not matter where they lie and how they were prepared.
@@ -115,12 +119,14 @@ def check_same(config: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     Args:
         config: What is asked for.
         stored: What the run has.
+        program_may_differ: Whether the file that holds the programs may be another.
 
     Raises:
         SettingsError: The message names what differs.
     """
     known = with_defaults(stored)
     free = {*NOT_SETTINGS, *(PLACE if config["fingerprint"] == stored["fingerprint"] else ("source", "can_be_loaded"))}
+    free -= set() if program_may_differ else {"program_sha256"}
     differ = [
         f"{name} is {brief(known.get(name))} in the run and {brief(value)} here"
         for name, value in config.items()

@@ -21,11 +21,15 @@ KEYS = {
     *("image_size", "grey", "network", "hidden", "scale", "mean_link"),
     *("optimizer", "lr", "lr_warmup", "batch_size", "epochs", "steps"),
 }
-YOUNGER_FACTS = ("source", "covariance", "columns", "beta_norm", "ran_on", "ranks", "compile_because", "versions")
+YOUNGER_FACTS = (
+    *("source", "covariance", "columns", "beta_norm", "ran_on", "ranks", "compile_because", "versions"),
+    "program_sha256",
+)
 LATER: dict[str, Any] = {
     **dict.fromkeys(("data_root", *DATA_OPTIONS)),  # as where a data set does not have them
     **{name: OF_A_CONFIG[name].default for name in (*YOUNGER_FACTS, *TRAINING)},
     "compile": False,
+    "program": None,
     "standardise": False,
 }
 

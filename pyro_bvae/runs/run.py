@@ -13,9 +13,11 @@ from torch import Tensor
 
 from ..datasets import Dataset, Progress
 from ..model import BetaVAE
+from ..settings.program_text import own_parts
 from .building import build_model, data_of_run, moved
 from .bundle import stored_run
 from .latent_names import latent_names
+from .programs import Given, program_of_run
 
 __all__ = ["Run", "load_run"]
 
@@ -79,6 +81,8 @@ def load_run(
     at: int | None = None,
     dataset: str | Dataset | None = None,
     data_root: str | os.PathLike[str] | None = None,
+    program: Given = None,
+    changed_program: bool = False,
 ) -> Run:
     """Restore a run from its folder, or from the one file that `export` wrote.
 
@@ -90,20 +94,24 @@ def load_run(
         dataset: The data of the run, where they lie elsewhere now: their name, like ``npz:PATH``, or the data
             themselves. They have to be the same, by their fingerprint.
         data_root: Where downloads lie now.
+        program: The file that holds the programs of the run, like ``"mine.py"`` or ``"mine.py:Mine"``, where one does:
+            code that came with a run is never executed by itself. Of several, that of the run is taken.
+        changed_program: Whether that file may be another than the one that the run was fitted with.
 
     Returns:
         The run, with the β that training had at that step.
 
     Raises:
         FileNotFoundError: No run, or no such checkpoint.
-        ValueError: Damaged files, another format, a class that only you have, a model that does not fit, or other data.
+        ValueError: Damaged files, another format, a class that only you have, a file of programs that is not named
+            or is another, a model that does not fit, or other data.
     """
     stored = stored_run(Path(path))
     config = stored.read_config()
     held = _same_data(dataset, config) if isinstance(dataset, Dataset) else None
     config = moved(config, stored.path, dataset if isinstance(dataset, str) else None, data_root)
     state = stored.load(at, device)
-    vae = _rebuild(config, state["model"]) if model is None else model
+    vae = _rebuild(config, state["model"], stored.path, program, changed_program) if model is None else model
     vae.beta = state["beta"]
     try:
         vae.load_state_dict(state["model"])
@@ -113,13 +121,18 @@ def load_run(
     return Run(vae.to(device), config, history, state["step"], stored.path, _dataset=held)
 
 
-def _rebuild(config: dict[str, Any], weights: dict[str, Any]) -> BetaVAE:
+def _rebuild(
+    config: dict[str, Any], weights: dict[str, Any], where: Path, given: Given, changed_program: bool
+) -> BetaVAE:
     """The model that a config describes, of the precision of its weights."""
-    if config["custom"]:
-        classes = ", ".join(f"{part} {name}" for part, name in config["custom"].items())
+    own = own_parts(config)
+    if own:
+        classes = ", ".join(f"{part} {name}" for part, name in own.items())
         raise ValueError(f"the run uses classes of your own ({classes}): build it and call load_run(path, model=...)")
     dtype = next(value.dtype for value in weights.values() if isinstance(value, Tensor) and value.is_floating_point())
-    return build_model(config, tuple(config["shape"])).to(dtype)
+    is_named = config["program"] is not None
+    program = program_of_run(config, where, given, changed_program) if is_named else None
+    return build_model(config, tuple(config["shape"]), program=program).to(dtype)
 
 
 def _same_data(data: Dataset, config: dict[str, Any]) -> Dataset:

@@ -25,9 +25,11 @@ from ..evaluation.probe import probe_accuracy
 from ..metrics.arrays import as_classes
 from ..metrics.sampling import Encoder, factors_of
 from ..model import BetaVAE
+from ..programs import program_of
 from ..runs.building import build_model
 from ..runs.run import Run
 from ..settings.names import BASELINES, check
+from ..settings.program_text import own_parts
 from ..terms import mean_terms
 
 __all__ = ["SEEDED", "Representation", "baseline", "encoded", "of_run", "silent"]
@@ -101,9 +103,11 @@ def baseline(
     if name == "pixels":
         return Representation(name, name, None, _flat)
     if name == "untrained":
-        if run.config["custom"]:
+        if own_parts(run.config):
             raise ValueError("the untrained encoder of a run with classes of your own cannot be built")
-        vae = build_model({**run.config, "seed": seed}, data.shape, run.dataset()).to(run.model.beta.device)
+        vae = build_model({**run.config, "seed": seed}, data.shape, run.dataset(), program_of(run.model)).to(
+            run.model.beta.device
+        )
         return Representation(name, name, seed, encoded(vae, data.images, name, progress))
     project = _components(name, whole or data, run.model.latent_dim, seed)
     return Representation(name, name, seed, _in_blocks(project, data.images, name, progress))

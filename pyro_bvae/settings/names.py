@@ -30,6 +30,7 @@ __all__ = [
     "OBJECTIVES",
     "OPTIMIZERS",
     "PRECISIONS",
+    "PROGRAMS",
     "SCHEDULES",
     "THREADS_OF_THE_USER",
     "TRACKERS",
@@ -94,6 +95,7 @@ NETWORKS = ("mlp", "conv")
 OBJECTIVES = ("beta", "capacity", "tc", "factor", "dip-i", "dip-ii", "info", "controlled")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 PRECISIONS = ("fp32", "bf16")
+PROGRAMS = ()
 THREADS_OF_THE_USER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # the environment's, which are never overruled
 AS_ASKED = "as asked"  # why a step is compiled or not, where it was not the fit that decided
 AS_BEGUN = "as the run was begun, to the same last digits"  # and where it was the fit that is resumed

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from .declared import OneOf, Option, Parsed, Range, check_values, options_of, unwrapped
 from .names import ACTIVATIONS, BASES, FIGURE_FORMATS, FRAMES, LIKELIHOODS, MEAN_LINKS, NETWORKS, TRACKERS
 from .parsing import inches, trackers_in
+from .program_text import program_text
 from .signatures import documented
 from .training import COUNT, TrainingSettings
 
@@ -78,6 +79,11 @@ class DataSettings:
 class ModelSettings:
     """The two programs; see `BetaVAE`."""
 
+    program: Annotated[
+        str | None,
+        "In place of the β-VAE's programs: a class of your own, like mine.py:Mine.",
+        Parsed(program_text, "NAME|FILE.py:CLASS[:OPTION=VALUE,...]"),
+    ] = None
     network: Annotated[str, "Encoder and decoder.", OneOf("network", NETWORKS)] = "mlp"
     hidden: Annotated[
         WholeNumbers | None, "Hidden widths, like 400 or 1200,1200 or none. By default the network's.", WIDTH

@@ -12,7 +12,16 @@ from .options import OPTIONS
 
 __all__ = ["argument", "as_options", "option_words", "pasted", "spelled"]
 
-OF_A_RUN = ("at", "maximise", "minimise", "out", "overwrite", "particles", "resume")  # arguments that are no settings
+OF_A_RUN = (
+    "at",
+    "changed_program",
+    "maximise",
+    "minimise",
+    "out",
+    "overwrite",
+    "particles",
+    "resume",
+)  # arguments that are no settings
 # what is typed in another way than its declaration has it
 TYPED = {"match_rate": "--match", "grey": "--grey/--rgb"}
 

@@ -23,8 +23,10 @@ from ..compiled.step import CompiledStep, inductor
 from ..datasets import Dataset
 from ..model import BetaVAE
 from ..objectives import build_objective
+from ..programs import program_of
 from ..runs import Run, RunFolder
 from ..runs.config import check_same, config_of
+from ..runs.programs import keep_program
 from ..settings.names import AS_ASKED
 from ..settings.options import DEFAULTS, MODEL
 from ..settings.parsing import specified
@@ -100,6 +102,8 @@ def _fitted(vae: BetaVAE, dataset: Dataset, given: FitArguments, folder: RunFold
             ranks.by_first(folder.start, config, given.overwrite)
         elif folder is not None:
             ranks.by_first(folder.write_config, run.config)
+        if folder is not None:
+            ranks.by_first(keep_program, folder.path, program_of(vae))
         compiles, compiled_step = run.config.get("compile", False), None
         if compiles or given.precision != "fp32":
             compiled_step = training.compile(inductor if compiles else None)
@@ -134,7 +138,7 @@ def _set_up(
     if stored and state and config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
         config |= {name: stored[name] for name in ("beta", "beta_norm")}
     if stored:
-        check_same(config, stored)
+        check_same(config, stored, vae.program is not None and vae.program.may_differ)
     check_shareable(vae, elbo)
     least = least_batch(vae, elbo, dataset, given.batch_size)
     training = Training(vae, dataset, given, elbo, beta=config["beta"], least=least, layout=layout)
