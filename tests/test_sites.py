@@ -406,3 +406,12 @@ def test_a_rate_below_zero_is_remarked_on() -> None:
     remark_on_rates({"z": 0.0, "y": -0.5})
     with pytest.warns(RuntimeWarning, match="the rate of 'y' has fallen below 0, where no KL is"):
         remark_on_rates({"z": 2.0, "y": -253_820.0})
+
+
+def test_programs_that_were_put_on_an_object_are_looked_at(data: Dataset) -> None:
+    layers = Layers()
+    vae = BetaVAE((1, 8, 8), 2, hidden=(8,))
+    vae.layers = layers  # type: ignore[assignment]
+    vae.model, vae.guide = layers.model, layers.guide  # type: ignore[method-assign]
+    run = fit(vae, data, steps=2, batch_size=16, compile=False)
+    assert run.config["latents"] == ["z2[0]", "z1[0]", "z1[1]"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .arguments import arguments_of, given_to
+from .arguments import arguments_of, given_to, has_own
 from .batches import batches, check_data, evaluation_mode, of_batches, recorded_for_many, suitable_size
 from .means import ACTIVE_ABOVE, MeanTerms, count_active, kl_of_site, mean_terms
 from .sites import Layout, check_sites, check_traces, label_of, latent_sites, observed_sites
@@ -34,6 +34,7 @@ __all__ = [
     "evaluation_mode",
     "factorises",
     "given_to",
+    "has_own",
     "kl_of_site",
     "label_of",
     "latent_sites",

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..model import BetaVAE
 
-__all__ = ["arguments_of", "given_to"]
+__all__ = ["arguments_of", "given_to", "has_own"]
 
 OF_EVERY_PROGRAM = ("x", "size")
 OPTIONAL = Parameter.KEYWORD_ONLY
@@ -57,6 +57,12 @@ def given_to(vae: BetaVAE, extra: Mapping[str, Tensor]) -> dict[str, Tensor]:
             has = f"have only {', '.join(extra)} beside images" if extra else "have nothing beside images"
             raise ValueError(f"the programs take `{name}`, and the data {has}: add it as extra={{{name!r}: tensor}}")
     return {name: extra[name] for name in names if name in extra}
+
+
+def has_own(vae: BetaVAE, *names: str) -> bool:
+    """Whether methods are `BetaVAE`'s: neither overridden by a subclass, nor replaced on the object."""
+    methods = [getattr(getattr(vae, name), "__func__", None) for name in names]
+    return methods == [getattr(BetaVAE, name) for name in names]
 
 
 def _arguments(program: Callable[..., Any], skipped: int) -> dict[str, Parameter]:

@@ -24,6 +24,7 @@ from ..terms import (
     check_traces,
     evaluation_mode,
     given_to,
+    has_own,
     label_of,
     latent_sites,
     layout_of,
@@ -117,7 +118,7 @@ def layout_of_programs(vae: BetaVAE, dataset: Dataset) -> tuple[Layout, bool]:
     It is for one latent site that is not enumerated. Nothing is changed. Of programs that do not run, whose fault is
     for `check_programs` to say, the names are those of one latent site "z" and one observed site "x".
     """
-    if type(vae).model is BetaVAE.model and type(vae).guide is BetaVAE.guide and not arguments_of(vae):
+    if has_own(vae, "model", "guide"):
         return Layout(), True
     device = vae.beta.device
     few = dataset.rows(dataset.train[:FEW]).to(device)
@@ -176,12 +177,11 @@ def _what_fails(vae: BetaVAE, elbo: ELBO, dataset: Dataset, size: int) -> str:
 
 def _check_parts(vae: BetaVAE, x: Tensor) -> None:
     """Look at what the parts return, where the programs are those that use them."""
-    kind = type(vae)
-    if kind.guide is BetaVAE.guide:
-        if kind.encode is BetaVAE.encode:
+    if has_own(vae, "guide"):
+        if has_own(vae, "encode"):
             _check_encoder(vae.encoder(x), (len(x), vae.latent_dim))
         _check_shape("the posterior", vae.encode(x), len(x), (vae.latent_dim,))
-    if kind.model is BetaVAE.model:
+    if has_own(vae, "model"):
         _check_shape("the likelihood", vae.decode(vae.prior().sample((len(x),))), len(x), vae.shape)
 
 
