@@ -29,9 +29,10 @@ import torch
 from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 
-from . import likelihoods
+from . import likelihoods, posteriors, priors
 from .compiled.store import register
 from .networks import ACTIVATIONS, NETWORKS
+from .priors import StandardNormal
 from .settings.declared import class_name, unwrapped
 from .settings.names import check
 from .settings.options import BETA, check_options
@@ -41,22 +42,6 @@ __all__ = ["BetaVAE", "StandardNormal", "beta_of_norm"]
 
 Prior = Callable[[], dist.TorchDistribution]
 _instances = count()
-
-
-class StandardNormal(nn.Module):
-    """p(z) = N(0, 1) in each of K latents."""
-
-    loc: Tensor
-    scale: Tensor
-
-    def __init__(self, latent_dim: int) -> None:
-        super().__init__()
-        self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
-        self.register_buffer("scale", torch.ones(latent_dim), persistent=False)
-
-    def forward(self) -> dist.TorchDistribution:
-        """The prior, event shape ``(K,)``."""
-        return dist.Normal(self.loc, self.scale).to_event(1)
 
 
 class BetaVAE(nn.Module):
@@ -77,10 +62,12 @@ class BetaVAE(nn.Module):
         likelihood: A key of `likelihoods.LIKELIHOODS`, or a module that maps decoder output to a distribution.
         scale: The likelihood's standard deviation, where it has one.
         mean_link: The likelihood's link, "sigmoid" or "identity", where it has one.
-        prior: A module or function without arguments that returns a distribution with event shape ``(K,)``; the
-            standard normal by default.
+        prior: A key of `priors.PRIORS`, with a number where it takes one, like "mixture:10"; or a module or function
+            without arguments that returns a distribution with event shape ``(K,)``. None is "normal".
+        posterior: A key of `posteriors.POSTERIORS`, likewise, like "iaf:2"; or a module that maps mean, log-variance
+            and context to a distribution. For any other posterior override `encode`.
         encoder: A module from data ``(B, *shape)`` to mean and log-variance, each ``(B, K)``, in place of the
-            network's. For any other posterior override `encode`.
+            network's; a posterior that wants context asks it for a third tensor.
         decoder: A module from latents ``(B, K)`` to likelihood parameters ``(B, *shape)``, in place of the network's.
 
     Raises:
@@ -115,7 +102,8 @@ class BetaVAE(nn.Module):
         likelihood: str | nn.Module = "bernoulli",
         scale: float | None = None,
         mean_link: str | None = None,
-        prior: Prior | None = None,
+        prior: str | Prior | None = "normal",
+        posterior: str | nn.Module = "diagonal",
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
@@ -129,18 +117,17 @@ class BetaVAE(nn.Module):
         self.beta = beta
         self.likelihood = _likelihood(likelihood, self.shape, scale, mean_link)
         self.parameter_shape = (self.shape[0] * getattr(self.likelihood, "outputs_per_value", 1), *self.shape[1:])
-        self.prior = StandardNormal(self.latent_dim) if prior is None else _checked_prior(prior, self.latent_dim)
-        self.encoder = networks.encoder(self.shape, self.latent_dim) if encoder is None else encoder
+        self.posterior = posteriors.build(posterior, self.latent_dim) if isinstance(posterior, str) else posterior
+        self.prior: Prior = priors.made(prior, self)
+        context = getattr(self.posterior, "context", 0)
+        self.encoder = networks.encoder(self.shape, self.latent_dim, context) if encoder is None else encoder
         self.decoder = networks.decoder(self.latent_dim, self.parameter_shape) if decoder is None else decoder
-        self.custom = _class_names(self, likelihood=likelihood, prior=prior, encoder=encoder, decoder=decoder)
+        families = {"likelihood": likelihood, "prior": "normal" if prior is None else prior, "posterior": posterior}
+        self.custom = _class_names(self, **families, encoder=encoder, decoder=decoder)
         self.settings: dict[str, Any] = {
-            "shape": list(self.shape),
-            "latent_dim": self.latent_dim,
-            "network": network,
-            **networks.settings,
-            "likelihood": likelihood if isinstance(likelihood, str) else "custom",
-            "scale": scale,
-            "mean_link": getattr(self.likelihood, "mean_link", None),
+            **{"shape": list(self.shape), "latent_dim": self.latent_dim, "network": network, **networks.settings},
+            **{name: family if isinstance(family, str) else "custom" for name, family in families.items()},
+            **{"scale": scale, "mean_link": getattr(self.likelihood, "mean_link", None)},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -173,7 +160,7 @@ class BetaVAE(nn.Module):
         return self.beta_value * self.latent_dim / prod(self.shape)
 
     def encode(self, x: Tensor) -> dist.TorchDistribution:
-        """The posterior q(z | x). Override it for another family, and call ``self.encoder(self.standardise(x))`` there.
+        """The posterior q(z | x). Override it for a family of your own, with ``self.encoder(self.standardise(x))``.
 
         Args:
             x: Data ``(B, *shape)``, in their own units.
@@ -181,8 +168,8 @@ class BetaVAE(nn.Module):
         Returns:
             A distribution with batch shape ``(B,)`` and event shape ``(K,)``.
         """
-        loc, log_variance = self.encoder(self.standardise(_floats(x)))
-        return dist.Normal(loc, torch.exp(0.5 * log_variance)).to_event(1)
+        q: dist.TorchDistribution = self.posterior(*self.encoder(self.standardise(_floats(x))))
+        return q
 
     def decode(self, z: Tensor) -> dist.TorchDistribution:
         """The likelihood p(x | z).
@@ -204,6 +191,11 @@ class BetaVAE(nn.Module):
     def standardise(self, x: Tensor) -> Tensor:
         """The data ``(B, *shape)`` as the encoder sees them: unchanged, or (x − loc)/scale under a `Standardised`."""
         return self.likelihood.standardise(x) if isinstance(self.likelihood, likelihoods.Standardised) else x
+
+    def unstandardise(self, u: Tensor) -> Tensor:
+        """The reverse of `standardise`, loc + scale · u under a `Standardised`."""
+        likelihood = self.likelihood
+        return likelihood.loc + likelihood.scale * u if isinstance(likelihood, likelihoods.Standardised) else u
 
     def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
         """The program p(x, z), summed over the batch.
@@ -294,17 +286,3 @@ def _likelihood(
     if scale is not None or mean_link is not None:
         raise ValueError("scale and mean_link are for a likelihood given by its name; set them on the module")
     return likelihood
-
-
-def _checked_prior(prior: Prior, latent_dim: int) -> Prior:
-    if isinstance(prior, torch.distributions.Distribution) or not callable(prior):
-        kind = type(prior).__name__
-        raise TypeError(f"prior is a module or function that returns a distribution, got {kind}; pass lambda: prior")
-    with torch.no_grad():
-        p = prior()
-    if tuple(p.event_shape) != (latent_dim,) or p.batch_shape:
-        raise ValueError(
-            f"prior must have event shape ({latent_dim},) and no batch shape, got event {tuple(p.event_shape)} and "
-            f"batch {tuple(p.batch_shape)}; .to_event(1) turns a batch into an event"
-        )
-    return prior

@@ -1,9 +1,10 @@
 """Encoders and decoders, sized from the data.
 
 An encoder maps data ``x`` of shape ``(B, *shape)`` to the pair ``(loc, log_variance)`` of a diagonal Gaussian over the
-latents, each ``(B, K)``. A decoder maps latents ``z`` of shape ``(B, K)`` to the unconstrained parameters of the
-likelihood, ``(B, *shape)`` for one parameter a value; a family with P parameters asks for P times the channels (or
-features). ``shape`` is ``(C, H, W)`` for images and ``(D,)`` for vectors.
+latents, each ``(B, K)``; a posterior that wants context gets it as a third tensor, ``(B, context)``. A decoder maps
+latents ``z`` of shape ``(B, K)`` to the unconstrained parameters of the likelihood, ``(B, *shape)`` for one parameter a
+value; a family with P parameters asks for P times the channels (or features). ``shape`` is ``(C, H, W)`` for images and
+``(D,)`` for vectors.
 """
 
 from __future__ import annotations
@@ -39,19 +40,22 @@ class MLPEncoder(nn.Module):
         shape: Shape of one datum.
         latent_dim: Number of latents, K.
         hidden: Widths of the hidden layers; none makes the encoder linear.
+        context: Numbers for the posterior beside mean and log-variance, from a head of their own.
     """
 
-    def __init__(self, shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (400,)) -> None:
+    def __init__(self, shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (400,), context: int = 0) -> None:
         super().__init__()
         widths = [prod(shape), *hidden]
         self.hidden = nn.Sequential(nn.Flatten(), *_dense(widths))
         self.loc = nn.Linear(widths[-1], latent_dim)
         self.log_variance = nn.Linear(widths[-1], latent_dim)
+        self.context = nn.Linear(widths[-1], context) if context else None
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z | x), each ``(B, K)``, of data ``(B, *shape)``."""
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Mean and log-variance of q(z | x), each ``(B, K)``, of data ``(B, *shape)``; then context, if wanted."""
         h = self.hidden(x)
-        return self.loc(h), self.log_variance(h)
+        heads = (self.loc, self.log_variance, self.context)
+        return tuple(head(h) for head in heads if head is not None)
 
 
 class MLPDecoder(nn.Module):
@@ -88,25 +92,29 @@ class ConvEncoder(nn.Module):
         shape: ``(C, H, W)``, both sides at least 16.
         latent_dim: Number of latents, K.
         hidden: Widths of the dense layers.
+        context: Numbers for the posterior beside mean and log-variance, of the same last layer.
 
     Raises:
         ValueError: The data are vectors, or a side is below 16.
     """
 
-    def __init__(self, shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (256, 256)) -> None:
+    def __init__(
+        self, shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (256, 256), context: int = 0
+    ) -> None:
         super().__init__()
+        self.parts = [latent_dim, latent_dim, context] if context else [latent_dim, latent_dim]
         sides = _halvings(shape)
         channels = [shape[0], *[32] * (len(sides) - 1)]
         convolutions = [
             layer for pair in pairwise(channels) for layer in (nn.Conv2d(*pair, 4, stride=2, padding=1), nn.ReLU())
         ]
         widths = [32 * prod(sides[-1]), *hidden]
-        self.layers = nn.Sequential(*convolutions, nn.Flatten(), *_dense(widths), nn.Linear(widths[-1], 2 * latent_dim))
+        last = nn.Linear(widths[-1], sum(self.parts))
+        self.layers = nn.Sequential(*convolutions, nn.Flatten(), *_dense(widths), last)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z | x), each ``(B, K)``, of images ``(B, C, H, W)``."""
-        loc, log_variance = self.layers(x).chunk(2, dim=-1)
-        return loc, log_variance
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Mean and log-variance of q(z | x), each ``(B, K)``, of images ``(B, C, H, W)``; then context, if wanted."""
+        return self.layers(x).split(self.parts, dim=-1)
 
 
 class ConvDecoder(nn.Module):
@@ -151,13 +159,13 @@ class Network:
     """An encoder and a decoder, and the widths of their dense layers by default.
 
     Attributes:
-        encoder: A function that makes the encoder from shape, K and widths.
+        encoder: A function that makes the encoder from shape, K, widths and numbers of context.
         decoder: A function that makes the decoder from K, shape, widths and activation.
         hidden: The encoder's default widths.
         mirrored: A function from the encoder's widths to the decoder's default ones.
     """
 
-    encoder: Callable[[Sequence[int], int, Sequence[int]], nn.Module]
+    encoder: Callable[[Sequence[int], int, Sequence[int], int], nn.Module]
     decoder: Callable[[int, Sequence[int], Sequence[int], str], nn.Module]
     hidden: tuple[int, ...]
     mirrored: Callable[[tuple[int, ...]], tuple[int, ...]]
@@ -184,9 +192,9 @@ class SizedNetwork:
     decoder_hidden: tuple[int, ...]
     decoder_activation: str
 
-    def encoder(self, shape: Sequence[int], latent_dim: int) -> nn.Module:
+    def encoder(self, shape: Sequence[int], latent_dim: int, context: int = 0) -> nn.Module:
         """A new encoder of data of that shape."""
-        return self.network.encoder(shape, latent_dim, self.hidden)
+        return self.network.encoder(shape, latent_dim, self.hidden, context)
 
     def decoder(self, latent_dim: int, shape: Sequence[int]) -> nn.Module:
         """A new decoder to parameters of that shape."""

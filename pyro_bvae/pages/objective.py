@@ -7,7 +7,8 @@ from math import prod
 from torch import Tensor
 
 from ..likelihoods import Standardised, family_of
-from ..model import StandardNormal
+from ..posteriors import Diagonal
+from ..priors import StandardNormal
 from ..runs.config import weighs_rate
 from ..settings.parsing import specified
 from ..settings.words import number, plain
@@ -28,15 +29,16 @@ def loss(one: Measured) -> Markup:
 
 def _of_a_lab(one: Measured, known: Reconstruction) -> Markup:
     """Reconstruction and KLD."""
-    has_normal = type(one.run.model.prior) is StandardNormal and not one.run.model.custom.keys() & {"model", "prior"}
-    scale = getattr(family_of(one.run.model.likelihood), "scale", None)
+    vae = one.run.model
+    has_normal = type(vae.prior) is StandardNormal and type(vae.posterior) is Diagonal and "model" not in vae.custom
+    scale = getattr(family_of(vae.likelihood), "scale", None)
     is_one = isinstance(scale, Tensor) and scale.numel() == 1
     where = sentence(
         f"Here {known.where}.",
         "i counts the values of a datum and k the latents.",
         "μ and σ are the mean and the deviation of q(z|x), from the encoder." if has_normal else None,
         f"At the end of the training s = {scale.item():.4g}." if isinstance(scale, Tensor) and is_one else None,
-        "x and x̂ are standardised." if isinstance(one.run.model.likelihood, Standardised) else None,
+        "x and x̂ are standardised." if isinstance(vae.likelihood, Standardised) else None,
     )
     return joined(
         element("p", f"In the words of a lab, the loss of {_a(one)} is"),

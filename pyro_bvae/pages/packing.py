@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ..likelihoods import LIKELIHOODS, BinarizedBernoulli, Standardised, family_of
 from ..model import BetaVAE
 from ..networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
+from ..posteriors import Diagonal
 
 __all__ = ["UnpackableError", "base64_of", "pack_decoder", "pack_encoder"]
 
@@ -66,6 +67,8 @@ def pack_encoder(vae: BetaVAE) -> dict[str, Any]:
         UnpackableError: A part is not the package's own.
     """
     _check_own(vae, "encode", "guide", "standardise", "prepare")
+    if type(vae.posterior) is not Diagonal:
+        raise UnpackableError(f"the mean of a {type(vae.posterior).__name__} is not what the encoder returns")
     layers = _layers(vae.encoder, "encoder", (MLPEncoder, ConvEncoder))
     seen = {"standardise": _likelihood(vae.likelihood)["standardise"]}
     seen |= {"binarised": type(vae.likelihood) is BinarizedBernoulli}

@@ -9,6 +9,7 @@ from torch import Tensor
 from .. import plots
 from ..datasets import pixels
 from ..likelihoods import Standardised
+from ..posteriors import Diagonal
 from ..settings.options import TRAINING
 from ..settings.shown import short_names
 from ..settings.training import TrainingSettings
@@ -144,12 +145,16 @@ def architecture(one: Measured, x: Tensor, captions: Captions) -> Markup:
         rows += [[f"{name}.{layer.name}", layer.does, layer.shape, f"{layer.parameters:,}" if layer.parameters else "–"]
                  for layer in layers(network, given)]  # fmt: skip
     encoder, decoder, total = (count(module) for module in (vae.encoder, vae.decoder, vae))
+    context = getattr(vae.posterior, "context", 0)
+    what = "the mean and the log-variance" if type(vae.posterior) is Diagonal else "a mean and a log-variance"
+    more = f" with {context:,} more for the {plain(one.config['posterior'])} posterior" if context else ""
     text = sentence(
         f"The encoder has {encoder:,} parameters and the decoder {decoder:,}.",
-        f"With {total - encoder - decoder:,} of likelihood, prior and the programs themselves, {total:,} are trained."
+        f"With {total - encoder - decoder:,} of likelihood, prior, posterior and the programs themselves, "
+        f"{total:,} are trained."
         if total != encoder + decoder
         else f"Together, {total:,} numbers are trained.",
-        f"The encoder gives the mean and the log-variance of q(z|x), {vae.latent_dim} numbers each, and the decoder "
+        f"The encoder gives {what} of q(z|x), {vae.latent_dim} numbers each{more}, and the decoder "
         f"{prod(vae.parameter_shape) // prod(vae.shape)} {'number' if vae.parameter_shape == vae.shape else 'numbers'} "
         f"for each {'pixel' if one.is_images else 'feature'}, which the {_family(one)} likelihood turns into p(x|z)."
         if not vae.custom.keys() & {"encoder", "model"}

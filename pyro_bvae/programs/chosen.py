@@ -13,6 +13,7 @@ from ..model import BetaVAE
 from ..settings.names import check
 from ..settings.options import DEFAULTS
 from ..settings.program_text import ProgramText, program_text
+from ..settings.stored import OF_A_CUSTOM_PART
 from ..settings.words import brief, one_line
 from .files import Source, class_in, read
 from .named import PROGRAMS
@@ -145,7 +146,7 @@ def _of_their_kinds(kind: type[BetaVAE], options: Mapping[str, Any]) -> dict[str
 
 def _is_chosen(name: str, value: Any) -> bool:
     """Whether a setting is other than its default; a likelihood of the class's own is none that could be passed."""
-    return not _alike(value, DEFAULTS[name]) and (name, value) != ("likelihood", "custom")
+    return not _alike(value, DEFAULTS[name]) and not (name in OF_A_CUSTOM_PART and value == "custom")
 
 
 def _alike(one: Any, other: Any) -> bool:

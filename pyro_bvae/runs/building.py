@@ -11,9 +11,10 @@ import torch
 
 from .. import datasets
 from ..compiled.randomness import own_generator
-from ..datasets import Dataset, Progress
+from ..datasets import Dataset, Progress, pixels
 from ..likelihoods.standardised import Standardised, takes_standardised
 from ..model import BetaVAE
+from ..priors import VampPrior
 from ..programs import Program, chosen
 from ..settings.names import check
 from ..settings.options import DATA_OPTIONS, MODEL
@@ -114,8 +115,9 @@ def build_model(
     Args:
         settings: At least the names in `options.MODEL`, ``beta`` and ``seed``. An older run does not have all names.
         shape: Shape of one datum.
-        data: Where the mean and deviation of a standardised model come from, their training part; without them they are
-            0 and 1, to be replaced by those of a checkpoint. Programs may take the number of classes from them.
+        data: Where the mean and deviation of a standardised model come from, and what a VampPrior starts from: their
+            training part. Without them these are 0, 1 and random, to be replaced by those of a checkpoint. Programs may
+            take the number of classes from them.
         program: Of the settings' name, where its file was read before; it is wanted for the config of a run with one.
 
     Raises:
@@ -136,6 +138,10 @@ def build_model(
     wanted = settings.get("standardise")
     if wanted or (wanted is None and data is not None and _is_table(data) and takes_standardised(vae.likelihood)):
         vae.likelihood = _standardised(vae.likelihood, settings["likelihood"], data)
+    if isinstance(vae.prior, VampPrior) and data is not None:
+        with own_generator(settings["seed"], torch.device("cpu")):
+            few = torch.randperm(len(data.train))[: len(vae.prior.pseudo_inputs)]
+            vae.prior.start_from(pixels(data.images[data.train[few]]))
     return vae
 
 

@@ -2,7 +2,7 @@
 
 The first version wrote `KEYS`, the facts of every config and the settings that there were, without which a run cannot
 be understood. What later versions added has a default that means what there was before: no schedule, no weight decay,
-32 bits, steps that are not compiled, the colours under transparent pixels.
+32 bits, steps that are not compiled, a standard normal prior, the colours under transparent pixels.
 """
 
 from __future__ import annotations
@@ -25,18 +25,21 @@ YOUNGER_FACTS = (
     *("source", "covariance", "columns", "beta_norm", "ran_on", "ranks", "compile_because", "versions"),
     "program_sha256",
 )
+PARTS = ("prior", "posterior")
 LATER: dict[str, Any] = {
     **dict.fromkeys(("data_root", *DATA_OPTIONS)),  # as where a data set does not have them
     **{name: OF_A_CONFIG[name].default for name in (*YOUNGER_FACTS, *TRAINING)},
     "compile": False,
     "program": None,
     "standardise": False,
+    **{name: OF_A_CONFIG[name].default for name in PARTS},
 }
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config, with what each name that is younger than the run means where it is missing."""
-    known = LATER | dict(config)
+    custom = config.get("custom") or {}
+    known = LATER | {name: "custom" for name in PARTS if name in custom} | dict(config)
     source = SOURCES.get(str(known["dataset"]).partition(":")[0])
     if "background" not in config and source is not None and "background" in source.options:
         known["background"] = "none"  # older runs took the colours under transparent pixels

@@ -29,7 +29,9 @@ __all__ = [
     "NETWORKS",
     "OBJECTIVES",
     "OPTIMIZERS",
+    "POSTERIORS",
     "PRECISIONS",
+    "PRIORS",
     "PROGRAMS",
     "SCHEDULES",
     "THREADS_OF_THE_USER",
@@ -94,7 +96,9 @@ METRICS = (
 NETWORKS = ("mlp", "conv")
 OBJECTIVES = ("beta", "capacity", "tc", "factor", "dip-i", "dip-ii", "info", "controlled")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
+POSTERIORS = ("diagonal", "full", "iaf:N", "planar:N", "spline:N")
 PRECISIONS = ("fp32", "bf16")
+PRIORS = ("normal", "laplace", "mixture:K", "vamp:K")
 PROGRAMS = ()
 THREADS_OF_THE_USER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # the environment's, which are never overruled
 AS_ASKED = "as asked"  # why a step is compiled or not, where it was not the fit that decided

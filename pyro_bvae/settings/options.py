@@ -7,11 +7,23 @@ command line, and checked by what they are for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from .declared import OneOf, Option, Parsed, Range, check_values, options_of, unwrapped
-from .names import ACTIVATIONS, BASES, FIGURE_FORMATS, FRAMES, LIKELIHOODS, MEAN_LINKS, NETWORKS, TRACKERS
-from .parsing import inches, trackers_in
+from .names import (
+    ACTIVATIONS,
+    BASES,
+    FIGURE_FORMATS,
+    FRAMES,
+    LIKELIHOODS,
+    MEAN_LINKS,
+    NETWORKS,
+    POSTERIORS,
+    PRIORS,
+    TRACKERS,
+)
+from .parsing import counted, inches, trackers_in
 from .program_text import program_text
 from .signatures import documented
 from .training import COUNT, TrainingSettings
@@ -108,6 +120,14 @@ class ModelSettings:
         "Give networks and likelihood (x − mean)/deviation of each value of a vector, with all results in the data's "
         "units; by default for csv, txt, npy and npz.",
     ] = None
+    prior: Annotated[
+        str, "Family of p(z); vamp:K is a mixture of the posteriors of K learned data.",
+        Parsed(partial(counted, "prior", known=PRIORS), "|".join(PRIORS)),
+    ] = "normal"  # fmt: skip
+    posterior: Annotated[
+        str, "Family of q(z|x); iaf, planar and spline are flows of N transforms.",
+        Parsed(partial(counted, "posterior", known=POSTERIORS), "|".join(POSTERIORS)),
+    ] = "diagonal"  # fmt: skip
     beta: Annotated[float, "Weight of the KL term.", BETA] = 1.0
 
 

@@ -1,4 +1,4 @@
-"""How objectives and schedules are written on a command line and in a config.json; free of torch.
+"""How objectives, schedules and what has a number are written on a command line and in a config.json; free of torch.
 
     NAME[:COEFFICIENT=VALUE,...]    tc:beta=6    factor:gamma=35,lr=1e-4    capacity:capacity=linear:25:100000
 
@@ -7,7 +7,7 @@ A value is a number, a word, or a schedule, KIND:VALUE[:STEPS[:START[:RISE]]]. W
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
@@ -15,8 +15,9 @@ from ..schedules import SCHEDULES, Schedule
 from .names import OBJECTIVES, TRACKERS, check
 from .words import brief
 
-__all__ = ["USUAL", "Specification", "as_file_name", "inches", "scheduled", "specified", "trackers_in"]
+__all__ = ["USUAL", "Specification", "as_file_name", "counted", "inches", "scheduled", "specified", "trackers_in"]
 
+MOST = 10_000  # components of a prior, or transforms of a posterior
 WIDTHS = {"column": 3.25, "page": 6.75}  # inches: what ICML's two columns have
 LEAST_WIDTH, MOST_WIDTH = 1.0, 20.0
 
@@ -88,6 +89,35 @@ def specified(text: str) -> Specification:
             options[coefficient] = _number(value)
     said = ",".join(f"{coefficient}={_plain(given[coefficient])}" for coefficient in sorted(given))
     return Specification(name, options, schedules, f"{name}:{said}" if said else name)
+
+
+def counted(kind: str, text: str, known: Iterable[str]) -> tuple[str, int | None]:
+    """Read a name that may have a number, like ``mixture:10``.
+
+    Args:
+        kind: What it names, for the message.
+        text: The name, and a number after a colon where it takes one.
+        known: All names there are; one that takes a number has a letter after a colon, like ``mixture:K``.
+
+    Returns:
+        The name, and its number or None.
+
+    Raises:
+        ValueError: The name is unknown, or its number is missing, one too many, or out of range.
+
+    >>> counted("prior", "mixture:10", ["normal", "mixture:K"])
+    ('mixture', 10)
+    """
+    forms = {form.partition(":")[0]: form for form in known}
+    name, colon, number = text.partition(":")
+    form = forms[check(kind, name, forms)]
+    if ":" not in form:
+        if colon:
+            raise ValueError(f"the {kind} {name} takes no number, got {brief(text)}")
+        return name, None
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= MOST):
+        raise ValueError(f"the {kind} {form} wants a number from 1 to {MOST:,}, like {name}:4, got {brief(text)}")
+    return name, int(number)
 
 
 def scheduled(text: str, value: float | None = None) -> Schedule:

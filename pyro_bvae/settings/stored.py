@@ -21,7 +21,11 @@ __all__ = ["FACTS", "FORMAT", "OF_A_CONFIG", "OF_A_LINE", "check_config", "check
 
 MOST_VALUES = 10**9  # of a datum
 WHOLE = Range(least=0, most=10**18)
-OF_A_CUSTOM_PART = {"likelihood": ("likelihood", "scale", "mean_link")}  # settings that a class of one's own replaces
+OF_A_CUSTOM_PART = {  # settings that a class of one's own replaces
+    "likelihood": ("likelihood", "scale", "mean_link"),
+    "prior": ("prior",),
+    "posterior": ("posterior",),
+}
 Numbers = list[float]
 
 

@@ -179,23 +179,27 @@ def _check_parts(vae: BetaVAE, x: Tensor) -> None:
     """Look at what the parts return, where the programs are those that use them."""
     if has_own(vae, "guide"):
         if has_own(vae, "encode"):
-            _check_encoder(vae.encoder(x), (len(x), vae.latent_dim))
+            _check_encoder(vae, vae.encoder(x), (len(x), vae.latent_dim))
         _check_shape("the posterior", vae.encode(x), len(x), (vae.latent_dim,))
     if has_own(vae, "model"):
         _check_shape("the likelihood", vae.decode(vae.prior().sample((len(x),))), len(x), vae.shape)
 
 
-def _check_encoder(returned: Any, shape: tuple[int, int]) -> None:
-    """A pair of tensors that broadcast to ``shape``: a log-variance may be shared."""
+def _check_encoder(vae: BetaVAE, returned: Any, shape: tuple[int, int]) -> None:
+    """A pair of tensors that broadcast to ``shape``, as a log-variance may be shared; and the posterior's context."""
+    context = getattr(vae.posterior, "context", 0)
+    wanted = [(shape[0], context)] if context else []
     try:
-        loc, log_variance = returned
+        loc, log_variance, *rest = returned
         fits = torch.broadcast_shapes(loc.shape, log_variance.shape) == shape
+        fits = fits and [tuple(each.shape) for each in rest] == wanted
     except (TypeError, ValueError, AttributeError, RuntimeError):  # no pair, no tensors, or they do not broadcast
         fits = False
     if not fits:
         is_tensor = isinstance(returned, Tensor)
         said = f"a tensor {tuple(returned.shape)}" if is_tensor else f"a {type(returned).__name__} of others"
-        raise ValueError(f"the encoder must return mean and log-variance, each {shape}, got {said}")
+        more = f", and for a {type(vae.posterior).__name__} a third tensor {wanted[0]}" if wanted else ""
+        raise ValueError(f"the encoder must return mean and log-variance, each {shape}{more}, got {said}")
 
 
 def _check_shape(what: str, p: torch.distributions.Distribution, size: int, event: tuple[int, ...]) -> None:
