@@ -121,7 +121,7 @@ def recorded_for_many(vae: BetaVAE, work: Callable[..., Result], values: int) ->
     return RecordedFunction(work, vae) if values >= FEWEST_VALUES else work
 
 
-def suitable_size(work: Callable[..., object], x: Tensor) -> int | None:
+def suitable_size(work: Callable[..., object], x: Tensor, **given: Tensor) -> int | None:
     """How many data to work on at once by way of a graph: a power of 2, at most 1024; None without a graph.
 
     The largest tensor then has 8 to 16 MiB, which stays in a CPU's cache and is kept for the next batch, and as many
@@ -130,8 +130,9 @@ def suitable_size(work: Callable[..., object], x: Tensor) -> int | None:
     Args:
         work: What `recorded_for_many` gave.
         x: A few data as the function takes them; see `RecordedFunction.values_a_datum`.
+        given: What there is beside them.
     """
-    values = work.values_a_datum(x) if isinstance(work, RecordedFunction) else 0
+    values = work.values_a_datum(x, **given) if isinstance(work, RecordedFunction) else 0
     if not values:
         return None
     return 2 ** int(log2(max(1, min(MOST_AT_ONCE, LARGEST_TENSOR // (values * x.element_size())))))

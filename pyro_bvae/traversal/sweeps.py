@@ -2,7 +2,8 @@
 
 For a base code z, a latent k and values v_1 ... v_V, the codes of a row are z with z_k replaced by each value. Their
 images come from the model program, conditioned on the code. In a disentangled code each latent changes one thing in the
-picture and leaves the rest alone.
+picture and leaves the rest alone. Other latent sites of the program stay where the base has them, unless they depend on
+the one that is swept: these follow the model.
 
 Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, figures 1 to 4
 """
@@ -19,28 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .codes import encode, prior_mean
-from .generation import images_of, sample
-from .likelihoods import Standardised
-from .model import BetaVAE
-from .settings.names import BASES, check
+from ..codes import class_values, is_plain
+from ..codes import latents as latents_of
+from ..generation import Known, given_for, images_of, model_site
+from ..likelihoods import Standardised
+from ..model import BetaVAE
+from .bases import Base
 
-__all__ = ["Base", "Traversal", "base", "sweep", "traverse"]
-
-
-@dataclass(frozen=True)
-class Base:
-    """The codes that traversals start from.
-
-    Attributes:
-        codes: ``(N, K)``.
-        originals: The data that they encode, ``(N, *shape)``; None where they encode none.
-        index: Where these are in the data that were given, ``(N,)``; None where that is not known.
-    """
-
-    codes: Tensor
-    originals: Tensor | None
-    index: Tensor | None = None
+__all__ = ["Traversal", "sweep", "traverse"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +70,7 @@ class Traversal:
             "index": self.base.index,
             "units": None if self.units is None else torch.stack(self.units),
             "names": self.names,
+            "site": None if self.base.site == "z" else self.base.site,
         }
         return {name: array for name, array in named.items() if array is not None}
 
@@ -111,51 +99,11 @@ class Traversal:
             latents=tensors["latents"].tolist(),
             values=tensors["values"],
             kl=None if kl.isnan().any() else kl.tolist(),
-            base=Base(tensors["start"], tensors.get("x"), tensors.get("index")),
+            base=Base(tensors["start"], tensors.get("x"), tensors.get("index"), str(arrays.get("site", "z"))),
             reconstructions=tensors["reconstructions"],
             units=(tensors["units"][0], tensors["units"][1]) if "units" in tensors else None,
             names=[str(name) for name in arrays["names"]] if "names" in arrays else None,
         )
-
-
-def base(
-    vae: BetaVAE, data: Tensor | None, kind: str = "image", *, image: int = 0, count: int = 1, seed: int = 0
-) -> Base:
-    """Codes to start from.
-
-    Args:
-        vae: The programs.
-        data: Images or vectors to choose from ``(N, *shape)``, uint8 or float; None for a prior, which needs none.
-        kind: "image", the posterior means of the data ``image`` ... ``image + count − 1``; "random-image", those of
-            ``count`` data chosen at random; "prior", the prior's mean; "random-z", ``count`` draws from the prior.
-        image: Index into ``data``.
-        count: How many.
-        seed: Seed of the draws.
-
-    Returns:
-        The codes, with the data they encode.
-
-    Raises:
-        ValueError: An unknown kind, one that wants data where there are none, or an index that is out of range.
-    """
-    check("base", kind, BASES)
-    if count < 1 or (kind == "prior" and count > 1):
-        raise ValueError(f"count must be at least 1, and 1 for the prior's one mean, got {count}")
-    if kind == "prior":
-        return Base(prior_mean(vae)[None], None)
-    if kind == "random-z":
-        return Base(sample(vae, count, seed=seed)[0], None)
-    if data is None:
-        raise ValueError(f"the base {kind} is a datum: give data to choose from")
-    image, count = index(image), index(count)
-    if kind == "image" and not 0 <= image <= len(data) - count:
-        raise ValueError(f"there are {len(data)} images: image + count must be at most that, got {image} + {count}")
-    if kind == "random-image" and count > len(data):
-        raise ValueError(f"count must be at most {len(data)}, the number of images, got {count}")
-    shuffled = torch.randperm(len(data), generator=torch.Generator().manual_seed(index(seed)))[:count]
-    places = shuffled if kind == "random-image" else torch.arange(image, image + count)
-    originals = data[places]
-    return Base(encode(vae, originals).loc, originals, places)
 
 
 def sweep(codes: Tensor, latents: Sequence[int], values: Tensor) -> Tensor:
@@ -183,6 +131,8 @@ def traverse(
     vae: BetaVAE,
     start: Base | Tensor,
     *,
+    site: str | None = None,
+    given: Known = None,
     latents: Sequence[int] | None = None,
     low: float = -2.0,
     high: float = 2.0,
@@ -197,6 +147,8 @@ def traverse(
     Args:
         vae: The programs; its device is used.
         start: Base codes, from `base` or of your own ``(N, K)``.
+        site: The latent site of codes of your own, see `codes.code_site`; a `Base` knows its own.
+        given: Likewise where other sites stand, and what else the programs take, by name.
         latents: Which latents, in the order of the rows; by default all of them, by falling KL where it is known.
         low: The first value, in prior standard deviations of a standard normal prior.
         high: The last value, included.
@@ -212,10 +164,8 @@ def traverse(
     Raises:
         ValueError: A latent that does not exist, fewer than one column, or codes that do not fit.
     """
-    start = start if isinstance(start, Base) else Base(start, None)
-    dim = start.codes.shape[-1]
-    if dim != vae.latent_dim:
-        raise ValueError(f"codes must have {vae.latent_dim} latents, got shape {tuple(start.codes.shape)}")
+    start = start if isinstance(start, Base) else _of_codes(vae, start, site, given)
+    dim = _dim(vae, start)
     if columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")
     if latents is None:
@@ -226,17 +176,41 @@ def traverse(
         raise ValueError(f"the range must be finite, got {low} to {high}")
     values = np.linspace(float(low), float(high), columns, dtype=np.float32)  # torch's own misses 0 by 3e-8
     codes = sweep(start.codes, latents, torch.from_numpy(values))
+    kept, each = start.kept(vae), len(latents) * columns
+    options: dict[str, Any] = {"site": start.site, "draw": draw, "seed": seed}
     return Traversal(
         codes=codes,
-        images=images_of(vae, codes, draw=draw, seed=seed),
+        images=images_of(vae, codes, given=kept.repeated(each), **options),
         latents=latents,
         values=torch.from_numpy(values),
         kl=None if kl is None else [kl[latent] for latent in latents],
         base=start,
-        reconstructions=images_of(vae, start.codes, draw=draw, seed=seed),
+        reconstructions=images_of(vae, start.codes, given=kept, **options),
         units=_units(vae),
         names=[names.get(latent, "") for latent in latents] if names else None,
     )
+
+
+def _of_codes(vae: BetaVAE, codes: Tensor, site: str | None, given: Known) -> Base:
+    known = given_for(vae, given, len(codes))
+    return Base(codes, None, site=model_site(vae, site, known), given=known)
+
+
+def _dim(vae: BetaVAE, start: Base) -> int:
+    """The number of latents of the site that is swept.
+
+    Raises:
+        ValueError: It draws classes, or the codes are of another number.
+    """
+    dim, site = vae.latent_dim, start.site
+    if not is_plain(vae):
+        q = latents_of(vae, **start.given[:1].arguments)[site]
+        if class_values(q) is not None:
+            raise ValueError(f"the site {site!r} draws classes, which are no values to sweep: see `sweep_classes`")
+        dim = q.event_shape.numel()
+    if start.codes.shape[-1] != dim:
+        raise ValueError(f"codes must have {dim} latents, got shape {tuple(start.codes.shape)}")
+    return dim
 
 
 def _check_latents(latents: Sequence[int], dim: int) -> None:
