@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pyro_bvae
-from pyro_bvae import likelihoods, networks, objectives, posteriors, priors, schedules
+from pyro_bvae import likelihoods, networks, objectives, posteriors, priors, programs, schedules
 from pyro_bvae.datasets import SOURCES
 from pyro_bvae.scoring import METRICS
 from pyro_bvae.settings import names, options
@@ -127,6 +127,7 @@ def test_names_equal_the_keys_they_stand_for() -> None:
     assert tuple(objectives.OBJECTIVES) == names.OBJECTIVES
     assert [*priors.PRIORS] == [form.partition(":")[0] for form in names.PRIORS]
     assert [*posteriors.POSTERIORS] == [form.partition(":")[0] for form in names.POSTERIORS]
+    assert tuple(programs.PROGRAMS) == names.PROGRAMS
     assert tuple(schedules.SCHEDULES) == names.SCHEDULES
     assert tuple(training.OPTIMIZERS) == names.OPTIMIZERS
     assert tuple(likelihoods.LINKS) == names.MEAN_LINKS

@@ -6,18 +6,30 @@
 from __future__ import annotations
 
 from .chosen import Program, chosen, options_of, program_of
+from .conditional import Conditional
 from .files import Source, read
+from .hierarchical import Hierarchical
+from .joint import Joint
 from .named import PROGRAMS
-from .parts import filled, is_known, joined, one_hot
+from .partly import enumerated_where_missing, observed_where_known
+from .parts import GaussianOf, filled, is_known, joined, one_hot
+from .semi_supervised import SemiSupervised
 
 __all__ = [
     "PROGRAMS",
+    "Conditional",
+    "GaussianOf",
+    "Hierarchical",
+    "Joint",
     "Program",
+    "SemiSupervised",
     "Source",
     "chosen",
+    "enumerated_where_missing",
     "filled",
     "is_known",
     "joined",
+    "observed_where_known",
     "one_hot",
     "options_of",
     "program_of",

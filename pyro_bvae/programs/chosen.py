@@ -113,7 +113,8 @@ def program_of(vae: BetaVAE) -> Program | None:
         program: Program | None = vae.program
         return program
     options = {option: getattr(vae, option) for option in options_of(type(vae))}
-    return Program(ProgramText(name, None, options).stored)
+    given = {option: value for option, value in options.items() if value is not None}
+    return Program(ProgramText(name, None, given).stored)
 
 
 def options_of(kind: type[BetaVAE]) -> list[str]:

@@ -21,6 +21,7 @@ from .names import (
     NETWORKS,
     POSTERIORS,
     PRIORS,
+    PROGRAMS,
     TRACKERS,
 )
 from .parsing import counted, inches, trackers_in
@@ -93,7 +94,7 @@ class ModelSettings:
 
     program: Annotated[
         str | None,
-        "In place of the β-VAE's programs: a class of your own, like mine.py:Mine.",
+        f"In place of the β-VAE's programs: {', '.join(PROGRAMS)}, or a class of your own, like mine.py:Mine.",
         Parsed(program_text, "NAME|FILE.py:CLASS[:OPTION=VALUE,...]"),
     ] = None
     network: Annotated[str, "Encoder and decoder.", OneOf("network", NETWORKS)] = "mlp"
