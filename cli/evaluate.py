@@ -200,6 +200,8 @@ def _echo_means(result: Evaluation, particles: int, accuracy: float | None, know
     if result.kl_per_latent is not None:
         click.echo(f"{'active units':15} {result.active_units:12d} of {len(result.kl_per_latent)} (KL above 0.01 nats)")
         click.echo(f"KL per latent   {_kl(result.kl_per_latent)}")
+    elif result.active_units is not None:
+        click.echo(f"{'active units':15} {result.active_units:12d} (their posterior means vary by more than 0.01)")
     if result.nats == "no probability":
         click.echo("These nats are cross-entropies of pixels, no log-probabilities: compare them with no other family.")
 

@@ -109,8 +109,8 @@ class ConvEncoder(nn.Module):
             layer for pair in pairwise(channels) for layer in (nn.Conv2d(*pair, 4, stride=2, padding=1), nn.ReLU())
         ]
         widths = [32 * prod(sides[-1]), *hidden]
-        last = nn.Linear(widths[-1], sum(self.parts))
-        self.layers = nn.Sequential(*convolutions, nn.Flatten(), *_dense(widths), last)
+        dense = _dense(widths)
+        self.layers = nn.Sequential(*convolutions, nn.Flatten(), *dense, nn.Linear(widths[-1], sum(self.parts)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Mean and log-variance of q(z | x), each ``(B, K)``, of images ``(B, C, H, W)``; then context, if wanted."""

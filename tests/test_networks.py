@@ -71,3 +71,13 @@ def test_every_parameter_of_every_network_gets_a_gradient(name: str) -> None:
     (decoder(loc + log_variance).sum()).backward()
     for module in (encoder, decoder):
         assert all(parameter.grad is not None for parameter in module.parameters())
+
+
+def test_the_weights_of_the_conv_encoder_are_drawn_layer_by_layer() -> None:
+    torch.manual_seed(0)
+    encoder = ConvEncoder((1, 16, 16), 3, hidden=(8,))
+    torch.manual_seed(0)
+    convolutions = [nn.Conv2d(1, 32, 4, stride=2, padding=1), nn.Conv2d(32, 32, 4, stride=2, padding=1)]
+    drawn = [*convolutions, nn.Linear(512, 8), nn.Linear(8, 6)]
+    of_encoder = [layer for layer in encoder.layers if hasattr(layer, "weight")]
+    assert all(torch.equal(one.weight, other.weight) for one, other in zip(drawn, of_encoder, strict=True))

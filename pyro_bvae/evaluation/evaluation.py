@@ -28,6 +28,7 @@ from ..generation import image_means
 from ..likelihoods.grey_levels import central_interval, log_bin_mass
 from ..model import BetaVAE
 from ..terms import check_traces, evaluation_mode, mean_terms, of_batches, per_value, recorded_for_many, traces
+from .activity import active_units
 from .similarity import psnr, ssim
 
 __all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
@@ -44,7 +45,8 @@ class Evaluation:
         distortion: −E_q log p(x | z).
         rate: KL(q(z | x) ‖ p(z)).
         kl_per_latent: The rate's K parts; None where prior or guide does not factorise.
-        active_units: How many latents have a mean KL above 0.01 nats; None where prior or guide does not factorise.
+        active_units: How many latents have a mean KL above 0.01 nats; where prior or guide does not factorise, whose
+            posterior mean has a variance above 0.01.
         iw_bound: The importance-weighted bound; None for 0 particles.
         particles: Draws an image for that bound.
         nats: The kind of log-probability: "density", "mass of 256 levels", "mass of 2 levels", or "no probability" for
@@ -117,7 +119,7 @@ def evaluate(
         distortion=means.distortion,
         rate=means.rate,
         kl_per_latent=means.kl_per_latent,
-        active_units=means.active_units,
+        active_units=active_units(vae, data, means, batch_size=batch_size),
         iw_bound=iw_bound(vae, data, particles, **how) if particles else None,
         particles=particles,
         nats=_nats(vae, data),

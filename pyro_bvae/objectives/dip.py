@@ -12,8 +12,11 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import torch
+from pyro.distributions import TorchDistribution
 from torch import Tensor
+from torch.distributions import MultivariateNormal
 
+from ..terms import factorises
 from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, Regularised, Sites
 
 __all__ = ["DipI", "DipII"]
@@ -82,12 +85,26 @@ class DipII(_Dip):
     """
 
     def covariance(self, sites: Sites) -> Tensor:
-        """E_x[Cov_q z] + Cov_x[E_q z], for a posterior that factorises."""
-        if sites.kl is None:
-            raise ValueError("dip-ii wants a prior and a guide that factorise over the latents")
-        return torch.diag(sites.q.variance.mean(0)) + _of_means(sites)
+        """E_x[Cov_q z] + Cov_x[E_q z]."""
+        return _mean_covariance(sites.q) + _of_means(sites)
 
 
 def _of_means(sites: Sites) -> Tensor:
-    centred = sites.q.mean - sites.q.mean.mean(0)  # (B, K)
+    try:
+        means = sites.q.mean
+    except NotImplementedError as error:
+        raise ValueError(_wants("means")) from error
+    centred = means - means.mean(0)  # (B, K)
     return centred.T @ centred / len(centred)
+
+
+def _mean_covariance(q: TorchDistribution) -> Tensor:
+    if factorises(q):
+        return torch.diag(q.variance.mean(0))
+    if isinstance(q, MultivariateNormal):
+        return q.covariance_matrix.mean(0)
+    raise ValueError(_wants("covariances"))
+
+
+def _wants(what: str) -> str:
+    return f"the DIP-VAE wants a posterior with {what} in closed form: take the posterior diagonal or full"

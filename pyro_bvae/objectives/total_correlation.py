@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ..settings.names import check
+from ..terms import factorises
 from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, WORD, Regularised, Sites
 
 __all__ = ["TotalCorrelation", "aggregate_terms"]
@@ -104,8 +105,10 @@ def aggregate_terms(sites: Sites, size: int, estimator: str) -> tuple[Tensor, Te
     Raises:
         ValueError: The guide does not factorise.
     """
-    if sites.kl is None:
-        raise ValueError("a total correlation wants a prior and a guide that factorise over the latents")
+    if not factorises(sites.q):
+        raise ValueError(
+            "a total correlation wants a guide that factorises over the latents: take the posterior diagonal"
+        )
     pairs = sites.q.base_dist.log_prob(sites.z.unsqueeze(1))  # (B, B, K): z_i under q(z | x_j)
     weights = _log_weights(pairs, size, estimator)
     joint = (weights + pairs.sum(-1)).logsumexp(1)

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from math import prod
 from typing import ClassVar
 
 import torch
 from pyro import distributions as dist
 from pyro.nn import ConditionalAutoRegressiveNN
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 
 from .posterior import Posterior
 
 __all__ = ["Conditioned", "Flow", "Transformed"]
 
 WIDTH = 128  # of the hidden layer of each network
+ROWS_AT_ONCE = 2**14  # draws whose networks are run together
 
 
 class Flow(Posterior):
@@ -74,7 +76,17 @@ class Conditioned:
 
 
 class Transformed(dist.TransformedDistribution):
-    """A transformed distribution whose inverse is taken at values that broadcast, such as those of a mixture."""
+    """A transformed distribution for many draws and for values that broadcast, as a mixture asks for."""
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Size = Size()) -> Tensor:  # noqa: B008
+        """Draws, ``(*sample_shape, *batch_shape, K)``; many are made a few at a time, to save memory."""
+        at_once = max(1, ROWS_AT_ONCE // max(1, prod([*sample_shape[1:], *self.batch_shape])))
+        if not sample_shape or sample_shape[0] <= at_once:
+            draws: Tensor = super().sample(sample_shape)
+            return draws
+        sizes = [min(at_once, sample_shape[0] - start) for start in range(0, sample_shape[0], at_once)]
+        return torch.cat([super(Transformed, self).sample(Size([size, *sample_shape[1:]])) for size in sizes])
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-density; at a draw of its own, which is known by its identity, without an inverse."""

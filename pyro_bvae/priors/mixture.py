@@ -6,6 +6,7 @@ import torch
 from pyro import distributions as dist
 from torch import nn
 
+from .mixed import Mixed
 from .prior import Prior
 
 __all__ = ["Mixture"]
@@ -33,4 +34,4 @@ class Mixture(Prior):
     def forward(self) -> dist.TorchDistribution:
         """The prior, event shape ``(K,)``; its log-density is a log-sum-exp over the components."""
         components = dist.Normal(self.loc, self.log_scale.exp()).to_event(1)
-        return dist.MixtureSameFamily(dist.Categorical(logits=self.logits), components)
+        return Mixed(dist.Categorical(logits=self.logits), components)

@@ -9,6 +9,7 @@ import torch
 from pyro import distributions as dist
 from torch import Tensor, nn
 
+from .mixed import Mixed
 from .prior import Prior
 
 __all__ = ["Programs", "VampPrior"]
@@ -79,7 +80,7 @@ class VampPrior(Prior):
             ValueError: It was not bound to programs.
         """
         q = self._bound().encode(self.inputs())
-        return dist.MixtureSameFamily(dist.Categorical(logits=self.logits), q)
+        return Mixed(dist.Categorical(logits=self.logits), q)
 
     def inputs(self) -> Tensor:
         """The pseudo-inputs u, ``(C, *shape)``, in the units of the data."""

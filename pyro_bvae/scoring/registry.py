@@ -102,6 +102,14 @@ def _udr(samples: Sequence[Sample]) -> list[float]:
     return metrics.udr(codes, None if None in kl else [one or [] for one in kl])
 
 
+def _active_units(sample: Sample) -> int | None:
+    """By the KL of latents; of a run whose latents have none of their own, by the variance of its codes."""
+    of = sample.representation
+    if of.kl is not None or of.run is None:
+        return count_active(of.kl)
+    return int(metrics.active_units_variance(sample.points(UDR_POINTS)[0]).sum())
+
+
 METRICS: dict[str, Metric] = {
     "beta-vae-paper": _beta_vae("paper"),
     "beta-vae": _beta_vae("sklearn"),
@@ -143,7 +151,7 @@ METRICS: dict[str, Metric] = {
         limits=(0.0, inf),
     ),
     "active-units": Metric(
-        lambda sample: count_active(sample.representation.kl),
+        _active_units,
         least_factors=0,
         repeats_differ=False,
         limits=(0.0, inf),

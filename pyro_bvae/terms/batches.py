@@ -140,7 +140,7 @@ def suitable_size(work: Callable[..., object], x: Tensor, **given: Tensor) -> in
 
 def _skip(vae: BetaVAE, x: Tensor, given: Mapping[str, Tensor]) -> None:
     """Draw what a run of the guide draws, and no more than that where it is the package's own."""
-    if has_own(vae, "guide", "encode"):
+    if has_own(vae, "guide", "encode") and "posterior" not in vae.custom:
         torch.normal(x.new_zeros(len(x), vae.latent_dim), x.new_ones(len(x), vae.latent_dim))
     else:
         vae.guide(x, **given)
