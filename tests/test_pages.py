@@ -150,6 +150,12 @@ def test_every_python_block_of_a_page_runs(page: str, workplace: Path, cli: Cli)
         exec(compile(re.sub(r"epochs=\d+", "steps=2", block), f"<a block of {page}>", "exec"), namespace)
 
 
+def test_a_script_of_programs_has_at_most_thirty_lines() -> None:
+    lengths = [len(block.splitlines()) for block in blocks("pyro_bvae/programs/README.md", "python")]
+    assert len(lengths) > 10
+    assert max(lengths) <= 30
+
+
 @pytest.mark.parametrize("page", pages())
 def test_every_link_and_picture_of_a_page_is_there(page: str) -> None:
     for target in links(prose(page)):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..settings.words import number
+from ..programs import program_of
+from ..settings.words import number, plain
 from .captions import Captions
 from .experiment import latents, most_informative, traversals
 from .live import Live
@@ -124,8 +125,10 @@ def _short(one: Measured, captions: Captions) -> Markup:
     """The result in a few sentences and numbers."""
     config, vae = one.config, one.run.model
     epochs = f"{one.last['epoch']:.4g} epochs ({one.run.step:,} steps)" if one.last else f"{one.run.step:,} steps"
+    program = program_of(vae)
+    named = "A β-VAE" if program is None else f"The program {plain(program.text)}"
     what = (
-        f"A β-VAE with {vae.latent_dim} {'latent' if vae.latent_dim == 1 else 'latents'} and a "
+        f"{named} with {vae.latent_dim} {'latent' if vae.latent_dim == 1 else 'latents'} and a "
         f"{config['custom'].get('likelihood', config['likelihood'])} likelihood was fitted to "
         f"{one.sizes[0]:,} {one.datum}s of {one.dataset} ({shape_in_words(vae.shape)}), for {epochs}, "
         f"{_weight(one)}."

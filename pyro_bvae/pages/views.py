@@ -18,6 +18,7 @@ from ..datasets import Dataset, Progress
 from ..datasets.dataset import random_subset
 from ..datasets.labels import classes_of
 from ..model import BetaVAE
+from ..programs import program_of
 from ..runs.folder import RunFolder
 from ..runs.run import Run
 from ..scoring.report import factors_followed
@@ -134,6 +135,7 @@ def view_of(
         "path": None if subject.path is None else str(subject.path),
         "at": _numbered_step(run),
         "dataset": None if name is None else _without_place(str(name)),
+        "program": None if (program := program_of(vae)) is None else program.text,
         "beta": vae.beta_value,
         "likelihood": vae.custom.get("likelihood", vae.settings["likelihood"]),
         "prior": vae.custom.get("prior", "standard normal"),

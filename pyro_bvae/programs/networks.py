@@ -25,12 +25,16 @@ class Features(nn.Module):
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
-        if not isinstance(encoder, MLPEncoder | ConvEncoder):
+        self.layers: nn.Module
+        if isinstance(encoder, MLPEncoder):
+            self.layers, self.width = encoder.hidden, encoder.loc.in_features
+        elif isinstance(encoder, ConvEncoder):
+            *layers, head = encoder.layers
+            assert isinstance(head, nn.Linear)
+            self.layers, self.width = nn.Sequential(*layers), head.in_features
+        else:
             kind = type(encoder).__name__
             raise ValueError(f"the program takes its features from `network`, and not from an encoder {kind}")
-        is_dense = isinstance(encoder, MLPEncoder)
-        self.layers, head = (encoder.hidden, encoder.loc) if is_dense else (encoder.layers[:-1], encoder.layers[-1])
-        self.width: int = head.in_features
 
     def forward(self, x: Tensor) -> Tensor:
         """Features ``(B, width)`` of data ``(B, *shape)``."""

@@ -104,6 +104,6 @@ function headingOf(view, level) {
   const count = `${view.K} ${view.K === 1 ? 'latent' : 'latents'}`;
   const known = view.kl ? `${view.active.filter(Boolean).length} of ${count} active` : count;
   const likelihood = view.likelihood.split('.').at(-1);
-  const facts = [view.dataset, `β ${view.beta}`, likelihood, known].filter(Boolean).join(' · ');
+  const facts = [view.dataset, view.program, `β ${view.beta}`, likelihood, known].filter(Boolean).join(' · ');
   return make('header', {}, make(level, { text: view.title }), make('p', { class: 'facts', text: facts }));
 }
