@@ -1,0 +1,82 @@
+"""How well a discrete latent agrees with the labels of data.
+
+    error = (1/N) Σ_n [ŷ_n ≠ label_n],    ŷ_n the most probable value of q(y | x_n)
+
+A program that saw no labels numbers its classes as it likes. They are matched to the labels one to one, so that the
+error is least (the assignment problem, solved on the table of counts); that matching itself is made of the same data.
+
+Source: Kingma et al., https://arxiv.org/abs/1406.5298 (error), Dupont, https://arxiv.org/abs/1804.00104 (matched)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from ..codes import class_values, encode, latents
+from ..datasets import Progress, Rows
+from ..datasets.few_labels import MISSING
+from ..model import BetaVAE
+from ..terms import check_data
+
+__all__ = ["ClassErrors", "class_errors"]
+
+
+@dataclass(frozen=True)
+class ClassErrors:
+    """Errors of the classes that a discrete site gives to data.
+
+    Attributes:
+        site: The label of the site.
+        error: Share of data whose most probable class is not their label.
+        matched_error: The same after classes were matched to labels one to one.
+        matching: The label of each class; −1 for a class without one.
+        count: How many data.
+    """
+
+    site: str
+    error: float
+    matched_error: float
+    matching: list[int]
+    count: int
+
+    @property
+    def standard_error(self) -> float:
+        """Of either error as an estimate from so many data: that of the larger of the two."""
+        share = max(self.error, self.matched_error)
+        return float((share * (1 - share) / self.count) ** 0.5)
+
+
+def class_errors(
+    vae: BetaVAE, data: Rows, labels: Tensor, site: str = "y", *, progress: Progress | None = None
+) -> ClassErrors:
+    """The errors of a discrete site against labels, which the guide does not see.
+
+    Args:
+        vae: The programs; their device is used.
+        data: The images, with what else the programs take; an argument ``labels`` is passed as missing.
+        labels: Classes ``(N,)``, from 0 on.
+        site: The label of the site.
+        progress: Called while data are encoded.
+
+    Raises:
+        ValueError: There is no such site, or it is not discrete.
+    """
+    hidden = {name: torch.full_like(values, MISSING) for name, values in data.extra.items() if name == "labels"}
+    seen = Rows(data.images, {**data.extra, **hidden})
+    one = check_data(vae, seen[:1]).to(vae.beta.device)
+    if site not in (of_sites := latents(vae, **one.extra)) or class_values(of_sites[site]) is None:
+        raise ValueError(f"`site` names a discrete latent site, got {site!r}; the guide has {', '.join(of_sites)}")
+    probabilities = encode(vae, seen, site=site, progress=progress).loc
+    chosen, labels = probabilities.argmax(1), labels.cpu()
+    size = max(probabilities.shape[1], int(labels.max()) + 1)
+    counts = torch.bincount(chosen * size + labels, minlength=size**2).reshape(size, size)  # (class, label)
+    rows, columns = linear_sum_assignment(-counts.numpy())
+    right = counts[rows, columns].sum().item()
+    there = {*labels.tolist()}
+    matching = [int(column) if int(column) in there else -1 for column in columns[: probabilities.shape[1]]]
+    error = (chosen != labels).double().mean().item()
+    return ClassErrors(site, error, 1 - right / len(labels), matching, len(labels))

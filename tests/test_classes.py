@@ -1,0 +1,76 @@
+"""Errors of a discrete latent: hand-worked, and what does not change them."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from torch import Tensor
+
+from pyro_bvae import BetaVAE
+from pyro_bvae.datasets import Rows
+from pyro_bvae.evaluation.classes import class_errors
+
+
+class Sorted(BetaVAE):
+    """A class that is read off the first value of a vector, by way of a permutation; known labels are believed."""
+
+    order: Tensor
+
+    def __init__(self, order: list[int]) -> None:
+        super().__init__((2,), 2, hidden=(4,), likelihood="gaussian")
+        self.register_buffer("order", torch.tensor(order))
+
+    def model(self, x: Tensor | None = None, size: int = 1, labels: Tensor | None = None) -> Tensor:
+        self.register()
+        with pyro.plate("batch", size if x is None else len(x), dim=-1):
+            if labels is None:
+                pyro.sample("y", dist.Categorical(torch.ones(3)))
+            else:
+                pyro.sample("y", dist.Categorical(torch.ones(3)), obs=labels.clamp(min=0), obs_mask=labels >= 0)
+            with self.weighted():
+                z = pyro.sample("z", self.prior())
+            return pyro.sample("x", self.decode(z), obs=x)
+
+    def guide(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        self.register()
+        seen = x[:, 0].long() if labels is None else torch.where(labels >= 0, labels, x[:, 0].long())
+        logits = 5.0 * (self.order[seen][:, None] == torch.arange(3)).float()
+        with pyro.plate("batch", len(x), dim=-1):
+            pyro.sample("y" if labels is None else "y_unobserved", dist.Categorical(logits=logits),
+                        infer={"enumerate": "parallel"})  # fmt: skip
+            with self.weighted():
+                return pyro.sample("z", self.encode(x))
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_matched_errors_do_not_depend_on_how_classes_are_numbered(order: tuple[int, ...]) -> None:
+    x = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2, 2])
+    labels = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 2, 0])
+    data = Rows(torch.stack([x, x], 1).float())
+    errors = class_errors(Sorted([*order]), data, labels)
+    assert errors.matched_error == pytest.approx(0.2)
+    assert [errors.matching[number] for number in order] == [0, 1, 2]
+    assert errors.error == pytest.approx((torch.tensor(order)[x] != labels).float().mean().item())
+    assert errors.count == 10
+
+
+def test_the_guide_does_not_see_the_labels() -> None:
+    data = Rows(torch.zeros(6, 2), {"labels": torch.tensor([0, 1, 2, 0, 1, 2])})
+    assert class_errors(Sorted([0, 1, 2]), data, data.extra["labels"]).error == pytest.approx(4 / 6)
+
+
+def test_more_classes_than_labels_leave_some_without_one() -> None:
+    x = torch.tensor([0, 1, 2, 2])
+    errors = class_errors(Sorted([0, 1, 2]), Rows(torch.stack([x, x], 1).float()), torch.tensor([0, 0, 1, 1]))
+    assert errors.matched_error == pytest.approx(0.25)
+    assert errors.matching.count(-1) == 1
+
+
+def test_a_site_that_is_not_discrete_is_refused() -> None:
+    for site in ("z", "w"):
+        with pytest.raises(ValueError, match=f"`site` names a discrete latent site, got '{site}'; the guide has y, z"):
+            class_errors(Sorted([0, 1, 2]), Rows(torch.zeros(6, 2)), torch.zeros(6, dtype=torch.long), site)
