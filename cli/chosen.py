@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pyro_bvae import Run
-    from pyro_bvae.datasets import Dataset
+    from pyro_bvae.datasets import Dataset, Rows
 
-__all__ = ["Chosen", "chosen", "held_out_if_there", "kl_of", "start_options"]
+__all__ = ["Chosen", "chosen", "data_if_there", "held_out_if_there", "kl_of", "start_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -60,6 +60,14 @@ class Chosen:
     images: Tensor
     index: Tensor | None = None
     data: Dataset | None = None
+
+    @property
+    def rows(self) -> Rows:
+        """The data with all that stands beside them; nothing does beside a file of one's own."""
+        from pyro_bvae.datasets import Rows
+
+        beside = {} if self.data is None else self.data.beside
+        return Rows(self.images, {name: values[self.index] for name, values in beside.items()})
 
     def part(self, first: int, count: int) -> Chosen:
         """So many of them, or as many as there are, from one on.
@@ -101,25 +109,29 @@ def chosen(run: Run, image: int | Path | None, label: str | None, split: str = "
     return Chosen(data.images[index], index, data)
 
 
-def held_out_if_there(run: Run) -> Tensor | None:
-    """The held-out data of a run, for what can be shown without; None, with a line why, where they cannot be read."""
+def data_if_there(run: Run) -> Dataset | None:
+    """The data of a run, for what can be done without; None, with a line why, where they cannot be read."""
     try:
-        data = run.dataset(LoadingBar())
+        return run.dataset(LoadingBar())
     except (OSError, ValueError) as error:
         click.echo(as_options(f"without the data of the run: {error}"), err=True)
         return None
-    return data.images[data.held_out]
 
 
-def kl_of(run: Run, data: Dataset | None) -> list[float] | None:
-    """The mean KL of each latent on the held-out data, in nats.
+def held_out_if_there(run: Run) -> Tensor | None:
+    """The held-out data of a run; see `data_if_there`."""
+    data = data_if_there(run)
+    return None if data is None else data.images[data.held_out]
+
+
+def kl_of(run: Run, data: Dataset | None, site: str = "z") -> list[float] | None:
+    """The mean KL of each latent of a site on the held-out data, in nats.
 
     Without the data, it is that of the history, if there is a line of the run's step; otherwise they are needed.
     """
-    from pyro_bvae.terms import mean_terms
+    from pyro_bvae.terms import kl_of_site, mean_terms
 
     if data is None and run.history and run.history[-1]["step"] == run.step:
-        kl: list[float] | None = run.history[-1]["held_out_kl_per_latent"]
-        return kl
-    held_out = held_out_if_there(run) if data is None else data.images[data.held_out]
-    return None if held_out is None else mean_terms(run.model, held_out).kl_per_latent
+        return kl_of_site(site, run.units, run.history[-1]["held_out_kl_per_latent"])
+    data = data or data_if_there(run)
+    return None if data is None else mean_terms(run.model, data.rows(data.held_out)).kl_of(site)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from .given import Given, given_for
 from .images import (
     Known,
+    as_rows,
     completed,
     freed,
     image_means,
@@ -21,13 +22,16 @@ from .images import (
     model_site,
     reconstruct,
     reconstruct_sites,
+    reconstructed_site,
     sample,
     sample_sites,
+    with_conditions,
 )
 
 __all__ = [
     "Given",
     "Known",
+    "as_rows",
     "completed",
     "freed",
     "given_for",
@@ -37,6 +41,8 @@ __all__ = [
     "model_site",
     "reconstruct",
     "reconstruct_sites",
+    "reconstructed_site",
     "sample",
     "sample_sites",
+    "with_conditions",
 ]

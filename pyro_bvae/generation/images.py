@@ -11,16 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..codes import Centred, centres, draws, explained, followers, site_of
+from ..codes import Centred, centres, draws, explained, followers, is_plain, site_of
 from ..datasets import Rows, rows_of
 from ..model import BetaVAE
+from ..programs import is_known
 from ..settings.shown import in_words
-from ..terms import batches, broken_parameter, check_data, evaluation_mode
+from ..terms import batches, broken_parameter, check_data, evaluation_mode, given_to
 from .given import Given, as_tensor, given_for
 from .program import image, run, runnable, values
 
 __all__ = [
     "Known",
+    "as_rows",
     "completed",
     "freed",
     "image_means",
@@ -29,8 +31,10 @@ __all__ = [
     "model_site",
     "reconstruct",
     "reconstruct_sites",
+    "reconstructed_site",
     "sample",
     "sample_sites",
+    "with_conditions",
 ]
 
 MOST_VALUES = 10**9  # of all images that are made at once: 4 GB
@@ -126,7 +130,7 @@ def sample(
     known = given_for(vae, given, size)
     site = model_site(vae, site, known)
     of_sites, images = sample_sites(vae, size, given=given, draw=draw, seed=seed, batch_size=batch_size)
-    return _rows(of_sites[site]), images
+    return as_rows(of_sites[site]), images
 
 
 def sample_sites(
@@ -178,9 +182,9 @@ def reconstruct(
     Raises:
         ValueError: The data lack what the programs take, or what is given does not fit the programs.
     """
-    site = site_of(vae, site, **next(batches(vae, completed(vae, data, given)[:1], 1))[2])
+    site = reconstructed_site(vae, data, site, given)
     of_sites, images = reconstruct_sites(vae, data, given=given, draw=draw, seed=seed, batch_size=batch_size)
-    return _rows(of_sites[site]), images
+    return as_rows(of_sites[site]), images
 
 
 def reconstruct_sites(
@@ -248,6 +252,31 @@ def completed(vae: BetaVAE, data: Tensor | Rows, given: Known) -> Rows:
     return check_data(vae, data)
 
 
+def as_rows(values: Tensor) -> Tensor:
+    """The values of a site as rows ``(N, K)``, as codes are; classes as they are drawn."""
+    return values.reshape(len(values), -1) if values.is_floating_point() else values
+
+
+def reconstructed_site(vae: BetaVAE, data: Tensor | Rows, site: str | None, given: Known = None) -> str:
+    """The latent site that is meant, where programs take what stands beside data."""
+    return site_of(vae, site, **next(batches(vae, completed(vae, data, given)[:1], 1))[2])
+
+
+def with_conditions(vae: BetaVAE, given: Mapping[str, Any], data: Rows | None, size: int) -> dict[str, Any]:
+    """What is given of draws, and for the arguments of which nothing is said the values of data.
+
+    Args:
+        vae: The programs.
+        given: By name, as for `sample`.
+        data: Some data, whose values are taken in their order, again and again; None where there are none.
+        size: How many draws.
+    """
+    if data is None or is_plain(vae):
+        return dict(given)
+    there = {name: values for name, values in given_to(vae, data.extra).items() if is_known(values).any()}
+    return {name: values[torch.arange(size) % len(data)] for name, values in there.items()} | {**given}
+
+
 def model_site(vae: BetaVAE, site: str | None, known: Given) -> str:
     """The latent site that is meant, see `codes.code_site`; raises ValueError where an argument is lacking."""
     with runnable(vae, known.arguments):
@@ -257,11 +286,6 @@ def model_site(vae: BetaVAE, site: str | None, known: Given) -> str:
 def _parts(size: int, batch_size: int) -> Iterator[slice]:
     for start in range(0, size, index(batch_size)):
         yield slice(start, min(start + batch_size, size))
-
-
-def _rows(values: Tensor) -> Tensor:
-    """The values of a site as rows ``(N, K)``, as codes are; classes as they are drawn."""
-    return values.reshape(len(values), -1) if values.is_floating_point() else values
 
 
 def _joined(made: Sequence[tuple[dict[str, Tensor], Tensor]]) -> tuple[dict[str, Tensor], Tensor]:

@@ -7,6 +7,7 @@ scatters. Figures are made without pyplot, so that no global state changes and n
 
 from __future__ import annotations
 
+from .classes import classes
 from .columns import column_curve
 from .comparisons import Point, gallery, rate_distortion, side_by_side
 from .factors import heat_map, responses
@@ -23,6 +24,7 @@ __all__ = [
     "MapCell",
     "Point",
     "animation",
+    "classes",
     "column_curve",
     "column_map",
     "covariances",

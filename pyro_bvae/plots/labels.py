@@ -67,7 +67,8 @@ def say_below(figure: Figure, *notes: str) -> None:
 def label(sweep: Traversal, row: int, separator: str) -> str:
     """The latent of a row, after its name, with its KL in nats where it is known."""
     named = "" if sweep.names is None else sweep.names[row]
-    name = f"{labels([named])[0]}{separator}z{sweep.latents[row]}" if named else f"z{sweep.latents[row]}"
+    unit = sweep.unit(row)
+    name = f"{labels([named])[0]}{separator}{unit}" if named else unit
     if sweep.kl is None:
         return name
     digits = 2 if sweep.kl[row] >= 0.1 else 3

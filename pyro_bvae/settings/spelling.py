@@ -15,15 +15,17 @@ __all__ = ["argument", "as_options", "option_words", "pasted", "spelled"]
 OF_A_RUN = (
     "at",
     "changed_program",
+    "given",
     "maximise",
     "minimise",
     "out",
     "overwrite",
     "particles",
     "resume",
+    "site",
 )  # arguments that are no settings
 # what is typed in another way than its declaration has it
-TYPED = {"match_rate": "--match", "grey": "--grey/--rgb"}
+TYPED = {"given": "--set", "match_rate": "--match", "grey": "--grey/--rgb"}
 
 
 def option_words(name: str) -> str:

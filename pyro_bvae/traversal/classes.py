@@ -90,7 +90,7 @@ def sweep_classes(
         start: What is kept, from `base`.
         site: The label of a discrete latent site, or the name of an argument of the programs that has classes.
         classes: How many an argument has; a site knows its own.
-        names: What they are called; by default by their numbers.
+        names: What they are called, from which follows how many; by default by their numbers.
         draw: Whether to draw from p(x | z) in place of taking its mean.
         seed: Seed of those draws.
 
@@ -98,7 +98,7 @@ def sweep_classes(
         ValueError: There is no such site or argument, or it draws no classes.
     """
     known = given_for(vae, start.given, len(start.codes))
-    count = _count(vae, site, known, classes)
+    count = _count(vae, site, known, classes if names is None else len(names))
     names = [str(number) for number in range(count)] if names is None else list(names)[:count]
     kept, numbers = (
         known.without({site} | followers(vae, site, **known[:1].arguments)).repeated(count),

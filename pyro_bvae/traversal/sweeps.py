@@ -56,6 +56,13 @@ class Traversal:
     units: tuple[Tensor, Tensor] | None = None
     names: list[str] | None = None
 
+    def unit(self, row: int) -> str:
+        """What the latent of a row is called: by its number, or after a site that is not called "z"."""
+        site, latent = self.base.site, self.latents[row]
+        if site == "z":
+            return f"z{latent}"
+        return site if self.base.codes.shape[-1] == 1 else f"{site}[{latent}]"
+
     def arrays(self) -> dict[str, Any]:
         """All of it by name, as the npz of the command line has it; `from_arrays` reads them."""
         named: dict[str, Any] = {
