@@ -109,6 +109,15 @@ def _kl(vae: BetaVAE, run: Run | None, data: Dataset | None, progress: Progress 
     return kl if kl is not None and all(map(isfinite, kl)) else None
 
 
+def _columns(names: Sequence[str] | None) -> list[str] | None:
+    return None if names is None else [plain(name) for name in names]
+
+
+def _prior(vae: BetaVAE) -> str:
+    name = str(vae.settings.get("prior", "normal"))
+    return "standard normal" if name == "normal" else name
+
+
 def view_of(
     subject: Shown,
     *,
@@ -126,21 +135,20 @@ def view_of(
     """
     vae, run, data, kl = subject.vae, subject.run, subject.data, subject.kl
     config = {} if run is None else run.config
-    columns = config.get("columns") if data is None else data.columns
     decoder, decoder_note = _decoder(vae, most_products)
-    name = data.name if data is not None else config.get("dataset")
+    name = config.get("dataset") if data is None else data.name
     chosen = None if data is None else random_subset(len(data.held_out), min(points, _most_points(data, vae)))
     return {
         "title": subject.title,
         "path": None if subject.path is None else str(subject.path),
         "at": _numbered_step(run),
         "dataset": None if name is None else _without_place(str(name)),
-        "program": None if (program := program_of(vae)) is None else program.text,
+        "program": getattr(program_of(vae), "text", None),
         "beta": vae.beta_value,
         "likelihood": vae.custom.get("likelihood", vae.settings["likelihood"]),
-        "prior": vae.custom.get("prior", "standard normal"),
+        "prior": vae.custom.get("prior", _prior(vae)),
         "shape": list(vae.shape),
-        "columns": None if columns is None else [plain(column) for column in columns],
+        "columns": _columns(config.get("columns") if data is None else data.columns),
         "K": vae.latent_dim,
         "kl": kl,
         "active": [True] * vae.latent_dim if kl is None else [value > ACTIVE_ABOVE for value in kl],
