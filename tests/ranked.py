@@ -26,6 +26,8 @@ from torch import nn
 from pyro_bvae import BetaVAE, Callback, evaluate, fit, ranks
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
+from pyro_bvae.programs.hierarchical import Hierarchical
+from pyro_bvae.programs.semi_supervised import SemiSupervised
 from pyro_bvae.terms import mean_terms
 from pyro_bvae.training import Interrupted, Training, loop
 
@@ -49,6 +51,8 @@ CASES: dict[str, dict[str, Any]] = {
     "beta, with weight decay": {"weight_decay": 0.1},
     "dip-i:off_diagonal=5,diagonal=5, parameters hidden": {"is_hidden": True},
     "info:alpha=0.5,scale=10, parameters hidden": {"is_hidden": True},
+    "beta, a class beside z": {"kind": SemiSupervised},
+    "capacity:gamma=10,capacity=1, two layers": {"kind": Hierarchical},
 }
 
 
@@ -98,13 +102,15 @@ def said(folder: Path) -> str:
 def some_images(count: int = 11) -> Dataset:
     """Grey images of 4×4, most of them to train on."""
     generator = torch.Generator().manual_seed(3)
-    return Dataset("some", torch.rand(count + 5, 1, 4, 4, generator=generator), held_out=torch.arange(count, count + 5))
+    images = torch.rand(count + 5, 1, 4, 4, generator=generator)
+    labels = torch.arange(count + 5) % 4 - 1
+    return Dataset("some", images, held_out=torch.arange(count, count + 5), extra={"labels": labels})
 
 
-def small_vae(is_hidden: bool = False, **options: Any) -> BetaVAE:
+def small_vae(is_hidden: bool = False, kind: type[BetaVAE] = BetaVAE, **options: Any) -> BetaVAE:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return (HiddenVAE if is_hidden else BetaVAE)((1, 4, 4), 3, hidden=(6,), **options)
+        return (HiddenVAE if is_hidden else kind)((1, 4, 4), 3, hidden=(6,), **options)
 
 
 class Hidden(dist.Normal):
@@ -137,6 +143,8 @@ def same_noise() -> Iterator[None]:
         share = ranks.the_share()
         if len(shape) == 1:
             return bank[0, : shape[0]].to(dtype)
+        if len(shape) == 3:  # of each value of an enumerated site
+            return noise(shape[1:], dtype).expand(shape)
         rows = slice(shape[0]) if share is None else slice(share.rows.start, share.rows.stop)
         if share is not None and shape[0] != share.rows.stop - share.rows.start:  # for the whole batch
             return (bank[: shape[0], : shape[1]] + ranks.rank()).to(dtype)
@@ -159,7 +167,7 @@ def fitted(case: str, way: str, **options: Any) -> dict[str, Any]:
     """What a fit of a few steps gives, the third of which has one datum, or the second six."""
     options |= {"compile": way != "eager", "precision": "bf16" if way == "bf16" else "fp32"}
     settings = {"steps": 4, "batch_size": 5, "optimizer": "sgd", "lr": 1e-3, "seed": 2, "eval_every": 2, **CASES[case]}
-    vae = small_vae(**{name: settings.pop(name) for name in ("likelihood", "is_hidden") if name in settings})
+    vae = small_vae(**{name: settings.pop(name) for name in ("likelihood", "is_hidden", "kind") if name in settings})
     before = [parameter.detach().clone() for parameter in vae.parameters()]
     objective = case.partition(", ")[0].removesuffix(" ")
     compiler = loop.inductor if way == "inductor" else lambda graph, _: graph
