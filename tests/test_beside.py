@@ -11,6 +11,7 @@ import torch
 from pyro_bvae import datasets
 from pyro_bvae.datasets import Dataset, Rows, rows_of
 from pyro_bvae.datasets.few_labels import with_few_labels
+from pyro_bvae.training.minibatches import Minibatches
 
 
 @pytest.mark.parametrize("count", [10, 13, 100, 1000])
@@ -96,3 +97,15 @@ def test_a_subset_keeps_what_stands_beside_its_images() -> None:
     part = datasets.dataset.part_of(data, 8)
     assert torch.equal(part.images[:, 0].long(), part.extra["y"])
     assert data.fingerprint != Dataset("mine", torch.arange(30.0)[:, None]).fingerprint
+
+
+def test_streamed_minibatches_hand_on_what_resident_ones_do() -> None:
+    extra = {"y": torch.arange(60), "c": torch.rand(60, 2, dtype=torch.float64)}
+    data = Dataset("mine", torch.arange(60.0)[:, None], extra=extra)
+    options = {"dtype": torch.float32, "names": ("y", "c")}
+    ways = [Minibatches(data, 16, 3, torch.device("cpu"), resident=there, **options) for there in (True, False)]
+    for step in (0, 1, 3, 4, 2):
+        one, other = (way.batch(step) for way in ways)
+        assert all(map(torch.equal, one, other))
+        assert torch.equal(one[0][:, 0].long(), one[1])
+        assert one[2].dtype == torch.float32
