@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,9 @@ def test_m2_is_what_its_paper_says(data: Dataset) -> None:
     for number in range(CLASSES):
         y = torch.where(known, labels, number)
         one_hot = torch.nn.functional.one_hot(y, CLASSES).float()
-        rate = torch.distributions.kl_divergence(vae.of_style(h, one_hot).base_dist, dist.Normal(0.0, 1.0)).sum(-1)
+        rate = torch.distributions.kl_divergence(
+            vae.posterior(*vae.of_style(h, one_hot)).base_dist, dist.Normal(0.0, 1.0)
+        ).sum(-1)
         logits = vae.decoder(torch.cat([z[number], one_hot], -1))
         of_classes.append((dist.Bernoulli(logits=logits, validate_args=False).log_prob(x).flatten(1).sum(-1), rate))
     log_p, rates = (torch.stack(each, -1) for each in zip(*of_classes, strict=True))  # (B, C)
@@ -138,7 +141,7 @@ def test_the_rate_of_the_lower_layer_is_a_mean_of_closed_forms(data: Dataset) ->
     z2 = traces(vae.model, vae.guide, x)[1].nodes["z2"]["value"]
     h = vae.encoder(x)
     kl = torch.distributions.kl_divergence
-    torch.testing.assert_close(one.rates["z2"], kl(vae.of_z2(h), vae.prior()))
+    torch.testing.assert_close(one.rates["z2"], kl(vae.posterior(*vae.of_z2(h)), vae.prior()))
     torch.testing.assert_close(one.rates["z1"], kl(vae.of_z1(h, z2), vae.given_z2(z2)))
     assert one.kl is not None
     assert one.kl.shape == (8, 2 + 3)
@@ -254,6 +257,26 @@ def test_programs_take_any_likelihood(name: str, likelihood: str, data: Dataset)
     vae = MADE[name](likelihood=likelihood)
     x, given = batch_of(vae, data)
     assert terms(vae, vae.prepare(x.clamp(0.01, 0.99)), **given).distortion.shape == (8,)
+
+
+FAMILIES = [*({"posterior": text} for text in ("full", "iaf:2", "planar:2", "spline:1")),
+            *({"prior": text} for text in ("laplace", "mixture:3", "vamp:3"))]  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: "".join(family.values()))
+@every_program
+def test_programs_take_any_prior_and_posterior(name: str, family: dict[str, str], data: Dataset) -> None:
+    vae = MADE[name](beta=2.0, **family)
+    run = fit(vae, data, steps=2, batch_size=16, compile=False)
+    assert isfinite(run.history[-1]["held_out_rate"])
+    x, given = batch_of(vae, data)
+    with torch.no_grad(), pyro.validation_enabled(False):
+        ours = torch.stack([_loss(vae, x, given) for _ in range(100)])
+        elbo = Trace_ELBO() if name in ("hierarchical", "conditional") else TraceEnum_ELBO(max_plate_nesting=1)
+        with unscaled():
+            theirs = torch.tensor([elbo.loss(vae.model, vae.guide, x, **given) for _ in range(100)])
+    error = (ours.var() / len(ours) + theirs.var() / len(theirs)).sqrt()
+    assert abs(ours.mean() - theirs.mean()) < 5 * error + 1e-3
 
 
 @pytest.mark.parametrize("kind", PROGRAMS.values(), ids=PROGRAMS)

@@ -12,13 +12,14 @@ from .hierarchical import Hierarchical
 from .joint import Joint
 from .named import PROGRAMS
 from .partly import enumerated_where_missing, observed_where_known
-from .parts import GaussianOf, filled, is_known, joined, one_hot
+from .parts import GaussianOf, HeadsOf, filled, is_known, joined, one_hot
 from .semi_supervised import SemiSupervised
 
 __all__ = [
     "PROGRAMS",
     "Conditional",
     "GaussianOf",
+    "HeadsOf",
     "Hierarchical",
     "Joint",
     "Program",

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyro
+import pyro.distributions as dist
 from torch import Tensor
 
 from ..datasets import Dataset
 from ..model import BetaVAE
 from .networks import Features, decoder_of
-from .parts import GaussianOf, classes_of, filled, joined, one_hot
+from .parts import classes_of, filled, heads_of, joined, one_hot
 
 __all__ = ["Conditional"]
 
@@ -28,11 +29,9 @@ class Conditional(BetaVAE):
     """What z holds is what the condition leaves open.
 
     Args:
-        shape: See `BetaVAE`.
-        latent_dim: Of z.
+        shape, latent_dim, options: See `BetaVAE`; a decoder of one's own takes z and then the condition.
         classes: Of the labels; by default those of the data, and 0 where they have none.
         width: Of the vector ``c`` beside the data; by default that of the data.
-        options: See `BetaVAE`. A decoder of one's own takes z and then the condition.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class Conditional(BetaVAE):
             raise ValueError("the program conditional wants data with labels, or with vectors c beside them")
         self.classes, self.width = classes, width
         self.encoder = Features(self.encoder)
-        self.of_z = GaussianOf(self.encoder.width, classes + width, latent_dim=self.latent_dim)
+        self.of_z = heads_of(self, self.encoder.width, classes + width)
         self.decoder = decoder_of(self, self.latent_dim + classes + width)
 
     @classmethod
@@ -67,7 +66,11 @@ class Conditional(BetaVAE):
         self.register()
         h = self.encoder(self.standardise(x))
         with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
-            return pyro.sample("z", self.of_z(h, self.condition(labels, c)))
+            return pyro.sample("z", self.posterior(*self.of_z(h, self.condition(labels, c))))
+
+    def encode(self, x: Tensor) -> dist.TorchDistribution:
+        """q(z | x) without a condition, for a VampPrior."""
+        return self.posterior(*self.of_z(self.encoder(self.standardise(x)), self.condition(None, None)))
 
     def condition(self, labels: Tensor | None, c: Tensor | None) -> Tensor:
         """Both as one vector ``(..., classes + width)``, of zeros for what there is not."""

@@ -14,17 +14,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyro
+import pyro.distributions as dist
 from torch import Tensor
 
 from ..model import BetaVAE
 from .networks import Features, decoder_of
-from .parts import GaussianOf, positive
+from .parts import GaussianOf, heads_of, positive
 
 __all__ = ["Hierarchical"]
 
 
 class Hierarchical(BetaVAE):
-    """z2 above z1 above x. β weighs the rates of both layers; the prior is that of z2.
+    """z2 above z1 above x. β weighs the rates of both layers; prior and posterior family are those of z2.
 
     Args:
         shape: See `BetaVAE`.
@@ -37,7 +38,7 @@ class Hierarchical(BetaVAE):
         super().__init__(shape, latent_dim, **options)
         (self.lower,) = positive(lower=2 * self.latent_dim if lower is None else lower)
         self.encoder = Features(self.encoder)
-        self.of_z2 = GaussianOf(self.encoder.width, latent_dim=self.latent_dim)
+        self.of_z2 = heads_of(self, self.encoder.width)
         self.of_z1 = GaussianOf(self.encoder.width, self.latent_dim, latent_dim=self.lower)
         self.given_z2 = GaussianOf(self.latent_dim, latent_dim=self.lower)
         self.decoder = decoder_of(self, self.lower)
@@ -56,6 +57,10 @@ class Hierarchical(BetaVAE):
         self.register()
         h = self.encoder(self.standardise(x))
         with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
-            z2 = pyro.sample("z2", self.of_z2(h))
+            z2 = pyro.sample("z2", self.posterior(*self.of_z2(h)))
             pyro.sample("z1", self.of_z1(h, z2))
             return z2
+
+    def encode(self, x: Tensor) -> dist.TorchDistribution:
+        """q(z2 | x)."""
+        return self.posterior(*self.of_z2(self.encoder(self.standardise(x))))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..model import BetaVAE
 from .networks import Features, decoder_of
-from .parts import GaussianOf, joined, one_hot, positive
+from .parts import heads_of, joined, one_hot, positive
 
 __all__ = ["Joint"]
 
@@ -29,12 +29,10 @@ class Joint(BetaVAE):
     """A class that nobody has labelled, beside z.
 
     Args:
-        shape: See `BetaVAE`.
-        latent_dim: Of z.
+        shape, latent_dim, options: See `BetaVAE`; a decoder of one's own takes z, and y as zeros and a one.
         classes: Values of y, C.
         gamma: Weight of the rate of y; by default β, as of z. A smaller one makes y the cheaper place for what
             comes in kinds.
-        options: See `BetaVAE`. A decoder of one's own takes z and then y as zeros and a one.
     """
 
     def __init__(self, shape: Sequence[int], latent_dim: int = 10, *, classes: int = 10, gamma: float | None = None,
@@ -43,7 +41,7 @@ class Joint(BetaVAE):
         self.classes, self.gamma = positive(classes=classes, gamma=gamma)
         self.encoder = Features(self.encoder)
         self.of_kind = nn.Linear(self.encoder.width, classes)
-        self.of_style = GaussianOf(self.encoder.width, latent_dim=self.latent_dim)
+        self.of_style = heads_of(self, self.encoder.width)
         self.decoder = decoder_of(self, self.latent_dim + classes)
 
     def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
@@ -62,10 +60,14 @@ class Joint(BetaVAE):
         h = self.encoder(self.standardise(x))
         with pyro.plate("batch", x.shape[0], dim=-1):
             with self.weighted():
-                z = pyro.sample("z", self.of_style(h))
+                z = pyro.sample("z", self.posterior(*self.of_style(h)))
             with self.discrete():
                 pyro.sample("y", dist.Categorical(logits=self.of_kind(h)), infer={"enumerate": "parallel"})
             return z
+
+    def encode(self, x: Tensor) -> dist.TorchDistribution:
+        """q(z | x)."""
+        return self.posterior(*self.of_style(self.encoder(self.standardise(x))))
 
     def discrete(self) -> AbstractContextManager[Any]:
         """The weight of the discrete latent."""

@@ -12,9 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets import Dataset
+from ..model import BetaVAE
 from ..settings.declared import Range
 
-__all__ = ["GaussianOf", "classes_of", "filled", "is_known", "joined", "one_hot", "positive", "share_of"]
+__all__ = [
+    "GaussianOf",
+    "HeadsOf",
+    "classes_of",
+    "filled",
+    "heads_of",
+    "is_known",
+    "joined",
+    "one_hot",
+    "options_of_labels",
+    "positive",
+]
 
 
 def is_known(values: Tensor) -> Tensor:
@@ -72,32 +84,54 @@ def one_hot(labels: Tensor, like: Tensor, classes: int) -> Tensor:
     return (labels[..., None] == torch.arange(classes, device=like.device)).to(like.dtype)
 
 
-class GaussianOf(nn.Module):
-    """A diagonal Gaussian given several vectors, h = ReLU(Σ W_i v_i + b): ``loc`` and ``scale`` are linear in h.
+class HeadsOf(nn.Module):
+    """What a posterior family takes, given several vectors: h = ReLU(Σ W_i v_i + b), of which the rest is linear.
 
     Each vector meets its own weights before they are added up, so that features of an image are multiplied once,
     however many values of an enumerated site stand beside them.
 
     Args:
         widths: Of the vectors.
-        latent_dim: Of the Gaussian, K.
+        latent_dim: Of the site, K.
+        context: How many numbers the family wants beside mean and log-variance.
         hidden: Width of h.
     """
 
-    def __init__(self, *widths: int, latent_dim: int, hidden: int = 256) -> None:
+    def __init__(self, *widths: int, latent_dim: int, context: int = 0, hidden: int = 256) -> None:
         super().__init__()
         self.layers = nn.ModuleList([nn.Linear(width, hidden, bias=first == 0) for first, width in enumerate(widths)])
-        self.head = nn.Linear(hidden, 2 * latent_dim)
+        self.sizes = [latent_dim, latent_dim, *([context] if context else [])]
+        self.head = nn.Linear(hidden, sum(self.sizes))
 
-    def forward(self, *parts: Tensor) -> dist.TorchDistribution:
-        """The Gaussian given vectors ``(..., W)``, whose leading dimensions broadcast: event shape ``(K,)``."""
+    def forward(self, *parts: Tensor) -> tuple[Tensor, ...]:
+        """Mean and log-variance ``(..., K)``, and context, given vectors ``(..., W)`` whose leading dims broadcast."""
         first, *others = (layer(part) for layer, part in zip(self.layers, parts, strict=True))
-        loc, log_variance = self.head(torch.relu(sum(others, start=first))).chunk(2, dim=-1)
+        return self.head(torch.relu(sum(others, start=first))).split(self.sizes, dim=-1)
+
+
+class GaussianOf(HeadsOf):
+    """A diagonal Gaussian given several vectors, see `HeadsOf`."""
+
+    def forward(self, *parts: Tensor) -> dist.TorchDistribution:  # type: ignore[override]
+        """The Gaussian, event shape ``(K,)``."""
+        loc, log_variance = super().forward(*parts)
         return dist.Normal(loc, torch.exp(0.5 * log_variance)).to_event(1)
 
 
+def heads_of(vae: BetaVAE, *widths: int) -> HeadsOf:
+    """What the posterior family of a model takes for its `latent_dim` latents, given vectors of those widths."""
+    return HeadsOf(*widths, latent_dim=vae.latent_dim, context=getattr(vae.posterior, "context", 0))
+
+
+def options_of_labels(data: Dataset) -> dict[str, Any]:
+    """The options of programs that learn from labels: ``classes``, and the ``share`` of training data that have one."""
+    labels = data.beside.get("labels")
+    known = 0.0 if labels is None else is_known(labels[data.train]).double().mean().item()
+    return {**classes_of(data), **({"share": float(f"{known:.6g}")} if known else {})}
+
+
 def classes_of(data: Dataset) -> dict[str, int]:
-    """The option ``classes`` of programs that take labels: how many classes the labels of a data set have.
+    """The option ``classes``: how many the labels of a data set have; nothing where it has no labels.
 
     Raises:
         ValueError: The labels are attributes, of which a datum may have several.
@@ -107,13 +141,6 @@ def classes_of(data: Dataset) -> dict[str, int]:
     if data.labels.dim() != 1:
         raise ValueError(f"the program wants one class a datum, and {data.name} has attributes")
     return {"classes": int(data.labels.max()) + 1}
-
-
-def share_of(data: Dataset) -> dict[str, float]:
-    """The option ``share`` of programs that learn from labels: of labels that are known, among the training data."""
-    labels = data.beside.get("labels")
-    known = 0.0 if labels is None else is_known(labels[data.train]).double().mean().item()
-    return {"share": float(f"{known:.6g}")} if known else {}
 
 
 def positive(**options: float | None) -> list[Any]:

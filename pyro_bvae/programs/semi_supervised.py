@@ -18,11 +18,10 @@ import pyro.distributions as dist
 from pyro import poutine
 from torch import Tensor, nn
 
-from ..datasets import Dataset
 from ..model import BetaVAE
 from .networks import Features, decoder_of
 from .partly import enumerated_where_missing, observed_where_known
-from .parts import GaussianOf, classes_of, filled, is_known, joined, one_hot, positive, share_of
+from .parts import filled, heads_of, is_known, joined, one_hot, options_of_labels, positive
 
 __all__ = ["SemiSupervised"]
 
@@ -34,13 +33,13 @@ class SemiSupervised(BetaVAE):
     under ``labelled`` held-out data have none, and `evaluate` reports the ELBO of x alone.
 
     Args:
-        shape: See `BetaVAE`.
-        latent_dim: Of z.
+        shape, latent_dim, options: See `BetaVAE`; a decoder of one's own takes z, and y as zeros and a one.
         classes: C; by default those of the data.
         alpha: α.
         share: L/N, of labels among the training data; by default that of the data.
-        options: See `BetaVAE`. A decoder of one's own takes z and then y as zeros and a one.
     """
+
+    options_for = staticmethod(options_of_labels)
 
     def __init__(self, shape: Sequence[int], latent_dim: int = 10, *, classes: int = 10, alpha: float = 0.1,
                  share: float = 1.0, **options: Any) -> None:  # fmt: skip
@@ -48,13 +47,8 @@ class SemiSupervised(BetaVAE):
         self.classes, self.alpha, self.share = positive(classes=classes, alpha=alpha, share=share)
         self.encoder = Features(self.encoder)
         self.of_class = nn.Linear(self.encoder.width, classes)
-        self.of_style = GaussianOf(self.encoder.width, classes, latent_dim=self.latent_dim)
+        self.of_style = heads_of(self, self.encoder.width, classes)
         self.decoder = decoder_of(self, self.latent_dim + classes)
-
-    @classmethod
-    def options_for(cls, data: Dataset) -> dict[str, Any]:
-        """The options that follow from data."""
-        return classes_of(data) | share_of(data)
 
     def model(self, x: Tensor | None = None, size: int = 1, labels: Tensor | None = None) -> Tensor:
         """The program p(x, y, z); labels are −1 where they are missing."""
@@ -77,4 +71,9 @@ class SemiSupervised(BetaVAE):
         with pyro.plate("batch", x.shape[0], dim=-1):
             y = enumerated_where_missing("y", q, labels)
             with self.weighted():
-                return pyro.sample("z", self.of_style(h, one_hot(y, h, self.classes)))
+                return pyro.sample("z", self.posterior(*self.of_style(h, one_hot(y, h, self.classes))))
+
+    def encode(self, x: Tensor) -> dist.TorchDistribution:
+        """q(z | x) with the mean of y in its place, for a VampPrior."""
+        h = self.encoder(self.standardise(x))
+        return self.posterior(*self.of_style(h, self.of_class(h).softmax(dim=-1)))
