@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from conftest import Cli
 
-from pyro_bvae import Run
+from pyro_bvae import Run, load_run
+from pyro_bvae.callbacks.figures import draw_figures
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +114,10 @@ def test_mistakes_end_in_one_line(words: list[str], message: str, fitted: Path, 
 def test_a_program_with_one_latent_takes_no_site(fitted: Path, cli: Cli, here: Path, digits_run: Run) -> None:
     assert cli("encode", digits_run.path, "--split", "held-out", "--out", "z").exit_code == 0
     assert {*loaded("z.npz")} == {"loc", "scale", "index", "held_out", "labels"}
+
+
+def test_the_figures_of_a_fit_show_classes(fitted: Path, here: Path) -> None:
+    for name, site in (("semi-supervised", "y"), ("conditional", "labels")):
+        files = draw_figures(load_run(fitted / name), here / name)
+        drawn = {file.stem for file in files}
+        assert drawn == {"traversal", "curves", f"classes-{site}", "reconstructions", "samples"}

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from .. import plots
 from ..codes import encode
-from ..datasets import Dataset
-from ..generation import reconstruct, sample
+from ..datasets import Dataset, Rows, rows_of
+from ..generation import reconstruct, sample, with_conditions
 from ..model import BetaVAE
 from ..plots import optional, save_figure
 from ..plots.bounds import MOST_LATENTS, Extent, extent, features_note, most_active, traversal_note
@@ -21,13 +21,15 @@ from ..runs.run import Run
 from ..settings.options import DEFAULTS, FigureSettings
 from ..terms import mean_terms
 from ..training import Callback, Training
-from ..traversal import Traversal, base, traverse
+from ..traversal import Traversal, base, class_sites, sweep_classes, traverse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Figures", "draw_figures", "drawings", "figures_of"]
 
+SAMPLES = 100
+CLASSED = 10  # data that are drawn under each class
 DATA_FOR_KL = 1000  # held-out data from which the KL beside a traversal during training is taken
 FRAME = re.compile(r"traversal-\d+\.png")  # not the part of one that a kill leaves behind
 
@@ -106,7 +108,7 @@ class Figures(Callback):
             raise ValueError("figures want a run folder: give fit an out, or call draw_figures(run, folder)")
         self.check_data(run.dataset())
         self.folder = run.path / "figures"
-        self.held_out = training.held_out.images[:DATA_FOR_KL]
+        self.held_out = training.held_out[:DATA_FOR_KL]
 
     def on_step(self, training: Training) -> None:
         """Draw a traversal, if it is time."""
@@ -120,7 +122,7 @@ class Figures(Callback):
     def on_end(self, run: Run) -> None:
         """Draw all figures, and the film of those drawn before."""
         data = run.dataset()
-        held_out = data.images[data.held_out]
+        held_out = data.rows(data.held_out)
         sweep = partial(self.sweep, run.model, held_out, names=run.latent_names)
         _save_each(drawings(run, held_out, sweep), self.folder, self.figure_format, self.figure_width)
         frames = sorted(file for file in self.folder.glob("traversal-*.png") if FRAME.fullmatch(file.name))
@@ -129,16 +131,22 @@ class Figures(Callback):
                 plots.film(frames, film)
 
     def sweep(
-        self, vae: BetaVAE, held_out: Tensor, in_order: bool = False, names: Mapping[int, str] | None = None
+        self, vae: BetaVAE, held_out: Tensor | Rows, in_order: bool = False, names: Mapping[int, str] | None = None
     ) -> Traversal:
         """The traversal as it is drawn: of the most active latents, sorted by their KL unless they stay in order."""
-        kl = mean_terms(vae, held_out).kl_per_latent
-        most, columns, count = extent(vae.shape, Extent(vae.latent_dim, self.columns, self.count))
-        start = base(vae, held_out, self.kind, count=count)
+        rows = rows_of(held_out)
+        count = extent(vae.shape, Extent(vae.latent_dim, self.columns, self.count)).starts
+        start = base(vae, rows, self.kind, given=self._conditions(vae, rows), count=count)
+        kl = mean_terms(vae, rows).kl_of(start.site)
+        most, columns, _ = extent(vae.shape, Extent(start.codes.shape[-1], self.columns, count))
         latents = list(range(most)) if kl is None else most_active(kl, most)
         latents = sorted(latents) if in_order else latents
         low, high = self.ends
         return traverse(vae, start, latents=latents, low=low, high=high, columns=columns, kl=kl, names=names)
+
+    def _conditions(self, vae: BetaVAE, rows: Rows) -> dict[str, Any]:
+        """What programs are given where sweeps start from no datum: what the first held-out data have."""
+        return {} if "image" in self.kind else with_conditions(vae, {}, rows, self.count)
 
 
 def figures_of(settings: Mapping[str, Any]) -> Figures:
@@ -167,7 +175,7 @@ def draw_figures(
         The files; a figure that cannot be drawn or written is left out, with a warning that names it.
     """
     data = run.dataset()
-    held_out = data.images[data.held_out]
+    held_out = data.rows(data.held_out)
     drawn = partial(Figures().sweep, run.model, held_out, names=run.latent_names)
     return _save_each(drawings(run, held_out, lambda: sweep or drawn()), folder, figure_format, figure_width)
 
@@ -183,7 +191,7 @@ def _save_each(
     return files
 
 
-def drawings(run: Run, held_out: Tensor, sweep: Callable[[], Traversal]) -> dict[str, Callable[[], Figure]]:
+def drawings(run: Run, held_out: Tensor | Rows, sweep: Callable[[], Traversal]) -> dict[str, Callable[[], Figure]]:
     """What draws each figure that a fit leaves behind, by its name.
 
     Args:
@@ -191,24 +199,43 @@ def drawings(run: Run, held_out: Tensor, sweep: Callable[[], Traversal]) -> dict
         held_out: Data that it was not fitted to.
         sweep: Makes the traversal that is drawn.
     """
-    vae, some = run.model, held_out[:20]
+    vae, rows = run.model, rows_of(held_out)
+    some = rows[:20]
     always: dict[str, Callable[[], Figure]] = {
         "traversal": lambda: plots.traversal(sweep()),
         "curves": lambda: plots.curves(run.history, run.config.get("latents") or ()),
+        **{f"classes-{site}": partial(_classes, vae, rows, site, names) for site, names in _class_sites(run).items()},
     }
     if len(vae.shape) == 3:
+        conditions = partial(with_conditions, vae, {}, rows, SAMPLES)
         return always | {
-            "reconstructions": lambda: plots.reconstructions(some, reconstruct(vae, some)[1]),
-            "samples": lambda: plots.samples(sample(vae, 100)[1]),
+            "reconstructions": lambda: plots.reconstructions(some.images, reconstruct(vae, some)[1]),
+            "samples": lambda: plots.samples(sample(vae, SAMPLES, given=conditions())[1]),
         }
-    return always | _of_vectors(vae, held_out)
+    return always | _of_vectors(vae, rows)
 
 
-def _of_vectors(vae: BetaVAE, held_out: Tensor) -> dict[str, Callable[[], Figure]]:
+def _class_sites(run: Run) -> dict[str, list[str]]:
+    """The sites and arguments of classes; none where data cannot be read, or programs do not run on zeros."""
+    try:
+        return class_sites(run.model, run.dataset())
+    except (AttributeError, OSError, RuntimeError, TypeError, ValueError):
+        return {}
+
+
+def _classes(vae: BetaVAE, rows: Rows, site: str, names: Sequence[str]) -> Figure:
+    """Some held-out data under each class, a row a datum."""
+    start = base(vae, rows, count=min(CLASSED, len(rows)))
+    return plots.classes(sweep_classes(vae, start, site, names=names), styles=True)
+
+
+def _of_vectors(vae: BetaVAE, rows: Rows) -> dict[str, Callable[[], Figure]]:
     @cache
     def drawn(how: Callable[..., tuple[Tensor, Tensor]], draw: bool) -> Tensor:
-        return how(vae, len(held_out) if how is sample else held_out, draw=draw)[1]
+        given = with_conditions(vae, {}, rows, len(rows))
+        return sample(vae, len(rows), given=given, draw=draw)[1] if how is sample else how(vae, rows, draw=draw)[1]
 
+    held_out = rows.images
     return {
         "samples": lambda: plots.pairs({"data": held_out, "generated": drawn(sample, True)}),
         "reconstructions": lambda: plots.pairs(
@@ -217,5 +244,5 @@ def _of_vectors(vae: BetaVAE, held_out: Tensor) -> dict[str, Callable[[], Figure
         "covariances": lambda: plots.covariances(
             {"data": held_out, "generated": drawn(sample, True), "reconstructed": drawn(reconstruct, True)}
         ),
-        "latents": lambda: plots.latents(encode(vae, held_out)),
+        "latents": lambda: plots.latents(encode(vae, rows)),
     }

@@ -8,7 +8,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from ..codes import class_values
+from ..codes import class_values, is_plain
 from ..codes import latents as latents_of
 from ..datasets import Dataset
 from ..generation.given import as_tensor
@@ -16,7 +16,7 @@ from ..model import BetaVAE
 from ..settings.words import brief
 from ..terms import arguments_of, given_to
 
-__all__ = ["class_names", "read_value"]
+__all__ = ["class_names", "class_sites", "read_value"]
 
 
 def class_names(vae: BetaVAE, name: str, data: Dataset | None = None) -> list[str] | None:
@@ -40,6 +40,23 @@ def class_names(vae: BetaVAE, name: str, data: Dataset | None = None) -> list[st
     if column is None or column.dim() != 1 or column.is_floating_point():
         return None
     return list(labels) if labels and name == "labels" else [str(number) for number in range(int(column.max()) + 1)]
+
+
+def class_sites(vae: BetaVAE, data: Dataset | None = None) -> dict[str, list[str]]:
+    """The names of the classes of each discrete latent site, by its label, and of each argument that has classes.
+
+    An argument is left out where a site has as many classes: it may tell the programs what that site is.
+
+    Args:
+        vae: The programs.
+        data: The data set; None where there is none.
+    """
+    if is_plain(vae):
+        return {}
+    named = {name: class_names(vae, name, data) for name in (*latents_of(vae, **_first(vae, data)), *arguments_of(vae))}
+    known = {name: names for name, names in named.items() if names is not None}
+    counts = {len(names) for name, names in known.items() if name not in arguments_of(vae)}
+    return {name: names for name, names in known.items() if name not in arguments_of(vae) or len(names) not in counts}
 
 
 def read_value(vae: BetaVAE, name: str, text: str, data: Dataset | None = None) -> int | float | Tensor:
