@@ -7,6 +7,8 @@ replayed as a CUDA graph; and such a step is the same at each call, as its graph
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from inspect import signature
 from itertools import cycle
 from typing import Any
 from unittest import mock
@@ -26,6 +28,7 @@ from pyro_bvae.evaluation.information import decompose_rate
 from pyro_bvae.likelihoods import LIKELIHOODS, Standardised, build
 from pyro_bvae.networks import NETWORKS
 from pyro_bvae.objectives import Factor, build_objective
+from pyro_bvae.programs import PROGRAMS
 from pyro_bvae.settings.parsing import specified
 from pyro_bvae.settings.training import TrainingSettings
 from pyro_bvae.training import minibatches
@@ -42,7 +45,9 @@ OBJECTIVES = [
 ORDER = {"training.minibatches.Minibatches.index": "the order of an epoch is moved, once an epoch"}
 IN_A_FIT = ORDER | {
     "training.checks.check_programs": "before the first step, under Pyro's validation",
-    "training.state.Training.__init__": "the held-out data are moved, once",
+    "datasets.rows.Rows.to": "the held-out data, and batches of them, are moved",
+    "terms.terms.layout_of": "the names of the terms of programs, once",
+    "posteriors.flow.Transformed.sample": "torch.normal looks at its deviations; no recorded step does",
     "training.minibatches.Minibatches.__init__": "the data are moved, once",
     "training.steps.ReplayedSteps.settle": "a look at the results: for a line of the history, a checkpoint, a bar",
     "training.steps.Tally.means": "the same",
@@ -58,7 +63,7 @@ IN_AN_EAGER_STEP = ORDER | {
     "objectives.info.Info.regulariser": "torch.normal looks at its deviations; no recorded step does",
 }
 IN_EVALUATION = {
-    "terms.batches.batches": "a batch of data is moved",
+    "datasets.rows.Rows.to": "a batch of data is moved",
     "terms.means.mean_terms": "the sums of a batch",
     "evaluation.evaluation._sums": "the sums of a batch",
     "evaluation.evaluation.iw_bound": "the sum of a batch",
@@ -66,10 +71,10 @@ IN_EVALUATION = {
     "evaluation.information.decompose_rate": "means over all data",
     "evaluation.information._mean": "means over all data",
     "evaluation.information._log_aggregate": "the densities of all data",
-    "codes.encode": "the codes of a batch",
-    "generation.images_of": "the images of a batch",
-    "generation.sample": "the images of a batch",
-    "generation.reconstruct": "the images of a batch",
+    "codes.encoding._of_data": "the codes of a batch",
+    "generation.given.as_tensor": "what is given is moved",
+    "generation.program.image": "the images of a batch",
+    "generation.program.values": "the latents of a batch",
     "likelihoods.discrete.Levels.sample": "torch.multinomial looks at its weights, where x is drawn",
     "likelihoods.stretched_beta.StretchedBeta.log_bin_mass": "scipy's incomplete beta function",
     "likelihoods.stretched_beta.StretchedBeta.central_interval": "scipy's incomplete beta function",
@@ -321,3 +326,13 @@ def test_a_look_at_deviations_is_caught(images: Dataset, monkeypatch: pytest.Mon
     monkeypatch.setattr(recording, "_without_checks", lambda graph: graph)
     with pytest.raises(ReplayError, match=r"normal.Tensor_Tensor waits"):
         fit_on_the_gpu(images, objective="info:alpha=0.5")
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())
+def test_every_program_can_be_replayed(program: type[BetaVAE], images: Dataset) -> None:
+    labels = torch.arange(len(images)) % 4 - 1
+    data = replace(images, extra={"labels": labels})
+    assert data.fingerprint
+    options = {"classes": 3} if "labels" in signature(program.model).parameters else {}
+    law = fit_on_the_gpu(data, program(SHAPE, 3, hidden=(8,), **options))
+    assert set(law.waits) <= set(IN_A_FIT)
