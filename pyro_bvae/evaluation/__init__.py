@@ -1,7 +1,8 @@
 """What a model is worth on data that it has not seen, and what went wrong in a fit if anything did.
 
 `evaluation` measures a model, `information` splits its rate into three exact terms, `probe` classifies its codes, and
-`similarity` compares its pictures with the originals. `diagnosis` says what went wrong in a run, with the help of
+`similarity` compares its pictures with the originals. `inference_gaps` holds the guide against the best
+posterior of its family. `diagnosis` says what went wrong in a run, with the help of
 `paying_beta`, and `rate_distortion` compares runs at different β.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from .diagnosis import Diagnosis, diagnose, still_falling
 from .evaluation import Evaluation, evaluate, iw_bound, least_information
+from .inference_gaps import Gaps, gaps
 from .information import Information, decompose_rate
 from .paying_beta import largest_paying_beta
 from .probe import probe_accuracy
@@ -18,10 +20,12 @@ from .similarity import psnr, ssim
 __all__ = [
     "Diagnosis",
     "Evaluation",
+    "Gaps",
     "Information",
     "decompose_rate",
     "diagnose",
     "evaluate",
+    "gaps",
     "iw_bound",
     "largest_paying_beta",
     "least_information",
