@@ -13,6 +13,7 @@ from conftest import Cli
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
+from test_nuts import some_chains
 from test_plots import EXTREMES, ODD_NAMES, lines, named, points, sweep
 
 from pyro_bvae import plots
@@ -40,6 +41,7 @@ KINDS: dict[str, Callable[[], Figure]] = {
     "a map": lambda: plots.column_map({"": CELLS, "laplace": CELLS}, ("beta", "latent_dim"), "ELBO", "of " * 30),
     "a front": lambda: plots.pareto({name: NUMBERS.tolist() for name in ("elbo", "mig", "rate")}, [0, 1], ["elbo"]),
     "bars": lambda: plots.importances({"elbo": dict.fromkeys(LONG_NAMES, 0.2), "rate": dict.fromkeys(LONG_NAMES, 0.9)}),
+    "posteriors": lambda: plots.posteriors(some_chains(images=4)),
     "large numbers": lambda: plots.pairs({"data": WIDE.sample((30, 4)), "means": WIDE.sample((30, 4))}),
 }
 

@@ -1,8 +1,8 @@
 """What a model is worth on data that it has not seen, and what went wrong in a fit if anything did.
 
 `evaluation` measures a model, `information` splits its rate into three exact terms, `probe` classifies its codes, and
-`similarity` compares its pictures with the originals. `inference_gaps` holds the guide against the best
-posterior of its family. `diagnosis` says what went wrong in a run, with the help of
+`similarity` compares its pictures with the originals. `inference_gaps` and `hamiltonian` hold the guide against the
+best posterior of its family, and against the posterior. `diagnosis` says what went wrong in a run, with the help of
 `paying_beta`, and `rate_distortion` compares runs at different β.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .diagnosis import Diagnosis, diagnose, still_falling
 from .evaluation import Evaluation, evaluate, iw_bound, least_information
+from .hamiltonian import ChainsOfImages, nuts
 from .inference_gaps import Gaps, gaps
 from .information import Information, decompose_rate
 from .paying_beta import largest_paying_beta
@@ -18,6 +19,7 @@ from .rate_distortion import lower_hull, slopes
 from .similarity import psnr, ssim
 
 __all__ = [
+    "ChainsOfImages",
     "Diagnosis",
     "Evaluation",
     "Gaps",
@@ -30,6 +32,7 @@ __all__ = [
     "largest_paying_beta",
     "least_information",
     "lower_hull",
+    "nuts",
     "probe_accuracy",
     "psnr",
     "slopes",

@@ -14,6 +14,7 @@ from .factors import heat_map, responses
 from .learning import LearningCurve, learning_curves
 from .maps import MapCell, column_map
 from .pictures import optional, png_of
+from .posteriors import posteriors
 from .runs import animation, curves, film, reconstructions, samples, traversal
 from .saving import save_as, save_figure, save_figures
 from .searches import importances, pareto
@@ -39,6 +40,7 @@ __all__ = [
     "pairs",
     "pareto",
     "png_of",
+    "posteriors",
     "rate_distortion",
     "reconstructions",
     "responses",

@@ -1,0 +1,85 @@
+"""NUTS draws the posterior of a model at β 1, and its picture shows those draws beside the guide."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from test_gaps import NOISE, Classes, Linear, data
+
+from pyro_bvae import plots
+from pyro_bvae.evaluation import ChainsOfImages, nuts
+
+
+def posterior(vae: Linear, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and covariance of the exact posterior."""
+    covariance = vae.precision().inverse()
+    layer = vae.decoder.layers[0]
+    return covariance @ layer.weight.data.T @ (x - layer.bias.data) / NOISE**2, covariance
+
+
+@pytest.mark.parametrize("beta", [0.0, 7.0])
+def test_nuts_agrees_with_the_exact_posterior_whatever_beta(beta: float) -> None:
+    vae, x = Linear(), data(2)
+    vae.beta = beta
+    chains = nuts(vae, x, images=2, chains=2, draws=150, warmup=100)
+    assert chains.draws.shape == (2, 2, 150, 2)
+    assert (chains.r_hat < 1.1).all()
+    assert (chains.effective > 60).all()
+    assert vae.beta == beta
+    for row in range(2):
+        loc, covariance = posterior(vae, chains.images[row])
+        draws = chains.draws[row].flatten(0, 1)
+        off = (draws.mean(0) - loc) / covariance.diagonal().sqrt()
+        assert (off.abs() < 4 / chains.effective[row].sqrt()).all()
+        torch.testing.assert_close(draws.T.cov(), covariance, rtol=0.4, atol=0.003)
+        q = vae.encode(chains.images[row][None])
+        deviations = covariance.diagonal().sqrt()
+        torch.testing.assert_close(chains.off[row], (q.mean[0] - loc) / deviations, atol=0.4, rtol=0)
+        torch.testing.assert_close(chains.width[row], q.stddev[0] / deviations, atol=0.25, rtol=0)
+
+
+def test_a_seed_repeats_the_chains_and_each_call_tells_how_far_it_is() -> None:
+    vae, x, calls = Linear(), data(5), []
+    one, other = (
+        nuts(vae, x, images=2, chains=1, draws=5, warmup=3, seed=3, progress=lambda *call: calls.append(call))
+        for _ in range(2)
+    )
+    assert torch.equal(one.draws, other.draws)
+    assert calls[:16] == [("NUTS", done, 16) for done in range(1, 17)]
+
+
+def test_discrete_latents_are_refused_unless_they_are_observed() -> None:
+    vae, x = Classes(), data(2)
+    with pytest.raises(ValueError, match="NUTS draws continuous latents, and 'y' is discrete: observe it"):
+        nuts(vae, x, images=1)
+    with pytest.raises(ValueError, match="`site` names a latent site of the guide, z: got 'w'"):
+        nuts(Linear(), x, images=1, site="w")
+    with pytest.raises(ValueError, match="at least 1 image"):
+        nuts(Linear(), x, images=0)
+
+
+def some_chains(images: int = 2, latents: int = 3, shape: tuple[int, ...] = (1, 8, 8)) -> ChainsOfImages:
+    draws = torch.randn(images, 2, 30, latents)
+    ones = torch.ones(images, latents)
+    counts = torch.zeros(images, dtype=torch.long)
+    return ChainsOfImages("z", draws, torch.randn(images, 100, latents), ones, ones, counts, torch.rand(images, *shape))
+
+
+def test_the_picture_has_the_draws_of_the_two_latents_with_the_most_kl() -> None:
+    chains = some_chains()
+    figure = plots.posteriors(chains, kl=[0.1, 2.0, 1.0])
+    for row, panel in enumerate(figure.axes):
+        assert (panel.get_xlabel(), panel.get_ylabel()) == ("z1", "z2")
+        np.testing.assert_allclose(panel.collections[0].get_offsets(), chains.draws[row].flatten(0, 1)[:, [1, 2]])
+        centre = chains.guide_draws[row].mean(0)[[1, 2]]
+        inner, outer = panel.patches
+        np.testing.assert_allclose([inner.center, outer.center], [centre, centre], rtol=1e-5)
+        assert outer.width == pytest.approx(2 * inner.width)
+    assert "2 of 3 latents" in figure.get_supxlabel()
+
+
+def test_one_latent_and_many_images_are_drawn_too() -> None:
+    figure = plots.posteriors(some_chains(images=11, latents=1, shape=(5,)))
+    assert len([panel for panel in figure.axes if panel.axison]) == 9
+    assert "9 of 11 images" in figure.get_supxlabel()
