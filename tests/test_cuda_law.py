@@ -67,6 +67,7 @@ IN_EVALUATION = {
     "terms.means.mean_terms": "the sums of a batch",
     "evaluation.evaluation._sums": "the sums of a batch",
     "evaluation.evaluation.iw_bound": "the sum of a batch",
+    "evaluation.rates.rate_standard_error": "two draws of a few data are compared",
     "evaluation.information._posteriors": "torch.normal looks at its deviations",
     "evaluation.information.decompose_rate": "means over all data",
     "evaluation.information._mean": "means over all data",

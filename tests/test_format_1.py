@@ -47,7 +47,8 @@ def test_there_are_some() -> None:
 def test_it_evaluates_to_the_same_numbers(folder: Path) -> None:
     run = load_run(folder)
     data = run.dataset()
-    assert close(expected(folder)["evaluation"], asdict(evaluate(run.model, data.images[data.held_out])))
+    known, evaluation = expected(folder)["evaluation"], asdict(evaluate(run.model, data.images[data.held_out]))
+    assert close(known, {name: evaluation[name] for name in known})
 
 
 def test_it_traverses_to_the_same_pictures(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """How good a model is on data that it has not seen, at β 1, whatever β it was trained with.
 
     ELBO       −(distortion + rate) ≤ log p(x)
-    iw_bound   E log (1/S) Σ_s p(x, z_s)/q(z_s | x) ≤ log p(x), rising with S
+    iw_bound   E log (1/S) Σ_s p(x, z_s)/q(z_s | x) ≤ log p(x), rising with S, z all latents, x all that is observed
     H − D      ≤ I_rep, the information that the code holds of data with known entropy H
 
 Two families can be compared in nats only if both are densities, or both are masses of the same levels. In bits per
@@ -13,6 +13,7 @@ ELBO, https://arxiv.org/abs/1711.00464
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import log, prod
@@ -22,14 +23,16 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ..codes import posterior_mean
-from ..datasets import Progress
+from ..codes import centres
+from ..datasets import Progress, Rows
 from ..generation import image_means
 from ..likelihoods.grey_levels import central_interval, log_bin_mass
 from ..model import BetaVAE
-from ..terms import check_traces, evaluation_mode, mean_terms, of_batches, per_value, recorded_for_many, traces
+from ..terms import check_data, evaluation_mode, mean_terms, of_batches, per_value, recorded_for_many
 from .activity import active_units
+from .rates import rate_standard_error, units
 from .similarity import psnr, ssim
+from .weights import drawn, weights
 
 __all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
 
@@ -45,6 +48,7 @@ class Evaluation:
         distortion: −E_q log p(x | z).
         rate: KL(q(z | x) ‖ p(z)).
         kl_per_latent: The rate's K parts; None where prior or guide does not factorise.
+        latents: What each of them is of, like ``z[3]`` or ``y``; empty where there are none.
         active_units: How many latents have a mean KL above 0.01 nats; where prior or guide does not factorise, whose
             posterior mean has a variance above 0.01.
         iw_bound: The importance-weighted bound; None for 0 particles.
@@ -61,12 +65,16 @@ class Evaluation:
         beta: The β of the training.
         beta_norm: β·K/M.
         images: How many images the means are over.
+        distortions: The parts of the distortion, by observed site.
+        rates: The parts of the rate, by latent site.
+        rate_standard_error: Of a rate that is an estimate, by the draws of its latents; None where it is exact.
     """
 
     elbo: float
     distortion: float
     rate: float
     kl_per_latent: list[float] | None
+    latents: list[str]
     active_units: int | None
     iw_bound: float | None
     particles: int
@@ -80,22 +88,25 @@ class Evaluation:
     beta: float
     beta_norm: float
     images: int
+    distortions: dict[str, float]
+    rates: dict[str, float]
+    rate_standard_error: float | None
 
 
 def evaluate(
     vae: BetaVAE,
-    data: Tensor,
+    data: Tensor | Rows,
     *,
     particles: int = 0,
     batch_size: int = 1000,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a model on data, usually the held-out ones, ``dataset.images[dataset.held_out]``.
+    """Evaluate a model on data, usually the held-out ones, ``dataset.rows(dataset.held_out)``.
 
     Args:
         vae: The programs; its device is used.
-        data: Images or vectors ``(N, *shape)``, uint8 or float.
+        data: Images or vectors ``(N, *shape)``, uint8 or float, or rows of them with what else the programs take.
         particles: Draws an image for the importance-weighted bound; without any, the bound is not taken.
         batch_size: How many are evaluated at once.
         seed: Seed of the draws of z.
@@ -105,25 +116,21 @@ def evaluate(
         The means over the data.
     """
     how: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "progress": progress}
-    means = mean_terms(vae, data, **how)
-    sums_of_batch, what = partial(_sums, vae), "errors and coverage"
-    with evaluation_mode(vae, seed):
-        parts = of_batches(vae, data, batch_size, sums_of_batch, draws=2, progress=progress, what=what)
-    sums = {name: _sum([part[name] for part in parts]) for name in parts[0]}
-    average = {name: None if total is None else total / len(data) for name, total in sums.items()}
-    dimensions = prod(vae.shape)
-    mse = average["squares"] or 0.0
-    bins, is_images = average["bins"], len(vae.shape) == 3
+    rows = check_data(vae, data)
+    means = mean_terms(vae, rows, **how)
+    average = _averages(vae, rows, batch_size, seed, progress)
+    mse, bins, is_images = average["squares"] or 0.0, average["bins"], len(vae.shape) == 3
     return Evaluation(
         elbo=means.elbo,
         distortion=means.distortion,
         rate=means.rate,
         kl_per_latent=means.kl_per_latent,
-        active_units=active_units(vae, data, means, batch_size=batch_size),
-        iw_bound=iw_bound(vae, data, particles, **how) if particles else None,
+        latents=units(vae, rows),
+        active_units=active_units(vae, rows, means, batch_size=batch_size),
+        iw_bound=iw_bound(vae, rows, particles, **how) if particles else None,
         particles=particles,
-        nats=_nats(vae, data),
-        bits_per_dim=None if bins is None or not is_images else (bins + means.rate) / (dimensions * log(2)),
+        nats=_nats(vae, rows.images),
+        bits_per_dim=None if bins is None or not is_images else (bins + means.rate) / (prod(vae.shape) * log(2)),
         mse=mse,
         psnr=psnr(mse) if is_images else None,
         ssim=average["ssim"],
@@ -131,13 +138,16 @@ def evaluate(
         coverage_90=average["coverage_90"],
         beta=vae.beta_value,
         beta_norm=vae.beta_norm,
-        images=len(data),
+        images=len(rows),
+        distortions=means.distortions,
+        rates=means.rates,
+        rate_standard_error=rate_standard_error(vae, rows, batch_size=batch_size, seed=seed),
     )
 
 
 def iw_bound(
     vae: BetaVAE,
-    data: Tensor,
+    data: Tensor | Rows,
     particles: int,
     *,
     batch_size: int = 1000,
@@ -146,9 +156,11 @@ def iw_bound(
 ) -> float:
     """The importance-weighted bound on log p(x), nats, mean over a data set; memory is that of one batch.
 
+    The weights are those of all latent sites, see `weights`; x is all that is observed.
+
     Args:
         vae: The programs.
-        data: Images or vectors ``(N, *shape)``, uint8 or float.
+        data: Images or vectors ``(N, *shape)``, uint8 or float, or rows of them with what else the programs take.
         particles: Draws an image, S.
         batch_size: How many images are evaluated at once.
         seed: Seed of the draws.
@@ -157,21 +169,22 @@ def iw_bound(
     Returns:
         E log (1/S) Σ_s p(x, z_s)/q(z_s | x).
     """
-    done = 0
-    log_weight = recorded_for_many(vae, partial(_log_weight, vae), particles * len(data) * prod(vae.shape))
+    rows, done = check_data(vae, data), 0
+    values = particles * rows.images.numel()
+    log_weight = recorded_for_many(vae, partial(_log_weight, vae), values)
 
-    def bound(_: Tensor, x: Tensor) -> float:
+    def bound(_: Tensor, x: Tensor, **given: Tensor) -> float:
         nonlocal done
         log_sum = x.new_full((len(x),), -torch.inf, dtype=torch.float64)
         for _draw in range(particles):
-            log_sum = torch.logaddexp(log_sum, log_weight(x).double())
+            log_sum = torch.logaddexp(log_sum, log_weight(x, **given).double())
             done += len(x)
             if progress is not None:
-                progress("importance-weighted bound", done, particles * len(data))
+                progress("importance-weighted bound", done, particles * len(rows))
         return (log_sum - log(particles)).sum().item()
 
     with evaluation_mode(vae, seed):
-        return sum(of_batches(vae, data, batch_size, bound, draws=particles)) / len(data)
+        return sum(of_batches(vae, rows, batch_size, bound, draws=particles)) / len(rows)
 
 
 def least_information(result: Evaluation, log_likelihood: float | None) -> float | None:
@@ -194,36 +207,44 @@ def least_information(result: Evaluation, log_likelihood: float | None) -> float
     return -log_likelihood - result.distortion
 
 
+def _averages(
+    vae: BetaVAE, rows: Rows, batch_size: int, seed: int, progress: Progress | None
+) -> dict[str, float | None]:
+    """The means of what `_sums` has of each batch."""
+    with evaluation_mode(vae, seed):
+        parts = of_batches(
+            vae, rows, batch_size, partial(_sums, vae), draws=2, progress=progress, what="errors and coverage"
+        )
+    sums = {name: _sum([part[name] for part in parts]) for name in parts[0]}
+    return {name: None if total is None else total / len(rows) for name, total in sums.items()}
+
+
 def _sum(values: list[float | None]) -> float | None:
     """None where one of them is."""
     numbers = [value for value in values if value is not None]
     return sum(numbers) if len(numbers) == len(values) else None
 
 
-def _log_weight(vae: BetaVAE, x: Tensor) -> Tensor:
-    """Log p(x, z) − log q(z | x) of one draw of z, ``(B,)``."""
-    model, guide = traces(vae.model, vae.guide, x)
-    check_traces(model, guide)
-    z, p, q = guide.nodes["z"]["value"], model.nodes["z"]["fn"], guide.nodes["z"]["fn"]
-    return model.nodes["x"]["fn"].log_prob(x) + p.log_prob(z) - q.log_prob(z)
+def _log_weight(vae: BetaVAE, x: Tensor, **given: Tensor) -> Tensor:
+    return weights(vae.model, vae.guide, x, **given).log_weight
 
 
-def _sums(vae: BetaVAE, original: Tensor, x: Tensor) -> dict[str, float | None]:
+def _sums(vae: BetaVAE, original: Tensor, x: Tensor, **given: Tensor) -> dict[str, float | None]:
     """The sums over a batch; None where undefined."""
-    of_batch = _of_means(vae, original, x) | _of_draws(vae, x)
+    of_batch = _of_means(vae, original, x, given) | _of_draws(vae, x, given)
     return {name: None if value is None else value.double().sum().item() for name, value in of_batch.items()}
 
 
-def _of_means(vae: BetaVAE, original: Tensor, x: Tensor) -> dict[str, Tensor | None]:
+def _of_means(vae: BetaVAE, original: Tensor, x: Tensor, given: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
     """Squared error and similarity of the reconstruction, the mean of p(x | z) at the posterior's mean, ``(B,)``."""
-    mean = image_means(vae, posterior_mean(vae, x))
+    mean = image_means(vae, centres(vae, x, **given), **given)
     squares = (mean - original).square().flatten(1).mean(1)
     return {"squares": squares, "ssim": ssim(mean, original) if original.dim() == 4 else None}
 
 
-def _of_draws(vae: BetaVAE, x: Tensor) -> dict[str, Tensor | None]:
+def _of_draws(vae: BetaVAE, x: Tensor, given: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
     """Negative log mass of the bins, and coverage, under p(x | z) at a draw of z, ``(B,)``; None where undefined."""
-    model, _ = traces(vae.model, vae.guide, x)
+    model, _ = drawn(vae.model, vae.guide, x, given)
     p = per_value(model.nodes["x"]["fn"])
     log_mass = log_bin_mass(p, x) if x.dim() == 4 else None
     numbers = {"bins": None if log_mass is None else -log_mass.flatten(1).sum(1)}

@@ -16,6 +16,9 @@ where H is the entropy of the data, if it is known, and D the distortion. Both h
 and guide. The information I_gen of the model's own joint equals I_rep if the two joints are equal; otherwise H − D does
 not bound it.
 
+Of programs with several latent sites, z is one of them, if all data share one prior of it and its posterior depends on
+no other latent.
+
 Source: Hoffman and Johnson, ELBO surgery, http://approximateinference.org/accepted/HoffmanJohnson2016.pdf;
 Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 """
@@ -30,9 +33,10 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ..codes import posterior, prior
-from ..datasets import Progress
+from ..datasets import Progress, Rows
 from ..model import BetaVAE
-from ..terms import batches, evaluation_mode, factorises, per_value
+from ..terms import batches, check_data, evaluation_mode, factorises, per_value
+from .apart import check_apart
 
 __all__ = ["Information", "decompose_rate"]
 
@@ -68,9 +72,10 @@ class Information:
 
 def decompose_rate(
     vae: BetaVAE,
-    data: Tensor,
+    data: Tensor | Rows,
     *,
     images: int | None = 10_000,
+    site: str | None = None,
     batch_size: int = 1000,
     seed: int = 0,
     progress: Progress | None = None,
@@ -79,8 +84,9 @@ def decompose_rate(
 
     Args:
         vae: The programs; its device is used.
-        data: Images or vectors ``(N, *shape)``, uint8 or float.
+        data: Images or vectors ``(N, *shape)``, uint8 or float, or rows of them with what else the programs take.
         images: How many of them to use, drawn without replacement; None uses all.
+        site: Which latent, see `codes.code_site`.
         batch_size: How many are encoded at once.
         seed: Seed of the draws of data and z.
         progress: Called as the aggregate posterior is evaluated.
@@ -89,18 +95,23 @@ def decompose_rate(
         The terms, in nats an image.
 
     Raises:
-        ValueError: The guide's latents are not independent normals, or there are no data.
+        ValueError: The guide's latents are not independent normals, they depend on another latent site, or there are no
+            data.
     """
-    if not len(data) or (images is not None and images < 1):
-        raise ValueError(f"exact information wants at least 1 image, got {images} of {len(data)}")
-    if images is not None and images < len(data):
-        chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:images]
-        data = data[chosen.sort().values.to(data.device)]
+    rows = check_data(vae, data)
+    if not len(rows) or (images is not None and images < 1):
+        raise ValueError(f"exact information wants at least 1 image, got {images} of {len(rows)}")
+    if images is not None and images < len(rows):
+        chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:images]
+        rows = rows[chosen.sort().values.to(rows.images.device)]
     with evaluation_mode(vae, seed):
-        q = _posteriors(vae, data, batch_size)
+        check_apart(vae, rows, site)
+    with evaluation_mode(vae, seed):
+        q = _posteriors(vae, rows, site, batch_size)
     with evaluation_mode(vae, seed):  # anew: the guide has drawn as well, more or less often with the batch size
         z = q.sample()
-        p = prior(vae)
+        _, _, one = next(batches(vae, rows[:1], 1))
+        p = prior(vae, site, **one)
         joint, marginals = _log_aggregate(z, q, progress)
         own, log_prior = q.log_prob(z).sum(-1), p.log_prob(z)
         by_latent = None
@@ -113,16 +124,16 @@ def decompose_rate(
         dimension_wise_kl=_mean(product, log_prior),
         dimension_wise_kl_per_latent=by_latent,
         rate=_mean(own, log_prior),
-        most=log(len(data)),
-        images=len(data),
+        most=log(len(rows)),
+        images=len(rows),
     )
 
 
-def _posteriors(vae: BetaVAE, data: Tensor, batch_size: int) -> Normal:
+def _posteriors(vae: BetaVAE, rows: Rows, site: str | None, batch_size: int) -> Normal:
     """q(z_k | x_n) of all data, batch shape ``(N, K)``."""
     parameters = []
-    for _, x, _ in batches(vae, data, batch_size):
-        q = per_value(posterior(vae, x))
+    for _, x, given in batches(vae, rows, batch_size):
+        q = per_value(posterior(vae, x, site, **given))
         if not isinstance(q, Normal) or q.loc.dim() != 2:
             raise ValueError(
                 f"exact information wants a guide of independent normals, got {type(q).__name__}; "

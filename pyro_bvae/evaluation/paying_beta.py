@@ -50,10 +50,10 @@ def largest_paying_beta(run: Run) -> float | None:
         run: As `fit` returns it, or `load_run`.
 
     Returns:
-        λ; None where the likelihood has more than one natural parameter a value, the objective is not the β-VAE's, or
-        the data cannot be loaded any more.
+        λ; None where the likelihood has more than one natural parameter a value, the objective is not the β-VAE's, the
+        programs have more than one latent site, or the data cannot be loaded any more.
     """
-    if not weighs_rate(run.config):
+    if not weighs_rate(run.config) or "latents" in run.config:
         return None
     try:
         data = run.dataset()

@@ -37,7 +37,7 @@ def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
     if not labels:
         return None
     parts = (dataset.train[:MOST_TRAINING_IMAGES], dataset.held_out)
-    codes, unseen = (encode(vae, dataset.images[part]).loc.numpy() for part in parts)
+    codes, unseen = (encode(vae, dataset.rows(part)).loc.numpy() for part in parts)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     return mean(float(classifier.fit(codes, known).score(unseen, unknown)) for known, unknown in labels)
 
