@@ -196,7 +196,7 @@ def _added(
         click.echo(f"note    {one_line(as_options(note))}", err=True)
     with held_folder(out, waiting=waiting_for(out)):
         before = _table_in(out)
-        rows = comparison.add(out, rows)
+        rows = comparison.add(out, rows, **place)
         if rows and drawing is not None:
             _draw(rows, out, place, outcome, *drawing)
         if before not in (None, _table_in(out)):

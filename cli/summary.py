@@ -74,7 +74,7 @@ def _model(vae: BetaVAE, options: Mapping[str, Any], settings: TrainingSettings)
         weight = f"objective {objective.text}"
     elif objective.options:
         weight += f", objective {objective.text}"
-    programs = "" if vae.program is None else f"{vae.program.text}, "
+    programs = "" if vae.program is None else f"{vae.program}, "
     return f"model   {programs}{weight}, {options['likelihood']} likelihood, {options['network']} {widths}"
 
 

@@ -179,6 +179,8 @@ def test_fits_of_a_comparison_take_the_programs(jobs: int, file: Path, cli: Cli)
     refused = cli("compare", *runs, "--out", "runs/finished")
     assert "--program mine.py:" in refused.output
     assert cli("compare", *runs, "--out", "runs/finished", "--program", file).exit_code == 0
+    table = (Path("runs/finished") / "comparison.csv").read_text()
+    assert "mine.py:Wide" in table.partition("\n")[2]
 
 
 def test_a_comparison_whose_file_changed_does_not_mix_programs(file: Path, cli: Cli) -> None:

@@ -303,9 +303,18 @@ OF_DATA = {"semi-supervised": "semi-supervised:classes=3,share=0.555556", "joint
 @pytest.mark.parametrize(("name", "text"), OF_DATA.items())
 def test_what_follows_from_the_data_is_filled_in(name: str, text: str, data: Dataset) -> None:
     vae = chosen(name).build(SHAPE, data, {"beta": 1.0})
-    assert vae.program.text == text
+    assert (vae.program.text, str(vae.program)) == (name, text)
     again = chosen(text).build(SHAPE, None, {"beta": 1.0})
     assert again.state_dict().keys() == vae.state_dict().keys()
+
+
+def test_a_config_that_is_repeated_on_other_labels_takes_their_share(here: Path, cli: Cli) -> None:
+    words = ("--hidden", 8, "--latent-dim", 2, "--steps", 2)
+    assert cli("fit", "--program", "semi-supervised:alpha=1", *words, "--labelled", 100, "--out", "one").exit_code == 0
+    assert cli("fit", "--config", "one/config.json", "--labelled", 200, "--out", "two").exit_code == 0
+    one, two = (load_run(path).model for path in ("one", "two"))
+    assert two.share == pytest.approx(2 * one.share, rel=1e-4)
+    assert (one.alpha, two.alpha) == (1, 1)
 
 
 def test_a_program_made_in_python_is_known_by_its_name() -> None:

@@ -234,13 +234,14 @@ def completed_rows(
     return [*known.values()], notes
 
 
-def add(out: Path, rows: Sequence[RunRow]) -> list[RunRow]:
+def add(out: Path, rows: Sequence[RunRow], **place: Any) -> list[RunRow]:
     """Put rows into the comparison of a folder, under its lock, and write it.
 
     Args:
         out: The folder; `start` has made it.
         rows: Of finished runs. The row of a run that was there before goes, but for scores that another command has
             taken of it in the meantime.
+        place: Where the data and programs of finished runs lie now, as `load_run` takes them.
 
     Returns:
         All rows, in the order of the experiment, with labels and curves made anew.
@@ -250,7 +251,7 @@ def add(out: Path, rows: Sequence[RunRow]) -> list[RunRow]:
     for row in (*rows_in(out), *rows):
         path = Path(row.run).resolve()
         known[path] = _with_scores_of(known.get(path), row)
-    together = labelled([*known.values()], experiment)
+    together = labelled([*known.values()], experiment, **place)
     together = on_curves(named_alike(sorted(together, key=lambda row: _place(row, experiment))))
     save(out, experiment, together)
     return together

@@ -28,13 +28,18 @@ def varied_in(experiment: Mapping[str, Sequence[Any]]) -> list[str]:
     return [name for name, values in experiment.items() if name in (*SETTINGS, "beta_norm") and len(values) > 1]
 
 
-def labelled(rows: Sequence[RunRow], experiment: Mapping[str, Sequence[Any]]) -> list[RunRow]:
+def labelled(rows: Sequence[RunRow], experiment: Mapping[str, Sequence[Any]], **place: Any) -> list[RunRow]:
     """The rows of all runs of a comparison, each with its label and the settings that vary, as its experiment has them.
 
     What cannot be read off a run whose folder is gone stays as it was.
+
+    Args:
+        rows: Of the runs.
+        experiment: Of the comparison.
+        place: Where the data and programs of finished runs lie now, as `load_run` takes them.
     """
     if "runs" in experiment:
-        return _pooled(rows)
+        return _pooled(rows, place)
     if "search" in experiment:
         return [*rows]
     names = varied_in(experiment)
@@ -57,12 +62,12 @@ def _as_asked(name: str, value: Any, asked: Sequence[Any]) -> Any:
     return as_column(next((each for each in asked if alike(name, each) == key), value))
 
 
-def _pooled(rows: Sequence[RunRow]) -> list[RunRow]:
+def _pooled(rows: Sequence[RunRow], place_now: Mapping[str, Any]) -> list[RunRow]:
     """Finished runs: those whose settings differ in the seed and what changes no number have one label.
 
     Runs that have their seed in common, too, are one fit twice: they have labels of their own.
     """
-    runs = {place: run for place, row in enumerate(rows) if (run := _loaded(row)) is not None}
+    runs = {place: run for place, row in enumerate(rows) if (run := _loaded(row, place_now)) is not None}
     names = settings_between([run.config for run in runs.values()], REPEATS)
     labels = dict(zip(runs, (label for _, label in labels_of([*runs.values()])), strict=True)) if runs else {}
     seeds = [(labels[place], runs[place].config["seed"]) for place in runs]
@@ -76,9 +81,9 @@ def _pooled(rows: Sequence[RunRow]) -> list[RunRow]:
     ]  # fmt: skip
 
 
-def _loaded(row: RunRow) -> Run | None:
+def _loaded(row: RunRow, place: Mapping[str, Any]) -> Run | None:
     try:
-        return load_run(row.run)
+        return load_run(row.run, **place)
     except (OSError, ValueError):
         return None
 

@@ -126,7 +126,7 @@ def _short(one: Measured, captions: Captions) -> Markup:
     config, vae = one.config, one.run.model
     epochs = f"{one.last['epoch']:.4g} epochs ({one.run.step:,} steps)" if one.last else f"{one.run.step:,} steps"
     program = program_of(vae)
-    named = "A β-VAE" if program is None else f"The program {plain(program.text)}"
+    named = "A β-VAE" if program is None else f"The program {plain(str(program))}"
     what = (
         f"{named} with {vae.latent_dim} {'latent' if vae.latent_dim == 1 else 'latents'} and a "
         f"{config['custom'].get('likelihood', config['likelihood'])} likelihood was fitted to "

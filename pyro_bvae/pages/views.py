@@ -143,7 +143,7 @@ def view_of(
         "path": None if subject.path is None else str(subject.path),
         "at": _numbered_step(run),
         "dataset": None if name is None else _without_place(str(name)),
-        "program": getattr(program_of(vae), "text", None),
+        "program": None if (program := program_of(vae)) is None else str(program),
         "beta": vae.beta_value,
         "likelihood": vae.custom.get("likelihood", vae.settings["likelihood"]),
         "prior": vae.custom.get("prior", _prior(vae)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,20 @@ class Program:
     """A class of programs, and the options that it is built with.
 
     Attributes:
-        text: What a config.json keeps of both.
+        text: Both as they were named, but for the folder of a file: what a config.json keeps.
         source: The file of the class, if it has one of its own.
+        of_data: Options that were not named, and follow from the data.
         may_differ: Whether the file may be another than the one that a run was begun with.
     """
 
     text: str
     source: Source | None = None
+    of_data: Mapping[str, Any] = field(default_factory=dict)
     may_differ: bool = False
+
+    def __str__(self) -> str:
+        named = program_text(self.text)
+        return ProgramText(named.name, named.file, {**self.of_data, **named.options}).stored
 
     @property
     def kind(self) -> type[BetaVAE]:
@@ -55,7 +61,7 @@ class Program:
 
         Args:
             shape: Of a datum.
-            data: What they are to be fitted to, where it is there.
+            data: What they are to be fitted to; None where a run has noted what follows from them.
             settings: Arguments of `BetaVAE`, see `options.MODEL`, and ``beta``.
 
         Raises:
@@ -64,7 +70,9 @@ class Program:
         kind, named = self.kind, program_text(self.text)
         for name in named.options:
             check(f"option of the program {named.name or kind.__name__}", name, options_of(kind) or ["none"])
-        of_data = {} if data is None or not hasattr(kind, "options_for") else kind.options_for(data)
+        of_data = dict(self.of_data)
+        if data is not None and hasattr(kind, "options_for"):
+            of_data = {option: value for option, value in kind.options_for(data).items() if option not in named.options}
         options = _of_their_kinds(kind, {**of_data, **named.options})
         wanted = {name: value for name, value in settings.items() if name not in SET_APART and _is_chosen(name, value)}
         try:
@@ -80,7 +88,8 @@ class Program:
                 raise ValueError(f"the program {self.text} sets `{name}` to {has} by itself: leave it out")
         vae.beta = settings["beta"]
         name = named.name or kind.__name__
-        vae.program = Program(ProgramText(name, named.file, options).stored, self.source, self.may_differ)
+        text = ProgramText(name, named.file, named.options).stored
+        vae.program = Program(text, self.source, of_data, self.may_differ)
         if named.file is not None:
             vae.custom["model"] = f"{Path(named.file).stem}.{name}"  # the same however the file is called later
         return vae

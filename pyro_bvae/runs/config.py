@@ -85,6 +85,7 @@ def config_of(
         **vae.settings,
         **({} if layout is None or layout.is_plain else {"latents": list(layout.units), "weights": layout.weights}),
         "program": None if program is None else program.text,
+        "program_options": None if program is None or not program.of_data else dict(program.of_data),
         "program_sha256": None if program is None or program.source is None else program.source.sha256,
         "standardise": isinstance(vae.likelihood, Standardised),
         "custom": vae.custom,

@@ -23,7 +23,7 @@ KEYS = {
 }
 YOUNGER_FACTS = (
     *("source", "covariance", "columns", "beta_norm", "ran_on", "ranks", "compile_because", "versions"),
-    "program_sha256",
+    *("program_options", "program_sha256"),
 )
 PARTS = ("prior", "posterior")
 LATER: dict[str, Any] = {

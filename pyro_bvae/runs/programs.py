@@ -36,7 +36,7 @@ def program_of_run(config: Mapping[str, Any], where: Path, given: Given = None, 
     """
     stored = program_text(config["program"])
     if stored.file is None:
-        return Program(stored.stored)
+        return Program(stored.stored, of_data=config.get("program_options") or {})
     some = [given] if isinstance(given, str | Program) else list(given or ())
     files = [chosen(one) if isinstance(one, str) else one for one in some]
     fitting = [one for one in files if one.source is not None and is_of_one_class(one.text, config["program"])]
@@ -51,7 +51,7 @@ def program_of_run(config: Mapping[str, Any], where: Path, given: Given = None, 
             f"{hashes[number][:8]}, and in the run with {str(config['program_sha256'])[:8]}; take the run's own copy, "
             f"{_copy(stored, where)}, or accept the change with `changed_program=True`"
         )
-    return Program(stored.stored, one.source, may_differ)
+    return Program(stored.stored, one.source, config.get("program_options") or {}, may_differ)
 
 
 def keep_program(folder: Path, program: Program | None) -> None:

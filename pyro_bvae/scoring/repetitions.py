@@ -39,7 +39,7 @@ def sharing(runs: Sequence[Run]) -> list[Run]:
 def _fitted_settings(run: Run) -> list[Any]:
     """The values of all settings that change what is fitted by more than chance and rounding."""
     settings = with_defaults(run.model.settings | run.config)
-    return [settings.get(name) for name in (*SETTINGS, "elbo", "custom") if name not in REPEATS]
+    return [settings.get(name) for name in (*SETTINGS, "elbo", "custom", "program_sha256") if name not in REPEATS]
 
 
 def _folder_name(run: Run) -> str:

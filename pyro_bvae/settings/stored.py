@@ -53,6 +53,7 @@ class RunFacts:
     train_images: Annotated[int, "Training data.", WHOLE] = 0
     held_out_images: Annotated[int, "Held-out data.", WHOLE] = 0
     ran_on: Annotated[str | None, "The device."] = None
+    program_options: Annotated[dict[str, Any] | None, "Options of the programs that follow from the data."] = None
     program_sha256: Annotated[str | None, "SHA-256 of the file that holds the programs, where one does."] = None
     ranks: Annotated[int, "The processes that took it together.", Range(least=1, most=10**6)] = 1
     versions: Annotated[dict[str, str] | None, "Of the packages."] = None
