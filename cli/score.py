@@ -21,6 +21,7 @@ from .options import data_options, device_option, echo_json, figure_options, jso
 from .output import Stem
 from .progress import Counter, LoadingBar
 from .settings import given_once
+from .sites import site_option
 from .tables import Table
 from .together import is_first, join, together
 
@@ -44,6 +45,7 @@ MOST_LATENTS = 50  # whose KL is printed; the json has all
 )
 @click.option("--baseline", "baselines", type=Name("baseline", names.BASELINES), multiple=True,
               help="Score this as well, with the seeds of the runs.")  # fmt: skip
+@site_option
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Of latents and factors, in each run.")
 @figure_options
 @click.option("--out", type=Stem(".json", ".csv"),
@@ -60,6 +62,7 @@ def command(
     metrics: tuple[str, ...],
     repeats: int,
     baselines: tuple[str, ...],
+    site: str | None,
     figures: bool,
     figure_format: str,
     figure_width: str | None,
@@ -75,7 +78,8 @@ def command(
     Factors come with dsprites and chairs, and with any npz that holds an array of them. Runs whose settings differ in
     the seed, or in what changes rounding and pictures alone, share a table; means are over runs and repeats, the
     interval is Student's, as far as it lies in the range of the score. A csv and a json are written
-    beside the runs, and heat maps, responses and a traversal that names factors into their folders.
+    beside the runs, and heat maps, responses and a traversal that names factors into their folders. Codes are the means
+    of z; of programs with several latent sites, those of --site, for a site of classes their probabilities.
 
     \b
     Examples:
@@ -92,19 +96,20 @@ def command(
     join()
     opened = [open_run(path, device, None, dataset, data_root) for path in runs]
     data = opened[0].dataset(LoadingBar())
-    name = "-".join(["scores", *dict.fromkeys(metrics)])  # so that a part does not replace the whole
+    # so that a part, or another site, does not replace the whole
+    name = "-".join(["scores", *dict.fromkeys(metrics), *([] if site is None else ["site", site])])
     stem = out or (place_in(runs[0], name) if len(runs) == 1 else runs[0].parent / name)
     with together(), closing(Counter()) as counter:
-        rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, progress=counter)
+        rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, site=site, progress=counter)
     if not is_first():
         return
     files = report.save(stem, rows, data)
-    latents = max(run.model.latent_dim for run in opened)
+    latents = max(scoring.width_of(run, site) for run in opened)
     not_taken = {} if metrics else scoring.lacking(data, len(opened), latents)
     if not as_json:
         _print_all(rows, data, not_taken, table_format)
     if figures and data.factors is not None:
-        files += _draw(opened, figure_format, figure_width)
+        files += _draw(opened, site, figure_format, figure_width)
     if as_json:
         content = report.content(rows, data)
         first = {"summary": content["summary"], "protocols": content["protocols"], "not_taken": not_taken}
@@ -115,7 +120,7 @@ def command(
         ctx.exit(1)
 
 
-def _draw(runs: Sequence[Run], figure_format: str, figure_width: str | None) -> list[Path]:
+def _draw(runs: Sequence[Run], site: str | None, figure_format: str, figure_width: str | None) -> list[Path]:
     """Draw the figures of each run into its folder."""
     from pyro_bvae.plots import optional, save_figures
     from pyro_bvae.scoring import report
@@ -128,7 +133,7 @@ def _draw(runs: Sequence[Run], figure_format: str, figure_width: str | None) -> 
             counter(f"{run.path}: figures", number, len(runs))
             folder = place_in(run.path, "figures")
             with optional(folder):
-                files += save_figures(report.figures(run), folder, figure_format, figure_width)
+                files += save_figures(report.figures(run, site), folder, figure_format, figure_width)
     return files
 
 
@@ -141,7 +146,9 @@ def _print_all(
     say = partial(click.echo, err=table_format != "text")
     protocols = report.protocols(data, rows[0].scores)
     for summary in summarise(rows):
-        heading = f"{plain(summary.label)}: {_count(summary.runs, 'run')}, {_count(summary.repeats, 'repeat')} each"
+        of_site = "" if summary.site is None else f", codes of the site {plain(summary.site)}"
+        counted = f"{_count(summary.runs, 'run')}, {_count(summary.repeats, 'repeat')} each"
+        heading = f"{plain(summary.label)}: {counted}{of_site}"
         echo_table(_table(summary), table_format, heading)
         for line in _notes(summary, protocols):
             say(f"  {line}")
@@ -167,7 +174,9 @@ def _notes(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed]) -> list
     lines += [f"{name}: {plain(summary.missing.get(name, 'none'))}" for name in missing]
     for kl in summary.kl_per_latent:
         shown = "".join(f"{value:7.3f}" for value in kl[:MOST_LATENTS]) + (" ..." if len(kl) > MOST_LATENTS else "")
-        lines.append(f"KL of z0 to z{len(kl) - 1}, nats {shown}")
+        site = summary.site or "z"
+        first, last = ("z0", f"z{len(kl) - 1}") if site == "z" else (f"{site}[0]", f"{site}[{len(kl) - 1}]")
+        lines.append(f"KL of {first} to {last}, nats {shown}")
     return lines
 
 

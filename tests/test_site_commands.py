@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +122,13 @@ def test_the_figures_of_a_fit_show_classes(fitted: Path, here: Path) -> None:
         files = draw_figures(load_run(fitted / name), here / name)
         drawn = {file.stem for file in files}
         assert drawn == {"traversal", "curves", f"classes-{site}", "reconstructions", "samples"}
+
+
+def test_the_site_that_is_scored_is_said(fitted: Path, cli: Cli, here: Path) -> None:
+    run = fitted / "semi-supervised"
+    of_z = cli("score", run, "--repeats", "1", "--out", "z")
+    assert "codes of the site z" in of_z.stdout
+    words = ("score", run, "--site", "y", "--repeats", "1", "--metric", "total-correlation", "--out", "y", "--json")
+    of_y = json.loads(cli(*words).stdout)
+    assert [row["site"] for row in of_y["scores"]] == ["y"]
+    assert json.loads(Path("z.json").read_text())["summary"][0]["site"] == "z"

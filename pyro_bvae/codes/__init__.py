@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .encoding import Codes, encode, encode_sites
 from .explained import FAR, explained
-from .moments import class_values
+from .moments import class_values, width
 from .sites import (
     centres,
     code_site,
@@ -47,4 +47,5 @@ __all__ = [
     "prior_mean",
     "rows_of_value",
     "site_of",
+    "width",
 ]

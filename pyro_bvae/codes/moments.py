@@ -14,7 +14,7 @@ from torch.distributions import Categorical, RelaxedBernoulli, RelaxedOneHotCate
 
 from ..terms import per_value
 
-__all__ = ["centre", "class_values", "moments", "probabilities"]
+__all__ = ["centre", "class_values", "moments", "probabilities", "width"]
 
 DRAWS_FOR_MOMENTS = 1000  # of a distribution without a mean in closed form, such as a flow
 
@@ -37,6 +37,12 @@ def class_values(p: TorchDistribution) -> Tensor | None:
         return None
     values = p.enumerate_support(expand=False)  # (C, 1, ..., *event_shape)
     return values.reshape(-1, *p.event_shape)
+
+
+def width(p: TorchDistribution) -> int:
+    """How many numbers a code of the site has: its elements, or its classes."""
+    values = class_values(p)
+    return p.event_shape.numel() if values is None else len(values)
 
 
 def probabilities(p: TorchDistribution, values: Tensor) -> Tensor:

@@ -23,7 +23,13 @@ MOST_PLACES, MOST_VALUES = 64, 200  # values a side of a map, and along a curve;
 
 
 @draws_plain_text
-def heat_map(table: np.ndarray, names: Sequence[str], title: str, kl: Sequence[float] | None = None) -> Figure:
+def heat_map(
+    table: np.ndarray,
+    names: Sequence[str],
+    title: str,
+    kl: Sequence[float] | None = None,
+    units: Sequence[str] = (),
+) -> Figure:
     """A table of latents by factors as a heat map, each cell with its number.
 
     Of many latents the 50 with the most KL are drawn, or the first, and of many factors the first 30.
@@ -33,6 +39,7 @@ def heat_map(table: np.ndarray, names: Sequence[str], title: str, kl: Sequence[f
         names: The factors, F of them.
         title: What the numbers are.
         kl: Mean KL of each latent in nats; inactive ones are grey.
+        units: What the latents are called; by default z0, z1 and so on.
     """
     latents = sorted(_rows(len(table), kl, MOST_LATENTS))
     drawn, greatest = table[latents, :MOST_COLUMNS], max(1e-12, float(np.nanmax(table, initial=0.0)))
@@ -45,7 +52,7 @@ def heat_map(table: np.ndarray, names: Sequence[str], title: str, kl: Sequence[f
         colour = "white" if value > WHITE_ABOVE * greatest else "black"
         panel.text(factor, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
     _name_columns(panel, labels(names)[:factors])
-    panel.set_yticks(range(len(latents)), [f"z{latent}" for latent in latents], fontsize=8)
+    panel.set_yticks(range(len(latents)), [_unit(latent, units) for latent in latents], fontsize=8)
     for text, latent in zip(panel.get_yticklabels(), latents, strict=True):
         text.set_color(FADED_GREY if _is_inactive(kl, latent) else "black")
     panel.tick_params(length=0)
@@ -57,7 +64,11 @@ def heat_map(table: np.ndarray, names: Sequence[str], title: str, kl: Sequence[f
 
 @draws_plain_text
 def responses(
-    codes: np.ndarray, factors: np.ndarray, names: Sequence[str], kl: Sequence[float] | None = None
+    codes: np.ndarray,
+    factors: np.ndarray,
+    names: Sequence[str],
+    kl: Sequence[float] | None = None,
+    units: Sequence[str] = (),
 ) -> Figure:
     """The mean code against each factor: one row a latent, one column a factor, a band of one standard deviation.
 
@@ -73,6 +84,7 @@ def responses(
         factors: Classes ``(N, F)``, numbered from 0.
         names: The factors, F of them.
         kl: Mean KL of each latent in nats, to sort the rows by; inactive ones are grey.
+        units: What the latents are called; by default z0, z1 and so on.
 
     Source: Higgins et al., β-VAE, https://openreview.net/forum?id=Sy2fzU9gl, figure 7; Burgess et al., Understanding
     disentangling in β-VAE, https://arxiv.org/abs/1804.03599, figure 4
@@ -84,7 +96,8 @@ def responses(
     figure = Figure(figsize=(max(4.0, size[0]), max(2.0, size[1])), layout="constrained", dpi=DOTS_PER_INCH)
     grid = figure.subplots(len(latents), len(widths), squeeze=False, sharex="col", width_ratios=widths)
     for row, latent in enumerate(latents):
-        grid[row, 0].set_ylabel(f"z{latent}" if kl is None else f"z{latent}  {kl[latent]:.2f}", fontsize=7)
+        name = _unit(latent, units)
+        grid[row, 0].set_ylabel(name if kl is None else f"{name}  {kl[latent]:.2f}", fontsize=7)
     caption = "mean code ± one deviation" + ("" if kl is None else "; KL in nats on the left")
     if position is not None:
         most = _draw_maps(grid[:, 0], codes[:, latents], factors[:, position])
@@ -99,6 +112,10 @@ def responses(
     left_out = (some_of(len(latents), codes.shape[1], "latents"), some_of(len(titles), len(names), "factors"))
     say_below(figure, f"value of the factor ({caption})", *left_out)
     return figure
+
+
+def _unit(latent: int, units: Sequence[str]) -> str:
+    return units[latent] if units else f"z{latent}"
 
 
 def _rows(latents: int, kl: Sequence[float] | None, most: int) -> list[int]:

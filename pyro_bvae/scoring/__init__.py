@@ -9,7 +9,7 @@ codes that are scored, `repetitions` finds the runs that repeat one another, `dr
 from __future__ import annotations
 
 from .registry import METRICS, Metric, score_columns
-from .representations import Representation
+from .representations import Representation, width_of
 from .requirements import applicable, lacking
 from .rows import ScoreRow
 from .scores import score, score_representations
@@ -28,4 +28,5 @@ __all__ = [
     "score_columns",
     "score_representations",
     "summarise",
+    "width_of",
 ]

@@ -45,12 +45,13 @@ class Draws:
         return np.unique(np.concatenate([self.of_repeat(repeat) for repeat in range(self.repeats)]))
 
     def part_of(self, data: Dataset) -> Dataset:
-        """The data that any repeat draws, with their factors and without labels."""
+        """The data that any repeat draws, with their factors; labels are there for programs alone."""
         index = torch.from_numpy(self.index)
         train, held_out = seeded_split(len(index))
         factors = None if data.factors is None else data.factors[index]
         part: dict[str, Any] = {"images": data.images[index], "labels": None, "label_names": None, "digest": None}
-        return replace(data, train=train, held_out=held_out, factors=factors, **part)
+        extra = {name: values[index] for name, values in data.beside.items() if name != "factors"}
+        return replace(data, train=train, held_out=held_out, factors=factors, extra=extra, **part)
 
 
 def draws_of(data: Dataset, repeats: int) -> Draws | None:

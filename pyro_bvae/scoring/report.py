@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from .. import plots
 from ..codes import encode
-from ..datasets import Dataset, Progress
+from ..datasets import Dataset, Progress, Rows
 from ..files import write_csv, write_json
+from ..generation import reconstructed_site
 from ..metrics import PROTOCOLS, dci, mutual_information
 from ..metrics.arrays import as_classes, varying
 from ..metrics.information import entropies
@@ -28,7 +29,7 @@ from ..plots.labels import is_active
 from ..runs.run import Run
 from ..settings.shown import finite
 from ..terms import ACTIVE_ABOVE, mean_terms
-from ..traversal import base, traverse
+from ..traversal import base, class_names, traverse
 from .registry import METRICS
 from .rows import ScoreRow
 from .scores import MOST_LATENTS
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProtocolUsed", "content", "factors_followed", "figures", "followed", "protocols", "save"]
 
-NOT_IN_CSV = ("kl_per_latent", "missing")
+NOT_IN_CSV = ("kl_per_latent", "missing", "site")
 MOST_DRAWN = 15_000  # data that figures are drawn from
 FOLLOWS_ABOVE = 0.1  # share of a factor's entropy above which a latent follows it
 LEAST_ENTROPY = 1e-12  # nats, so that a constant factor divides by no 0
@@ -104,11 +105,12 @@ def save(stem: Path, rows: Sequence[ScoreRow], data: Dataset) -> list[Path]:
     return files
 
 
-def figures(run: Run) -> dict[str, Figure]:
+def figures(run: Run, site: str | None = None) -> dict[str, Figure]:
     """Which latent follows which factor.
 
     Args:
         run: Fitted to data with factors.
+        site: The latent site, see `codes.code_site`.
 
     Returns:
         ``information``, a heat map of mutual information; ``importances``, a heat map of DCI's importances, where there
@@ -116,17 +118,19 @@ def figures(run: Run) -> dict[str, Figure]:
         ``factor_traversal``, a traversal whose rows name the factor that the latent follows.
     """
     data = run.dataset()
-    codes, factors, shares = _information(run.model, data)
-    held_out = data.images[data.held_out]
-    kl = mean_terms(run.model, held_out, batch_size=100).kl_per_latent
-    names = _names(data)
-    drawn = {"information": plots.heat_map(shares, names, "mutual information, share of the factor's entropy", kl)}
-    if 1 < run.model.latent_dim <= MOST_LATENTS and varying(factors).sum() > 1:
+    held_out = data.rows(data.held_out)
+    site = reconstructed_site(run.model, held_out, site)
+    codes, factors, shares = _information(run.model, data, site=site)
+    kl = mean_terms(run.model, held_out, batch_size=100).kl_of(site)
+    names, units = _names(data), [] if site == "z" else [f"{site}[{number}]" for number in range(codes.shape[1])]
+    what = "mutual information, share of the factor's entropy"
+    drawn = {"information": plots.heat_map(shares, names, what, kl, units)}
+    if 1 < codes.shape[1] <= MOST_LATENTS and varying(factors).sum() > 1:
         importances = dci(codes, factors).importances
-        drawn["importances"] = plots.heat_map(importances, names, "importance for boosted trees (DCI)", kl)
-    drawn["responses"] = plots.responses(codes, factors, names, kl)
-    if data.is_images:
-        drawn["factor_traversal"] = _traversal(run, held_out, kl, followed(shares, names))
+        drawn["importances"] = plots.heat_map(importances, names, "importance for boosted trees (DCI)", kl, units)
+    drawn["responses"] = plots.responses(codes, factors, names, kl, units)
+    if data.is_images and class_names(run.model, site, data) is None:
+        drawn["factor_traversal"] = _traversal(run, held_out, site, kl, followed(shares, names))
     return drawn
 
 
@@ -146,12 +150,12 @@ def factors_followed(
 
 
 def _information(
-    vae: BetaVAE, data: Dataset, progress: Progress | None = None
+    vae: BetaVAE, data: Dataset, progress: Progress | None = None, site: str | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Codes ``(N, K)`` and factors ``(N, F)`` of some data, and their information, a share of the factor's entropy."""
     index = np.sort(np.random.default_rng(0).permutation(len(data))[:MOST_DRAWN])
     factors = as_classes(data.factors[index])  # type: ignore[index]  # they are there
-    codes = encode(vae, data.images[index], progress=progress).loc.numpy()
+    codes = encode(vae, data.rows(torch.from_numpy(index)), site=site, progress=progress).loc.numpy()
     return codes, factors, mutual_information(codes, factors) / np.maximum(entropies(factors), LEAST_ENTROPY)
 
 
@@ -171,9 +175,10 @@ def followed(shares: np.ndarray, names: Sequence[str]) -> list[str]:
     return [names[row.argmax()] if row.max() > FOLLOWS_ABOVE else "" for row in shares]
 
 
-def _traversal(run: Run, held_out: Tensor, kl: list[float] | None, notes: Sequence[str]) -> Figure:
+def _traversal(run: Run, held_out: Rows, site: str, kl: list[float] | None, notes: Sequence[str]) -> Figure:
     latents = None if kl is None else most_active(kl)
-    sweep = traverse(run.model, base(run.model, held_out), latents=latents, kl=kl, names=run.latent_names)
+    start = base(run.model, held_out, site=site)
+    sweep = traverse(run.model, start, latents=latents, kl=kl, names=run.latent_names if site == "z" else None)
     notes = [notes[latent] if is_active(sweep, row) else "" for row, latent in enumerate(sweep.latents)]
     return plots.traversal(sweep, notes=notes)
 

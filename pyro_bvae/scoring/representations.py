@@ -19,9 +19,10 @@ import torch
 from sklearn.decomposition import PCA, FastICA
 from torch import Tensor
 
-from ..codes import encode
-from ..datasets import Dataset, Progress, pixels
+from ..codes import encode, is_plain, latents, width
+from ..datasets import Dataset, Progress, Rows, pixels
 from ..evaluation.probe import probe_accuracy
+from ..generation import reconstructed_site
 from ..metrics.arrays import as_classes
 from ..metrics.sampling import Encoder, factors_of
 from ..model import BetaVAE
@@ -30,9 +31,9 @@ from ..runs.building import build_model
 from ..runs.run import Run
 from ..settings.names import BASELINES, check
 from ..settings.program_text import own_parts
-from ..terms import mean_terms
+from ..terms import batches, mean_terms
 
-__all__ = ["SEEDED", "Representation", "baseline", "encoded", "of_run", "silent"]
+__all__ = ["SEEDED", "Representation", "baseline", "encoded", "of_run", "silent", "width_of"]
 
 SEEDED = ("pca", "ica", "untrained")  # baselines that differ from seed to seed
 DATA_AT_ONCE = 10_000  # that are encoded together
@@ -51,6 +52,7 @@ class Representation:
         codes: Codes of all data ``(N, K)``, or an encoder that makes them.
         kl: Mean KL of each latent on held-out data, nats; None where it is not defined.
         run: The run; None for a baseline.
+        site: The latent site that the codes are of; None where there is no other than "z", and for a baseline.
     """
 
     label: str
@@ -59,6 +61,7 @@ class Representation:
     codes: np.ndarray | Encoder
     kl: list[float] | None = None
     run: Run | None = None
+    site: str | None = None
 
     @cached_property
     def probe(self) -> float | None:
@@ -66,7 +69,9 @@ class Representation:
         return None if self.run is None else probe_accuracy(self.run.model, self.run.dataset())
 
 
-def of_run(run: Run, label: str, data: Dataset, progress: Progress | None = None) -> Representation:
+def of_run(
+    run: Run, label: str, data: Dataset, progress: Progress | None = None, site: str | None = None
+) -> Representation:
     """The posterior means of a run.
 
     Args:
@@ -74,15 +79,39 @@ def of_run(run: Run, label: str, data: Dataset, progress: Progress | None = None
         label: The label that runs with the same settings share.
         data: The data to encode, all that the run was fitted to or a part of them.
         progress: Called as images are encoded.
+        site: The latent site, see `codes.code_site`.
     """
     own, name = run.dataset(), str(run.path or label)
-    codes = encoded(run.model, data.images, name, progress)
-    kl = mean_terms(run.model, own.images[own.held_out], batch_size=100).kl_per_latent
-    return Representation(label, name, run.config["seed"], codes, kl, run)
+    site = reconstructed_site(run.model, own.rows(own.held_out[:1]), site)
+    codes = encoded(run.model, data.rows(), name, progress, site)
+    kl = mean_terms(run.model, own.rows(own.held_out), batch_size=100).kl_of(site)
+    said = None if is_plain(run.model) else site
+    return Representation(label, name, run.config["seed"], codes, kl, run, said)
+
+
+def width_of(run: Run, site: str | None = None) -> int:
+    """How many numbers a code of a run has.
+
+    Args:
+        run: With its data.
+        site: The latent site, see `codes.code_site`.
+    """
+    if is_plain(run.model):
+        return run.model.latent_dim
+    data = run.dataset()
+    one = data.rows(data.held_out[:1])
+    _, _, given = next(batches(run.model, one, 1))
+    return width(latents(run.model, **given)[reconstructed_site(run.model, one, site)])
 
 
 def baseline(
-    name: str, data: Dataset, run: Run, seed: int, progress: Progress | None = None, whole: Dataset | None = None
+    name: str,
+    data: Dataset,
+    run: Run,
+    seed: int,
+    progress: Progress | None = None,
+    whole: Dataset | None = None,
+    site: str | None = None,
 ) -> Representation:
     """A baseline for a run.
 
@@ -93,6 +122,7 @@ def baseline(
         seed: Seed of what is drawn: the images that components are fitted to, the components, the weights.
         progress: Called as images are encoded.
         whole: The whole data set, where ``data`` are a part of it; components are fitted to it.
+        site: The latent site that the run is scored by.
 
     Raises:
         ValueError: An unknown name, no factors for the ground truth, or a run with classes of your own.
@@ -108,15 +138,17 @@ def baseline(
         vae = build_model({**run.config, "seed": seed}, data.shape, run.dataset(), program_of(run.model)).to(
             run.model.beta.device
         )
-        return Representation(name, name, seed, encoded(vae, data.images, name, progress))
-    project = _components(name, whole or data, run.model.latent_dim, seed)
+        return Representation(name, name, seed, encoded(vae, data.rows(), name, progress, site))
+    project = _components(name, whole or data, width_of(run, site), seed)
     return Representation(name, name, seed, _in_blocks(project, data.images, name, progress))
 
 
-def encoded(vae: BetaVAE, images: Tensor, name: str, progress: Progress | None = None) -> np.ndarray:
-    """Posterior means of all images, ``(N, K)``; ``progress`` is called with ``name`` as they are encoded."""
-    report, what = progress or silent, f"{name}: encoding {len(images):,}"
-    return encode(vae, images, progress=lambda _, done, total: report(what, done, total)).loc.numpy()
+def encoded(
+    vae: BetaVAE, data: Tensor | Rows, name: str, progress: Progress | None = None, site: str | None = None
+) -> np.ndarray:
+    """Posterior means of all data, ``(N, K)``; ``progress`` is called with ``name`` as they are encoded."""
+    report, what = progress or silent, f"{name}: encoding {len(data):,}"
+    return encode(vae, data, site=site, progress=lambda _, done, total: report(what, done, total)).loc.numpy()
 
 
 def silent(what: str, done: int, total: int) -> None:

@@ -21,6 +21,7 @@ class ScoreRow:
         kl_per_latent: Mean KL of each latent on held-out data, nats; None where it is not defined.
         missing: Why a score is None, by column.
         scores: By column, in the order of `METRICS`.
+        site: The latent site whose codes are scored; None where there is no other than "z", and of a baseline.
     """
 
     label: str
@@ -30,9 +31,12 @@ class ScoreRow:
     kl_per_latent: list[float] | None
     missing: Mapping[str, str]
     scores: Mapping[str, float | None]
+    site: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All by name, as in scores.json: the scores stand beside the rest."""
         row = asdict(self)
         scores = row.pop("scores")
+        if self.site is None:
+            del row["site"]
         return row | scores

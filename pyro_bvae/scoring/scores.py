@@ -16,7 +16,7 @@ from ..settings.names import BASELINES, check
 from .draws import Draws, Sample, draws_of
 from .registry import METRICS, Metric, Scores, score_columns
 from .repetitions import labels_of, sharing
-from .representations import SEEDED, Representation, baseline, of_run, silent
+from .representations import SEEDED, Representation, baseline, of_run, silent, width_of
 from .requirements import applicable
 from .rows import ScoreRow
 
@@ -39,6 +39,7 @@ def score(
     *,
     repeats: int = 5,
     baselines: Sequence[str] = (),
+    site: str | None = None,
     progress: Progress | None = None,
 ) -> list[ScoreRow]:
     """Score runs of one data set, and baselines for them.
@@ -48,6 +49,7 @@ def score(
         chosen: Names in `METRICS`; by default all that the data allow.
         repeats: How often points, pairs and splits are drawn anew.
         baselines: Names in `names.BASELINES`; those that draw anything are scored under each seed of the runs.
+        site: The latent site whose posterior means are the codes, see `codes.code_site`.
         progress: Called as images are encoded and scores taken.
 
     Returns:
@@ -63,18 +65,18 @@ def score(
     if len({run.config["fingerprint"] for run in runs}) > 1:
         raise ValueError("these runs were fitted to different data: score them apart")
     whole = runs[0].dataset()
-    chosen = applicable(chosen, whole, len(runs), max(run.model.latent_dim for run in runs))
+    chosen = applicable(chosen, whole, len(runs), max(width_of(run, site) for run in runs))
     for name in baselines:
         check("baseline", name, BASELINES)
     draws = None if any(METRICS[name].draws_by_factor for name in chosen) else draws_of(whole, repeats)
     data = whole if draws is None else draws.part_of(whole)
     seeds = list(dict.fromkeys(run.config["seed"] for run in runs))
     representations = [
-        baseline(name, data, runs[0], seed, progress, whole)
+        baseline(name, data, runs[0], seed, progress, whole, site)
         for name in baselines
         for seed in (seeds if name in SEEDED else seeds[:1])
     ]
-    representations += [of_run(run, label, data, progress) for run, label in labels_of(sharing(runs))]
+    representations += [of_run(run, label, data, progress, site) for run, label in labels_of(sharing(runs))]
     return score_representations(representations, data, chosen, repeats=repeats, progress=progress, draws=draws)
 
 
@@ -166,4 +168,4 @@ def _row(sample: Sample, outcomes: Mapping[str, _Outcome]) -> ScoreRow:
             scores[column] = value if value is not None and isfinite(value) else None
             if scores[column] is None:
                 missing[column] = outcome.reason if value is None else "it is not finite"
-    return ScoreRow(one.label, one.name, one.seed, sample.seed, one.kl, missing, scores)
+    return ScoreRow(one.label, one.name, one.seed, sample.seed, one.kl, missing, scores, one.site)

@@ -51,6 +51,7 @@ class ScoreSummary:
         kl_per_latent: For each run the mean KL of its latents on held-out data, nats; empty for baselines.
         scores: By column; None where a run or repeat has no score.
         missing: Why not, by column.
+        site: The latent site whose codes are scored, see `ScoreRow`.
     """
 
     label: str
@@ -59,10 +60,11 @@ class ScoreSummary:
     kl_per_latent: list[list[float]]
     scores: Mapping[str, Spread | None]
     missing: Mapping[str, str]
+    site: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as in scores.json."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "site" or value is not None}
 
 
 def summarise(rows: Sequence[ScoreRow]) -> list[ScoreSummary]:
@@ -87,6 +89,7 @@ def _summary(label: str, rows: Sequence[ScoreRow]) -> ScoreSummary:
         scores={name: _spread([[row.scores[name] for row in run] for run in runs], name in differ, _range(name, rows))
                 for name in rows[0].scores},
         missing={name: reason for row in reversed(rows) for name, reason in row.missing.items()},
+        site=rows[0].site,
     )  # fmt: skip
 
 
