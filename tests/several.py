@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from pyro_bvae import BetaVAE
+from pyro_bvae.programs import joined
 
 __all__ = [
     "CLASSES",
@@ -51,7 +52,7 @@ class Small(BetaVAE):
         return self.features(x.flatten(1)).tanh()
 
     def show(self, *rows: Tensor) -> dist.TorchDistribution:
-        logits = self.pixels(torch.cat(rows, -1)).unflatten(-1, SHAPE)
+        logits = self.pixels(joined(*rows)).unflatten(-1, SHAPE)
         return dist.Bernoulli(logits=logits, validate_args=False).to_event(3)
 
 
@@ -80,7 +81,7 @@ class SemiSupervised(Small):
                 with poutine.mask(mask=y < 0):
                     drawn = pyro.sample("y_unobserved", q, infer={"enumerate": "parallel"})
                 y = torch.where(y >= 0, y, drawn)
-            shift = self.second(torch.cat([h[:, 3:5], one_hot(y, CLASSES).float()], -1))
+            shift = self.second(joined(h[:, 3:5], one_hot(y, CLASSES).float()))
             return pyro.sample("z", dist.Normal(shift, 0.5).to_event(1))
 
 
@@ -91,7 +92,7 @@ class Mixture(SemiSupervised):
         self.register()
         with pyro.plate("batch", size if x is None else len(x), dim=-1), self.weighted():
             y = pyro.sample("y", dist.OneHotCategorical(logits=torch.zeros(CLASSES)))
-            z = pyro.sample("z", dist.Normal(self.second(torch.cat([y.new_zeros(len(y), 2), y], -1)), 1.0).to_event(1))
+            z = pyro.sample("z", dist.Normal(self.second(joined(0 * y[..., :2], y)), 1.0).to_event(1))
             return pyro.sample("x", self.show(z, y), obs=x)
 
     def guide(self, x, y=None):
@@ -99,7 +100,7 @@ class Mixture(SemiSupervised):
         with pyro.plate("batch", len(x), dim=-1), self.weighted():
             h = self.look(x)
             y = pyro.sample("y", dist.OneHotCategorical(logits=h[:, :CLASSES]))
-            return pyro.sample("z", dist.Normal(self.second(torch.cat([h[:, 3:5], y], -1)), 0.5).to_event(1))
+            return pyro.sample("z", dist.Normal(self.second(joined(h[:, 3:5], y)), 0.5).to_event(1))
 
 
 class Joint(Small):
@@ -150,13 +151,13 @@ class Conditional(Small):
 
     inputs = 2 + 2
 
-    def model(self, x, size, c):
+    def model(self, x=None, size=1, *, c):
         self.register()
         with pyro.plate("batch", size if x is None else len(x), dim=-1), self.weighted():
             z = pyro.sample("z", self.prior())
             return pyro.sample("x", self.show(z, c), obs=x)
 
-    def guide(self, x, c):
+    def guide(self, x, *, c):
         self.register()
         with pyro.plate("batch", len(x), dim=-1), self.weighted():
             return pyro.sample("z", dist.Normal(self.look(x)[:, :2] + c, 0.5).to_event(1))

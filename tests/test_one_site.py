@@ -175,10 +175,10 @@ def test_classes_are_swept_with_the_style_of_each_datum(start: str, x: Tensor) -
 def test_classes_of_an_argument_are_swept(x: Tensor) -> None:
     class OfLabels(Conditional):
         def model(self, x=None, size=1, labels=None):
-            return super().model(x, size, one_hot(labels, 2).float())
+            return super().model(x, size, c=one_hot(labels, 2).float())
 
         def guide(self, x, labels=None):
-            return super().guide(x, one_hot(labels, 2).float())
+            return super().guide(x, c=one_hot(labels, 2).float())
 
     vae, labels = OfLabels(), torch.tensor([0, 1, 1, 0, 1, 0, 0])
     swept = sweep_classes(vae, base(vae, Rows(x, {"labels": labels}), count=7), "labels", classes=2)

@@ -100,7 +100,8 @@ def parameters_of(p: TorchDistribution) -> dict[str, Tensor]:
 def _copied(vae: BetaVAE, program: str, part: str, unused: Sequence[str]) -> BetaVAE:
     """A copy on the CPU, in evaluation mode, without what its part does not use."""
     if not _is_own(vae, program):
-        raise ValueError(f"the model has its own `{program}`, of which files hold nothing but what `{part}` returns")
+        what = f"the model has its own `{program}`, of which files hold nothing but what `{part}` returns"
+        raise ValueError(f"{what}: write the run as a .zip, or its weights as .safetensors")
     copied = copy.deepcopy(vae).cpu().eval()
     if _is_own(vae, part):
         for name in unused:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..model import BetaVAE
 from ..settings.words import plain
 
-__all__ = ["Layer", "count", "layers", "shape_of"]
+__all__ = ["Layer", "count", "inputs_of", "layers", "shape_of"]
 
 MOST_CHARACTERS = 80  # of what a layer of one's own says of itself
 
@@ -51,6 +52,25 @@ def layers(network: nn.Module, x: Tensor) -> list[Layer]:
         network(x)
     rest = count(network) - sum(layer.parameters for layer in passed.values())
     return [*passed.values(), *([Layer("", "parameters outside of these layers", "", rest)] if rest else [])]
+
+
+def inputs_of(vae: BetaVAE, work: Callable[[], object]) -> dict[str, Tensor]:
+    """What encoder and decoder take while programs are run, a batch of one each; one that is not run is left out.
+
+    Args:
+        vae: The programs.
+        work: Runs them.
+    """
+    taken: dict[str, Tensor] = {}
+
+    def noting(name: str) -> Callable[[nn.Module, Any], None]:
+        return lambda _, given: None if name in taken else taken.update({name: given[0][:1].detach()})
+
+    with ExitStack() as hooks:
+        for name in ("encoder", "decoder"):
+            hooks.callback(getattr(vae, name).register_forward_pre_hook(noting(name)).remove)
+        work()
+    return taken
 
 
 def count(module: nn.Module) -> int:

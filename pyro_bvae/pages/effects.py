@@ -36,7 +36,8 @@ def changes(vae: BetaVAE, start: Base, latents: Sequence[int]) -> Tensor:
     Returns:
         Differences of the means of p(x | z) ``(L, *shape)``, in the data's units.
     """
-    means = images_of(vae, sweep(start.codes[:1], latents, torch.tensor(ENDS)))[0]
+    codes, beside = sweep(start.codes[:1], latents, torch.tensor(ENDS)), start.kept(vae)[:1]
+    means = images_of(vae, codes, site=start.site, given=beside.repeated(len(latents) * len(ENDS)))[0]
     return means[:, 1] - means[:, 0]
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from .. import plots
 from ..callbacks import Figures
 from ..codes import encode
+from ..generation import with_conditions
 from ..likelihoods import Standardised
 from ..plots.bounds import MOST_LATENTS as MOST_SWEPT
 from ..plots.bounds import most_active
@@ -20,7 +21,7 @@ from .effects import ENDS, changes, classes_at_ends, moved_features
 from .markup import Markup, element, joined, sentence, with_minus
 from .measured import Measured
 
-__all__ = ["latents", "most_informative", "start_of", "traversals"]
+__all__ = ["at_prior", "latents", "most_informative", "start_of", "traversals"]
 
 MOST_LATENTS = 50  # that have a row
 NEAR = 0.95  # share of the largest KL above which another is named too
@@ -29,8 +30,15 @@ WIDE = (-3.0, 3.0)  # of the sweeps around the prior's mean
 
 def start_of(one: Measured) -> Base:
     """Where sweeps start: the code of the first held-out datum, or the prior's mean where there are no data."""
-    held_out = one.held_out
-    return base(one.run.model, held_out[:1]) if held_out is not None else base(one.run.model, None, "prior")
+    rows = one.rows
+    return at_prior(one) if rows is None else base(one.run.model, rows[:1], site=one.site)
+
+
+def at_prior(one: Measured) -> Base:
+    """The prior's mean, under the conditions of the first held-out datum where the programs take some."""
+    rows = one.rows
+    given = with_conditions(one.run.model, {}, None if rows is None else rows[:1], 1)
+    return base(one.run.model, None, "prior", site=one.site, given=given)
 
 
 def most_informative(one: Measured, captions: Captions) -> Markup | None:
@@ -42,16 +50,17 @@ def most_informative(one: Measured, captions: Captions) -> Markup | None:
     start = start_of(one)
     is_near = [other for other in second if one.kl[other] > NEAR * one.kl[latent]]
     lines = [
-        f"The latent with the largest KL is z{latent}, with {one.kl[latent]:.2f} nats of {sum(one.kl):.2f} in all.",
-        *(f"z{other} is close to it, with {one.kl[other]:.2f}." for other in is_near),
+        f"The latent with the largest KL is {one.unit(latent)}, with {one.kl[latent]:.2f} nats of {sum(one.kl):.2f} in "
+        "all.",
+        *(f"{one.unit(other)} is close to it, with {one.kl[other]:.2f}." for other in is_near),
         f"Moved from {ENDS[0]:g} to {ENDS[1]:g} while all others stay where they are for {_where(one)}, it changes "
         f"{_change(one, start, latent)}.",
         _at_ends(one, latent),
     ]
     sweep = traverse(vae, start, latents=[latent], low=WIDE[0], high=WIDE[1], kl=one.kl)
     caption = with_minus(
-        f"The latent with the largest KL, z{latent}, from {WIDE[0]:g} to {WIDE[1]:g}; all others stay where they are "
-        f"for {_where(one)}."
+        f"The latent with the largest KL, {one.unit(latent)}, from {WIDE[0]:g} to {WIDE[1]:g}; all others stay "
+        f"where they are for {_where(one)}."
     )
     return joined(
         element("p", with_minus(sentence(*lines))),
@@ -63,14 +72,15 @@ def _at_ends(one: Measured, latent: int) -> str | None:
     """Which classes lie at the ends of a latent, in a sentence; None where that cannot be said."""
     ends = None
     if one.data is not None:
-        ends = classes_at_ends(encode(one.run.model, one.data.images[one.data.held_out]), latent, one.data)
+        codes = encode(one.run.model, one.data.rows(one.data.held_out), site=one.site)
+        ends = classes_at_ends(codes, latent, one.data)
     if ends is None:
         return None
     (low, few, tenth, lows), (high, many, _, highs) = ends
     return (
-        f"Of the tenth of the held-out {one.datum}s with the lowest z{latent}, {few} of {tenth} are of class {low}, "
-        f"which has {lows} in all; of the tenth with the highest, {many} of {tenth} are of class {high}, which has "
-        f"{highs} in all."
+        f"Of the tenth of the held-out {one.datum}s with the lowest {one.unit(latent)}, {few} of {tenth} are of class "
+        f"{low}, which has {lows} in all; of the tenth with the highest, {many} of {tenth} are of class {high}, which "
+        f"has {highs} in all."
     )
 
 
@@ -114,7 +124,7 @@ def latents(one: Measured, notes: Sequence[str], names: Mapping[int, str], capti
         note = names.get(latent) or (f"follows {notes[latent]}" if notes and notes[latent] else "")
         is_active = kl[latent] > ACTIVE_ABOVE
         said = with_minus(f"{kl[latent]:.3f}")
-        rows.append([f"z{latent}", said, bar, effect, note if is_active else "inactive"])
+        rows.append([one.unit(latent), said, bar, effect, note if is_active else "inactive"])
     more = f" The other {len(kl) - len(order)} have less." if len(kl) > len(order) else ""
     what = "a pixel, on average," if one.is_images else "the features that change most"
     ends = with_minus(f"{ENDS[0]:g} to {ENDS[1]:g}")
@@ -134,12 +144,12 @@ def traversals(one: Measured, notes: Sequence[str], names: Mapping[int, str], ca
         names: What the user calls latents.
         captions: Of the report.
     """
-    vae, held_out = one.run.model, one.held_out
+    vae, held_out = one.run.model, one.rows
     sweeps = []
     if held_out is not None:
         sweeps.append((Figures().sweep(vae, held_out), f"Around the code of the first held-out {one.datum}."))
     if one.is_images or held_out is None:
-        sweep = traverse(vae, base(vae, None, "prior"), latents=_most(one), low=WIDE[0], high=WIDE[1], kl=one.kl)
+        sweep = traverse(vae, at_prior(one), latents=_most(one), low=WIDE[0], high=WIDE[1], kl=one.kl)
         sweeps.append((sweep, "Around the prior's mean, z = 0 for a standard normal prior: no datum is behind it."))
     first = f"The first held-out {one.datum} was encoded, and its code is the mean of q(z|x)."
     how = sentence(
@@ -167,5 +177,5 @@ def traversals(one: Measured, notes: Sequence[str], names: Mapping[int, str], ca
 def _most(one: Measured) -> list[int]:
     """The latents that are swept: the most active where there are many."""
     if one.kl is None:
-        return list(range(min(one.run.model.latent_dim, MOST_SWEPT)))
+        return list(range(min(start_of(one).codes.shape[-1], MOST_SWEPT)))
     return most_active(one.kl, MOST_SWEPT)

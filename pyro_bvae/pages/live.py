@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..codes import prior_mean
 from ..datasets import Progress, pixels
 from ..generation import images_of
 from ..plots.bounds import most_active
 from ..traversal import sweep
+from .experiment import at_prior
 from .measured import Measured
 from .packing import UnpackableError, base64_of, pack_encoder
-from .views import Shown, view_of
+from .views import Shown, site_of_sliders, view_of
 
 __all__ = ["Live", "live"]
 
@@ -88,11 +88,11 @@ def live(runs: Sequence[Measured], limit: float, progress: Progress | None = Non
 
 def _view(one: Measured, progress: Progress | None) -> dict[str, Any]:
     vae, run, held_out = one.run.model, one.run, one.held_out
-    subject = Shown(vae, run, one.data, one.missing or None, one.kl)
+    subject = Shown(vae, run, one.data, one.missing or None, one.kl, *site_of_sliders(vae, one.data))
     size = prod(vae.shape) * (1 if one.is_images else 4)
     points = max(1, min(MOST_POINTS, MOST_BYTES // size))
     view = view_of(subject, points=points, most_products=inf, progress=progress)
-    names = {str(latent): name for latent, name in run.latent_names.items() if latent < vae.latent_dim}
+    names = {str(latent): name for latent, name in run.latent_names.items() if latent < view["K"]}
     view |= {"title": one.title, "path": one.typed, "dataset": one.dataset, "names": names}
     if held_out is None:
         return view
@@ -125,14 +125,14 @@ def _megabytes(limit: float) -> str:
 
 def _sweeps(one: Measured) -> dict[str, Any]:
     """Sweeps of the most active latents around the prior's mean, as many as there is room for."""
-    vae = one.run.model
+    vae, start = one.run.model, at_prior(one)
     each = VALUES * prod(vae.shape) * (1 if one.is_images else 4)
-    most = max(1, min(vae.latent_dim, MOST_SWEPT // each))
+    most = max(1, min(start.codes.shape[-1], MOST_SWEPT // each))
     latents = list(range(most)) if one.kl is None else most_active(one.kl, most)
-    start, values = prior_mean(vae), torch.linspace(-3, 3, VALUES)
-    means = images_of(vae, sweep(start[None], latents, values)[0])
+    values, given = torch.linspace(-3, 3, VALUES), start.kept(vae).repeated(most * VALUES)
+    means = images_of(vae, sweep(start.codes, latents, values)[0], site=one.site, given=given)
     pictures = _numbers(means, one.is_images, "pictures", "dtype")
-    return {"start": start.tolist(), "latents": latents, "values": values.tolist(), **pictures}
+    return {"start": start.codes[0].tolist(), "latents": latents, "values": values.tolist(), **pictures}
 
 
 def _with_images_once(lives: Sequence[Live]) -> list[Live]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..codes import site_of
 from ..comparison import RunRow, row_of
-from ..datasets import Dataset, Progress, log_likelihood, pixels
+from ..datasets import Dataset, Progress, Rows, log_likelihood, pixels
 from ..evaluation import Diagnosis, diagnose
 from ..generation import sample
 from ..runs.run import Run
 from ..settings.spelling import as_options
 from ..settings.words import number, plain
-from ..terms import count_active
+from ..terms import batches, count_active, kl_of_site
+from ..traversal import first_of
 
 __all__ = ["Measured", "measure", "names_of", "without_path"]
 
@@ -74,6 +77,17 @@ class Measured:
         return None if self.data is None else self.data.images[self.data.held_out]
 
     @property
+    def rows(self) -> Rows | None:
+        """The same with what stands beside them."""
+        return None if self.data is None else self.data.rows(self.data.held_out)
+
+    @cached_property
+    def site(self) -> str:
+        """The latent site whose latents are looked at."""
+        vae = self.run.model
+        return site_of(vae, **first_of(vae, self.data))
+
+    @property
     def last(self) -> dict[str, Any]:
         """The last line of the history; empty where there is none."""
         return self.run.history[-1] if self.run.history else {}
@@ -82,6 +96,7 @@ class Measured:
     def kl(self) -> list[float] | None:
         """The mean KL of each latent on held-out data, nats; None where it is not known."""
         kl = self.last.get("held_out_kl_per_latent") if self.row is None else self.row.kl_per_latent
+        kl = kl_of_site(self.site, self.run.units, kl) if kl and len(self.run.units) == len(kl) else kl
         return kl if kl is not None and all(map(isfinite, kl)) else None
 
     @property
@@ -90,6 +105,10 @@ class Measured:
         if self.data is not None:
             return len(self.data.train), len(self.data.held_out)
         return self.config.get("train_images", 0), self.config.get("held_out_images", 0)
+
+    def unit(self, latent: int) -> str:
+        """What a latent is called."""
+        return f"z{latent}" if self.site == "z" else f"{self.site}[{latent}]"
 
     @property
     def terms(self) -> tuple[float, float] | None:
@@ -107,6 +126,11 @@ class Measured:
     def beta(self) -> float:
         """β at the end of the training."""
         return float(self.last.get("beta", self.config["beta"]))
+
+    def beside(self, count: int) -> dict[str, Tensor]:
+        """What the programs take beside those data; nothing where there are none."""
+        rows = self.rows
+        return {} if rows is None else next(batches(self.run.model, rows[:count], count))[2]
 
     def some_data(self, count: int) -> Tensor:
         """A few data as the programs take them: held-out ones, or draws of the model where there are none."""

@@ -60,15 +60,16 @@ def source_of(program: Callable[..., Any]) -> str | None:
     return "\n".join(lines).rstrip()
 
 
-def sites(vae: BetaVAE, x: Tensor) -> list[Site]:
+def sites(vae: BetaVAE, x: Tensor, **given: Tensor) -> list[Site]:
     """The sites of the guide and of the model, which reads the guide's draws, as a trace has them.
 
     Args:
         vae: The programs.
         x: Data ``(B, *shape)`` as the programs take them.
+        given: What else they take.
     """
     with evaluation_mode(vae, seed=0):
-        model, guide = traces(vae.model, vae.guide, x)
+        model, guide = traces(vae.model, vae.guide, x, **given)
     return [*_sites("model", model), *_sites("guide", guide)]
 
 

@@ -9,7 +9,7 @@ from .. import plots
 from ..callbacks import Figures, drawings
 from ..datasets import entropy
 from ..evaluation import least_information
-from ..generation import sample
+from ..generation import sample, with_conditions
 from ..plots import optional
 from ..settings.shown import in_words
 from ..terms import ACTIVE_ABOVE
@@ -28,6 +28,10 @@ CAPTIONS = {
     "that went once through encoder and decoder.",
     "latents": "The codes of held-out data: the two latents whose posterior means vary most.",
 }
+UNDER_CLASSES = (
+    "Held-out data (x), a row each, under each class of {}: the other latents are those of the datum, but for those "
+    "that depend on the class."
+)
 OF_VECTORS = {
     "reconstructions": "Held-out vectors and their reconstructions, in pairs of features.",
     "samples": "Vectors that the model generated beside held-out ones, in pairs of features.",
@@ -141,7 +145,7 @@ def said(value: float | None, form: str, unit: str = "") -> str | None:
 
 def pictures(one: Measured, captions: Captions) -> Markup:
     """Reconstructions and samples, and what else a fit draws."""
-    held_out = one.held_out
+    held_out = one.rows
     if held_out is None:
         if not one.is_images:
             return element(
@@ -151,10 +155,12 @@ def pictures(one: Measured, captions: Captions) -> Markup:
         left_out = element("p", "Reconstructions are left out: there are no data to reconstruct.", class_="aside")
         return joined(captions.figure(drawn, CAPTIONS["samples"], "Samples"), left_out)
     parts = []
-    texts = CAPTIONS if one.is_images else CAPTIONS | OF_VECTORS
+    texts = CAPTIONS | ({} if one.is_images else OF_VECTORS)
     draw = drawings(one.run, held_out, lambda: Figures().sweep(one.run.model, held_out))
     if one.is_images:
-        draw["samples"] = lambda: plots.samples(sample(one.run.model, SAMPLES)[1])
+        given = with_conditions(one.run.model, {}, held_out, SAMPLES)
+        draw["samples"] = lambda: plots.samples(sample(one.run.model, SAMPLES, given=given)[1])
+    texts |= {name: UNDER_CLASSES.format(name.removeprefix("classes-")) for name in draw if name.startswith("classes-")}
     for name, text in texts.items():
         if name in draw:
             with optional(name):

@@ -1,7 +1,8 @@
 """The server of a page: one page, and what its script asks for, on this machine alone.
 
     GET  /                    the page
-    POST /api/0/decode        {"codes": [[0, 1, ...]], "draw": false, "seed": 0}   float32, little-endian
+    POST /api/0/decode        {"codes": [[0, 1, ...]], "draw": false, "seed": 0}   float32, little-endian; also
+                              {"given": "image-5-0", "choices": {"y": 3}}          see `Session.decode`
     POST /api/0/start         {"kind": "image", "index": 5}                        JSON, see `Session.start`
     POST /api/0/image         {"index": 5}                                         float32, little-endian
     POST /api/0/upload        the bytes of a picture                               JSON, see `Session.upload`
@@ -35,7 +36,7 @@ MOST_BYTES = 20 * 2**20  # of an upload
 MOST_JSON_BYTES = 8 * 2**20
 MOST_DISCARDED = 4 * MOST_BYTES
 ACTIONS = {  # of a session, with what they take
-    "decode": ("codes", "draw", "seed"),
+    "decode": ("codes", "draw", "seed", "given", "choices"),
     "image": ("index",),
     "name": ("latent", "name"),
     "start": ("kind", "index", "seed"),

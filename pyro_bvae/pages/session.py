@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..codes import encode, prior_mean
 from ..compiled.randomness import ONE_THREAD
-from ..datasets import pixels
+from ..datasets import Rows, pixels
 from ..datasets.decoding import opened_picture
 from ..datasets.own_files import picture_from
-from ..generation import images_of, sample
+from ..generation import images_of
 from ..settings.words import brief
 from .names import Names
 from .packing import base64_of
+from .standing import Starts
 from .views import Shown, label_of
 
 __all__ = ["Session"]
@@ -48,46 +48,59 @@ class Session:
 
     def __init__(self, subject: Shown, view: dict[str, Any]) -> None:
         self._subject, self._view = subject, view
-        self._names = Names(subject.path, subject.vae.latent_dim)
+        self._names = Names(subject.path if subject.site == "z" else None, subject.latent_dim)
         self._one_picture = Lock()
+        self._starts = Starts(subject)
 
     @property
     def view(self) -> dict[str, Any]:
         """What the page has to know now, with the names that latents have now."""
         return self._view | self._names.shown()
 
-    def decode(self, codes: Any = None, draw: Any = False, seed: Any = 0) -> bytes:
+    def decode(
+        self, codes: Any = None, draw: Any = False, seed: Any = 0, given: Any = None, choices: Any = None
+    ) -> bytes:
         """The data of codes ``(B, K)``, means of p(x | z) or draws: ``(B, *shape)`` as float32, little-endian.
+
+        Args:
+            codes: Rows of K numbers.
+            draw: Whether x is drawn.
+            seed: Of the draw.
+            given: What stands beside the codes, by the name that `start` gave it.
+            choices: Classes that are to be otherwise, by the names of sites and arguments.
 
         Raises:
             ValueError: They are no such codes, or too many.
         """
         z, seed = self._codes(codes), _whole("seed", seed, LARGEST_SEED)
         with _turn():
-            return _bytes(images_of(self._subject.vae, z, draw=bool(draw), seed=seed))
+            beside = self._starts.beside(given, choices)
+            site = self._subject.site
+            return _bytes(images_of(self._subject.vae, z, site=site, given=beside, draw=bool(draw), seed=seed))
 
     def start(self, kind: Any = "prior", index: Any = 0, seed: Any = 0) -> dict[str, Any]:
         """A code to start from: "prior", its mean; "random-z", a draw from it; "image", that of a held-out datum.
 
         Returns:
             ``z`` and, of a posterior, ``scale``, K numbers each; ``x``, the datum; its ``index`` among the held-out
-            data and its ``label``; and a ``note``. What there is not is None.
+            data and its ``label``; and a ``note``. What there is not is None. Of several latent sites also ``given``,
+            for `decode`, and the ``choices``, the class at each discrete one.
 
         Raises:
             ValueError: There is no such start.
         """
-        vae = self._subject.vae
         if kind in ("prior", "random-z"):
             seed = _whole("seed", seed, LARGEST_SEED)
             with _turn():
-                return _started(prior_mean(vae) if kind == "prior" else sample(vae, 1, seed=seed)[0][0])
+                base, known = self._starts.of_prior(kind, seed)
+                return _started(base.codes[0]) | known
         if kind != "image":
             raise ValueError(f"a start is prior, random-z or image, got {brief(kind)}")
         place = self._place(index)
         data = self._subject.data
         assert data is not None
         label = label_of(data, int(data.held_out[place]))
-        return self._encoded(self._subject.held_out(place)) | {"index": place, "label": label}
+        return self._encoded(self._subject.held_out(place), f"image-{place}") | {"index": place, "label": label}
 
     def image(self, index: Any = 0) -> bytes:
         """A held-out datum, as float32, little-endian.
@@ -95,7 +108,7 @@ class Session:
         Raises:
             ValueError: There is none of that number.
         """
-        return _bytes(pixels(self._subject.held_out(self._place(index))))
+        return _bytes(pixels(self._subject.held_out(self._place(index)).images))
 
     def upload(self, content: bytes) -> dict[str, Any]:
         """The code of a picture of one's own, as `start` has it.
@@ -123,7 +136,7 @@ class Session:
         colours = "grey" if vae.shape[0] == 1 else "colour"
         note = f"your picture of {width}×{height}, brought to {vae.shape[2]}×{vae.shape[1]} in {colours}"
         note = "; ".join([note, *notes])
-        return self._encoded(x[None]) | {"note": note}
+        return self._encoded(Rows(x[None]), "upload") | {"note": note}
 
     def name(self, latent: Any = None, name: Any = "") -> dict[str, Any]:
         """Name a latent.
@@ -136,14 +149,14 @@ class Session:
         """
         if not isinstance(name, str):
             raise ValueError(f"a name is a text, got {brief(name)}")
-        self._names.rename(_whole("latent", latent, self._subject.vae.latent_dim - 1), name)
+        self._names.rename(_whole("latent", latent, self._subject.latent_dim - 1), name)
         shown = self._names.shown()
         return {"names": shown["names"], "note": shown["names_note"]}
 
-    def _encoded(self, datum: Tensor) -> dict[str, Any]:
+    def _encoded(self, datum: Rows, name: str) -> dict[str, Any]:
         with _turn():
-            codes = encode(self._subject.vae, datum)
-        return _started(codes.loc[0], codes.scale[0]) | {"x": base64_of(pixels(datum))}
+            codes, known = self._starts.of_datum(datum, name)
+        return _started(codes.loc[0], codes.scale[0]) | {"x": base64_of(pixels(datum.images))} | known
 
     def _codes(self, codes: Any) -> Tensor:
         vae = self._subject.vae
@@ -151,8 +164,8 @@ class Session:
             rows = np.asarray(codes, dtype=np.float64)  # sliders that all stand at 0 come as whole numbers
         except (TypeError, ValueError, OverflowError):
             rows = np.empty(0)
-        if rows.ndim != 2 or rows.shape[1] != vae.latent_dim or not len(rows):
-            raise ValueError(f"codes are rows of {vae.latent_dim} numbers")
+        if rows.ndim != 2 or rows.shape[1] != self._subject.latent_dim or not len(rows):
+            raise ValueError(f"codes are rows of {self._subject.latent_dim} numbers")
         if not (np.abs(rows) <= LARGEST_CODE).all():
             raise ValueError(f"codes are numbers from {-LARGEST_CODE:,.0f} to {LARGEST_CODE:,.0f}")
         most = max(1, MOST_VALUES // prod(vae.shape))

@@ -7,6 +7,7 @@ from math import prod
 from torch import Tensor
 
 from .. import plots
+from ..codes import is_plain
 from ..datasets import pixels
 from ..likelihoods import Standardised
 from ..posteriors import Diagonal
@@ -14,7 +15,7 @@ from ..settings.options import TRAINING
 from ..settings.shown import short_names
 from ..settings.training import TrainingSettings
 from ..settings.words import number, plain
-from .architecture import count, layers
+from .architecture import count, inputs_of, layers
 from .captions import Captions
 from .formulas import formula
 from .markup import Markup, element, joined, sentence, with_minus
@@ -116,7 +117,7 @@ def programs(one: Measured, x: Tensor, captions: Captions) -> Markup:
     rows = [
         [site.program, element("code", site.name), formula(site.formula) if site.formula else "", site.family,
          "×".join(map(str, site.shape)) or "1", number(site.weight), "given" if site.is_observed else "drawn"]
-        for site in sites(vae, x)
+        for site in sites(vae, x, **one.beside(len(x)))
     ]  # fmt: skip
     heads = ["program", "site", "distribution", "family of a value", "shape", "weight", "value"]
     caption = (
@@ -138,9 +139,12 @@ def architecture(one: Measured, x: Tensor, captions: Captions) -> Markup:
         captions: Of the report.
     """
     vae = one.run.model
-    z = vae.beta.new_zeros(1, vae.latent_dim)
+    taken = {"encoder": vae.standardise(x[:1]), "decoder": vae.beta.new_zeros(1, vae.latent_dim)}
+    if not is_plain(vae):
+        taken = inputs_of(vae, lambda: sites(vae, x, **one.beside(len(x))))
     rows: list[list[str]] = []
-    for name, network, given in (("encoder", vae.encoder, vae.standardise(x[:1])), ("decoder", vae.decoder, z)):
+    for name, given in taken.items():
+        network = getattr(vae, name)
         rows.append([name, "takes", "×".join(map(str, given.shape[1:])), ""])
         rows += [[f"{name}.{layer.name}", layer.does, layer.shape, f"{layer.parameters:,}" if layer.parameters else "–"]
                  for layer in layers(network, given)]  # fmt: skip

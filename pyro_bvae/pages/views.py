@@ -5,16 +5,16 @@ Arrays are base64 of little-endian numbers. Everything that comes from data, a n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ..codes import encode, prior_mean
-from ..datasets import Dataset, Progress
+from ..codes import class_values, code_site, encode, is_plain, latents, prior_mean, width
+from ..datasets import Dataset, Progress, Rows
 from ..datasets.dataset import random_subset
 from ..datasets.labels import classes_of
 from ..model import BetaVAE
@@ -23,10 +23,11 @@ from ..runs.folder import RunFolder
 from ..runs.run import Run
 from ..scoring.report import factors_followed
 from ..settings.words import one_line, plain
-from ..terms import ACTIVE_ABOVE, mean_terms
+from ..terms import ACTIVE_ABOVE, kl_of_site, mean_terms
+from ..traversal import class_sites, first_of
 from .packing import UnpackableError, base64_of, pack_decoder
 
-__all__ = ["Shown", "label_of", "shown", "view_of"]
+__all__ = ["Shown", "label_of", "shown", "site_of_sliders", "view_of"]
 
 MOST_POINTS = 2000  # held-out data whose codes a page draws, or fewer:
 MOST_CODE_VALUES, MOST_DATA_BYTES = 4_000_000, 2**30
@@ -45,6 +46,9 @@ class Shown:
         data: The data; None where there are none.
         data_note: Why there are none; None where there are.
         kl: Mean KL of each latent on the held-out data, in nats; None where it is not known or not defined.
+        site: The latent site that has sliders.
+        latent_dim: Its number of latents, K.
+        choices: The classes of each discrete latent site, and of arguments, by their names.
     """
 
     vae: BetaVAE
@@ -52,6 +56,9 @@ class Shown:
     data: Dataset | None
     data_note: str | None
     kl: list[float] | None
+    site: str = "z"
+    latent_dim: int = 0
+    choices: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
     def path(self) -> Path | None:
@@ -66,10 +73,10 @@ class Shown:
         name = type(self.vae).__name__ if self.data is None else self.data.name
         return f"{_without_place(name)}, β {self.vae.beta_value:g}"
 
-    def held_out(self, index: int) -> Tensor:
-        """One held-out datum, ``(1, *shape)``, uint8 or float."""
+    def held_out(self, index: int) -> Rows:
+        """One held-out datum, ``(1, *shape)``, uint8 or float, with what stands beside it."""
         assert self.data is not None
-        return self.data.images[self.data.held_out[index]][None]
+        return self.data.rows(self.data.held_out[index : index + 1])
 
 
 def shown(thing: Run | BetaVAE, data: Dataset | None = None, progress: Progress | None = None) -> Shown:
@@ -95,15 +102,34 @@ def shown(thing: Run | BetaVAE, data: Dataset | None = None, progress: Progress 
     if data is not None and data.shape != vae.shape:
         here, there = ("×".join(map(str, shape)) for shape in (data.shape, vae.shape))
         raise ValueError(f"the model is for data of {there}, and {plain(data.name)} is of {here}")
-    return Shown(vae, run, data, note, _kl(vae, run, data, progress))
+    site, latent_dim = site_of_sliders(vae, data)
+    kl = _kl(vae, run, data, site, progress)
+    return Shown(vae, run, data, note, kl, site, latent_dim, class_sites(vae, data))
 
 
-def _kl(vae: BetaVAE, run: Run | None, data: Dataset | None, progress: Progress | None) -> list[float] | None:
+def site_of_sliders(vae: BetaVAE, data: Dataset | None) -> tuple[str, int]:
+    """The latent site that has sliders, and its number of latents.
+
+    Raises:
+        ValueError: All sites draw classes.
+    """
+    if is_plain(vae):
+        return "z", vae.latent_dim
+    of_sites = latents(vae, **first_of(vae, data))
+    site = code_site(of_sites)
+    if class_values(of_sites[site]) is not None:
+        raise ValueError(f"sliders are for continuous latents, and the sites of these programs draw classes: {site}")
+    return site, width(of_sites[site])
+
+
+def _kl(
+    vae: BetaVAE, run: Run | None, data: Dataset | None, site: str, progress: Progress | None
+) -> list[float] | None:
     """That of the history, if there is a line of the run's step; otherwise it is computed from the data."""
     if run is not None and run.history and run.history[-1]["step"] == run.step:
-        kl: list[float] | None = run.history[-1]["held_out_kl_per_latent"]
+        kl = kl_of_site(site, run.units, run.history[-1]["held_out_kl_per_latent"])
     elif data is not None:
-        kl = mean_terms(vae, data.images[data.held_out], batch_size=100, progress=progress).kl_per_latent
+        kl = mean_terms(vae, data.rows(data.held_out), batch_size=100, progress=progress).kl_of(site)
     else:
         kl = None
     return kl if kl is not None and all(map(isfinite, kl)) else None
@@ -137,7 +163,9 @@ def view_of(
     config = {} if run is None else run.config
     decoder, decoder_note = _decoder(vae, most_products)
     name = config.get("dataset") if data is None else data.name
-    chosen = None if data is None else random_subset(len(data.held_out), min(points, _most_points(data, vae)))
+    chosen = (
+        None if data is None else random_subset(len(data.held_out), min(points, _most_points(data, subject.latent_dim)))
+    )
     return {
         "title": subject.title,
         "path": None if subject.path is None else str(subject.path),
@@ -149,10 +177,12 @@ def view_of(
         "prior": vae.custom.get("prior", _prior(vae)),
         "shape": list(vae.shape),
         "columns": _columns(config.get("columns") if data is None else data.columns),
-        "K": vae.latent_dim,
+        "K": subject.latent_dim,
+        "site": subject.site,
+        "choices": [{"name": name, "classes": list(map(plain, names))} for name, names in subject.choices.items()],
         "kl": kl,
-        "active": [True] * vae.latent_dim if kl is None else [value > ACTIVE_ABOVE for value in kl],
-        "prior_mean": prior_mean(vae).nan_to_num().tolist(),
+        "active": [True] * subject.latent_dim if kl is None else [value > ACTIVE_ABOVE for value in kl],
+        "prior_mean": prior_mean(vae, subject.site, **first_of(vae, data)).nan_to_num().tolist(),
         "range": 3,
         "names": {},
         "names_note": None,
@@ -180,9 +210,9 @@ def label_of(data: Dataset, place: int) -> str | None:
     return None
 
 
-def _most_points(data: Dataset, vae: BetaVAE) -> int:
+def _most_points(data: Dataset, latent_dim: int) -> int:
     """How many data are encoded at most, so that neither they nor their codes take too much room."""
-    return max(1, min(MOST_CODE_VALUES // vae.latent_dim, MOST_DATA_BYTES * len(data) // data.size_in_bytes))
+    return max(1, min(MOST_CODE_VALUES // latent_dim, MOST_DATA_BYTES * len(data) // data.size_in_bytes))
 
 
 def _points(subject: Shown, chosen: Tensor | None, progress: Progress | None) -> dict[str, Any]:
@@ -191,7 +221,7 @@ def _points(subject: Shown, chosen: Tensor | None, progress: Progress | None) ->
     if data is None or chosen is None:
         return {"codes": None, "colourings": []}
     places = data.held_out[chosen]
-    codes = encode(subject.vae, data.images[places], progress=progress)
+    codes = encode(subject.vae, data.rows(places), site=subject.site, progress=progress)
     points = {"count": len(chosen), "index": chosen.tolist()}
     return {
         "codes": points | {"mean": base64_of(codes.loc), "scale": base64_of(codes.scale)},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .bases import Base, base
 from .classes import ClassSweep, sweep_classes
 from .sweeps import Traversal, sweep, traverse
-from .values import class_names, class_sites, read_value
+from .values import class_names, class_sites, first_of, read_value
 
 __all__ = [
     "Base",
@@ -14,6 +14,7 @@ __all__ = [
     "base",
     "class_names",
     "class_sites",
+    "first_of",
     "read_value",
     "sweep",
     "sweep_classes",

@@ -16,7 +16,7 @@ from ..model import BetaVAE
 from ..settings.words import brief
 from ..terms import arguments_of, given_to
 
-__all__ = ["class_names", "class_sites", "read_value"]
+__all__ = ["class_names", "class_sites", "first_of", "read_value"]
 
 
 def class_names(vae: BetaVAE, name: str, data: Dataset | None = None) -> list[str] | None:
@@ -30,7 +30,7 @@ def class_names(vae: BetaVAE, name: str, data: Dataset | None = None) -> list[st
         data: The data set; None where there is none.
     """
     labels = None if data is None or "labels" not in arguments_of(vae) else data.label_names
-    q = latents_of(vae, **_first(vae, data)).get(name)
+    q = latents_of(vae, **first_of(vae, data)).get(name)
     values = None if q is None else class_values(q)
     if values is not None:
         return list(labels) if labels and len(labels) == len(values) else [str(number) for number in range(len(values))]
@@ -53,7 +53,9 @@ def class_sites(vae: BetaVAE, data: Dataset | None = None) -> dict[str, list[str
     """
     if is_plain(vae):
         return {}
-    named = {name: class_names(vae, name, data) for name in (*latents_of(vae, **_first(vae, data)), *arguments_of(vae))}
+    named = {
+        name: class_names(vae, name, data) for name in (*latents_of(vae, **first_of(vae, data)), *arguments_of(vae))
+    }
     known = {name: names for name, names in named.items() if names is not None}
     counts = {len(names) for name, names in known.items() if name not in arguments_of(vae)}
     return {name: names for name, names in known.items() if name not in arguments_of(vae) or len(names) not in counts}
@@ -87,8 +89,8 @@ def read_value(vae: BetaVAE, name: str, text: str, data: Dataset | None = None) 
     return _like(column, name, numbers)
 
 
-def _first(vae: BetaVAE, data: Dataset | None) -> dict[str, Tensor]:
-    """What the programs take of the first datum."""
+def first_of(vae: BetaVAE, data: Dataset | None) -> dict[str, Tensor]:
+    """What the programs take beside x, of the first datum of a data set; nothing where there is none."""
     if data is None:
         return {}
     beside = {name: as_tensor(vae, values[:1]) for name, values in data.beside.items()}

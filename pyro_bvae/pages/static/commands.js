@@ -46,6 +46,8 @@ function traverseCommand(view, state, moved) {
   } else {
     words.push('--range', -state.range, state.range);
   }
+  if ((view.site ?? 'z') !== 'z') words.push('--site', shellWord(view.site));
+  for (const [name, number] of chosen(state)) words.push('--set', shellWord(`${name}=${number}`));
   if (view.at) words.push('--at', view.at);
   if (state.draw) words.push('--sample');
   if (state.draw || state.start.kind === 'random-z') {
@@ -59,18 +61,26 @@ function startOptions(start) {
   return start.kind === 'image' ? ['--image', start.index] : ['--base', start.kind];
 }
 
+/** The classes that the user has chosen, other than those of the start. */
+function chosen({ choices }) {
+  return Object.entries(choices?.changed() ?? {});
+}
+
 /** Three lines after the imports; a model in memory is called vae. */
 function pythonOf(view, state) {
   const codes = Array.from(state.z, shortNumber).join(', ');
   const where = JSON.stringify(view.path) + (view.at ? `, at=${view.at}` : '');
   const draw = state.draw ? `, draw=True, seed=${seedOf(state)}` : '';
+  const given = Object.entries({ ...state.start.choices, ...state.choices?.changed() });
+  const held = given.map(([name, number]) => `${JSON.stringify(name)}: ${number}`).join(', ');
+  const others = (view.site ?? 'z') === 'z' ? '' : `, site=${JSON.stringify(view.site)}`;
   return [
     'import torch',
     `from pyro_bvae import ${view.path === null ? 'traverse  # vae is the model' : 'load_run, traverse'}`,
     '',
     ...(view.path === null ? [] : [`vae = load_run(${where}).model`]),
     `z = torch.tensor([[${codes}]])`,
-    `sweep = traverse(vae, z, low=${-state.range}, high=${state.range}${draw})`
+    `sweep = traverse(vae, z, low=${-state.range}, high=${state.range}${others}${held && `, given={${held}}`}${draw})`
       + '  # .reconstructions[0] is the picture, .images are the strips',
   ].join('\n');
 }

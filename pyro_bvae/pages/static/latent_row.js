@@ -7,6 +7,7 @@ const KL_IN_WORDS = 'KL in nats, mean over held-out data';
 class LatentRow {
   constructor(latents, latent) {
     Object.assign(this, { latents, latent, state: latents.state, shown: NaN });
+    this.unit = unitOf(this.state.view, latent);
     this.build();
     this.setRange();
   }
@@ -14,7 +15,7 @@ class LatentRow {
   build() {
     const { latent } = this;
     this.slider = make('input', {
-      type: 'range', step: 'any', 'data-latent': latent, 'aria-label': `z${latent}`,
+      type: 'range', step: 'any', 'data-latent': latent, 'aria-label': this.unit,
       oninput: () => this.move(Number(this.slider.value)),
       ondblclick: () => this.latents.reset(latent),
       onkeydown: (event) => this.press(event),
@@ -23,7 +24,7 @@ class LatentRow {
   }
 
   about() {
-    const number = make('span', { class: 'latent-number', text: `z${this.latent}` });
+    const number = make('span', { class: 'latent-number', text: this.unit });
     return make('div', { class: 'about' }, number, this.kl(), ...this.naming());
   }
 
@@ -37,7 +38,7 @@ class LatentRow {
   field() {
     return make('input', {
       type: 'text', class: 'name', maxlength: 60, spellcheck: 'false', autocomplete: 'off', placeholder: 'Name it',
-      'aria-label': `Name of z${this.latent}`,
+      'aria-label': `Name of ${this.unit}`,
       onfocus: () => this.latents.sayWhereNamesGo(),
       onchange: () => this.latents.rename(this.latent, this.name.value),
       onkeydown: (event) => { if (event.key === 'Enter') this.name.blur(); },
@@ -67,11 +68,11 @@ class LatentRow {
   controls() {
     const { latent, latents } = this;
     this.value = make('input', {
-      type: 'number', step: 0.1, class: 'value', 'aria-label': `Value of z${latent}`,
+      type: 'number', step: 0.1, class: 'value', 'aria-label': `Value of ${this.unit}`,
       oninput: () => this.type(), onblur: () => this.update(true),
     });
-    this.playButton = this.button(`Play z${latent}`, 'play', () => latents.play(latent));
-    const back = this.button(`Put z${latent} back`, 'back', () => latents.reset(latent));
+    this.playButton = this.button(`Play ${this.unit}`, 'play', () => latents.play(latent));
+    const back = this.button(`Put ${this.unit} back`, 'back', () => latents.reset(latent));
     return make('div', { class: 'controls' }, this.value, this.playButton, back);
   }
 
@@ -82,7 +83,7 @@ class LatentRow {
 
   showName() {
     const name = this.state.view.names[this.latent] || '';
-    this.slider.setAttribute('aria-label', name ? `z${this.latent}, ${name}` : `z${this.latent}`);
+    this.slider.setAttribute('aria-label', name ? `${this.unit}, ${name}` : this.unit);
     if (this.latents.mayName) {
       if (document.activeElement !== this.name) this.name.value = name;
     } else {
@@ -138,7 +139,7 @@ class LatentRow {
   }
 
   showPlaying(isPlaying) {
-    const label = `${isPlaying ? 'Stop' : 'Play'} z${this.latent}`;
+    const label = `${isPlaying ? 'Stop' : 'Play'} ${this.unit}`;
     this.playButton.replaceChildren(icon(isPlaying ? 'pause' : 'play'));
     this.playButton.setAttribute('aria-label', label);
     this.playButton.title = label;

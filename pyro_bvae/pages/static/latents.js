@@ -54,7 +54,7 @@ class Latents {
     this.stop();
     for (const row of this.rows) row.mark();
     const beyond = this.rows.filter((row) => Math.abs(this.state.start.z[row.latent]) > this.state.range);
-    const few = beyond.slice(0, 4).map((row) => `z${row.latent}`);
+    const few = beyond.slice(0, 4).map((row) => row.unit);
     const names = [...few, ...(beyond.length > 4 ? ['…'] : [])].join(', ');
     const widest = Math.ceil(Math.max(...beyond.map((row) => Math.abs(this.state.start.z[row.latent]))));
     const said = `The start lies beyond the range in ${names}; ±${widest} shows all of it.`;

@@ -44,13 +44,13 @@ class Outputs {
       pictureFor(canvas, view, scale, 'large', looks.canvases.picture).paint(x);
       return canvas;
     });
-    saveSweep(frames, fileName(view, `z${latent}`, 'gif'), this.paper());
+    saveSweep(frames, fileName(view, unitOf(view, latent), 'gif'), this.paper());
   }
 
   /** Show the commands of what is on the screen, where they are unfolded. */
   update(latent = null) {
     if (latent !== null) this.latent = latent;
-    this.sweepButton.textContent = `Save GIF of z${this.latent}`;
+    this.sweepButton.textContent = `Save GIF of ${unitOf(this.state.view, this.latent)}`;
     this.pairButton.hidden = !this.state.start.x;
     if (!this.fold.open) return;
     const { shell, python, note } = commandsOf(this.state.view, this.state);

@@ -7,10 +7,13 @@ class Panel {
   constructor(element, view, source, number, { begin, began, hasHeading, mayName }) {
     const z = Float32Array.from(view.prior_mean);
     const start = { kind: 'prior', z: z.slice(), scale: null, x: null };
-    this.state = { z, start, view, source, range: view.range, draw: false, seed: 0, startFrom: begin };
+    const state = { z, start, view, source, range: view.range, draw: false, seed: 0, startFrom: begin };
+    this.state = state;
     Object.assign(this, { view, source, number, began });
     this.painting = new Latest(() => this.guarded(() => this.paint()));
     this.starting = new Latest((choice) => this.guarded(() => this.startFrom(choice)));
+    this.choices = new Choices(view, source, () => this.changed());
+    state.choices = this.choices;
     this.build(element, hasHeading, mayName);
   }
 
@@ -38,7 +41,8 @@ class Panel {
     this.again = make('button', { type: 'button', text: 'Draw again', hidden: true, onclick: () => this.drawAgain() });
     const box = make('input', { type: 'checkbox', onchange: () => this.setDraw(box.checked) });
     const label = make('label', { title: `${DRAW_IN_WORDS} in place of its mean` }, box, 'Draw');
-    return make('div', { class: 'options' }, this.source.canDraw ? label : null, this.again, ...this.outputs.elements);
+    return make('div', { class: 'options' }, ...this.choices.elements,
+      this.source.canDraw ? label : null, this.again, ...this.outputs.elements);
   }
 
   notes() {
@@ -65,6 +69,7 @@ class Panel {
     const { kind, file, seed } = choice;
     const start = kind === 'upload' ? await this.source.upload(file) : await this.source.start(choice);
     this.state.start = { ...start, kind, seed, file: file ? file.name : null };
+    this.choices.restart(start);
     this.looks.scale?.forget();
     this.state.z.set(start.z);
     this.latents.restart();

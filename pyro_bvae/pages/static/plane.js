@@ -115,10 +115,11 @@ class Plane {
       [low, high] = [Math.min(low, value), Math.max(high, value)];
     }
     const room = 0.03 * (high - low);
+    const [across, up] = this.latents.map((latent) => unitOf(this.state.view, latent));
     this.range = this.state.range;
     this.field.show({ xs, ys, low: low - room, high: high + room, colouring: this.colouring,
-      names: this.latents.map((latent) => `z${latent}`) });
-    this.canvas.setAttribute('aria-label', `Plane of z${this.latents[0]}, across, and z${this.latents[1]}, up. `
+      names: [across, up] });
+    this.canvas.setAttribute('aria-label', `Plane of ${across}, across, and ${up}, up. `
       + 'Arrow keys move the cross, Enter starts from the nearest point.');
   }
 
@@ -221,7 +222,8 @@ class Plane {
 }
 
 /** A latent with its name, or the factor that it follows, and its KL. */
-function latentInWords({ names, follows, kl }, latent) {
+function latentInWords(view, latent) {
+  const { names, follows, kl } = view;
   const name = names?.[latent] || follows?.[latent] || '';
-  return [`z${latent}`, name, kl ? `${written(kl[latent])} nats` : ''].filter(Boolean).join(' · ');
+  return [unitOf(view, latent), name, kl ? `${written(kl[latent])} nats` : ''].filter(Boolean).join(' · ');
 }

@@ -12,6 +12,7 @@ class ServerSource {
     this.isLocal = view.decoder !== null;
     this.canDraw = true;
     this.canUpload = holdsPictures(view);
+    this.held = {}; // what the other latents and arguments are, see `Choices`
   }
 
   async decode(z, { draw = false, seed = 0 } = {}) {
@@ -25,7 +26,7 @@ class ServerSource {
     const data = [];
     for (let first = 0; first < codes.length; first += most) {
       const some = codes.slice(first, first + most).map((code) => Array.from(code));
-      const values = await this.numbers('decode', { codes: some, draw, seed });
+      const values = await this.numbers('decode', { codes: some, draw, seed, ...this.held });
       for (let i = 0; i < some.length; i++) data.push(values.slice(i * size, (i + 1) * size));
     }
     return data;
