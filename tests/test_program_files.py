@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import zipfile
 from hashlib import sha256
@@ -14,6 +15,8 @@ from conftest import Cli, without_timings
 from pyro_bvae_cli import main
 
 from pyro_bvae import datasets, export, load_run
+from pyro_bvae.comparison.choices import choices_of
+from pyro_bvae.comparison.fits import fit_and_measure
 from pyro_bvae.programs import chosen
 from pyro_bvae.runs import build_model
 from pyro_bvae.settings.options import DEFAULTS
@@ -183,6 +186,16 @@ def test_fits_of_a_comparison_take_the_programs(jobs: int, file: Path, cli: Cli)
     assert "mine.py:Wide" in table.partition("\n")[2]
 
 
+def test_a_worker_needs_the_file_no_more(file: Path) -> None:
+    grid = {name: [value] for name, value in DEFAULTS.items() if name != "seed"} | {"program": [f"{file}:Plain"]}
+    grid |= {"hidden": [[8]], "subsample": [60], "steps": [2], "epochs": [None], "figures": [False]}
+    (choice,) = choices_of(grid, [0], Path("runs"))
+    file.write_text("raise SystemExit('it was edited meanwhile')")
+    row = fit_and_measure(pickle.loads(pickle.dumps(choice)), 0, (), ())
+    assert row.step == 2
+    assert (Path(row.run) / "program.py").read_text() == MINE
+
+
 def test_a_comparison_whose_file_changed_does_not_mix_programs(file: Path, cli: Cli) -> None:
     words = ("compare", "--program", f"{file}:Plain", *FIT, "--out", "runs/both")
     assert cli(*words, "--steps", 2).exit_code == 0
@@ -228,6 +241,24 @@ def test_a_setting_that_a_class_does_not_heed_is_refused(file: Path, cli: Cli) -
     assert "the program mine.py sets --latent-dim to 3 by itself: leave it out" in result.output
     assert cli("fit", "--program", file, "--beta", 3, "--steps", 1, "--out", "runs/one").exit_code == 0
     assert load_run("runs/one", program=str(file)).model.beta_value == 3
+
+
+def test_a_file_may_build_on_programs_that_have_names(here: Path, cli: Cli) -> None:
+    Path("mine.py").write_text("""
+from pyro_bvae.programs import SemiSupervised
+
+class Mine(SemiSupervised):
+    def __init__(self, shape, latent_dim=2, *, note="", **options):
+        super().__init__(shape, latent_dim, **options)
+        self.note = note
+""")
+    words = ("fit", "--program", "mine.py:Mine:alpha=1,note=word", *FIT, "--labelled", 10, "--steps", 2, "--out", "one")
+    result = cli(*words)
+    assert result.exit_code == 0, result.output
+    vae = load_run("one", program="mine.py").model
+    assert (vae.alpha, vae.note, vae.classes) == (1.0, "word", 10)
+    assert vae.share == pytest.approx(10 / 54, rel=1e-4)
+    assert vae.program.text == "mine.py:Mine:alpha=1,note=word"
 
 
 def test_two_files_may_import_modules_of_the_same_name(file: Path) -> None:

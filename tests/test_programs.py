@@ -166,6 +166,28 @@ def test_the_elbo_of_a_tiny_model_with_its_exact_posterior_is_its_evidence(kind:
     torch.testing.assert_close(-(one.distortion + one.rate), evidence)
 
 
+def test_importance_weights_of_classes_and_styles_reach_the_evidence() -> None:
+    """Of one z and three classes, log p(x) is a quadrature."""
+    torch.manual_seed(0)
+    vae = Joint((3,), 1, classes=CLASSES, hidden=(8,), likelihood="gaussian")
+    x = torch.randn(4, 3)
+    z = torch.linspace(-8, 8, 2001)[:, None]
+    of_classes = [vae.decode(torch.cat([z, y.expand(len(z), -1)], -1)) for y in torch.eye(CLASSES)]
+    log_p = torch.stack([p.log_prob(x[:, None]) for p in of_classes])  # (C, B, 2001)
+    weighed = log_p + dist.Normal(0.0, 1.0).log_prob(z[:, 0]) - torch.tensor(float(CLASSES)).log()
+    evidence = torch.trapezoid(weighed.logsumexp(0).exp(), z[:, 0], dim=-1).log().mean()
+    weights = []
+    with torch.no_grad(), pyro.validation_enabled(False):
+        for _ in range(2000):
+            model, guide = traces(vae.model, vae.guide, x)
+            of_class = model.nodes["x"]["fn"].log_prob(x) + model.nodes["y"]["fn"].log_prob(model.nodes["y"]["value"])
+            drawn = guide.nodes["z"]["value"]
+            of_style = model.nodes["z"]["fn"].log_prob(drawn) - guide.nodes["z"]["fn"].log_prob(drawn)
+            weights.append(of_class.logsumexp(0) + of_style)
+    bound = torch.stack(weights).logsumexp(0) - torch.tensor(2000.0).log()
+    torch.testing.assert_close(bound.mean(), evidence, atol=0.02, rtol=0.0)
+
+
 class _Fixed(torch.nn.Module):
     def __init__(self, value: Tensor) -> None:
         super().__init__()
