@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, likelihoods, metrics, networks, plots, traversal
+    from . import datasets, likelihoods, metrics, networks, plots, programs, traversal
     from .comparison.results import results
     from .evaluation import diagnose, evaluate
     from .exports import export
@@ -39,6 +39,7 @@ __all__ = [
     "metrics",
     "networks",
     "plots",
+    "programs",
     "report",
     "results",
     "traversal",
