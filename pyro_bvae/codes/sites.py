@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..compiled.randomness import ONE_THREAD
 from ..model import BetaVAE
-from ..terms import check_sites, evaluation_mode, label_of, latent_sites
+from ..terms import check_sites, evaluation_mode, has_own, label_of, latent_sites
 from .explained import explained
 from .moments import class_values, moments
 from .standing import Centred
@@ -169,7 +169,7 @@ def site_of(vae: BetaVAE, site: str | None = None, **given: Tensor) -> str:
 
 def is_plain(vae: BetaVAE) -> bool:
     """Whether model and guide are the package's own, with the one latent site "z"."""
-    return type(vae).model is BetaVAE.model and type(vae).guide is BetaVAE.guide
+    return has_own(vae, "model", "guide")
 
 
 def followers(vae: BetaVAE, site: str, **given: Tensor) -> set[str]:

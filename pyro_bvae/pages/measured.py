@@ -85,7 +85,7 @@ class Measured:
     def site(self) -> str:
         """The latent site whose latents are looked at."""
         vae = self.run.model
-        return site_of(vae, **first_of(vae, self.data))
+        return site_of(vae, None, **first_of(vae, self.data))
 
     @property
     def last(self) -> dict[str, Any]:

@@ -23,10 +23,11 @@ from ..datasets.decoding import opened_picture
 from ..datasets.own_files import picture_from
 from ..generation import images_of
 from ..settings.words import brief
+from .colourings import label_of
 from .names import Names
 from .packing import base64_of
 from .standing import Starts
-from .views import Shown, label_of
+from .views import Shown
 
 __all__ = ["Session"]
 

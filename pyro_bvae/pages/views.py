@@ -16,7 +16,6 @@ from torch import Tensor
 from ..codes import class_values, code_site, encode, is_plain, latents, prior_mean, width
 from ..datasets import Dataset, Progress, Rows
 from ..datasets.dataset import random_subset
-from ..datasets.labels import classes_of
 from ..model import BetaVAE
 from ..programs import program_of
 from ..runs.folder import RunFolder
@@ -25,14 +24,13 @@ from ..scoring.report import factors_followed
 from ..settings.words import one_line, plain
 from ..terms import ACTIVE_ABOVE, kl_of_site, mean_terms
 from ..traversal import class_sites, first_of
+from .colourings import colourings
 from .packing import UnpackableError, base64_of, pack_decoder
 
-__all__ = ["Shown", "label_of", "shown", "site_of_sliders", "view_of"]
+__all__ = ["Shown", "shown", "site_of_sliders", "view_of"]
 
 MOST_POINTS = 2000  # held-out data whose codes a page draws, or fewer:
 MOST_CODE_VALUES, MOST_DATA_BYTES = 4_000_000, 2**30
-MOST_CLASSES = 20  # that have colours of their own; more are coloured by their value
-MOST_COLOURINGS = 50
 MOST_PRODUCTS = 20e6  # of weights, in a decoder that a page runs itself: 20 ms or so, in which a server has answered
 
 
@@ -198,18 +196,6 @@ def view_of(
     }
 
 
-def label_of(data: Dataset, place: int) -> str | None:
-    """The class of a datum, or the values of its factors; None where it has neither."""
-    labels = None if data.labels is None else classes_of(data.labels)
-    if labels is not None and labels.shape[1] == 1:
-        return _class_name(int(labels[place, 0]), data.label_names)
-    if data.factors is not None:
-        return ", ".join(
-            f"{name} {int(value)}" for name, value in zip(_factors(data), data.factors[place], strict=True)
-        )
-    return None
-
-
 def _most_points(data: Dataset, latent_dim: int) -> int:
     """How many data are encoded at most, so that neither they nor their codes take too much room."""
     return max(1, min(MOST_CODE_VALUES // latent_dim, MOST_DATA_BYTES * len(data) // data.size_in_bytes))
@@ -225,43 +211,8 @@ def _points(subject: Shown, chosen: Tensor | None, progress: Progress | None) ->
     points = {"count": len(chosen), "index": chosen.tolist()}
     return {
         "codes": points | {"mean": base64_of(codes.loc), "scale": base64_of(codes.scale)},
-        "colourings": _colourings(data, places),
+        "colourings": colourings(data, places),
     }
-
-
-def _colourings(data: Dataset, places: Tensor) -> list[dict[str, Any]]:
-    """What points can be coloured by: the label or each attribute, then each factor."""
-    colourings = []
-    if data.labels is not None:
-        labels = classes_of(data.labels)
-        if labels.shape[1] == 1:
-            colourings.append(_colouring("label", labels[places, 0], data.label_names))
-        else:
-            names = data.label_names or [f"label {column}" for column in range(labels.shape[1])]
-            colourings += [_colouring(name, labels[places, column], None) for column, name in enumerate(names)]
-    if data.factors is not None:
-        factors = data.factors[places]
-        colourings += [_colouring(name, factors[:, column], None) for column, name in enumerate(_factors(data))]
-    return colourings[:MOST_COLOURINGS]
-
-
-def _colouring(name: str, values: Tensor, class_names: Sequence[str] | None) -> dict[str, Any]:
-    """By classes where they are few, each of which gets a number from 0 on; by value otherwise."""
-    there, numbers = values.unique(return_inverse=True)
-    if len(there) > MOST_CLASSES:
-        return {"name": plain(name), "classes": None, "values": values.tolist()}
-    classes = [_class_name(value, class_names) for value in there.tolist()]
-    return {"name": plain(name), "classes": classes, "values": numbers.tolist()}
-
-
-def _class_name(value: int, names: Sequence[str] | None) -> str:
-    return str(value) if names is None or not 0 <= value < len(names) else plain(names[value])
-
-
-def _factors(data: Dataset) -> list[str]:
-    assert data.factors is not None
-    names = data.factor_names or [f"factor {column}" for column in range(data.factors.shape[1])]
-    return [plain(name) for name in names]
 
 
 def _follows(subject: Shown, progress: Progress | None) -> list[str] | None:

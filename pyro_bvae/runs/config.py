@@ -70,18 +70,7 @@ def config_of(
     packages = ("pyro-bvae", "pyro-ppl", "torch", "numpy")
     return {
         "format": FORMAT,
-        "dataset": dataset.name,
-        "data_root": None,
-        **dict.fromkeys(DATA_OPTIONS),
-        **dataset.options,
-        "source": dataset.source,
-        "read_levels": None if dataset.levels is None else list(dataset.levels),
-        "covariance": None if dataset.covariance is None else dataset.covariance.tolist(),
-        "columns": None if dataset.columns is None else list(dataset.columns),
-        "can_be_loaded": bool(dataset.options),
-        "fingerprint": dataset.fingerprint,
-        "train_images": len(dataset.train),
-        "held_out_images": len(dataset.held_out),
+        **_of_data(dataset),
         **vae.settings,
         **({} if layout is None or layout.is_plain else {"latents": list(layout.units), "weights": layout.weights}),
         "program": None if program is None else program.text,
@@ -98,6 +87,23 @@ def config_of(
         "machine": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         "command": None,
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
+    }
+
+
+def _of_data(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "dataset": dataset.name,
+        "data_root": None,
+        **dict.fromkeys(DATA_OPTIONS),
+        **dataset.options,
+        "source": dataset.source,
+        "read_levels": None if dataset.levels is None else list(dataset.levels),
+        "covariance": None if dataset.covariance is None else dataset.covariance.tolist(),
+        "columns": None if dataset.columns is None else list(dataset.columns),
+        "can_be_loaded": bool(dataset.options),
+        "fingerprint": dataset.fingerprint,
+        "train_images": len(dataset.train),
+        "held_out_images": len(dataset.held_out),
     }
 
 
