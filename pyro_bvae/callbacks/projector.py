@@ -46,7 +46,7 @@ def write_projector(run: Run, folder: Path) -> None:
     data = run.dataset()
     numbers = spread(len(data.held_out), MOST_CODES)
     chosen = data.held_out[torch.from_numpy(numbers)]
-    loc = encode(run.model, data.images[chosen]).loc.double()
+    loc = encode(run.model, data.rows(chosen)).loc.double()
     if loc.shape[1] > MOST_LATENTS:
         loc = loc[:, sorted(most_active(loc.var(0, correction=0).tolist(), MOST_LATENTS))]
     described = {**_columns(data, chosen), "number": [str(number) for number in numbers]}

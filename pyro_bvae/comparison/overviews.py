@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from .. import plots
+from ..codes import is_plain
+from ..datasets import Dataset, Rows
 from ..generation import reconstruct
 from ..plots.bounds import MOST_CURVES, most_active, spread
 from ..plots.maps import MapCell, fits_pictures
@@ -23,6 +25,7 @@ from ..runs.bundle import stored_run
 from ..runs.run import Run, load_run
 from ..scoring import METRICS, score_columns
 from ..settings.names import check
+from ..terms import kl_of_site
 from ..traversal import base, traverse
 from .choices import label_of
 from .columns import cell, column_of
@@ -32,7 +35,7 @@ from .summaries import MEASURES, LabelSummary, MeanDeviation, summarise
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["check_columns", "column_figures", "column_of_choice", "known_columns", "learning"]
+__all__ = ["check_columns", "column_figures", "column_of_choice", "few_held_out", "known_columns", "learning"]
 
 ACROSS = 4  # pictures in a cell
 NOTE = (
@@ -148,15 +151,28 @@ def _pictures(rows: Sequence[RunRow], place: Mapping[str, Any]) -> dict[str, Ten
             continue
         if not (data.is_images and fits_pictures(len(firsts), 2 * ACROSS, data.shape[-2:])):
             return {}
-        drawn[label] = _strips(run, data.images[data.held_out][:ACROSS])
+        drawn[label] = _strips(run, few_held_out(run, data, ACROSS))
     return drawn
 
 
-def _strips(run: Run, held_out: Tensor) -> Tensor:
+def few_held_out(run: Run, data: Dataset, count: int) -> Rows:
+    """The first held-out data with what the programs of a run see beside them.
+
+    Args:
+        run: The run, whose labels may be fewer than those of others.
+        data: Its data, as another run of the same has loaded them.
+        count: How many.
+    """
+    own = data if is_plain(run.model) else run.dataset()
+    return own.rows(own.held_out[:count])
+
+
+def _strips(run: Run, held_out: Rows) -> Tensor:
     """Reconstructions, and the latent with the most KL swept around the first datum, ``(2, 4, channels, H, W)``."""
-    kl = run.history[-1]["held_out_kl_per_latent"] if run.history else None
+    start = base(run.model, held_out)
+    kl = kl_of_site(start.site, run.units, run.history[-1]["held_out_kl_per_latent"]) if run.history else None
     latents = [0] if kl is None else most_active(kl, 1)
-    sweep = traverse(run.model, base(run.model, held_out), latents=latents, columns=ACROSS)
+    sweep = traverse(run.model, start, latents=latents, columns=ACROSS)
     made = reconstruct(run.model, held_out)[1]
     return torch.stack([made[[*range(len(made)), *[-1] * (ACROSS - len(made))]], sweep.images[0, 0]])
 

@@ -9,22 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
 from .. import plots
-from ..generation import reconstruct, sample
+from ..datasets import Rows
+from ..generation import reconstruct, sample, with_conditions
 from ..plots.bounds import MOST_LABELS, most_active
 from ..runs.run import Run, load_run
 from ..settings.words import slug
+from ..terms import kl_of_site
 from ..traversal import Traversal, base, traverse
 from .differences import config_in
-from .overviews import column_figures, learning
+from .overviews import column_figures, few_held_out, learning
 from .rows import RunRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["figures", "figures_without_data"]
+
+SHOWN = 8  # data, and draws, of a run
 
 
 def figures(
@@ -82,14 +84,18 @@ def _figures(rows: Sequence[RunRow], columns: Sequence[str], place: Mapping[str,
     data = next(iter(runs.values())).dataset() if runs else None
     if data is None or not data.is_images:
         return drawn
-    held_out = data.images[data.held_out]
-    some = held_out[:8]
-    pairs = {name: (reconstruct(run.model, some)[1], sample(run.model, 8)[1]) for name, run in runs.items()}
-    sweeps = {name: _sweep(run, held_out) for name, run in runs.items()}
-    return drawn | {"gallery": plots.gallery(some, pairs), "traversals": plots.side_by_side(sweeps)}
+    pairs, sweeps = {}, {}
+    for name, run in runs.items():
+        some = few_held_out(run, data, SHOWN)
+        given = with_conditions(run.model, {}, some, SHOWN)
+        pairs[name] = reconstruct(run.model, some)[1], sample(run.model, SHOWN, given=given)[1]
+        sweeps[name] = _sweep(run, some)
+    gallery = plots.gallery(data.images[data.held_out[:SHOWN]], pairs)
+    return drawn | {"gallery": gallery, "traversals": plots.side_by_side(sweeps)}
 
 
-def _sweep(run: Run, held_out: Tensor) -> Traversal:
-    kl = run.history[-1]["held_out_kl_per_latent"] if run.history else None
+def _sweep(run: Run, held_out: Rows) -> Traversal:
+    start = base(run.model, held_out)
+    kl = kl_of_site(start.site, run.units, run.history[-1]["held_out_kl_per_latent"]) if run.history else None
     latents = None if kl is None else most_active(kl)
-    return traverse(run.model, base(run.model, held_out), latents=latents, columns=9, kl=kl)
+    return traverse(run.model, start, latents=latents, columns=9, kl=kl)

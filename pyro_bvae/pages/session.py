@@ -49,7 +49,7 @@ class Session:
 
     def __init__(self, subject: Shown, view: dict[str, Any]) -> None:
         self._subject, self._view = subject, view
-        self._names = Names(subject.path if subject.site == "z" else None, subject.latent_dim)
+        self._names = Names(subject.path, subject.latent_dim)
         self._one_picture = Lock()
         self._starts = Starts(subject)
 
