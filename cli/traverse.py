@@ -124,9 +124,10 @@ def command(
     shown |= {"site": site, "styles": styles, "range": ends, "columns": columns, "latents": latents, "sample": draw}
     by_fit = {name: opened.config.get(f"traverse_{name}", DEFAULTS[f"traverse_{name}"]) for name in BY_FIT}
     stem = out or named(place_in(run, "figures") / "traversal", {**shown, "at": at, "seed": seed}, by_fit)
+    held = [f"{name} = {text}" for name, text in settings]
     if names is not None:
         under = traversal.sweep_classes(opened.model, start, site or start.site, names=names, draw=draw, seed=seed)
-        figure = plots.classes(under, styles)
+        figure = plots.classes(under, styles, held)
         write(stem, under.arrays(), figure, figure_format=figure_format, figure_width=figure_width)
         return
     kl = kl_of(opened, None if some is None else some.data, start.site)
@@ -144,7 +145,8 @@ def command(
     )
     is_picture = len(opened.model.shape) == 3
     moving = (lambda: plots.animation(sweep)) if is_picture else None  # one that is not saved, matplotlib warns of
-    write(stem, sweep.arrays(), plots.traversal(sweep), moving, figure_format=figure_format, figure_width=figure_width)
+    figure = plots.traversal(sweep, held=held)
+    write(stem, sweep.arrays(), figure, moving, figure_format=figure_format, figure_width=figure_width)
 
 
 def _classes(run: Run, site: str | None, some: Chosen | None) -> list[str] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from matplotlib.figure import Figure
 
@@ -16,12 +18,13 @@ __all__ = ["classes"]
 
 
 @draws_plain_text
-def classes(sweep: ClassSweep, styles: bool = False) -> Figure:
+def classes(sweep: ClassSweep, styles: bool = False, held: Sequence[str] = ()) -> Figure:
     """One row a class, one column a datum, below the datum itself; of vectors, the pairs of features of each class.
 
     Args:
         sweep: What to draw.
         styles: Whether rows are data and columns classes, in which each row has one style.
+        held: What other sites are held at, such as "c = 0.5", to stand below.
     """
     if sweep.images.dim() == 3:
         under = zip(_heads(sweep), sweep.images.unbind(1), strict=True)
@@ -41,7 +44,8 @@ def classes(sweep: ClassSweep, styles: bool = False) -> Figure:
     panel.set_xticks(range(len(names)), names) if styles else panel.set_xticks([])
     panel.set_yticks([]) if styles else panel.set_yticks(range(len(names)), names)
     said = [some_of(data, len(sweep.images), "data"), some_of(there - 1, len(sweep.names), "classes")]
-    say_below(figure, f"{'columns' if styles else 'rows'}: {sweep.site}", *said)
+    (site,) = labels([sweep.site])
+    say_below(figure, f"{'columns' if styles else 'rows'}: classes of {site}", *held, *said)
     return figure
 
 

@@ -29,7 +29,7 @@ MOST_FRAMES = 200  # of a film
 
 
 @draws_plain_text
-def traversal(sweep: Traversal, notes: Sequence[str] = ()) -> Figure:
+def traversal(sweep: Traversal, notes: Sequence[str] = (), held: Sequence[str] = ()) -> Figure:
     """One row a latent, one column a value, after the original and its reconstruction; one block a base code.
 
     Beside each row stands the KL of its latent in nats. Latents with a KL of at most 0.01 nats are grey and marked as
@@ -38,6 +38,7 @@ def traversal(sweep: Traversal, notes: Sequence[str] = ()) -> Figure:
     Args:
         sweep: The traversal to draw.
         notes: A note for the label of each row, for example the factor that its latent follows.
+        held: What other sites are held at, such as "y = 3", to stand below.
     """
     if sweep.images.dim() == 4:
         return vectors.vector_traversal(sweep)
@@ -47,7 +48,7 @@ def traversal(sweep: Traversal, notes: Sequence[str] = ()) -> Figure:
     figure, panels = make_panels(len(sweep.images), rows, columns, sweep.images.shape[-2:], names=texts)
     for block, panel in enumerate(panels):
         draw_block(panel, sweep, block, texts)
-    say_below(figure, left_out)
+    say_below(figure, *held, left_out)
     return figure
 
 
