@@ -67,10 +67,10 @@ def given_of(run: Run, settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 def conditions_of(run: Run, given: Mapping[str, Any], count: int) -> dict[str, Any]:
     """What is given of draws, and for arguments of which nothing is said the values of the held-out data."""
-    from pyro_bvae.codes import is_plain
     from pyro_bvae.generation import with_conditions
+    from pyro_bvae.terms import arguments_of
 
-    data = None if is_plain(run.model) else data_if_there(run)
+    data = data_if_there(run) if arguments_of(run.model) else None
     some = with_conditions(run.model, given, None if data is None else data.rows(data.held_out), count)
     if more := ", ".join(name for name in some if name not in given):
         click.echo(f"note    {more} as in the held-out data; --set says otherwise", err=True)

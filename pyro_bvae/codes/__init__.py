@@ -7,7 +7,7 @@ does so for a data set.
 from __future__ import annotations
 
 from .encoding import Codes, encode, encode_sites
-from .explained import FAR, explained
+from .explained import FAR, explained, runnable
 from .moments import class_values, width
 from .sites import (
     centres,
@@ -46,6 +46,7 @@ __all__ = [
     "prior",
     "prior_mean",
     "rows_of_value",
+    "runnable",
     "site_of",
     "width",
 ]

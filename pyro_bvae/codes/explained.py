@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
 from ..likelihoods import Standardised
 from ..model import BetaVAE
 from ..settings.shown import in_words
-from ..terms import broken_parameter
+from ..settings.words import one_line
+from ..terms import arguments_of, broken_parameter
 
-__all__ = ["FAR", "explained"]
+__all__ = ["FAR", "explained", "runnable"]
 
 FAR = 100.0  # from 0 as the encoder sees it, where values are too large for networks
 
@@ -35,6 +37,29 @@ def explained(vae: BetaVAE, x: Tensor) -> Iterator[None]:
         if what is None:
             raise
         raise ValueError(f"{what}{_far_out(vae, x)}") from error
+
+
+@contextmanager
+def runnable(vae: BetaVAE, arguments: Mapping[str, Tensor]) -> Iterator[None]:
+    """Where programs are run: those that fail may do so for want of an argument.
+
+    Args:
+        vae: The programs.
+        arguments: What they are run with.
+
+    Raises:
+        ValueError: They fail in another way than by a ValueError, and there are arguments that they are run without.
+    """
+    lacking = " and ".join(repr(name) for name in arguments_of(vae) if name not in arguments)
+    try:
+        yield
+    except (AttributeError, RuntimeError, TypeError) as error:
+        if not lacking or isinstance(error, torch.OutOfMemoryError):
+            raise
+        reason = one_line(str(error).partition("Trace Shapes:")[0])
+        raise ValueError(
+            f"the programs do not run without {lacking}: say what it is with `given` ({reason})"
+        ) from error
 
 
 def _far_out(vae: BetaVAE, x: Tensor) -> str:

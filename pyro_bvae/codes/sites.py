@@ -20,7 +20,7 @@ from torch import Tensor
 from ..compiled.randomness import ONE_THREAD
 from ..model import BetaVAE
 from ..terms import check_sites, evaluation_mode, has_own, label_of, latent_sites
-from .explained import explained
+from .explained import explained, runnable
 from .moments import class_values, moments
 from .standing import Centred
 
@@ -126,7 +126,7 @@ def latents(vae: BetaVAE, **given: Tensor) -> dict[str, TorchDistribution]:
         vae: The programs.
         given: What else they take, of one datum.
     """
-    with evaluation_mode(vae, seed=0):
+    with runnable(vae, given), evaluation_mode(vae, seed=0):
         return posteriors(vae, vae.beta.new_zeros(1, *vae.shape), "z", **given)
 
 

@@ -81,5 +81,5 @@ def _latents(vae: BetaVAE, arguments: Mapping[str, Tensor]) -> Collection[str]:
     """The latent sites of the guide where nothing else is known; with the arguments where it does not run without."""
     try:
         return latents(vae)
-    except (AttributeError, RuntimeError, TypeError):
+    except (AttributeError, RuntimeError, TypeError, ValueError):
         return latents(vae, **arguments)

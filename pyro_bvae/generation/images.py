@@ -18,7 +18,7 @@ from ..programs import is_known
 from ..settings.shown import in_words
 from ..terms import batches, broken_parameter, check_data, evaluation_mode, given_to
 from .given import Given, as_tensor, given_for
-from .program import image, run, runnable, values
+from .program import image, run, values
 
 __all__ = [
     "Known",
@@ -278,9 +278,8 @@ def with_conditions(vae: BetaVAE, given: Mapping[str, Any], data: Rows | None, s
 
 
 def model_site(vae: BetaVAE, site: str | None, known: Given) -> str:
-    """The latent site that is meant, see `codes.code_site`; raises ValueError where an argument is lacking."""
-    with runnable(vae, known.arguments):
-        return site_of(vae, site, **known[:1].arguments)
+    """The latent site that is meant, see `codes.code_site`."""
+    return site_of(vae, site, **known[:1].arguments)
 
 
 def _parts(size: int, batch_size: int) -> Iterator[slice]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from pyro import poutine
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from ..codes import Held
+from ..codes import Held, runnable
 from ..compiled.randomness import ONE_THREAD
 from ..model import BetaVAE
-from ..terms import arguments_of, check_sites, label_of
+from ..terms import check_sites, label_of
 from .given import Given
 
-__all__ = ["image", "run", "runnable", "values"]
+__all__ = ["image", "run", "values"]
 
 
 def run(
@@ -42,26 +42,6 @@ def run(
         there = ", ".join(dict.fromkeys(label_of(site) for site in _random(trace) if site != "x"))
         raise ValueError(f"{name!r} is neither a site of the model ({there}) nor an argument of both programs")
     return trace
-
-
-@contextmanager
-def runnable(vae: BetaVAE, arguments: Mapping[str, Tensor]) -> Iterator[None]:
-    """Where programs are run: those that fail may do so for want of an argument.
-
-    Args:
-        vae: The programs.
-        arguments: What they are run with.
-
-    Raises:
-        ValueError: They fail in another way than by a ValueError, and there are arguments that they are run without.
-    """
-    lacking = " and ".join(repr(name) for name in arguments_of(vae) if name not in arguments)
-    try:
-        yield
-    except (AttributeError, RuntimeError, TypeError) as error:
-        if not lacking:
-            raise
-        raise ValueError(f"the programs do not run without {lacking}: say what it is with `given`") from error
 
 
 def image(trace: poutine.Trace, draw: bool) -> Tensor:
