@@ -86,23 +86,25 @@ def write(
     *,
     figure_format: str,
     figure_width: str | None,
+    err: bool = False,
 ) -> None:
     """Write ``stem``.png, .npz and, where there is an animation to make, .gif, and print their names.
 
-    Where ``stem`` ends in .csv, the vectors among the arrays, ``images``, are written as that in place of an npz,
-    under the names of their ``columns``. Where it ends in .pdf or .svg, that figure is all that is written.
+    The names go to stderr if ``err``. Where ``stem`` ends in .csv, the vectors among the arrays, ``images``, are
+    written as that in place of an npz, under the names of their ``columns``. Where it ends in .pdf or .svg, that figure
+    is all that is written.
     """
     from pyro_bvae.plots import save_as, save_figure
 
     if stem.suffix.lower() in IN_PRINT:
         save_figure(figure, stem, figure_width)
-        click.echo(plain(stem))
+        click.echo(plain(stem), err=err)
         return
     as_csv = is_csv(stem)
     stem = stem.with_suffix("") if as_csv else stem
     gif, npz = (stem.with_name(stem.name + ending) for ending in (".gif", ".npz"))
     for file in save_as(figure, stem, figure_format, figure_width):
-        click.echo(plain(file))
+        click.echo(plain(file), err=err)
     if animation is not None:
         with atomic_write(gif) as partial:
             animation().save(partial, writer="pillow")
@@ -110,7 +112,7 @@ def write(
     if as_csv:
         write_vectors(stem.with_name(stem.name + ".csv"), arrays["images"], columns)
     else:
-        write_arrays(npz, arrays)
+        write_arrays(npz, arrays, err=err)
 
 
 def check_ending(out: Path | None, figure_format: str) -> None:
@@ -186,14 +188,20 @@ def write_vectors(file: Path, vectors: Any, columns: Sequence[str] | None = None
     click.echo(plain(file))
 
 
-def write_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
-    """Write an npz and print its name, and which arrays hold NaN or infinity; a KL that is not known is NaN."""
+def write_arrays(file: Path, arrays: Mapping[str, Any], *, err: bool = False) -> None:
+    """Write an npz and print its name, and which arrays hold NaN or infinity; a KL that is not known is NaN.
+
+    Args:
+        file: The npz.
+        arrays: By name.
+        err: Whether its name goes to stderr.
+    """
     import numpy as np
 
     content: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
     with atomic_write(file) as partial, open(partial, "wb") as opened:
         np.savez_compressed(opened, **content)
-    click.echo(plain(file))
+    click.echo(plain(file), err=err)
     floats = {name: array for name, array in content.items() if array.dtype.kind == "f" and name != "kl"}
     if wrong := [name for name, array in floats.items() if not np.isfinite(array).all()]:
         click.echo(f"note    {', '.join(wrong)}: some numbers are NaN or infinite", err=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pyro
@@ -9,6 +11,7 @@ import pyro.distributions as dist
 import pytest
 import several
 import torch
+from conftest import Cli
 
 from pyro_bvae import BetaVAE, evaluate
 from pyro_bvae.datasets import Rows
@@ -136,3 +139,17 @@ def test_nuts_draws_all_layers_and_keeps_one() -> None:
     assert chains.draws.shape == (1, 1, 4, 4)
     with pytest.raises(ValueError, match="'y' is discrete"):
         nuts(make("semi-supervised"), rows(), images=1)
+
+
+def test_the_command_prints_terms_by_site(cli: Cli, here: Path) -> None:
+    options = ["--program", "hierarchical", "--latent-dim", 2, "--hidden", 8, "--steps", 4, "--out", "run"]
+    fitted = cli("fit", *options)
+    assert fitted.exit_code == 0, fitted.stderr
+    result = cli("evaluate", "run")
+    assert result.exit_code == 0, result.stderr
+    lines = {line[:12]: line for line in result.stdout.splitlines()}
+    assert set(lines["rate by site"].split()[3::2]) == {"z1", "z2"}
+    assert "z2[0] " in lines["KL per laten"]
+    stored = json.loads(cli("evaluate", "run", "--json").stdout)
+    assert set(stored["rates"]) == {"z1", "z2"}
+    assert stored["latents"][:2] == ["z2[0]", "z2[1]"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from conftest import Cli
 from pyro import poutine
 from pyro.distributions import transforms
 from torch import Tensor
@@ -16,6 +18,7 @@ from torch import Tensor
 from pyro_bvae import BetaVAE
 from pyro_bvae.evaluation import gaps, iw_bound
 from pyro_bvae.evaluation.weights import effective_draws, log_mean_weight, weights
+from pyro_bvae.runs.run import Run
 from pyro_bvae.terms import evaluation_mode
 
 NOISE = 0.5  # deviation of the likelihood
@@ -208,3 +211,14 @@ def test_what_cannot_be_fitted_is_refused_in_one_line() -> None:
         gaps(Drawn(), data(4), images=4, draws=2, steps=1)
     with pytest.raises(ValueError, match=r"gaps want at least 2 images and 2 `draws`"):
         gaps(Linear(), data(1))
+
+
+def test_the_command_prints_the_gaps(cli: Cli, digits_run: Run) -> None:
+    options = ["evaluate", digits_run.path, "--gaps", 20, "--gap-draws", 20, "--gap-steps", 20]
+    parts = json.loads(cli(*options, "--json").stdout)["gaps"]
+    assert (parts["images"], parts["draws"], parts["steps"]) == (20, 20, 20)
+    assert parts["gap"] == pytest.approx(parts["approximation_gap"] + parts["amortisation_gap"])
+    assert parts["amortisation_gap"] > 0
+    text = cli(*options).stdout
+    assert "gaps of 20 data at β 1" in text
+    assert "amortisation" in text

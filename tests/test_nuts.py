@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from conftest import Cli
 from test_gaps import NOISE, Classes, Linear, data
 
 from pyro_bvae import plots
 from pyro_bvae.evaluation import ChainsOfImages, nuts
+from pyro_bvae.runs.run import Run
 
 
 def posterior(vae: Linear, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,3 +88,19 @@ def test_one_latent_and_many_images_are_drawn_too() -> None:
     figure = plots.posteriors(some_chains(images=11, latents=1, shape=(5,)))
     assert len([panel for panel in figure.axes if panel.axison]) == 9
     assert "9 of 11 images" in figure.get_supxlabel()
+
+
+def test_the_command_writes_a_picture_and_the_draws(cli: Cli, digits_run: Run, here: Path) -> None:
+    options = ["evaluate", digits_run.path, "--nuts", 1, "--nuts-draws", 4, "--out", "looked"]
+    result = cli(*options, "--json")
+    assert (result.exit_code, result.stderr.splitlines()) == (0, ["looked.png", "looked.npz"])
+    found = json.loads(result.stdout)["nuts"]
+    assert (found["site"], found["images"], found["chains"], found["draws"]) == ("z", 1, 4, 4)
+    assert np.shape(found["r_hat"]) == (1, 10)
+    with np.load("looked.npz") as arrays:
+        assert arrays["nuts"].shape == (1, 4, 4, 10)
+        assert arrays["guide"].shape == (1, 1000, 10)
+    text = cli(*options).stdout
+    assert "NUTS on z of 1 data at β 1" in text
+    result = cli("evaluate", digits_run.path, "--out", "looked")
+    assert (result.exit_code, "add --nuts 4" in result.stderr) == (2, True)
