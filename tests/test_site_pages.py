@@ -86,6 +86,7 @@ def test_a_menu_chooses_the_class_of_the_picture(page: Any, data: Dataset) -> No
             page.locator("[data-choice=y]").select_option(str(number))
             settle(page)
             assert is_near(picture(page), as_bytes(reconstruct(vae, rows, given={"y": number})[1][0]))
+        page.evaluate("explorer.stripsSettled()")  # so that no request is left when the explorer ends
 
 
 @pytest.mark.parametrize("make", [SemiSupervised, Layers])

@@ -11,8 +11,6 @@ from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from ..codes import class_values, code_site, encode, is_plain, latents, prior_mean, width
 from ..datasets import Dataset, Progress, Rows
 from ..datasets.dataset import random_subset
@@ -161,9 +159,7 @@ def view_of(
     config = {} if run is None else run.config
     decoder, decoder_note = _decoder(vae, most_products)
     name = config.get("dataset") if data is None else data.name
-    chosen = (
-        None if data is None else random_subset(len(data.held_out), min(points, _most_points(data, subject.latent_dim)))
-    )
+    later = dict.fromkeys(("encoder", "images", "names_note", "sweeps"))
     return {
         "title": subject.title,
         "path": None if subject.path is None else str(subject.path),
@@ -183,16 +179,13 @@ def view_of(
         "prior_mean": prior_mean(vae, subject.site, **first_of(vae, data)).nan_to_num().tolist(),
         "range": 3,
         "names": {},
-        "names_note": None,
         "follows": _follows(subject, progress),
         "decoder": decoder,
-        "encoder": None,
         "decoder_note": decoder_note,
         "held_out": 0 if data is None else len(data.held_out),
         "data_note": subject.data_note,
-        "images": None,
-        "sweeps": None,
-        **_points(subject, chosen, progress),
+        **later,
+        **_points(subject, points, progress),
     }
 
 
@@ -201,16 +194,17 @@ def _most_points(data: Dataset, latent_dim: int) -> int:
     return max(1, min(MOST_CODE_VALUES // latent_dim, MOST_DATA_BYTES * len(data) // data.size_in_bytes))
 
 
-def _points(subject: Shown, chosen: Tensor | None, progress: Progress | None) -> dict[str, Any]:
+def _points(subject: Shown, most: int, progress: Progress | None) -> dict[str, Any]:
     """Codes of some held-out data, and what they can be coloured by."""
     data = subject.data
-    if data is None or chosen is None:
+    if data is None:
         return {"codes": None, "colourings": []}
+    chosen = random_subset(len(data.held_out), min(most, _most_points(data, subject.latent_dim)))
     places = data.held_out[chosen]
     codes = encode(subject.vae, data.rows(places), site=subject.site, progress=progress)
-    points = {"count": len(chosen), "index": chosen.tolist()}
+    numbers = {"count": len(chosen), "index": chosen.tolist()}
     return {
-        "codes": points | {"mean": base64_of(codes.loc), "scale": base64_of(codes.scale)},
+        "codes": numbers | {"mean": base64_of(codes.loc), "scale": base64_of(codes.scale)},
         "colourings": colourings(data, places),
     }
 
