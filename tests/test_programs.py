@@ -363,3 +363,15 @@ def test_a_program_is_fitted_by_its_name_and_loads_by_itself(name: str, here: Pa
     again = cli("fit", "--config", "runs/one/config.json", "--out", "runs/two")
     assert again.exit_code == 0, again.output
     assert load_run("runs/two").step == 4
+
+
+def test_programs_are_compared_and_searched_over(here: Path, cli: Cli) -> None:
+    words = ("--hidden", 8, "--latent-dim", 2, "--labelled", 30, "--steps", 2, "--particles", 2)
+    result = cli("compare", "--program", "semi-supervised", "--program", "conditional", *words, "--out", "both")
+    assert result.exit_code == 0, result.output
+    table = (Path("both") / "comparison.csv").read_text()
+    assert all(name in table for name in ("semi-supervised", "conditional"))
+    pytest.importorskip("optuna")
+    search = ("--search", "program=joint|hierarchical", "--trials", 2, "--maximise", "elbo", *words[:4], "--steps", 2)
+    result = cli("compare", *search, "--out", "searched")
+    assert result.exit_code == 0, result.output

@@ -21,6 +21,7 @@ from ..settings.options import TRAINING
 from ..settings.parsing import specified
 from ..settings.searched import Span, Values
 from ..settings.training import TrainingSettings
+from ..terms import given_to
 from ..training.checks import check_data, check_programs
 from .rows import RunRow
 from .summaries import MEASURES
@@ -144,9 +145,9 @@ def _tried_row(settings: Mapping[str, Any], data: Dataset, particles: int) -> di
     objective = specified(str(training.objective))
     elbo = build_objective(objective, size=len(data.train), latent_dim=vae.latent_dim)
     moves = training.match_rate is not None or training.beta_schedule is not None
-    x = data.images[data.held_out[:FEW]]
-    check_programs(vae, elbo, pixels(x), beta_moves=moves)
-    row = asdict(evaluate(vae, x, particles=min(particles, 1)))
+    few = data.rows(data.held_out[:FEW])
+    check_programs(vae, elbo, pixels(few.images), moves, given_to(vae, few.extra))
+    row = asdict(evaluate(vae, few, particles=min(particles, 1)))
     return row if objective.takes_beta else row | {"beta": None}
 
 

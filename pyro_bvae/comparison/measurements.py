@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,8 @@ def _name(config: Mapping[str, Any]) -> str:
 
 def _measure(run: Run, label: str, particles: int, metrics: Sequence[str]) -> RunRow:
     data = run.dataset()
-    evaluation = asdict(evaluate(run.model, data.images[data.held_out], particles=particles))
+    everything = asdict(evaluate(run.model, data.rows(data.held_out), particles=particles))
+    evaluation = {field.name: everything[field.name] for field in fields(RunRow) if field.name in everything}
     if not weighs_rate(run.config):
         evaluation["beta"] = None
     return RunRow(
