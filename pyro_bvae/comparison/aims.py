@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pyro
+
 from ..datasets import Dataset, pixels
 from ..evaluation import evaluate
 from ..evaluation.probe import has_classes
@@ -146,7 +148,8 @@ def _tried_row(settings: Mapping[str, Any], data: Dataset, particles: int) -> di
     elbo = build_objective(objective, size=len(data.train), latent_dim=vae.latent_dim)
     moves = training.match_rate is not None or training.beta_schedule is not None
     few = data.rows(data.held_out[:FEW])
-    check_programs(vae, elbo, pixels(few.images), moves, given_to(vae, few.extra))
+    with pyro.get_param_store().scope():  # apart from other programs that were run before
+        check_programs(vae, elbo, pixels(few.images), moves, given_to(vae, few.extra))
     row = asdict(evaluate(vae, few, particles=min(particles, 1)))
     return row if objective.takes_beta else row | {"beta": None}
 
