@@ -139,7 +139,7 @@ def command(
     join()
     opened = open_run(run, device, at, dataset, data_root)
     data = opened.dataset(LoadingBar())
-    rows = data.rows(data.train if split == "train" else data.held_out)
+    rows = data.rows(index := data.train if split == "train" else data.held_out)
     information = parts = chains = None
     with together(), closing(Counter(LONGEST_SILENCE)) as counter:
         how: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "progress": counter}
@@ -147,6 +147,7 @@ def command(
             information = evaluation.decompose_rate(opened.model, rows, images=exact_images, site=site, **how)
         result = pyro_bvae.evaluate(opened.model, rows, particles=particles, **how)
         accuracy = evaluation.probe_accuracy(opened.model, data)
+        classes = evaluation.errors_of_classes(opened.model, data, index, progress=counter)
         if gaps is not None:
             parts = evaluation.gaps(opened.model, rows, images=gaps, draws=gap_draws, steps=gap_steps, **how)
         if nuts is not None:
@@ -167,12 +168,18 @@ def command(
         added |= {} if suggested is None else {"suggested_capacity": suggested}
         added |= {} if parts is None else {"gaps": asdict(parts)}
         added |= {} if chains is None else {"nuts": as_plain(chains)}
+        added |= {"classes": [asdict(one) for one in classes]} if classes else {}
         echo_json({**asdict(result), "probe_accuracy": accuracy, **known, **added})
         return
     click.echo(
         f"{plain(run)}: {len(rows):,} {split} data of {plain(data.name)}, step {opened.step:,}{_objective(opened)}"
     )
     _echo_means(result, particles, accuracy, known)
+    for one in classes:
+        click.echo(
+            f"classes {one.site:7} {one.error:12.2%} of {one.count:,} labels missed, {one.matched_error:.2%} after "
+            f"classes are matched to labels (± {one.standard_error:.2%})"
+        )
     if information is not None:
         _echo_information(information)
     if suggested is not None:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from pyro_bvae import BetaVAE
-from pyro_bvae.datasets import Rows
-from pyro_bvae.evaluation.classes import class_errors
+from pyro_bvae.datasets import Dataset, Rows
+from pyro_bvae.evaluation import class_errors, errors_of_classes
 
 
 class Sorted(BetaVAE):
@@ -74,3 +74,14 @@ def test_a_site_that_is_not_discrete_is_refused() -> None:
     for site in ("z", "w"):
         with pytest.raises(ValueError, match=f"`site` names a discrete latent site, got '{site}'; the guide has y, z"):
             class_errors(Sorted([0, 1, 2]), Rows(torch.zeros(6, 2)), torch.zeros(6, dtype=torch.long), site)
+
+
+def test_each_discrete_site_has_its_errors() -> None:
+    x = torch.tensor([0, 0, 1, 1, 2, 2]).float()
+    labels = torch.tensor([0, 0, 1, 1, 2, 0])
+    data = Dataset("mine", torch.stack([x, x], 1), labels=labels, extra={"labels": labels})
+    (errors,) = errors_of_classes(Sorted([0, 1, 2]), data, torch.arange(6))
+    assert (errors.site, errors.count) == ("y", 6)
+    assert errors.error == pytest.approx(1 / 6)
+    assert errors_of_classes(BetaVAE((2,), 2, likelihood="gaussian"), data, torch.arange(6)) == []
+    assert errors_of_classes(Sorted([0, 1, 2]), Dataset("bare", data.images), torch.arange(6)) == []

@@ -2,12 +2,14 @@
 
 `evaluation` measures a model, `information` splits its rate into three exact terms, `probe` classifies its codes, and
 `similarity` compares its pictures with the originals. `inference_gaps` and `hamiltonian` hold the guide against the
-best posterior of its family, and against the posterior. `diagnosis` says what went wrong in a run, with the help of
-`paying_beta`, and `rate_distortion` compares runs at different β.
+best posterior of its family, and against the posterior, and `classes` holds discrete latents against labels.
+`diagnosis` says what went wrong in a run, with the help of `paying_beta`, and `rate_distortion` compares runs at
+different β.
 """
 
 from __future__ import annotations
 
+from .classes import ClassErrors, class_errors, errors_of_classes
 from .diagnosis import Diagnosis, diagnose, still_falling
 from .evaluation import Evaluation, evaluate, iw_bound, least_information
 from .hamiltonian import ChainsOfImages, nuts
@@ -20,12 +22,15 @@ from .similarity import psnr, ssim
 
 __all__ = [
     "ChainsOfImages",
+    "ClassErrors",
     "Diagnosis",
     "Evaluation",
     "Gaps",
     "Information",
+    "class_errors",
     "decompose_rate",
     "diagnose",
+    "errors_of_classes",
     "evaluate",
     "gaps",
     "iw_bound",

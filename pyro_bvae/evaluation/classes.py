@@ -16,13 +16,14 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ..codes import class_values, encode, latents
-from ..datasets import Progress, Rows
+from ..codes import class_values, encode, is_plain, latents
+from ..datasets import Dataset, Progress, Rows
 from ..datasets.few_labels import MISSING
+from ..datasets.labels import looks_numbered
 from ..model import BetaVAE
 from ..terms import check_data
 
-__all__ = ["ClassErrors", "class_errors"]
+__all__ = ["ClassErrors", "class_errors", "errors_of_classes"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,26 @@ class ClassErrors:
         """Of either error as an estimate from so many data: that of the larger of the two."""
         share = max(self.error, self.matched_error)
         return float((share * (1 - share) / self.count) ** 0.5)
+
+
+def errors_of_classes(
+    vae: BetaVAE, data: Dataset, index: Tensor, *, progress: Progress | None = None
+) -> list[ClassErrors]:
+    """The errors of each discrete latent site; none where the data have no classes, or the guide no such site.
+
+    Args:
+        vae: The programs; their device is used.
+        data: The data set, with its labels.
+        index: Which of the data ``(N,)``.
+        progress: Called while data are encoded.
+    """
+    labels = data.labels
+    if is_plain(vae) or labels is None or labels.dim() != 1 or looks_numbered(labels):
+        return []
+    rows = data.rows(index)
+    one = check_data(vae, rows[:1]).to(vae.beta.device)
+    sites = [site for site, q in latents(vae, **one.extra).items() if class_values(q) is not None]
+    return [class_errors(vae, rows, labels[index], site, progress=progress) for site in sites]
 
 
 def class_errors(

@@ -44,6 +44,10 @@ MAY_CHANGE = (*LENGTH, *COMPILATION, *CHANGES_NO_NUMBER, *FIGURES, *CONDITIONS, 
 NOT_SETTINGS = {*MAY_CHANGE, "beta_norm", "covariance", "read_levels", "columns", "command", "recipe", "resumed"}
 
 
+# the last is that of programs with several latents, whose weights are the programs'
+OF_WEIGHTED_RATES = ("TraceMeanField_ELBO(", "Trace_ELBO(", "TraceEnum_ELBO(", "Beta(free_bits=0.0,")
+
+
 class SettingsError(ValueError):
     """A run is resumed with other settings than its own."""
 
@@ -115,7 +119,7 @@ def _text_of(elbo: ELBO) -> str:
 
 def weighs_rate(config: Mapping[str, Any]) -> bool:
     """Whether a run minimised D + βR, with the β of the programs and nothing else."""
-    return str(config["elbo"]).partition("(")[0] in ("TraceMeanField_ELBO", "Trace_ELBO")
+    return str(config["elbo"]).startswith(OF_WEIGHTED_RATES)
 
 
 def check_same(config: Mapping[str, Any], stored: Mapping[str, Any], program_may_differ: bool = False) -> None:
