@@ -12,7 +12,7 @@ import click
 
 import pyro_bvae
 from pyro_bvae.schedules import Cosine, LinearWarmup
-from pyro_bvae.settings.options import TRAINING
+from pyro_bvae.settings.options import DEFAULTS, TRAINING
 from pyro_bvae.settings.parsing import Specification, as_file_name, scheduled, specified
 from pyro_bvae.settings.program_text import program_text
 from pyro_bvae.settings.recipes import RECIPES
@@ -75,7 +75,9 @@ def _model(vae: BetaVAE, options: Mapping[str, Any], settings: TrainingSettings)
     elif objective.options:
         weight += f", objective {objective.text}"
     programs = "" if vae.program is None else f"{vae.program}, "
-    return f"model   {programs}{weight}, {options['likelihood']} likelihood, {options['network']} {widths}"
+    others = [name for name in ("prior", "posterior") if vae.settings[name] != DEFAULTS[name]]
+    families = ", ".join([f"{options['likelihood']} likelihood", *(f"{vae.settings[name]} {name}" for name in others)])
+    return f"model   {programs}{weight}, {families}, {options['network']} {widths}"
 
 
 def announcement(options: Mapping[str, Any]) -> Callback:
