@@ -21,6 +21,7 @@ from pyro_bvae import BetaVAE, codes, evaluate, fit, generation, load_run, trave
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.evaluation import decompose_rate
 from pyro_bvae.objectives import DipII, read
+from pyro_bvae.pages.packing import UnpackableError, pack_decoder, pack_encoder
 from pyro_bvae.terms import terms_of_traces
 
 PAIRS = [
@@ -200,6 +201,14 @@ def test_active_units_are_those_whose_means_vary(prior: str, posterior: str, ima
             network.layers[-1].weight.zero_()
     assert evaluate(vae, images.images).active_units == 2
     assert evaluate(small("normal", "diagonal"), images.images).kl_per_latent is not None
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS_BY_NAME[1:])
+def test_a_browser_gets_no_encoder_whose_mean_is_another(posterior: str) -> None:
+    vae = small("vamp:3" if posterior == "full" else "mixture:3", posterior)
+    assert pack_decoder(vae)
+    with pytest.raises(UnpackableError, match="has another mean than the encoder returns"):
+        pack_encoder(vae)
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS_BY_NAME)

@@ -68,7 +68,7 @@ def pack_encoder(vae: BetaVAE) -> dict[str, Any]:
     """
     _check_own(vae, "encode", "guide", "standardise", "prepare")
     if type(vae.posterior) is not Diagonal:
-        raise UnpackableError(f"the mean of a {type(vae.posterior).__name__} is not what the encoder returns")
+        raise UnpackableError(f"the posterior {type(vae.posterior).__name__} has another mean than the encoder returns")
     layers = _layers(vae.encoder, "encoder", (MLPEncoder, ConvEncoder))
     seen = {"standardise": _likelihood(vae.likelihood)["standardise"]}
     seen |= {"binarised": type(vae.likelihood) is BinarizedBernoulli}

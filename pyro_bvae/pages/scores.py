@@ -32,7 +32,7 @@ MEANINGS = {
     "irs": "Does a latent stay where it is while all factors but its own change?",
     "udr": "Do runs of other seeds learn the same latents?",
     "total-correlation": "How dependent are the posterior means, as a Gaussian, in nats? Low is good.",
-    "active-units": "How many latents have a mean KL above 0.01 nats?",
+    "active-units": "How many latents have a mean KL above 0.01 nats, or else codes that vary?",
     "probe": "How well does a linear classifier read the labels off the codes?",
 }
 PICTURES = {

@@ -68,7 +68,7 @@ class VampPrior(Prior):
         if not getattr(programs.posterior, "has_density", True):
             kind = type(programs.posterior).__name__
             raise ValueError(
-                f"a VampPrior wants the posterior's density at points that it did not draw, which a {kind} does not "
+                f"a VampPrior wants the posterior's density at points that it did not draw, which {kind} does not "
                 "have: choose iaf or spline"
             )
         self._programs = (programs,)

@@ -198,7 +198,7 @@ def _check_encoder(vae: BetaVAE, returned: Any, shape: tuple[int, int]) -> None:
     if not fits:
         is_tensor = isinstance(returned, Tensor)
         said = f"a tensor {tuple(returned.shape)}" if is_tensor else f"a {type(returned).__name__} of others"
-        more = f", and for a {type(vae.posterior).__name__} a third tensor {wanted[0]}" if wanted else ""
+        more = f", and for the posterior {type(vae.posterior).__name__} a third tensor {wanted[0]}" if wanted else ""
         raise ValueError(f"the encoder must return mean and log-variance, each {shape}{more}, got {said}")
 
 
