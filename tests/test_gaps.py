@@ -106,6 +106,19 @@ def test_a_family_that_holds_the_posterior_has_no_approximation_gap(name: str) -
     assert parts.effective_draws > 0.98 * parts.draws
 
 
+@pytest.mark.parametrize("name", ["diagonal", "full", "iaf:1", "planar:1", "spline:1"])
+def test_every_posterior_by_name_is_fitted_and_its_weights_find_the_likelihood(name: str) -> None:
+    torch.manual_seed(0)
+    vae, x = BetaVAE((5,), 2, hidden=(), likelihood="gaussian", scale=NOISE, posterior=name), data(30)
+    exact = Linear.log_likelihood(vae, x).mean().item()
+    parts = gaps(vae, x, images=len(x), draws=300, steps=300)
+    error = parts.standard_error
+    assert parts.log_likelihood == pytest.approx(exact, abs=0.02 + 4 * error["approximation_gap"])
+    assert parts.approximation_gap > -4 * error["approximation_gap"]
+    assert parts.amortisation_gap > 3 * error["amortisation_gap"] > 0
+    assert parts.approximation_gap < (0.1 if name == "diagonal" else 0.05)
+
+
 def test_the_gaps_are_those_at_beta_one_and_repeat() -> None:
     vae, x = Linear(), data(30)
     small: dict[str, Any] = {"images": 20, "draws": 50, "steps": 30}
