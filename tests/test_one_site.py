@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pyro
@@ -258,3 +259,14 @@ def test_a_guide_without_latents_is_refused(x: Tensor) -> None:
 
     with pytest.raises(ValueError, match="the guide has no latent site"):
         codes.encode(Empty(SHAPE, 2), x)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_codes_by_way_of_a_graph_are_those_of_the_guide(name: str, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = PROGRAMS[name]()
+    eager = codes.encode_sites(vae, rows(vae, x), batch_size=7)
+    monkeypatch.setattr(import_module("pyro_bvae.terms.batches"), "FEWEST_VALUES", 0)
+    recorded = codes.encode_sites(vae, rows(vae, x), batch_size=7)
+    for site, each in eager.items():
+        torch.testing.assert_close(recorded[site].loc, each.loc)
+        torch.testing.assert_close(recorded[site].scale, each.scale)

@@ -16,7 +16,7 @@ __all__ = ["has_classes", "probe_accuracy"]
 MOST_TRAINING_IMAGES = 10_000
 
 
-def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
+def probe_accuracy(vae: BetaVAE, dataset: Dataset, site: str | None = None) -> float | None:
     """Held-out accuracy of a linear softmax classifier of the labels, given posterior means.
 
     Where the labels are attributes, each has a classifier of its own, and the accuracy is their mean. Labels in one-hot
@@ -25,6 +25,7 @@ def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
     Args:
         vae: The programs.
         dataset: The data; at most the first 10,000 training images are used to fit the classifier.
+        site: The latent site whose codes are read, see `codes.code_site`.
 
     Returns:
         A share between 0 and 1; None for data without labels that vary, or whose labels are rather their numbers.
@@ -37,7 +38,7 @@ def probe_accuracy(vae: BetaVAE, dataset: Dataset) -> float | None:
     if not labels:
         return None
     parts = (dataset.train[:MOST_TRAINING_IMAGES], dataset.held_out)
-    codes, unseen = (encode(vae, dataset.rows(part)).loc.numpy() for part in parts)
+    codes, unseen = (encode(vae, dataset.rows(part), site=site).loc.numpy() for part in parts)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     return mean(float(classifier.fit(codes, known).score(unseen, unknown)) for known, unknown in labels)
 

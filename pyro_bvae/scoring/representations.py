@@ -66,7 +66,7 @@ class Representation:
     @cached_property
     def probe(self) -> float | None:
         """Held-out accuracy of a linear classifier of the run's labels; None for a baseline."""
-        return None if self.run is None else probe_accuracy(self.run.model, self.run.dataset())
+        return None if self.run is None else probe_accuracy(self.run.model, self.run.dataset(), self.site)
 
 
 def of_run(
