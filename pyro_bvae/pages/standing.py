@@ -12,7 +12,7 @@ import torch
 
 from ..codes import Codes, encode, followers, is_plain
 from ..datasets import Rows
-from ..generation import Given, with_conditions
+from ..generation import Given, given_for, with_conditions
 from ..settings.words import brief
 from ..traversal import Base, base
 from .views import Shown
@@ -66,7 +66,8 @@ class Starts:
         if not isinstance(name, str) or name not in self._kept:
             self.of_prior("prior", 0)
             name = "prior-0"
-        known, first = self._kept[name], self._kept[name].arguments
+        known = given_for(subject.vae, self._kept[name], 1)
+        first = known.arguments
         for site, number in self._checked(choices).items():
             value = torch.tensor([number])
             if site in known.held:
