@@ -50,10 +50,10 @@ def runnable(vae: BetaVAE, arguments: Mapping[str, Tensor]) -> Iterator[None]:
     Raises:
         ValueError: They fail in another way than by a ValueError, and there are arguments that they are run without.
     """
-    lacking = " and ".join(repr(name) for name in arguments_of(vae) if name not in arguments)
     try:
         yield
     except (AttributeError, RuntimeError, TypeError) as error:
+        lacking = " and ".join(repr(name) for name in arguments_of(vae) if name not in arguments)
         if not lacking or isinstance(error, torch.OutOfMemoryError):
             raise
         reason = one_line(str(error).partition("Trace Shapes:")[0])
