@@ -116,7 +116,7 @@ def test_every_posterior_by_name_is_fitted_and_its_weights_find_the_likelihood(n
     assert parts.log_likelihood == pytest.approx(exact, abs=0.02 + 4 * error["approximation_gap"])
     assert parts.approximation_gap > -4 * error["approximation_gap"]
     assert parts.amortisation_gap > 3 * error["amortisation_gap"] > 0
-    assert parts.approximation_gap < (0.1 if name == "diagonal" else 0.05)
+    assert parts.approximation_gap < (0.02 if name == "full" else 0.5)  # of networks as they were drawn
 
 
 def test_the_gaps_are_those_at_beta_one_and_repeat() -> None:

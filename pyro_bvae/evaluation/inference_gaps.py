@@ -27,7 +27,7 @@ from .weights import effective_draws, log_mean_weight, weights
 
 __all__ = ["Gaps", "gaps"]
 
-LR = 0.03  # of Adam's first step
+LR = 0.1  # of Adam's first step
 SURELY = 2.0  # standard errors by which a bound is higher than another beyond the noise of its draws
 
 
