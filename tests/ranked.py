@@ -51,6 +51,8 @@ CASES: dict[str, dict[str, Any]] = {
     "beta, with weight decay": {"weight_decay": 0.1},
     "dip-i:off_diagonal=5,diagonal=5, parameters hidden": {"is_hidden": True},
     "info:alpha=0.5,scale=10, parameters hidden": {"is_hidden": True},
+    "beta, a mixture and a flow": {"prior": "mixture:2", "posterior": "iaf:1"},
+    "tc:beta=4, a VampPrior": {"prior": "vamp:2"},
     "beta, a class beside z": {"kind": SemiSupervised},
     "capacity:gamma=10,capacity=1, two layers": {"kind": Hierarchical},
 }
@@ -167,7 +169,8 @@ def fitted(case: str, way: str, **options: Any) -> dict[str, Any]:
     """What a fit of a few steps gives, the third of which has one datum, or the second six."""
     options |= {"compile": way != "eager", "precision": "bf16" if way == "bf16" else "fp32"}
     settings = {"steps": 4, "batch_size": 5, "optimizer": "sgd", "lr": 1e-3, "seed": 2, "eval_every": 2, **CASES[case]}
-    vae = small_vae(**{name: settings.pop(name) for name in ("likelihood", "is_hidden", "kind") if name in settings})
+    parts = ("likelihood", "prior", "posterior", "is_hidden", "kind")
+    vae = small_vae(**{name: settings.pop(name) for name in parts if name in settings})
     before = [parameter.detach().clone() for parameter in vae.parameters()]
     objective = case.partition(", ")[0].removesuffix(" ")
     compiler = loop.inductor if way == "inductor" else lambda graph, _: graph
