@@ -45,8 +45,9 @@ class Gaps:
         gap: log p(x) − ELBO(q), the sum of the next two.
         approximation_gap: log p(x) − ELBO(q*).
         amortisation_gap: ELBO(q*) − ELBO(q).
-        still_rising: By how much ELBO(q*) rose from the last but one tenth of the steps to the last; where it is not
-            small beside the amortisation gap, more steps are wanted.
+        still_rising: By how much the ELBO of the steps rose from the last but one tenth of them to the last. It holds
+            the fall of their noise with the learning rate, which their mean, q*, does not have, so that it is rather
+            too large. Where it is not small beside the amortisation gap, more steps are wanted.
         standard_error: Of each of these, by name.
         effective_draws: Mean over images of (Σw)²/Σw² of the draws of ``log_likelihood``.
         draws: Draws an image.
@@ -84,8 +85,8 @@ def gaps(
 ) -> Gaps:
     """Take the gap between log p(x) and the ELBO apart.
 
-    The fit of each posterior has a fixed number of steps, with a learning rate that falls linearly to 0;
-    ``still_rising`` says whether they were enough.
+    The fit of each posterior has a fixed number of steps, with a learning rate that falls linearly to 0, and q* is the
+    mean of the second half of them; see ``still_rising``.
 
     Args:
         vae: The programs; its device is used.
