@@ -32,6 +32,10 @@ PAIRS = [
 ]
 EXACT = [("normal", "diagonal"), ("laplace", "diagonal"), ("normal", "full")]  # whose KL is in closed form
 each_pair = pytest.mark.parametrize(("prior", "posterior"), PAIRS, ids=[" ".join(pair) for pair in PAIRS])
+# by default each prior, and each posterior, is beside the default of the other
+FEW = [pair for pair in PAIRS if "normal" in pair or "diagonal" in pair]
+LONG = [pytest.param(*pair, marks=[] if pair in FEW else pytest.mark.slow, id=" ".join(pair)) for pair in PAIRS]
+each_pair_that_takes_long = pytest.mark.parametrize(("prior", "posterior"), LONG)
 
 
 def small(prior: str, posterior: str, seed: int = 0, **options: Any) -> BetaVAE:
@@ -69,7 +73,7 @@ def test_the_rate_is_the_log_ratio_at_the_draw_or_its_mean(prior: str, posterior
     assert torch.equal(terms_of_traces(model, guide).rate, ratio) != ((prior, posterior) in EXACT)
 
 
-@each_pair
+@each_pair_that_takes_long
 def test_recorded_steps_equal_eager_ones(prior: str, posterior: str, x: Tensor) -> None:
     check_equal_to_eager(None, x, last=3, prior=prior, posterior=posterior)
 
@@ -93,7 +97,7 @@ def test_compiled_steps_equal_eager_ones(prior: str, posterior: str, x: Tensor) 
     check_equal_to_eager(inductor, x, prior=prior, posterior=posterior, optimizer="rmsprop")
 
 
-@each_pair
+@each_pair_that_takes_long
 def test_a_resumed_run_is_the_uninterrupted_one(prior: str, posterior: str, images: Dataset, tmp_path: Path) -> None:
     options = {"batch_size": 18, "eval_every": 2, "threads": 1, "compile": False}
     whole = fit(small(prior, posterior), images, steps=4, out=tmp_path / "whole", **options)
@@ -108,7 +112,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(prior: str, posterior: str, imag
     assert evaluate(loaded.model, images.images[:9]) == evaluate(whole.model, images.images[:9])
 
 
-@each_pair
+@each_pair_that_takes_long
 def test_what_is_done_with_a_model_is_done(prior: str, posterior: str, images: Dataset) -> None:
     vae = small(prior, posterior)
     result = evaluate(vae, images.images[:20], particles=3)

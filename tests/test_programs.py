@@ -285,6 +285,7 @@ FAMILIES = [*({"posterior": text} for text in ("full", "iaf:2", "planar:2", "spl
             *({"prior": text} for text in ("laplace", "mixture:3", "vamp:3"))]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: "".join(family.values()))
 @every_program
 def test_programs_take_any_prior_and_posterior(name: str, family: dict[str, str], data: Dataset) -> None:
