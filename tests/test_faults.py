@@ -139,7 +139,8 @@ def test_codes_that_are_not_finite_are_said(
     cli: Cli, digits_run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loc = torch.tensor([[0.0, torch.inf], [0.0, 0.0], [torch.nan, 0.0]])
-    monkeypatch.setattr("pyro_bvae.codes.encode", lambda *_, **__: codes.Codes(loc, torch.ones(3, 2)))
+    encoded = {"z": codes.Codes(loc, torch.ones(3, 2))}
+    monkeypatch.setattr("pyro_bvae.codes.encode_sites", lambda *_, **__: encoded)
     said = cli("encode", digits_run.path, "--image", 0, "--out", "out")
     assert "note    2 of 3 codes are not finite: these data lie far from the run's" in said.stderr
 

@@ -34,7 +34,7 @@ def opened(page: Any, digits_run: Run) -> Iterator[Any]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command traverse writes its npz alone: drawing takes most of its time."""
-    monkeypatch.setattr(plots, "traversal", lambda _: None)
+    monkeypatch.setattr(plots, "traversal", lambda *_, **__: None)
     monkeypatch.setattr(
         traverse_command, "write", lambda stem, arrays, *_, **__: write_arrays(Path(f"{stem}.npz"), arrays)
     )

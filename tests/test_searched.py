@@ -17,6 +17,9 @@ WORDS = {
     "standardise": "true|false",
     "objective": "beta|factor:gamma=35,lr=1e-4|tc:beta=6",
     "beta_schedule": "linear:100|cosine:50",
+    "program": "joint:classes=4|hierarchical",
+    "prior": "normal|mixture:10",
+    "posterior": "iaf:2|full",
 }
 
 

@@ -18,6 +18,7 @@ from torch.nn.functional import one_hot
 from pyro_bvae import BetaVAE, fit
 from pyro_bvae.datasets import Dataset, Rows
 from pyro_bvae.terms import arguments_of, batches, given_to, layout_of, mean_terms, terms, traces
+from pyro_bvae.terms.terms import _kl as kl_of
 
 CLASSES = 3
 Draw = Callable[..., Any]
@@ -415,3 +416,11 @@ def test_programs_that_were_put_on_an_object_are_looked_at(data: Dataset) -> Non
     vae.model, vae.guide = layers.model, layers.guide  # type: ignore[method-assign]
     run = fit(vae, data, steps=2, batch_size=16, compile=False)
     assert run.config["latents"] == ["z2[0]", "z1[0]", "z1[1]"]
+
+
+def test_the_kl_of_classes_is_torchs() -> None:
+    probabilities = torch.tensor([[0.2, 0.3, 0.5], [0.0, 0.4, 0.6], [1.0, 0.0, 0.0]])
+    for kind in (dist.Categorical, dist.OneHotCategorical):
+        q, p = kind(probabilities), kind(torch.tensor([0.5, 0.25, 0.25]))
+        torch.testing.assert_close(kl_of(q, p, torch.zeros(3), True), torch.distributions.kl_divergence(q, p))
+        assert kl_of(p, kind(torch.tensor([0.0, 0.5, 0.5])), torch.zeros(3), True).isinf()

@@ -22,7 +22,7 @@ from torch import Tensor
 from ..compiled.randomness import ONE_THREAD
 from ..terms import check_traces, label_of, latent_sites, observed_sites, traces
 
-__all__ = ["Weights", "drawn", "effective_draws", "log_mean_weight", "weights"]
+__all__ = ["drawn", "effective_draws", "log_mean_weight", "weights"]
 
 
 class Weights(NamedTuple):

@@ -200,6 +200,7 @@ def traverse(
 
 def _of_codes(vae: BetaVAE, codes: Tensor, site: str | None, given: Known) -> Base:
     known = given_for(vae, given, len(codes))
+    codes = codes if codes.is_floating_point() else codes.to(vae.beta.dtype)
     return Base(codes, None, site=model_site(vae, site, known), given=known)
 
 
