@@ -10,7 +10,7 @@ from pyro import poutine
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
-from ..terms import label_of, latent_sites, observed_sites, terms_of_traces
+from ..terms import label_of, latent_sites, observed_sites, terms_of_traces, total
 
 __all__ = ["Sites", "read"]
 
@@ -42,7 +42,7 @@ class Sites:
     @property
     def weighted_rate(self) -> Tensor:
         """The rate with the weights that the programs put on their latent sites, ``(B,)``."""
-        return self.beta * self.rate if not self.weighted else _sum(self.weighted)
+        return self.beta * self.rate if not self.weighted else total(self.weighted)
 
 
 def read(model: poutine.Trace, guide: poutine.Trace) -> Sites:
@@ -53,7 +53,7 @@ def read(model: poutine.Trace, guide: poutine.Trace) -> Sites:
     distortions = _weighted(terms.distortions, {name: model.nodes[name] for name in observed_sites(model)})
     weighted = _weighted(terms.rates, {name: guide.nodes[name] for name in latents}) if len(latents) > 1 else {}
     return Sites(
-        _sum(distortions), terms.rate, terms.kl, q["fn"], model.nodes[last]["fn"], q["value"], q["scale"], weighted
+        total(distortions), terms.rate, terms.kl, q["fn"], model.nodes[last]["fn"], q["value"], q["scale"], weighted
     )
 
 
@@ -66,8 +66,3 @@ def _weighted(terms: Mapping[str, Tensor], sites: Mapping[str, Mapping[str, Any]
 def _is_one(scale: Tensor | float) -> bool:
     """Whether a site is under no handler that scales it."""
     return not isinstance(scale, Tensor) and scale == 1
-
-
-def _sum(terms: Mapping[str, Tensor]) -> Tensor:
-    first, *others = terms.values()
-    return sum(others, start=first)

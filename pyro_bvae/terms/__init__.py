@@ -15,6 +15,7 @@ from .terms import (
     row_of_traces,
     terms,
     terms_of_traces,
+    total,
     traces,
     units_of,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "suitable_size",
     "terms",
     "terms_of_traces",
+    "total",
     "traces",
     "units_of",
 ]

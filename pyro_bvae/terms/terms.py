@@ -49,6 +49,7 @@ __all__ = [
     "row_of_traces",
     "terms",
     "terms_of_traces",
+    "total",
     "traces",
     "units_of",
 ]
@@ -127,7 +128,7 @@ def terms_of_traces(model: poutine.Trace, guide: poutine.Trace) -> Terms:
         units.append(of_units if is_factorised else of_units[:, None])
         _add(rates, name, of_units.sum(-1) if is_factorised else of_units)
     kl = _beside(units) if units_of(model, guide) else None
-    return Terms(_sum(distortions), _sum(rates), kl, distortions, rates)
+    return Terms(total(distortions), total(rates), kl, distortions, rates)
 
 
 def units_of(model: poutine.Trace, guide: poutine.Trace) -> list[str]:
@@ -285,6 +286,7 @@ def _add(terms: dict[str, Tensor], name: str, term: Tensor) -> None:
     terms[label] = terms[label] + term if label in terms else term
 
 
-def _sum(terms: Mapping[str, Tensor]) -> Tensor:
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """The sum of terms by site, ``(B,)``, of which there is one at least."""
     first, *others = terms.values()
     return sum(others, start=first)
