@@ -62,6 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--hidden", type=int, default=500)
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--run", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path("semi_supervised.jsonl"))
     return parser.parse_args()
@@ -93,6 +94,7 @@ def _program(few: Dataset, looked_at: Tensor, options: argparse.Namespace) -> di
             eval_every=10**6,
             out=options.run,
             threads=options.threads,
+            compile=options.compile,
         )
     seconds = perf_counter() - start
     assert few.labels is not None
