@@ -12,7 +12,8 @@ from torch import Tensor
 
 from pyro_bvae import BetaVAE
 from pyro_bvae.datasets import Dataset, Rows
-from pyro_bvae.evaluation import class_errors, errors_of_classes
+from pyro_bvae.evaluation import class_errors, component_errors, errors_of_classes
+from pyro_bvae.priors import Mixture
 
 
 class Sorted(BetaVAE):
@@ -85,3 +86,44 @@ def test_each_discrete_site_has_its_errors() -> None:
     assert errors.error == pytest.approx(1 / 6)
     assert errors_of_classes(BetaVAE((2,), 2, likelihood="gaussian"), data, torch.arange(6)) == []
     assert errors_of_classes(Sorted([0, 1, 2]), Dataset("bare", data.images), torch.arange(6)) == []
+
+
+class Read(BetaVAE):
+    """The code is the vector itself, and the prior a mixture around three places."""
+
+    def __init__(self, order: list[int]) -> None:
+        super().__init__((2,), 2, hidden=(4,), likelihood="gaussian", prior="mixture:3")
+        mixture = self.prior
+        assert isinstance(mixture, Mixture)
+        with torch.no_grad():
+            mixture.loc.copy_(torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])[order])
+            mixture.log_scale.fill_(-1.0)
+
+    def encode(self, x: Tensor) -> dist.TorchDistribution:
+        return self.posterior(x, torch.full_like(x, -2.0))
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_components_of_a_mixture_prior_are_matched_however_they_are_numbered(order: tuple[int, ...]) -> None:
+    x = torch.tensor([0.1, -0.2, 0.3, 0.9, 1.2, 2.4, 1.8, 2.0, 1.7, 1.9])
+    labels = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 2, 0])
+    data = Dataset("mine", torch.stack([x, x], 1), labels=labels)
+    (errors,) = errors_of_classes(Read([*order]), data, torch.arange(10))
+    assert errors.site == "prior"
+    assert errors.matched_error == pytest.approx(0.2)
+    assert errors.matching == [order[number] for number in range(3)]
+
+
+def test_a_component_is_chosen_by_its_weight_too() -> None:
+    vae = Read([0, 1, 2])
+    assert isinstance(vae.prior, Mixture)
+    with torch.no_grad():
+        vae.prior.logits.copy_(torch.tensor([-50.0, 0.0, -50.0]))
+    x = torch.tensor([0.0, 1.0, 2.0])
+    errors = component_errors(vae, Rows(torch.stack([x, x], 1)), torch.tensor([0, 1, 2]))
+    assert errors.matched_error == pytest.approx(2 / 3)
+
+
+def test_a_prior_without_components_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"components are those of BetaVAE\(\.\.\., prior='mixture:10'\)"):
+        component_errors(BetaVAE((2,), 2, likelihood="gaussian"), Rows(torch.zeros(6, 2)), torch.zeros(6).long())

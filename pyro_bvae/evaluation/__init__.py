@@ -9,7 +9,7 @@ different β.
 
 from __future__ import annotations
 
-from .classes import ClassErrors, class_errors, errors_of_classes
+from .classes import ClassErrors, class_errors, component_errors, errors_of_classes
 from .diagnosis import Diagnosis, diagnose, still_falling
 from .evaluation import Evaluation, evaluate, iw_bound, least_information
 from .hamiltonian import ChainsOfImages, nuts
@@ -28,6 +28,7 @@ __all__ = [
     "Gaps",
     "Information",
     "class_errors",
+    "component_errors",
     "decompose_rate",
     "diagnose",
     "errors_of_classes",
