@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..model import BetaVAE
-from ..networks import NETWORKS, ConvEncoder, MLPEncoder
+from ..networks import NETWORKS, ImageEncoder, MLPEncoder
 
 __all__ = ["Features", "decoder_of"]
 
@@ -28,7 +28,7 @@ class Features(nn.Module):
         self.layers: nn.Module
         if isinstance(encoder, MLPEncoder):
             self.layers, self.width = encoder.hidden, encoder.loc.in_features
-        elif isinstance(encoder, ConvEncoder):
+        elif isinstance(encoder, ImageEncoder):
             *layers, head = encoder.layers
             assert isinstance(head, nn.Linear)
             self.layers, self.width = nn.Sequential(*layers), head.in_features
