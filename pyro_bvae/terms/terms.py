@@ -216,11 +216,9 @@ class _Mean:
 
     def __call__(self, term: Tensor, event_dim: int = 0) -> Tensor:
         """Of a term ``(..., B, *event)``: ``(B, *event)``."""
-        if self.weight is not None:
+        if self.weight is not None and any(term.dim() >= event_dim - dim for dim in self.dims):
             weight = self.weight[(..., *[None] * event_dim)]
-            dims = [dim - event_dim for dim in self.dims if term.dim() >= event_dim - dim]
-            if dims:
-                term = (weight * term).sum(dims, keepdim=True)
+            term = (weight * term).sum([dim - event_dim for dim in self.dims], keepdim=True)
         particles = list(range(term.dim() - 1 - event_dim))
         return term.mean(particles) if particles else term
 

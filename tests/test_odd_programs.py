@@ -1,0 +1,73 @@
+"""Programs as users write them, which are none of the package's own: what is reported of them is right or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.infer import TraceEnum_ELBO
+from torch import Tensor, nn
+
+from pyro_bvae import BetaVAE
+from pyro_bvae.programs import joined, one_hot
+from pyro_bvae.terms import terms
+
+
+class Vectors(BetaVAE):
+    """Vectors of four values, features of them, and a likelihood that takes vectors of several sites."""
+
+    def __init__(self, width: int, latent_dim: int = 2) -> None:
+        super().__init__((4,), latent_dim, hidden=(6,), likelihood="gaussian")
+        self.features, self.values = nn.Linear(4, 8), nn.Linear(width, 4)
+
+    def show(self, *parts: Tensor) -> Any:
+        return dist.Normal(self.values(joined(*parts)), 1.0).to_event(1)
+
+    def plate(self, x: Tensor | None, size: int = 1) -> Any:
+        return pyro.plate("batch", size if x is None else len(x), dim=-1)
+
+
+class Kinds(Vectors):
+    """A kind, a style that depends on it, and a sort of that kind; kind and sort are summed over."""
+
+    def __init__(self) -> None:
+        super().__init__(2 + 2 + 3)
+        self.sorts = nn.Parameter(torch.randn(2, 3))
+
+    def model(self, x: Tensor | None = None, size: int = 1) -> Any:
+        self.register()
+        with self.plate(x, size), self.weighted():
+            kind = pyro.sample("kind", dist.Categorical(torch.tensor([0.3, 0.7])))
+            z = pyro.sample("z", dist.Normal(one_hot(kind, self.beta, 2), 1.0).to_event(1))
+            sort = pyro.sample("sort", dist.Categorical(logits=self.sorts[kind]))
+            return pyro.sample("x", self.show(z, one_hot(kind, z, 2), one_hot(sort, z, 3)), obs=x)
+
+    def guide(self, x: Tensor) -> Any:
+        self.register()
+        h, infer = self.features(x), {"enumerate": "parallel"}
+        with self.plate(x), self.weighted():
+            kind = pyro.sample("kind", dist.Categorical(logits=h[:, :2]), infer=infer)
+            pyro.sample("z", dist.Normal(h[:, 2:4] + one_hot(kind, h, 2), 0.5).to_event(1))
+            sorts = h[:, 4:7] + self.sorts[kind]
+            pyro.sample("sort", dist.Categorical(logits=sorts), infer=infer)
+
+
+def test_sites_between_two_that_are_summed_over_have_their_mean_once() -> None:
+    vae, x = Kinds(), torch.randn(7, 4)
+    elbo = TraceEnum_ELBO(max_plate_nesting=1)
+    with torch.no_grad():
+        ours = [terms(vae, x) for _ in range(200)]
+        theirs = torch.tensor([elbo.loss(vae.model, vae.guide, x) for _ in range(400)])
+    losses = torch.stack([(one.distortion + one.rate).sum() for one in ours])
+    error = (losses.var() / len(losses) + theirs.var() / len(theirs)).sqrt()
+    assert abs(losses.mean() - theirs.mean()) < 4 * error
+    h = vae.features(x)
+    q = dist.Categorical(logits=h[:, :2]).probs
+    each = [dist.Normal(h[:, 2:4] + shift, 0.5).to_event(1) for shift in torch.eye(2)]
+    rates = [
+        torch.distributions.kl_divergence(q, dist.Normal(loc, 1.0).to_event(1))
+        for q, loc in zip(each, torch.eye(2), strict=True)
+    ]
+    torch.testing.assert_close(ours[0].rates["z"], (q * torch.stack(rates, 1)).sum(1))
