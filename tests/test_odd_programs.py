@@ -6,13 +6,17 @@ from typing import Any
 
 import pyro
 import pyro.distributions as dist
+import pytest
 import torch
 from pyro.infer import TraceEnum_ELBO
 from torch import Tensor, nn
 
-from pyro_bvae import BetaVAE
+from pyro_bvae import BetaVAE, traverse
+from pyro_bvae.datasets import Rows
+from pyro_bvae.generation import sample_sites
 from pyro_bvae.programs import joined, one_hot
 from pyro_bvae.terms import terms
+from pyro_bvae.traversal import base
 
 
 class Vectors(BetaVAE):
@@ -71,3 +75,39 @@ def test_sites_between_two_that_are_summed_over_have_their_mean_once() -> None:
         for q, loc in zip(each, torch.eye(2), strict=True)
     ]
     torch.testing.assert_close(ours[0].rates["z"], (q * torch.stack(rates, 1)).sum(1))
+
+
+class Noted(Vectors):
+    """Two vectors, and what is noted along the way: the mean of each datum, and a number of all of them."""
+
+    def __init__(self) -> None:
+        super().__init__(2 + 3)
+
+    def model(self, x: Tensor | None = None, size: int = 1) -> Any:
+        self.register()
+        pyro.deterministic("norm", self.values.weight.norm())
+        with self.plate(x, size), self.weighted():
+            z = pyro.sample("z", self.prior())
+            w = pyro.sample("w", dist.Normal(torch.zeros(3), 1.0).to_event(1))
+            mean = pyro.deterministic("mean", self.values(joined(z, w)), event_dim=1)
+            return pyro.sample("x", dist.Normal(mean, 1.0).to_event(1), obs=x)
+
+    def guide(self, x: Tensor) -> Any:
+        self.register()
+        h = self.features(x)
+        with self.plate(x), self.weighted():
+            z = pyro.sample("z", dist.Normal(h[:, :2], 0.5).to_event(1))
+            pyro.sample("w", dist.Normal(h[:, 2:5] * z[:, :1], 0.5).to_event(1))
+
+
+@pytest.mark.parametrize("kind", ["image", "random-z", "prior"])
+def test_what_a_program_notes_is_no_latent(kind: str) -> None:
+    vae, data = Noted(), Rows(torch.randn(10, 4))
+    assert list(sample_sites(vae, 5, batch_size=2)[0]) == ["z", "w"]
+    start = base(vae, data, kind)
+    swept = traverse(vae, start, columns=3)
+    assert swept.images.shape == (1, 2, 3, 4)
+    w = start.given.held["w"]
+    with torch.no_grad():
+        mean = vae.values(torch.cat([swept.codes[0, 1], w.expand(3, 3)], -1))
+    torch.testing.assert_close(swept.images[0, 1], mean)

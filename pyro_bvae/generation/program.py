@@ -7,13 +7,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from pyro import poutine
-from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from ..codes import Held, runnable
 from ..compiled.randomness import ONE_THREAD
 from ..model import BetaVAE
-from ..terms import check_sites, label_of
+from ..terms import check_sites, label_of, random_sites
 from .given import Given
 
 __all__ = ["image", "run", "values"]
@@ -39,7 +38,7 @@ def run(
         trace = poutine.trace(vae.model).get_trace(None, size, **known.arguments)
     check_sites(trace, "model", ("x",))
     for name in forced.unused | standing.unused:
-        there = ", ".join(dict.fromkeys(label_of(site) for site in _random(trace) if site != "x"))
+        there = ", ".join(_labelled(trace))
         raise ValueError(f"{name!r} is neither a site of the model ({there}) nor an argument of both programs")
     return trace
 
@@ -53,11 +52,10 @@ def image(trace: poutine.Trace, draw: bool) -> Tensor:
 
 def values(trace: poutine.Trace) -> dict[str, Tensor]:
     """The value of each site but "x", by its label, on the CPU."""
-    of_sites = {label_of(name): name for name in _random(trace) if name != "x"}
-    whole = {label: label for label in of_sites if label in trace.nodes}  # joined from what is observed and what is not
-    return {label: trace.nodes[name]["value"].cpu() for label, name in {**of_sites, **whole}.items()}
+    return {label: trace.nodes[name]["value"].cpu() for label, name in _labelled(trace).items()}
 
 
-def _random(trace: poutine.Trace) -> list[str]:
-    nodes = trace.nodes.items()
-    return [name for name, site in nodes if site["type"] == "sample" and not site_is_subsample(site)]
+def _labelled(trace: poutine.Trace) -> dict[str, str]:
+    """The node of each site but "x", by its label: of one that is observed in some rows, Pyro's whole one."""
+    names = {label_of(name): name for name in random_sites(trace)}
+    return {label: label if label in trace.nodes else name for label, name in names.items() if label != "x"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .arguments import arguments_of, given_to, has_own
 from .batches import batches, check_data, evaluation_mode, of_batches, recorded_for_many, suitable_size
 from .means import ACTIVE_ABOVE, MeanTerms, count_active, kl_of_site, mean_terms
-from .sites import Layout, check_sites, check_traces, label_of, latent_sites, observed_sites
+from .sites import Layout, check_sites, check_traces, label_of, latent_sites, observed_sites, random_sites
 from .terms import (
     Terms,
     broken_parameter,
@@ -44,6 +44,7 @@ __all__ = [
     "observed_sites",
     "of_batches",
     "per_value",
+    "random_sites",
     "recorded_for_many",
     "row_of_traces",
     "suitable_size",

@@ -13,7 +13,7 @@ from typing import Any
 from pyro import poutine
 from pyro.poutine.util import site_is_subsample
 
-__all__ = ["Layout", "check_sites", "check_traces", "label_of", "latent_sites", "observed_sites"]
+__all__ = ["Layout", "check_sites", "check_traces", "label_of", "latent_sites", "observed_sites", "random_sites"]
 
 PARTS = ("_observed", "_unobserved")  # of a site that is observed in some rows only
 OF_PARTICLES = "num_particles_vectorized"  # the plate that Pyro's ELBOs put around all others
@@ -65,19 +65,24 @@ def label_of(site: str) -> str:
     return next((site.removesuffix(part) for part in PARTS if site.endswith(part)), site)
 
 
+def random_sites(trace: poutine.Trace) -> list[str]:
+    """The sites of a program that have a distribution, in its order: no plates, and nothing of `pyro.deterministic`."""
+    return [
+        name
+        for name, site in trace.nodes.items()
+        if site["type"] == "sample" and not site_is_subsample(site) and not site["infer"].get("_deterministic")
+    ]
+
+
 def latent_sites(trace: poutine.Trace) -> list[str]:
     """The latent sites of a program, in its order."""
-    return [name for name, site in trace.nodes.items() if _is_random(site) and not site["is_observed"]]
+    return [name for name in random_sites(trace) if not trace.nodes[name]["is_observed"]]
 
 
 def observed_sites(trace: poutine.Trace) -> list[str]:
     """The observed sites of a model, "x" first."""
-    names = [name for name, site in trace.nodes.items() if _is_random(site) and site["is_observed"]]
+    names = [name for name in random_sites(trace) if trace.nodes[name]["is_observed"]]
     return sorted(names, key=lambda name: label_of(name) != "x")
-
-
-def _is_random(site: dict[str, Any]) -> bool:
-    return site["type"] == "sample" and not site_is_subsample(site) and not site["infer"].get("_deterministic")
 
 
 def check_sites(trace: poutine.Trace, program: str, names: Sequence[str]) -> None:
