@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -9,7 +11,15 @@ import torch
 from pyro import poutine
 from torch.nn import functional
 
-from pyro_bvae.programs import filled, is_known, joined, one_hot
+from pyro_bvae.programs import (
+    enumerated_where_missing,
+    filled,
+    is_known,
+    joined,
+    observed_where_known,
+    one_hot,
+)
+from pyro_bvae.terms import traces
 
 MISSING = [
     (torch.tensor([3, -1, 0]), [True, False, True]),
@@ -57,3 +67,46 @@ def test_one_hot_is_that_of_torch_where_labels_are_known() -> None:
     labels = torch.randint(0, 5, (3, 4))
     assert torch.equal(one_hot(labels, torch.zeros(1), 5), functional.one_hot(labels, 5).float())
     assert not one_hot(torch.tensor([-1]), torch.zeros(1), 5).any()
+
+
+PARTLY: dict[str, tuple[Any, torch.Tensor]] = {
+    "numbers": (dist.Categorical(torch.ones(3)), torch.tensor([2, -1, 0])),
+    "coins": (dist.Bernoulli(torch.tensor(0.3)), torch.tensor([1.0, torch.nan, 0.0])),
+    "rows of zeros and a one": (dist.OneHotCategorical(torch.ones(3)), torch.eye(3)),
+    "whole ones": (dist.OneHotCategorical(torch.ones(3)), torch.eye(3, dtype=torch.long)),
+    "positive": (dist.LogNormal(torch.zeros(2), 1.0).to_event(1), torch.ones(3, 2)),
+    "shares": (dist.Dirichlet(torch.ones(3)), torch.full((3, 3), 1 / 3)),
+    "between two and three": (dist.Uniform(2.0, 3.0), torch.full((3,), 2.5)),
+    "counts": (dist.Poisson(2.0), torch.ones(3)),
+}
+
+
+@pytest.mark.parametrize("name", PARTLY)
+def test_what_is_missing_may_be_of_any_family(name: str) -> None:
+    p, values = PARTLY[name]
+    values = values.clone()
+    values[1] = torch.nan if values.is_floating_point() else -1
+    known = torch.tensor([True, False, True])
+
+    def guide() -> Any:
+        with pyro.plate("batch", 3, dim=-1):
+            if p.has_enumerate_support:
+                return enumerated_where_missing("y", p, values)
+            with poutine.mask(mask=~known):
+                return pyro.sample("y_unobserved", p)
+
+    def model() -> Any:
+        with pyro.plate("batch", 3, dim=-1):
+            return observed_where_known("y", p, values)
+
+    of_model, of_guide = traces(model, guide)
+    y = of_model.nodes["y"]["value"]
+    assert of_model.nodes["y_observed"]["mask"].tolist() == known.tolist()
+    rows = y.reshape(-1, *values.shape)
+    assert rows[:, known].equal(values[known].to(y).expand_as(rows[:, known]))
+    if p.has_enumerate_support:
+        missing = rows[:, 1].reshape(-1, *p.event_shape)
+        assert missing.equal(p.enumerate_support().reshape(missing.shape))
+        whole = of_guide.nodes["_RETURN"]["value"].reshape(rows.shape)
+        assert whole.equal(rows)
+    assert of_model.log_prob_sum().isfinite()

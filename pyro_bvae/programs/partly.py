@@ -7,13 +7,16 @@ Pyro calls the two parts of such a site "y_observed" and "y_unobserved". The gui
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pyro
 import torch
 from pyro import poutine
 from pyro.distributions import TorchDistribution
 from torch import Tensor
+from torch.distributions import transform_to
 
-from .parts import filled, is_known
+from .parts import is_known
 
 __all__ = ["enumerated_where_missing", "observed_where_known"]
 
@@ -31,7 +34,8 @@ def observed_where_known(name: str, p: TorchDistribution, values: Tensor | None)
     """
     if values is None:
         return pyro.sample(name, p)
-    return pyro.sample(name, p, obs=filled(values), obs_mask=is_known(values))
+    known = is_known(values)
+    return pyro.sample(name, p, obs=torch.where(_of_events(known, p), values, _possible(p, values)), obs_mask=known)
 
 
 def enumerated_where_missing(name: str, q: TorchDistribution, values: Tensor | None) -> Tensor:
@@ -50,4 +54,18 @@ def enumerated_where_missing(name: str, q: TorchDistribution, values: Tensor | N
     known = is_known(values)
     with poutine.mask(mask=~known):
         drawn = pyro.sample(f"{name}_unobserved", q, infer={"enumerate": "parallel"})
-    return torch.where(known, filled(values), drawn)
+    return torch.where(_of_events(known, q), values, drawn)
+
+
+def _of_events(known: Tensor, p: TorchDistribution) -> Tensor:
+    """Which rows are known, to stand beside values ``(B, *event_shape)``."""
+    return known[(..., *(None for _ in p.event_shape))]
+
+
+def _possible(p: TorchDistribution, like: Tensor) -> Tensor:
+    """A value that a distribution can have, for rows where nobody reads it; 0 where its support does not say."""
+    if p.has_enumerate_support:
+        return p.enumerate_support(expand=False)[0].reshape(p.event_shape)
+    with suppress(NotImplementedError):
+        return transform_to(p.support)(like.new_zeros(p.event_shape))
+    return like.new_zeros(())
