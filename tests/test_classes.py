@@ -64,6 +64,18 @@ def test_the_guide_does_not_see_the_labels() -> None:
     assert class_errors(Sorted([0, 1, 2]), data, data.extra["labels"]).error == pytest.approx(4 / 6)
 
 
+@pytest.mark.parametrize("kind", [torch.long, torch.int16])
+def test_data_without_a_label_do_not_count(kind: torch.dtype) -> None:
+    x = torch.tensor([0, 0, 1, 2, 2, 1]).float()
+    labels = torch.tensor([0, 1, 1, -1, 2, -1], dtype=kind)
+    data = Dataset("mine", torch.stack([x, x], 1), labels=labels)
+    (errors,) = errors_of_classes(Sorted([0, 1, 2]), data, torch.arange(6))
+    assert (errors.error, errors.count, errors.matching) == (0.25, 4, [0, 1, 2])
+    assert errors_of_classes(Sorted([0, 1, 2]), data, torch.tensor([3, 5])) == []
+    with pytest.raises(ValueError, match="`labels` are missing of all data"):
+        class_errors(Sorted([0, 1, 2]), data.rows(), torch.full((6,), -1))
+
+
 def test_more_classes_than_labels_leave_some_without_one() -> None:
     x = torch.tensor([0, 1, 2, 2])
     errors = class_errors(Sorted([0, 1, 2]), Rows(torch.stack([x, x], 1).float()), torch.tensor([0, 0, 1, 1]))

@@ -38,7 +38,7 @@ class ClassErrors:
         error: Share of data whose most probable class is not their label.
         matched_error: The same after classes were matched to labels one to one.
         matching: The label of each class; −1 for a class without one.
-        count: How many data.
+        count: How many data, those whose label is known.
     """
 
     site: str
@@ -66,7 +66,7 @@ def errors_of_classes(
         progress: Called while data are encoded.
     """
     labels = data.labels
-    if labels is None or labels.dim() != 1 or looks_numbered(labels):
+    if labels is None or labels.dim() != 1 or looks_numbered(labels) or (labels[index] == MISSING).all():
         return []
     rows = data.rows(index)
     of_prior = [component_errors(vae, rows, labels[index], progress=progress)] if _is_mixture(vae) else []
@@ -85,12 +85,12 @@ def class_errors(
     Args:
         vae: The programs; their device is used.
         data: The images, with what else the programs take; an argument ``labels`` is passed as missing.
-        labels: Classes ``(N,)``, from 0 on.
+        labels: Classes ``(N,)``, from 0 on, and −1 where they are not known.
         site: The label of the site.
         progress: Called while data are encoded.
 
     Raises:
-        ValueError: There is no such site, or it is not discrete.
+        ValueError: There is no such site, it is not discrete, or no label is known.
     """
     hidden = {name: torch.full_like(values, MISSING) for name, values in data.extra.items() if name == "labels"}
     seen = Rows(data.images, {**data.extra, **hidden})
@@ -107,11 +107,11 @@ def component_errors(vae: BetaVAE, data: Rows, labels: Tensor, *, progress: Prog
     Args:
         vae: The programs; their device is used.
         data: The images, with what else the programs take.
-        labels: Classes ``(N,)``, from 0 on.
+        labels: Classes ``(N,)``, from 0 on, and −1 where they are not known.
         progress: Called while data are encoded.
 
     Raises:
-        ValueError: The prior is no mixture of learned components.
+        ValueError: The prior is no mixture of learned components, or no label is known.
     """
     if not _is_mixture(vae):
         raise ValueError(f"`vae` has the prior {vae.prior}; components are those of BetaVAE(..., prior='mixture:10')")
@@ -127,7 +127,11 @@ def _is_mixture(vae: BetaVAE) -> bool:
 
 def _errors(site: str, probabilities: Tensor, labels: Tensor) -> ClassErrors:
     """The errors of the most probable of C classes ``(N, C)``."""
-    chosen, labels = probabilities.argmax(1), labels.cpu()
+    labels = labels.cpu().long()
+    known = labels != MISSING
+    if not known.any():
+        raise ValueError("`labels` are missing of all data: errors are counted where they are known")
+    chosen, labels = probabilities[known].argmax(1), labels[known]
     size = max(probabilities.shape[1], int(labels.max()) + 1)
     counts = torch.bincount(chosen * size + labels, minlength=size**2).reshape(size, size)  # (class, label)
     rows, columns = linear_sum_assignment(-counts.numpy())
