@@ -11,8 +11,8 @@ import torch
 from pyro.infer import TraceEnum_ELBO
 from torch import Tensor, nn
 
-from pyro_bvae import BetaVAE, traverse
-from pyro_bvae.datasets import Rows
+from pyro_bvae import BetaVAE, fit, traverse
+from pyro_bvae.datasets import Dataset, Rows
 from pyro_bvae.generation import sample_sites
 from pyro_bvae.programs import joined, one_hot
 from pyro_bvae.terms import terms
@@ -111,3 +111,26 @@ def test_what_a_program_notes_is_no_latent(kind: str) -> None:
     with torch.no_grad():
         mean = vae.values(torch.cat([swept.codes[0, 1], w.expand(3, 3)], -1))
     torch.testing.assert_close(swept.images[0, 1], mean)
+
+
+class HalfOptional(Vectors):
+    """A condition that one program can do without, and the other cannot."""
+
+    def __init__(self) -> None:
+        super().__init__(2 + 1)
+
+    def model(self, x: Tensor | None = None, size: int = 1, *, c: Tensor) -> Any:
+        self.register()
+        with self.plate(x, size), self.weighted():
+            return pyro.sample("x", self.show(pyro.sample("z", self.prior()), c[:, None]), obs=x)
+
+    def guide(self, x: Tensor, c: Tensor | None = None) -> Any:
+        self.register()
+        loc = self.features(x)[:, :2] if c is None else c[:, None].expand(-1, 2)
+        with self.plate(x), self.weighted():
+            return pyro.sample("z", dist.Normal(loc, 0.5).to_event(1))
+
+
+def test_an_argument_that_one_program_needs_is_asked_for() -> None:
+    with pytest.raises(ValueError, match="the programs take `c`, and the data have nothing beside images"):
+        fit(HalfOptional(), Dataset("mine", torch.randn(20, 4)), steps=1)

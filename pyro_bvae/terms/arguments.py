@@ -52,7 +52,8 @@ def given_to(vae: BetaVAE, extra: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ValueError: It lacks one that has no default.
     """
     names = arguments_of(vae)
-    for name, parameter in {**_arguments(vae.model, skipped=2), **_arguments(vae.guide, skipped=1)}.items():
+    of_both = [*_arguments(vae.model, skipped=2).items(), *_arguments(vae.guide, skipped=1).items()]
+    for name, parameter in of_both:
         if name in names and parameter.default is Parameter.empty and name not in extra:
             has = f"have only {', '.join(extra)} beside images" if extra else "have nothing beside images"
             raise ValueError(f"the programs take `{name}`, and the data {has}: add it as extra={{{name!r}: tensor}}")
