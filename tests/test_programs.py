@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -376,3 +377,17 @@ def test_programs_are_compared_and_searched_over(here: Path, cli: Cli) -> None:
     search = ("--search", "program=joint|hierarchical", "--trials", 2, "--maximise", "elbo", *words[:4], "--steps", 2)
     result = cli("compare", *search, "--out", "searched")
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", ["semi-supervised", "conditional"])
+def test_labels_beyond_the_classes_of_programs_are_refused(name: str, data: Dataset) -> None:
+    more = replace(data, labels=torch.arange(60) % 5, extra={})
+    with pytest.raises(ValueError, match="mine has labels up to 4, and the programs have 3 `classes`: make it 5"):
+        fit(MADE[name](), more, steps=1)
+
+
+def test_data_whose_labels_are_all_missing_have_no_classes(data: Dataset) -> None:
+    bare = replace(data, labels=torch.full((60,), -1), extra={})
+    assert chosen("semi-supervised").build(SHAPE, bare, {"beta": 1.0}).classes == 10
+    with pytest.raises(ValueError, match="wants data with labels"):
+        chosen("conditional").build(SHAPE, bare, {"beta": 1.0})

@@ -131,12 +131,12 @@ def options_of_labels(data: Dataset) -> dict[str, Any]:
 
 
 def classes_of(data: Dataset) -> dict[str, int]:
-    """The option ``classes``: how many the labels of a data set have; nothing where it has no labels.
+    """The option ``classes``: how many the labels of a data set have; nothing where it has none.
 
     Raises:
         ValueError: The labels are attributes, of which a datum may have several.
     """
-    if data.labels is None:
+    if data.labels is None or data.labels.max() < 0:
         return {}
     if data.labels.dim() != 1:
         raise ValueError(f"the program wants one class a datum, and {data.name} has attributes")

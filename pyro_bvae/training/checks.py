@@ -42,7 +42,8 @@ def check_data(vae: BetaVAE, dataset: Dataset) -> None:
 
     Raises:
         TypeError: It is no data set.
-        ValueError: The shapes differ, or values lie outside the likelihood's support.
+        ValueError: The shapes differ, there are more classes than the programs have, or values lie outside the
+            likelihood's support.
     """
     if not isinstance(dataset, Dataset):
         raise TypeError(f"fit wants a Dataset, got {type(dataset).__name__}: datasets.Dataset('mine', x) makes one")
@@ -50,6 +51,7 @@ def check_data(vae: BetaVAE, dataset: Dataset) -> None:
         raise ValueError(f"the model is for data of shape {vae.shape}, {dataset.name} has {dataset.shape}")
     if dataset.options.get("labelled") and "labels" not in arguments_of(vae):
         raise ValueError("`labelled` is for programs that take `labels`, and these do not: leave it out")
+    _check_classes(vae, dataset)
     support = getattr(vae.likelihood, "support", None)
     if support is None or not dataset.images.is_floating_point():
         return
@@ -58,6 +60,17 @@ def check_data(vae: BetaVAE, dataset: Dataset) -> None:
         raise ValueError(
             f"{dataset.name} has values from {low:.4g} to {high:.4g}, outside {_interval(support)} of "
             f"{_family(vae)}; choose a gaussian likelihood or rescale the data"
+        )
+
+
+def _check_classes(vae: BetaVAE, dataset: Dataset) -> None:
+    """Refuse labels beyond the ``classes`` of programs that take them from data, see `Program.build`."""
+    options_for = getattr(vae, "options_for", None)
+    wanted = 0 if options_for is None else options_for(dataset).get("classes", 0)
+    if 0 < getattr(vae, "classes", 0) < wanted:
+        raise ValueError(
+            f"{dataset.name} has labels up to {wanted - 1}, and the programs have {vae.classes} `classes`: make it "
+            f"{wanted}"
         )
 
 
