@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from pyro_bvae import BetaVAE, fit, traverse
 from pyro_bvae.datasets import Dataset, Rows
-from pyro_bvae.generation import sample_sites
+from pyro_bvae.generation import sample, sample_sites
 from pyro_bvae.programs import joined, one_hot
 from pyro_bvae.terms import terms
-from pyro_bvae.traversal import base
+from pyro_bvae.traversal import base, class_sites, read_value, sweep_classes
 
 
 class Vectors(BetaVAE):
@@ -134,3 +134,52 @@ class HalfOptional(Vectors):
 def test_an_argument_that_one_program_needs_is_asked_for() -> None:
     with pytest.raises(ValueError, match="the programs take `c`, and the data have nothing beside images"):
         fit(HalfOptional(), Dataset("mine", torch.randn(20, 4)), steps=1)
+
+
+class Flagged(Vectors):
+    """A flag beside each datum, as booleans; and a coin."""
+
+    def __init__(self) -> None:
+        super().__init__(2 + 1 + 1)
+
+    def model(self, x: Tensor | None = None, size: int = 1, *, flag: Tensor) -> Any:
+        self.register()
+        with self.plate(x, size), self.weighted():
+            z, coin = pyro.sample("z", self.prior()), pyro.sample("coin", dist.Bernoulli(torch.tensor(0.5)))
+            return pyro.sample("x", self.show(z, coin[..., None], torch.where(flag, 1.0, -1.0)[:, None]), obs=x)
+
+    def guide(self, x: Tensor, *, flag: Tensor) -> Any:
+        self.register()
+        h = self.features(x) * torch.where(flag, 1.0, 0.5)[:, None]
+        with self.plate(x), self.weighted():
+            pyro.sample("z", dist.Normal(h[:, :2], 0.5).to_event(1))
+            pyro.sample("coin", dist.Bernoulli(logits=h[:, 2]), infer={"enumerate": "parallel"})
+
+
+def flagged(size: int = 20) -> Dataset:
+    return Dataset("mine", torch.randn(size, 4), extra={"flag": torch.arange(size) % 3 == 0})
+
+
+def test_booleans_stay_what_they_are() -> None:
+    vae, data = Flagged(), flagged()
+    fit(vae, data, steps=2, batch_size=8, compile=False)
+    both = sample(vae, 2, given={"flag": torch.tensor([True, False]), "z": torch.zeros(2), "coin": 1})[1]
+    with torch.no_grad():
+        torch.testing.assert_close(both[0] - both[1], 2 * vae.values.weight[:, -1])
+    assert torch.equal(sample(vae, 3, given={"flag": read_value(vae, "flag", "1", data)})[1],
+                       sample(vae, 3, given={"flag": True})[1])  # fmt: skip
+    start = base(vae, data.rows(), count=2)
+    assert class_sites(vae, data) == {"coin": ["0", "1"]}
+    for site in ("flag", "coin"):
+        swept = sweep_classes(vae, start, site, classes=2)
+        own = start.given.arguments["flag"] if site == "flag" else start.given.held["coin"]
+        torch.testing.assert_close(swept.images[torch.arange(2), own.long()], swept.reconstructions)
+
+
+@pytest.mark.parametrize("value", [0.5, float("nan"), torch.tensor([1.0, 7.0])])
+def test_a_value_that_is_no_class_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"the site 'coin' draws 0.0, 1.0, got "):
+        sample(Flagged(), 2, given={"flag": True, "coin": value})
+    vae = Flagged()
+    with pytest.raises(ValueError, match="'coin' has 2 classes, and there are 1 `names`: give one each"):
+        sweep_classes(vae, base(vae, flagged().rows()), "coin", names=["tails"])

@@ -88,12 +88,14 @@ def rows_of_value(name: str, value: Tensor, size: int) -> Tensor:
 def _drawn(label: str, value: Tensor, p: TorchDistribution, dtype: torch.dtype) -> Tensor:
     """A value in the form in which a site draws it, ``(*batch_shape, *event_shape)``."""
     values = class_values(p)
-    if values is not None and not value.is_floating_point():
+    if values is None:
+        value = value.to(dtype)
+    elif not value.is_floating_point():
         if value.min() < 0 or value.max() >= len(values):
             raise UnfitError(f"the site {label!r} has the classes 0 to {len(values) - 1}, got {_said(value)}")
-        value = values[value]
-    elif values is None:
-        value = value.to(dtype)
+        value = values[value.long()]
+    elif p.has_enumerate_support and not p.event_shape and not torch.isin(value, values.to(value)).all():
+        raise UnfitError(f"the site {label!r} draws {_said(values)}, got {_said(value)}")
     value = value.expand(p.event_shape) if value.dim() == 0 else value
     if value.numel() % p.event_shape.numel():
         event = tuple(p.event_shape)

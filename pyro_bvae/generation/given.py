@@ -72,9 +72,11 @@ def given_for(vae: BetaVAE, given: Mapping[str, Any] | Given | None, size: int) 
 
 
 def as_tensor(vae: BetaVAE, value: Any) -> Tensor:
-    """A number or tensor on the model's device: whole numbers as int64, others in the model's precision."""
+    """A number or tensor on the model's device: whole numbers as int64, floats in the model's precision."""
     tensor = torch.as_tensor(value)
-    return tensor.to(vae.beta) if tensor.is_floating_point() else tensor.to(vae.beta.device, torch.int64)
+    if tensor.is_floating_point():
+        return tensor.to(vae.beta)
+    return tensor.to(vae.beta.device, None if tensor.dtype is torch.bool else torch.int64)
 
 
 def _latents(vae: BetaVAE, arguments: Mapping[str, Tensor]) -> Collection[str]:

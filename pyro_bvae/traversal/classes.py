@@ -95,17 +95,17 @@ def sweep_classes(
         seed: Seed of those draws.
 
     Raises:
-        ValueError: There is no such site or argument, or it draws no classes.
+        ValueError: There is no such site or argument, it draws no classes, or has another number of them than names.
     """
     known = given_for(vae, start.given, len(start.codes))
     count = _count(vae, site, known, classes if names is None else len(names))
-    names = [str(number) for number in range(count)] if names is None else list(names)[:count]
-    kept, numbers = (
-        known.without({site} | followers(vae, site, **known[:1].arguments)).repeated(count),
-        torch.arange(count),
-    )
-    under = numbers.repeat(len(start.codes))
+    names = [str(number) for number in range(count)] if names is None else list(names)
+    if len(names) != count:
+        raise ValueError(f"{site!r} has {count} classes, and there are {len(names)} `names`: give one each")
+    kept = known.without({site} | followers(vae, site, **known[:1].arguments)).repeated(count)
+    under = torch.arange(count).repeat(len(start.codes))
     if site in arguments_of(vae) and site not in known.held:
+        under = under.to(kept.arguments[site].dtype) if site in kept.arguments else under  # such as booleans
         each = Given({**kept.arguments, site: under}, kept.held)
     else:
         each = Given(kept.arguments, {**kept.held, site: under})
