@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["filled", "given_once", "is_typed", "settle", "stored"]
 
 # settings of a config that lapse when the one they belong to is typed
-BELONGS_TO = dict.fromkeys(("data_root", *DATA_OPTIONS, "standardise"), "dataset")
-BELONGS_TO |= dict.fromkeys(("hidden", "decoder_hidden", "decoder_activation"), "network")
-BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), "likelihood")
+BELONGS_TO = dict.fromkeys(("data_root", *DATA_OPTIONS, "standardise"), ("dataset",))
+BELONGS_TO |= dict.fromkeys(("decoder", "hidden"), ("network",))
+BELONGS_TO |= dict.fromkeys(("decoder_hidden", "decoder_activation"), ("network", "decoder"))
+BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), ("likelihood",))
 
 
 def settle(ctx: click.Context) -> dict[str, Any]:
@@ -97,8 +98,8 @@ def filled(options: Mapping[str, Any], typed: Collection[str], stored: Mapping[s
     settled = dict(options)
     for name in SETTINGS:
         other = {"epochs": "steps", "steps": "epochs"}.get(name, name)
-        owner = BELONGS_TO.get(name, name)
-        changed = owner in typed and options[owner] != stored.get(owner)
+        owners = BELONGS_TO.get(name, ())
+        changed = any(owner in typed and options[owner] != stored.get(owner) for owner in owners)
         if name in stored and not (changed or name in typed or other in typed):
             settled[name] = stored[name]
     return settled

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from . import likelihoods, posteriors, priors
 from .compiled.store import register
-from .networks import ACTIVATIONS, NETWORKS
+from .networks import ACTIVATIONS, NETWORKS, network_of
 from .priors import StandardNormal
 from .settings.declared import class_name, unwrapped
 from .settings.names import check
@@ -68,7 +68,8 @@ class BetaVAE(nn.Module):
             and context to a distribution. For any other posterior override `encode`.
         encoder: A module from data ``(B, *shape)`` to mean and log-variance, each ``(B, K)``, in place of the
             network's; a posterior that wants context asks it for a third tensor.
-        decoder: A module from latents ``(B, K)`` to likelihood parameters ``(B, *shape)``, in place of the network's.
+        decoder: A module from latents ``(B, K)`` to likelihood parameters ``(B, *shape)``, in place of the network's;
+            or the name of the network whose decoder it is, with widths and activation as above.
 
     Raises:
         ValueError: A number is out of range, a name unknown, or the prior's event shape is not ``(K,)``.
@@ -105,12 +106,13 @@ class BetaVAE(nn.Module):
         prior: str | Prior | None = "normal",
         posterior: str | nn.Module = "diagonal",
         encoder: nn.Module | None = None,
-        decoder: nn.Module | None = None,
+        decoder: str | nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.shape, self.latent_dim, scale = _checked_shape(shape), index(latent_dim), unwrapped(scale)
         check_options(latent_dim=latent_dim, hidden=hidden, decoder_hidden=decoder_hidden, scale=scale)
-        pair = NETWORKS[check("network", network, NETWORKS)]
+        named = check("decoder", decoder, NETWORKS) if isinstance(decoder, str) else None
+        pair = network_of(check("network", network, NETWORKS), named)
         networks = pair.sized(hidden, decoder_hidden, check("activation", decoder_activation, ACTIVATIONS))
         self.name = f"beta_vae_{next(_instances)}"
         self.register_buffer("_beta", torch.tensor(1.0), persistent=False)
@@ -121,11 +123,13 @@ class BetaVAE(nn.Module):
         self.prior: Prior = priors.made(prior, self)
         context = getattr(self.posterior, "context", 0)
         self.encoder = networks.encoder(self.shape, self.latent_dim, context) if encoder is None else encoder
-        self.decoder = networks.decoder(self.latent_dim, self.parameter_shape) if decoder is None else decoder
+        own = None if isinstance(decoder, str) else decoder
+        self.decoder = networks.decoder(self.latent_dim, self.parameter_shape) if own is None else own
         families = {"likelihood": likelihood, "prior": "normal" if prior is None else prior, "posterior": posterior}
-        self.custom = _class_names(self, **families, encoder=encoder, decoder=decoder)
+        self.custom = _class_names(self, **families, encoder=encoder, decoder=own)
         self.settings: dict[str, Any] = {
-            **{"shape": list(self.shape), "latent_dim": self.latent_dim, "network": network, **networks.settings},
+            **{"shape": list(self.shape), "latent_dim": self.latent_dim, "network": network, "decoder": named},
+            **networks.settings,
             **{name: family if isinstance(family, str) else "custom" for name, family in families.items()},
             **{"scale": scale, "mean_link": getattr(self.likelihood, "mean_link", None)},
         }

@@ -37,6 +37,7 @@ from pyro_bvae.datasets import Dataset, pixels
 from pyro_bvae.datasets.own_files import data_from
 from pyro_bvae.files import held_folder
 from pyro_bvae.likelihoods import Gaussian, Standardised
+from pyro_bvae.networks import NETWORKS
 from pyro_bvae.pages import Explorer, document, session
 from pyro_bvae.pages.packing import pack_decoder
 from pyro_bvae.pages.views import _products
@@ -656,7 +657,8 @@ def test_scripts_are_strict_end_no_element_and_share_no_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "options"), [((5,), {}), ((1, 28, 28), {"network": "conv"}), ((3, 33, 18), {"network": "conv"})]
+    ("shape", "options"),
+    [((5,), {}), *[((3, 33, 18), {"network": name}) for name in NETWORKS], ((1, 28, 28), {"network": "conv"})],
 )
 def test_products_of_a_decoder_are_half_its_operations(shape: tuple[int, ...], options: dict[str, Any]) -> None:
     vae = BetaVAE(shape, 3, hidden=(7,), **options)

@@ -16,13 +16,15 @@ from torch import nn
 
 from pyro_bvae import BetaVAE
 from pyro_bvae.likelihoods import LIKELIHOODS, Bernoulli, Standardised, build
+from pyro_bvae.networks import NETWORKS
 from pyro_bvae.pages.packing import UnpackableError, pack_decoder, pack_encoder
 
 NUMBERS = {"float16": np.float16, "float32": np.float32}
 
 
 def weights(packed: dict[str, Any]) -> list[np.ndarray]:
-    texts = [layer[name] for layer in packed["layers"] for name in ("weight", "bias") if name in layer]
+    flat = [inner for layer in packed["layers"] for inner in layer.get("layers", [layer])]
+    texts = [layer[name] for layer in flat for name in ("weight", "bias") if name in layer]
     return [np.frombuffer(b64decode(text), NUMBERS[packed["dtype"]]) for text in texts]
 
 
@@ -39,7 +41,7 @@ def refused(pack: Callable[[BetaVAE], Any], vae: BetaVAE) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("network", list(NETWORKS))
 @pytest.mark.parametrize("name", list(LIKELIHOODS))
 def test_every_network_and_likelihood_packs_into_json(network: str, name: str) -> None:
     vae = BetaVAE((1, 16, 17), 3, network=network, hidden=(5,), likelihood=name)

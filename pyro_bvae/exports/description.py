@@ -30,7 +30,8 @@ def described(run: Run) -> dict[str, Any]:
     """
     vae = run.model
     family = family_of(vae.likelihood)
-    own = vae.custom.get("encoder", vae.custom.get("decoder", vae.settings["network"]))
+    named = "+".join(filter(None, (vae.settings["network"], vae.settings["decoder"])))
+    own = vae.custom.get("encoder", vae.custom.get("decoder", named))
     return {
         "format": FORMAT,
         "dataset": without_places(run.config["dataset"]),

@@ -18,10 +18,23 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ..likelihoods import LIKELIHOODS, BinarizedBernoulli, Standardised, family_of
 from ..model import BetaVAE
-from ..networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
+from ..networks import (
+    Broadcast,
+    BroadcastDecoder,
+    ConvDecoder,
+    ConvEncoder,
+    LocatelloDecoder,
+    LocatelloEncoder,
+    MLPDecoder,
+    MLPEncoder,
+    ResidualBlock,
+    ResNetDecoder,
+    ResNetEncoder,
+)
 from ..posteriors import Diagonal
 
 __all__ = ["UnpackableError", "base64_of", "pack_decoder", "pack_encoder"]
@@ -49,7 +62,7 @@ def pack_decoder(vae: BetaVAE) -> dict[str, Any]:
     (['linear', 'relu', 'linear', 'unflatten'], 50)
     """
     _check_own(vae, "decode", "model")
-    layers = _layers(vae.decoder, "decoder", (MLPDecoder, ConvDecoder))
+    layers = _layers(vae.decoder, "decoder", DECODERS)
     return {**_packed(layers, (vae.latent_dim,), vae.parameter_shape), "likelihood": _likelihood(vae.likelihood)}
 
 
@@ -69,7 +82,7 @@ def pack_encoder(vae: BetaVAE) -> dict[str, Any]:
     _check_own(vae, "encode", "guide", "standardise", "prepare")
     if type(vae.posterior) is not Diagonal:
         raise UnpackableError(f"the posterior {type(vae.posterior).__name__} has another mean than the encoder returns")
-    layers = _layers(vae.encoder, "encoder", (MLPEncoder, ConvEncoder))
+    layers = _layers(vae.encoder, "encoder", ENCODERS)
     seen = {"standardise": _likelihood(vae.likelihood)["standardise"]}
     seen |= {"binarised": type(vae.likelihood) is BinarizedBernoulli}
     return {**_packed(layers, vae.shape, (2 * vae.latent_dim,)), **seen}
@@ -139,12 +152,9 @@ def _check_known(part: str, module: nn.Module, known: Container[type]) -> None:
 
 def _packed(layers: list[dict[str, Any]], taken: Sequence[int], given: Sequence[int]) -> dict[str, Any]:
     """The layers with their weights as text, all of one dtype."""
-    weights = [value for layer in layers for value in layer.values() if isinstance(value, Tensor)]
+    weights = [leaf for leaf in tree_leaves(layers) if isinstance(leaf, Tensor)]
     dtype = "float16" if all(map(_fits_half, weights)) else "float32"
-    texts = [
-        {name: base64_of(value, KINDS[dtype]) if isinstance(value, Tensor) else value for name, value in layer.items()}
-        for layer in layers
-    ]
+    texts = tree_map_only(Tensor, lambda weight: base64_of(weight, KINDS[dtype]), layers)
     size = sum(weight.numel() for weight in weights) * (2 if dtype == "float16" else 4)
     return {"layers": texts, "dtype": dtype, "input": list(taken), "output": list(given), "bytes": size}
 
@@ -168,12 +178,22 @@ def _convolution(layer: nn.Conv2d | nn.ConvTranspose2d, *order: int) -> dict[str
     return {**channels, **sizes, "weight": layer.weight.permute(order), "bias": layer.bias}
 
 
+def _normalisation(layer: nn.GroupNorm) -> dict[str, Any]:
+    return {"groups": layer.num_groups, "eps": layer.eps, "weight": layer.weight, "bias": layer.bias}
+
+
+def _residual(layer: ResidualBlock) -> dict[str, Any]:
+    return {"layers": [_described(inner, "residual block") for inner in layer.layers]}
+
+
 def _is_plain(layer: Any) -> bool:
     """Whether a layer has the settings that a page supposes."""
     has_bias, has_sizes = getattr(layer, "bias", 0) is not None, not isinstance(getattr(layer, "padding", 0), str)
     return has_bias and has_sizes and all(getattr(layer, name, value) == value for name, value in PLAIN.items())
 
 
+DECODERS = (MLPDecoder, ConvDecoder, LocatelloDecoder, ResNetDecoder, BroadcastDecoder)
+ENCODERS = (MLPEncoder, ConvEncoder, LocatelloEncoder, ResNetEncoder)
 KINDS = {"float16": "<f2", "float32": "<f4"}
 PLAIN = {"dilation": (1, 1), "groups": 1, "padding_mode": "zeros"}  # what a page supposes of a convolution
 LAYERS: dict[type[nn.Module], tuple[str, Callable[[Any], dict[str, Any]]]] = {
@@ -182,6 +202,9 @@ LAYERS: dict[type[nn.Module], tuple[str, Callable[[Any], dict[str, Any]]]] = {
     nn.Tanh: ("tanh", lambda _: {}),
     nn.Flatten: ("flatten", lambda _: {}),
     nn.Unflatten: ("unflatten", lambda layer: {"shape": list(layer.unflattened_size)}),
+    nn.GroupNorm: ("group_norm", _normalisation),
+    ResidualBlock: ("residual", _residual),
+    Broadcast: ("broadcast", lambda layer: {"sides": list(layer.coordinates.shape[1:])}),
     nn.Conv2d: ("conv", lambda layer: _convolution(layer, 2, 3, 1, 0)),  # of (out, in, y, x)
     nn.ConvTranspose2d: ("conv_transpose", lambda layer: _convolution(layer, 2, 0, 3, 1)),  # of (in, out, y, x)
 }

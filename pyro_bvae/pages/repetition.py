@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..networks import NETWORKS
+from ..networks import network_of
 from ..settings.names import AS_ASKED
 from ..settings.options import CHANGES_NO_NUMBER, DEFAULTS, FIGURES, OPTIONS, SETTINGS
 from ..settings.program_text import own_parts
@@ -44,7 +44,7 @@ def command_of(config: Mapping[str, Any]) -> str | None:
     settings = {name: config[name] for name in SETTINGS if name in config and name not in OF_THE_MACHINE}
     if config.get("compile_because") != AS_ASKED:
         settings.pop("compile", None)  # the fit decided, and will again
-    network = NETWORKS[config["network"]]
+    network = network_of(config["network"], config.get("decoder"))
     if config.get("hidden") == list(network.hidden):
         settings["hidden"] = None
     if config.get("decoder_hidden") == list(network.mirrored(tuple(config.get("hidden") or ()))):

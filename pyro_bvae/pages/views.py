@@ -228,12 +228,23 @@ def _decoder(vae: BetaVAE, most_products: float) -> tuple[dict[str, Any] | None,
     return packed, None
 
 
-def _products(layers: Sequence[dict[str, Any]]) -> int:
-    """How often a packed decoder multiplies with a weight: for each input of a convolution, its whole window."""
-    total, sides = 0, [1, 1]
+def _products(layers: Sequence[dict[str, Any]], sides: Sequence[int] = (1, 1)) -> int:
+    """How often a packed decoder multiplies with a weight: for each input of a convolution, its whole window.
+
+    Args:
+        layers: Of the decoder. Its convolutions that are not transposed leave the sides of a map as they are.
+        sides: Of the map that comes to them.
+    """
+    total = 0
     for layer in layers:
         if layer["kind"] == "unflatten":
             sides = layer["shape"][1:]
+        elif layer["kind"] == "broadcast":
+            sides = layer["sides"]
+        elif layer["kind"] == "residual":
+            total += _products(layer["layers"], sides)
+        elif layer["kind"] == "conv":
+            total += prod(sides) * layer["in"] * layer["out"] * prod(layer["kernel"])
         elif layer["kind"] == "linear":
             total += layer["in"] * layer["out"]
         elif layer["kind"] == "conv_transpose":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..model import BetaVAE
-from ..networks import NETWORKS, ImageEncoder, MLPEncoder
+from ..networks import ImageEncoder, MLPEncoder, network_of
 
 __all__ = ["Features", "decoder_of"]
 
@@ -47,4 +47,5 @@ def decoder_of(vae: BetaVAE, width: int) -> nn.Module:
     if "decoder" in vae.custom:
         return vae.decoder
     sizes = [vae.settings[name] for name in ("hidden", "decoder_hidden", "decoder_activation")]
-    return NETWORKS[vae.settings["network"]].sized(*sizes).decoder(width, vae.parameter_shape)
+    network = network_of(vae.settings["network"], vae.settings["decoder"])
+    return network.sized(*sizes).decoder(width, vae.parameter_shape)

@@ -31,6 +31,7 @@ LATER: dict[str, Any] = {
     **{name: OF_A_CONFIG[name].default for name in (*YOUNGER_FACTS, *TRAINING)},
     "compile": False,
     "program": None,
+    "decoder": None,
     "standardise": False,
     **{name: OF_A_CONFIG[name].default for name in PARTS},
 }

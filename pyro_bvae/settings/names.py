@@ -93,7 +93,7 @@ METRICS = (
     "active-units",
     "probe",
 )
-NETWORKS = ("mlp", "conv")
+NETWORKS = ("mlp", "conv", "locatello", "resnet", "broadcast")
 OBJECTIVES = ("beta", "capacity", "tc", "factor", "dip-i", "dip-ii", "info", "controlled")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 POSTERIORS = ("diagonal", "full", "iaf:N", "planar:N", "spline:N")

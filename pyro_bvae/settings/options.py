@@ -98,6 +98,9 @@ class ModelSettings:
         Parsed(program_text, "NAME|FILE.py:CLASS[:OPTION=VALUE,...]"),
     ] = None
     network: Annotated[str, "Encoder and decoder.", OneOf("network", NETWORKS)] = "mlp"
+    decoder: Annotated[
+        str | None, "The decoder of another network; by default the network's own.", OneOf("decoder", NETWORKS)
+    ] = None
     hidden: Annotated[
         WholeNumbers | None, "Hidden widths, like 400 or 1200,1200 or none. By default the network's.", WIDTH
     ] = None

@@ -6,10 +6,10 @@
 'use strict';
 
 class Network {
-  constructor(packed) {
+  constructor(packed, takesMap = false) { // whether a map comes and leaves as [y][x][channel]
     this.steps = [];
     let shape = packed.input;
-    let isMap = false;
+    let isMap = takesMap;
     const order = (wantsMap) => { // (C, H, W), as data and linear layers have it, or [y][x][channel]
       if (wantsMap !== isMap && shape.length === 3) {
         const [channels, area] = [shape[0], shape[1] * shape[2]];
@@ -18,12 +18,12 @@ class Network {
       isMap = wantsMap;
     };
     for (const layer of packed.layers) {
-      const {takesMap, outputShape, step} = LAYERS[layer.kind];
-      if (takesMap !== undefined) order(takesMap);
-      if (step) this.steps.push(step(layer, shape, (text) => numbersOf(text, packed.dtype)));
+      const {takesMap: wantsMap, outputShape, step} = LAYERS[layer.kind];
+      if (wantsMap !== undefined) order(wantsMap);
+      if (step) this.steps.push(step(layer, shape, (text) => numbersOf(text, packed.dtype), packed.dtype));
       if (outputShape) shape = outputShape(layer, shape);
     }
-    order(false);
+    order(takesMap);
   }
 
   // The outputs of one datum, valid until the next run.
@@ -38,6 +38,9 @@ const LAYERS = {
   tanh: {step: () => elementwise(Math.tanh)},
   flatten: {takesMap: false, outputShape: (layer, shape) => [product(shape)]},
   unflatten: {takesMap: false, outputShape: (layer) => layer.shape},
+  broadcast: {takesMap: false, step: broadcast, outputShape: ({sides}, [count]) => [count + 2, ...sides]},
+  group_norm: {takesMap: true, step: groupNormalisation},
+  residual: {takesMap: true, step: residual},
   conv: {takesMap: true, step: convolution, outputShape: convolvedShape},
   conv_transpose: {takesMap: true, step: transposedConvolution, outputShape: enlargedShape},
 };
@@ -68,6 +71,58 @@ function transposed(rows, columns) {
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) output[column * rows + row] = values[row * columns + column];
     }
+    return output;
+  };
+}
+
+// A vector at each pixel, and its two coordinates from −1 to 1, as (C, H, W).
+function broadcast({sides: [height, width]}, [count]) {
+  const area = height * width;
+  const output = new Float32Array((count + 2) * area);
+  for (let pixel = 0; pixel < area; pixel++) {
+    const [y, x] = [Math.floor(pixel / width), pixel % width];
+    output[count * area + pixel] = height > 1 ? 2 * y / (height - 1) - 1 : -1;
+    output[(count + 1) * area + pixel] = width > 1 ? 2 * x / (width - 1) - 1 : -1;
+  }
+  return (values) => {
+    values.forEach((value, place) => output.fill(value, place * area, (place + 1) * area));
+    return output;
+  };
+}
+
+// Channels in groups, each less its mean over all pixels and divided by its deviation.
+function groupNormalisation(layer, [channels, height, width], read) {
+  const [weight, bias, size] = [read(layer.weight), read(layer.bias), channels / layer.groups];
+  const output = new Float32Array(channels * height * width);
+  const sums = [new Float64Array(layer.groups), new Float64Array(layer.groups)];
+  const count = size * height * width;
+  return (values) => {
+    for (const sum of sums) sum.fill(0);
+    const total = (sum, term) => {
+      for (let i = 0; i < values.length; i++) {
+        const group = Math.floor((i % channels) / size);
+        sum[group] += term(values[i], group);
+      }
+    };
+    total(sums[0], (value) => value / count);
+    total(sums[1], (value, group) => (value - sums[0][group]) ** 2 / count);
+    for (let i = 0; i < values.length; i++) {
+      const channel = i % channels;
+      const group = Math.floor(channel / size);
+      const normalised = (values[i] - sums[0][group]) / Math.sqrt(sums[1][group] + layer.eps);
+      output[i] = normalised * weight[channel] + bias[channel];
+    }
+    return output;
+  };
+}
+
+function residual(layer, shape, read, dtype) {
+  const inner = new Network({layers: layer.layers, input: shape, dtype}, true);
+  const kept = new Float32Array(product(shape));
+  return (values) => {
+    kept.set(values); // the first of the inner layers may work in place
+    const output = inner.run(values);
+    for (let i = 0; i < kept.length; i++) output[i] += kept[i];
     return output;
   };
 }
