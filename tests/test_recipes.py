@@ -70,7 +70,8 @@ def row_of(name: str) -> str:
     scale = None if chosen["scale"] is None else f"{chosen['scale']:.4f}"
     likelihood = " ".join(filter(None, (chosen["likelihood"], chosen["mean_link"], scale)))
     way = f" by {chosen['beta_schedule']}" if chosen["beta_schedule"] else ""
-    weight = f"{chosen['beta']:g}{way}, {chosen['latent_dim']}"
+    weigher = f"{chosen['beta']:g}{way}" if chosen["objective"] == "beta" else f"`{chosen['objective']}`"
+    weight = f"{weigher}, {chosen['latent_dim']}"
     warmup = f", warm-up {chosen['lr_warmup']}" if chosen["lr_warmup"] else ""
     rounded = f", {chosen['precision']}" if "precision" in chosen else ""
     optimiser = f"{chosen['optimizer']} {chosen['lr']:g}, batch {chosen['batch_size']}{warmup}{rounded}"
