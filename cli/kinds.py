@@ -62,8 +62,15 @@ class DatasetName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
         """The names that begin so."""
-        known = [re.split(r"PATH|\[", name)[0] for name in names.DATASETS]
+        known = [part for name in names.DATASETS for part in _completed(name)]
         return [click.shell_completion.CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+def _completed(name: str) -> list[str]:
+    """What may be completed of a data set's name: all but a path."""
+    kind, brace, variants = name.partition("{")
+    known = variants.rstrip("}").split("|") if brace else [""]
+    return [re.split(r"PATH|\[", kind + variant)[0] for variant in known]
 
 
 class Number(click.FloatRange):

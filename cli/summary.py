@@ -175,10 +175,11 @@ def diagnosed(run: Run) -> Diagnosis | None:
 
 def folder_of(data: Dataset, vae: BetaVAE, options: Mapping[str, Any]) -> Path:
     """Where a run goes if nothing is said: runs/<dataset>[-<program>]-beta<β>-seed<seed>."""
-    kind, _, path = data.name.partition(":")
+    path = pyro_bvae.datasets.own_path(data.name)
+    name = Path(path).stem if path else data.name.replace(":", "-")
     objective = specified(options["objective"])
     parts = [] if options["program"] is None else [program_text(options["program"]).name or "program"]
     parts += [objective.text] if objective.text != "beta" else []
     parts += [f"beta{number(vae.beta_value)}"] if objective.takes_beta else []
     what = as_file_name("-".join([*parts, *filter(None, [options["beta_schedule"]])]))
-    return Path("runs") / f"{slug(Path(path).stem) if path else kind}-{slug(what)}-seed{options['seed']}"
+    return Path("runs") / f"{slug(name)}-{slug(what)}-seed{options['seed']}"

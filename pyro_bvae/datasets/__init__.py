@@ -14,10 +14,12 @@ import torch  # noqa: F401  (the example above)
 
 from .dataset import Dataset, pixels
 from .gaussian import entropy, log_likelihood
+from .inventory import available
 from .leftovers import remove_leftovers
+from .loading import cache_folder, canonical, load, own_path
 from .mapped import Progress
 from .rows import Rows, of_type, rows_of
-from .sources import SOURCES, Source, available, cache_folder, canonical, load
+from .sources import SOURCES, Source
 
 __all__ = [
     "SOURCES",
@@ -32,6 +34,7 @@ __all__ = [
     "load",
     "log_likelihood",
     "of_type",
+    "own_path",
     "pixels",
     "remove_leftovers",
     "rows_of",

@@ -17,7 +17,7 @@ from torch import Tensor
 from .archives import Archive, opened
 from .dataset import Dataset, some_of
 from .decoding import Preparation
-from .downloads import download
+from .downloads import published
 from .mapped import Progress
 from .pictures import load_pictures
 
@@ -51,9 +51,7 @@ def load(
         OSError: The files cannot be read, written or downloaded.
     """
     if path is None:
-        path = _tar(root)
-        if not path.exists():
-            _download(path, progress)
+        path = published(URL, _tar(root), "chairs", md5=MD5, advisory=True, progress=progress)
     with opened(path) as archive:
         names = some_of(_renders(archive), subsample)
         pictures = load_pictures(archive, names, how, root / "prepared", progress=progress)
@@ -71,13 +69,6 @@ def load(
 def is_on_disk(root: Path) -> bool:
     """Whether the download is there."""
     return _tar(root).is_file()
-
-
-def _download(path: Path, progress: Progress | None) -> None:
-    try:
-        download(URL, path, md5=MD5, advisory=True, progress=progress)
-    except OSError as error:
-        raise OSError(f"{error}; or get it by other means and use chairs:PATH") from error
 
 
 def _tar(root: Path) -> Path:

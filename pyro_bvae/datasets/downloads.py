@@ -12,9 +12,10 @@ from urllib.error import HTTPError
 
 from ..files import check_lock
 from .checksums import md5_of
+from .room import check_room
 from .waiting import Progress, one_writer
 
-__all__ = ["download"]
+__all__ = ["download", "published"]
 
 CHUNK_BYTES = 2**20
 TIMEOUT_SECONDS = 60  # without a byte
@@ -38,6 +39,39 @@ def download(
     with one_writer(path, "downloads", progress):
         if not path.exists():  # or else another process has got it in the meantime
             _download(url, path, md5, advisory, progress)
+
+
+def published(
+    url: str,
+    path: Path,
+    name: str,
+    *,
+    md5: str | None = None,
+    advisory: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """A published file, which is downloaded if it is not there.
+
+    Args:
+        url: Where it is.
+        path: Where it is to lie.
+        name: The data set, for messages.
+        md5: Its expected MD5, of a download.
+        advisory: Whether another MD5 only gives a warning.
+        progress: Called with the number of bytes.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: It is not there and cannot be downloaded; the message says where to put it.
+    """
+    if not path.is_file():
+        try:
+            download(url, path, md5=md5, advisory=advisory, progress=progress)
+        except OSError as error:
+            raise OSError(f"{error}; or get it by other means and put it at {path}, or use {name}:PATH") from error
+    return path
 
 
 def _download(url: str, path: Path, md5: str | None, advisory: bool, progress: Progress | None) -> None:
@@ -71,6 +105,7 @@ def _fetch(url: str, partial: Path, name: str, progress: Progress | None) -> Non
         if response.status != 206:  # the server begins at the beginning
             there = 0
         total = there + int(response.headers.get("Content-Length") or 0)
+        check_room(partial, total - there)
         with open(partial, "ab" if there else "wb") as file:
             _copy(response, file, there, total, lambda done: progress and progress(f"downloading {name}", done, total))
     if total and partial.stat().st_size != total:

@@ -84,6 +84,8 @@ def _useless(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _out_of_date(key: Mapping[str, Any]) -> str | None:
     """Why images made from this would be made anew; None if they are still good."""
+    if "made_from" in key:
+        return next(filter(None, (_changed(*facts) for facts in key["made_from"])), None)
     if "path" not in key:
         return None
     source = Path(key["path"])
@@ -94,3 +96,11 @@ def _out_of_date(key: Mapping[str, Any]) -> str | None:
     with suppress(OSError, ValueError), opened(source) as archive:
         return None if archive.signature == key.get("signature") else f"{source} has changed"
     return f"{source} cannot be read"
+
+
+def _changed(file: str, size: int, time: int) -> str | None:
+    """Why images are not made from a file of that size and time any more."""
+    if not Path(file).is_file():
+        return f"{file} is gone"
+    facts = Path(file).stat()
+    return None if (facts.st_size, facts.st_mtime_ns) == (size, time) else f"{file} has changed"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..files import atomic_write, remove_abandoned, write_json
+from .room import check_room
 from .waiting import Progress, one_writer
 
 __all__ = ["Progress", "facts_of", "mapped", "remarks_of"]
@@ -101,7 +101,7 @@ def _write(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray], progr
     """Write the images, but not through a memory map, which on a full disk kills the process without an error."""
     path.with_suffix(".json").unlink(missing_ok=True)
     path.unlink(missing_ok=True)
-    _check_room(path, prod(shape))
+    check_room(path, prod(shape), "name another `data_root`, or take fewer with `subsample`")
     digest, done = hashlib.sha256(), 0
     with atomic_write(path) as partial:
         with open(partial, "wb") as file:
@@ -115,10 +115,3 @@ def _write(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray], progr
         if partial.stat().st_size != prod(shape):
             raise OSError(f"it came out with {done} images in place of {shape[0]}")
     return digest.hexdigest()
-
-
-def _check_room(path: Path, size: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if free < size:
-        gigabytes = f"{size / 1e9:.2f} GB are needed in {path.parent} and {free / 1e9:.2f} GB are free"
-        raise OSError(f"no room for {path.name}: {gigabytes}; name another `data_root`, or take fewer with `subsample`")

@@ -9,17 +9,19 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from .kinds import kind_of
-from .notes import shortened
+from .notes import named, shortened
 
-__all__ = ["read_npy", "read_npz", "shapes_of"]
+__all__ = ["blocks_of", "header_of", "read_npy", "read_npz", "shapes_of"]
 
+Header = tuple[tuple[int, ...], bool, np.dtype[Any]]  # shape, whether it is stored by columns, type
 ALWAYS_UNPACKED = 2**28  # bytes: a quarter of a gigabyte; what is larger
 MOST_UNPACKED = 100  # may take this many times its bytes in the archive
 
@@ -79,6 +81,70 @@ def shapes_of(path: Path) -> dict[str, str]:
     return shapes
 
 
+def header_of(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and the type of an array in an npz.
+
+    Raises:
+        ValueError: There is none of that name, or the file is damaged.
+        OSError: It cannot be read.
+    """
+    with _member(path, name) as (_, (shape, _, dtype)):
+        return shape, dtype
+
+
+def blocks_of(path: Path, name: str, shape: Sequence[int], rows: int) -> Iterator[np.ndarray]:
+    """An array of bytes in an npz, read from its front to its end, a block at a time: uint8 ``(B, *shape)``.
+
+    Args:
+        path: The npz.
+        name: Of the array, whose last axes have that ``shape``; those before count its rows.
+        shape: Of a row.
+        rows: How many make a block.
+
+    Raises:
+        ValueError: The array is not there, not of bytes, cut short, or its checksum is wrong.
+        OSError: It cannot be read.
+    """
+    with _member(path, name) as (file, (whole, is_fortran, dtype)):
+        if dtype != np.uint8 or is_fortran or whole[len(whole) - len(shape) :] != tuple(shape):
+            order = ", by columns" if is_fortran else ""
+            raise ValueError(f"{path}: {name} must be uint8 of ...×{'×'.join(map(str, shape))}, got {dtype}{order}")
+        left = math.prod(whole)
+        while left:
+            content = bytearray(min(left, rows * math.prod(shape)))
+            if _fill(file, content) < len(content):
+                raise ValueError(f"{path} is damaged: {name} is cut short")
+            left -= len(content)
+            yield np.frombuffer(content, np.uint8).reshape(-1, *shape)
+        file.read(1)  # at the end the checksum is compared
+
+
+@contextmanager
+def _member(path: Path, name: str) -> Iterator[tuple[IO[bytes], Header]]:
+    """An array of an npz, open behind its header."""
+    if _begins(path) == b"\x93N":
+        raise ValueError(f"{path} is an npy file, and not an npz with an array {name!r}")
+    with _zip(path) as archive:
+        info = next((info for info in archive.infolist() if info.filename.removesuffix(".npy") == name), None)
+        if info is None:
+            there = [info.filename.removesuffix(".npy") for info in archive.infolist()]
+            raise ValueError(f"{path} has no array {name!r}, only {named(there) or 'nothing'}")
+        try:
+            with archive.open(info) as file:
+                yield file, _stated(path, file)
+        except (zipfile.BadZipFile, RuntimeError, zlib.error, EOFError) as error:
+            raise ValueError(f"{path} is damaged or no numpy file: {error}") from error
+
+
+def _stated(path: Path, file: IO[bytes]) -> Header:
+    try:
+        return _header(file)
+    except OSError:
+        raise
+    except Exception as error:  # whatever the bytes of a damaged header make numpy's reader raise
+        raise ValueError(f"{path} is damaged or no numpy file: {' '.join(str(error).split())}") from error
+
+
 def _begins(path: Path) -> bytes:
     with open(path, "rb") as file:
         first = file.read(2**8)
@@ -107,7 +173,7 @@ def _check_size(path: Path, info: zipfile.ZipInfo) -> None:
         )
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(file: IO[bytes]) -> Header:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return read(file)

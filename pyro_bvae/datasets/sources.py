@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..settings.names import check
-from . import arrays, celeba, chairs, digits, dsprites, folder, gaussian, mnist, text
-from .arguments import absolute, checked, place_of
-from .dataset import Dataset, part_of
+from . import (
+    arrays,
+    cars3d,
+    celeba,
+    chairs,
+    digits,
+    dsprites,
+    folder,
+    gaussian,
+    mnist,
+    mpi3d,
+    shapes3d,
+    smallnorb,
+    text,
+)
+from .dataset import Dataset
 from .decoding import Preparation
-from .few_labels import with_few_labels
-from .mapped import Progress
 
-__all__ = ["SOURCES", "Source", "available", "cache_folder", "canonical", "load"]
+__all__ = ["SOURCES", "Source"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,9 @@ class Source:
         shape: Shape of an image, or "any".
         origin: Where the data come from.
         on_disk: A function of the data root that says whether loading needs no network.
+        licence: Under what licence the data may be used, as their authors say.
         folder: The folder of its files under the data root, where it has one.
+        variants: The files of the folder that are data sets of their own, by what follows the name: ``mpi3d:toy``.
         path: Whether the name is followed by ``:PATH``: "none", "optional" or "required".
         options: The options of `load` that it has, with their defaults; ``subsample`` is one of every source.
         subsamples: Whether its ``load`` takes a ``subsample`` itself, since loading all may take long.
@@ -41,7 +52,9 @@ class Source:
     shape: str
     origin: str
     on_disk: Callable[[Path], bool] = lambda root: True  # noqa: ARG005
+    licence: str = ""
     folder: str | None = None
+    variants: Mapping[str, str] = field(default_factory=dict)
     path: str = "none"
     options: Mapping[str, Any] = field(default_factory=lambda: {"subsample": None})
     subsamples: bool = False
@@ -49,6 +62,8 @@ class Source:
 
     def spelled(self, name: str) -> str:
         """The name as it is typed, with its path."""
+        if self.variants:
+            return f"{name}:{{{'|'.join(self.variants)}|PATH}}"
         return name + {"none": "", "optional": "[:PATH]", "required": ":PATH"}[self.path]
 
 
@@ -68,6 +83,12 @@ def _file(load: Callable[..., Dataset], shape: str, origin: str, options: Mappin
         return load(path, **options)
 
     return Source(from_file, "any", shape, origin, path="required", options={**(options or {}), "subsample": None})
+
+
+def _streamed(load: Callable[..., Dataset], has_colours: bool = True, **facts: Any) -> Source:
+    """A published set that is read in blocks, and brought to 64×64."""
+    options = {"image_size": 64, **({"grey": False} if has_colours else {}), "subsample": None}
+    return Source(load, options=options, subsamples=True, reports=True, **facts)
 
 
 def _pictures(load: Callable[..., Dataset], *, image_size: int | None, crop: list[int] | None, **facts: Any) -> Source:
@@ -104,6 +125,48 @@ SOURCES: dict[str, Source] = {
         options={"subsample": None},
         subsamples=True,
         reports=True,
+    ),
+    "shapes3d": _streamed(
+        shapes3d.load,
+        size="480,000",
+        shape="3×64×64",
+        origin="3D Shapes with six factors: a download of its HDF5, or yours; needs h5py",
+        on_disk=shapes3d.is_on_disk,
+        licence="Apache 2.0",
+        folder="shapes3d",
+        path="optional",
+    ),
+    "mpi3d": _streamed(
+        mpi3d.load,
+        size="1,036,800",
+        shape="3×64×64",
+        origin="a robot's arm with seven factors: a download of an npz, or yours",
+        on_disk=lambda root: any(mpi3d.place(root, which).is_file() for which in mpi3d.FILES),
+        licence="CC BY 4.0",
+        folder="mpi3d",
+        variants=mpi3d.FILES,
+        path="required",
+    ),
+    "cars3d": _streamed(
+        cars3d.load,
+        size="17,568",
+        shape="3×64×64",
+        origin="183 cars with three factors: a download of a tar.gz, or yours, or a folder",
+        on_disk=cars3d.is_on_disk,
+        licence="none stated",
+        folder="cars3d",
+        path="optional",
+    ),
+    "smallnorb": _streamed(
+        smallnorb.load,
+        has_colours=False,
+        size="48,600",
+        shape="1×64×64",
+        origin="fifty toys with five factors: a download of six files, or your folder",
+        on_disk=smallnorb.is_on_disk,
+        licence="for research, not to be sold",
+        folder="smallnorb",
+        path="optional",
     ),
     "chairs": _pictures(
         chairs.load,
@@ -151,137 +214,3 @@ SOURCES: dict[str, Source] = {
     "txt": _file(text.load_txt, "any", "vectors, one a line, blanks between the numbers", {"leave_out": None}),
     "csv": _file(text.load_csv, "any", "vectors, one a line, commas between the numbers", {"leave_out": None}),
 }
-
-
-def load(
-    name: str,
-    root: str | os.PathLike[str] | None = None,
-    *,
-    image_size: int | None = None,
-    grey: bool = False,
-    crop: Sequence[int] | None = None,
-    frames: str | None = None,
-    background: str | None = None,
-    levels: Sequence[float] | None = None,
-    factors: str | os.PathLike[str] | None = None,
-    leave_out: str | Sequence[str] | None = None,
-    subsample: int | None = None,
-    dim: int | None = None,
-    rank: int | None = None,
-    points: int | None = None,
-    observe: str | Sequence[str] | None = None,
-    labelled: int | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Dataset:
-    """Load a data set by its name. Each data set has some of the options, with its own defaults.
-
-    Args:
-        name: A key of `SOURCES`, followed by ``:PATH`` where the data are files of your own.
-        root: Folder of downloads and prepared images; by default the user's cache folder.
-        image_size: Side in pixels that images are scaled to.
-        grey: Whether colour images are turned to grey.
-        crop: The part of each picture that is cut out before it is scaled, in pixels: the side of a square at its
-            centre, or left, top, right and bottom; a side of 0 leaves the picture whole.
-        frames: "first" or "all" frames of an animation or stack are read.
-        background: The colour that shows through transparent pixels, as CSS names it; "none" for the colours that are
-            stored there.
-        levels: The grey levels that become 0 and 1; by default those of the format, or of the numbers' type.
-        factors: A csv with the factors of picture files, which its first column names.
-        leave_out: Columns of a table that are no data, by their names or their numbers from 1 on.
-        subsample: How many of the data, chosen at random once and for all.
-        dim: Length of the vectors of ``gaussian``, D.
-        rank: Rank of the signal of ``gaussian``.
-        points: How many vectors of ``gaussian``.
-        observe: Arrays of an npz that programs see beside the images, by their names.
-        labelled: How many labels of the training data programs see, as many of each class; see `with_few_labels`.
-        seed: Of the draw of these labels.
-        progress: Called with what is being done, how much of it is done, and how much there is.
-
-    Returns:
-        The images or vectors with their split.
-
-    Raises:
-        ValueError: An unknown name, an option that the data set does not have or that is out of range, or bad data.
-        OSError: Files that cannot be read, written or downloaded.
-
-    >>> load("digits").images.shape
-    torch.Size([1797, 1, 28, 28])
-    """
-    kind, source, path = _source_of(name)
-    typed: dict[str, Any] = {"image_size": image_size, "grey": grey or None, "crop": crop, "frames": frames}
-    typed |= {"background": background, "levels": levels, "factors": factors, "subsample": subsample}
-    typed |= {"leave_out": leave_out, "dim": dim, "rank": rank, "points": points, "observe": observe}
-    given = checked({option: value for option, value in typed.items() if value is not None}, path)
-    for option in given.keys() - source.options.keys():
-        raise ValueError(f"the dataset {kind} has no `{option}`; leave it out")
-    options = {**source.options, **given}
-    taken = {option: value for option, value in options.items() if source.subsamples or option != "subsample"}
-    taken |= {"progress": progress} if source.reports else {}
-    where = _root_of_files(source, absolute(root or cache_folder()))
-    data = source.load(place_of(path), where, **taken)
-    if subsample is not None and not source.subsamples:
-        data = part_of(data, subsample)
-    settings = {"data_root": str(where) if root else None, **options, **({"labelled": labelled} if labelled else {})}
-    data = replace(data, name=canonical(name), options=settings)
-    return data if labelled is None else with_few_labels(data, labelled, seed)
-
-
-def _source_of(name: str) -> tuple[str, Source, str]:
-    """The kind of a data set, its source, and the path after the name, empty where there is none.
-
-    Raises:
-        ValueError: An unknown kind, or a path that is missing or too much.
-    """
-    kind, _, path = name.partition(":")
-    if kind not in SOURCES and Path(name).expanduser().exists():
-        ending = Path(name).suffix.removeprefix(".").lower()
-        raise ValueError(f"{name!r} is no name of a data set; write {ending if ending in SOURCES else 'folder'}:{name}")
-    source = SOURCES[check("dataset", kind, SOURCES)]
-    if not path and source.path == "required":
-        raise ValueError(f"write {kind}:PATH")
-    if ":" in name and (source.path == "none" or not path):
-        raise ValueError(f"{kind} takes no path, got {name!r}" if path else f"a path is missing after {name!r}")
-    return kind, source, path
-
-
-def canonical(name: str) -> str:
-    """The name with its path made absolute. A run stores it so, to load its data from any folder."""
-    kind, _, path = name.partition(":")
-    return f"{kind}:{absolute(path)}" if path else name
-
-
-def _root_of_files(source: Source, root: Path) -> Path:
-    """The data root, also where the folder named is one of the files' own below it, or the one above it.
-
-    Raises:
-        ValueError: The folder is above several data roots that have the files.
-    """
-    if source.folder is None or source.on_disk(root):
-        return root
-    above = [folder for folder in root.parents if root.relative_to(folder).parts[0] == source.folder]
-    below = sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
-    meant = [folder for folder in (*above, *below) if source.on_disk(folder)]
-    if len(meant) > 1:
-        raise ValueError(f"{root} has {source.folder} in {' and in '.join(folder.name for folder in meant)}: name one")
-    return meant[0] if meant else root
-
-
-def available(root: str | os.PathLike[str] | None = None) -> list[Mapping[str, Any]]:
-    """The name, size, shape, source and on_disk of each data set; on_disk is None where the user gives a path."""
-    where = absolute(root or cache_folder())
-    return [
-        {
-            "name": source.spelled(name),
-            "size": source.size,
-            "shape": source.shape,
-            "source": source.origin,
-            "on_disk": None if source.path == "required" else source.on_disk(where),
-        }
-        for name, source in SOURCES.items()
-    ]
-
-
-def cache_folder() -> Path:
-    """Where downloads go by default: ``$XDG_CACHE_HOME/pyro_bvae``, or ``~/.cache/pyro_bvae``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyro_bvae"

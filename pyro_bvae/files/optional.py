@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["MissingPackageError", "wanted"]
 
-EXTRAS = ("cluster", "export", "search", "trackers")  # those of pyproject.toml that features need
+EXTRAS = ("cluster", "export", "hdf5", "search", "trackers")  # those of pyproject.toml that features need
 
 
 class MissingPackageError(OSError):

@@ -51,7 +51,7 @@ def moved(
         ValueError: The name is unknown.
     """
     here = dict(config)
-    kind, _, path = str(here["dataset"]).partition(":")
+    kind, path = str(here["dataset"]).partition(":")[0], datasets.own_path(str(here["dataset"]))
     if dataset is not None:
         source = datasets.SOURCES[check("dataset", dataset.partition(":")[0], datasets.SOURCES)]
         here |= {name: None for name in DATA_OPTIONS if name not in (*source.options, "labelled")}
@@ -93,13 +93,14 @@ def data_of_run(config: Mapping[str, Any], progress: Progress | None = None) -> 
         return load_data(config, progress)
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        place = f"`dataset={name.partition(':')[0]}:PATH`" if ":" in name else "`data_root=DIR`"
+        place = f"`dataset={name.partition(':')[0]}:PATH`" if datasets.own_path(name) else "`data_root=DIR`"
         raise OSError(f"cannot read the run's data ({reason}); if they lie elsewhere now, say {place}") from error
 
 
 def _check_root(config: Mapping[str, Any]) -> None:
     """Refuse to download again what lay under a data root that is gone."""
-    root, (kind, _, path) = config.get("data_root"), config["dataset"].partition(":")
+    root, kind = config.get("data_root"), config["dataset"].partition(":")[0]
+    path = datasets.own_path(config["dataset"])
     if root is not None and _downloads(kind, path) and not Path(root).is_dir():
         raise FileNotFoundError(f"there is no folder {root}")
 
