@@ -1,7 +1,7 @@
 """Arrays in numpy files: images N×H×W or N×C×H×W, bytes, grey levels or floats in [0, 1]; or vectors N×D.
 
-An npz holds ``images`` and, where there are any, ``labels`` (N), ``label_names``, ``factors`` (N×F) and
-``factor_names`` (F). What becomes of grey levels stands in `grey_arrays`.
+An npz holds ``images`` and, where there are any, ``labels`` (N), ``label_names``, ``factors`` (N×F), ``factor_names``
+(F) and ``factor_sizes`` (F). What becomes of grey levels stands in `grey_arrays`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .vectors import as_vectors
 
 __all__ = ["images_or_vectors", "load_npy", "load_npz"]
 
-ARRAYS = ("images", "labels", "label_names", "factors", "factor_names")
+ARRAYS = ("images", "labels", "label_names", "factors", "factor_names", "factor_sizes")
 
 
 def load_npz(path: Path, levels: Sequence[float] | None = None, observe: str | None = None) -> Dataset:
@@ -61,6 +61,7 @@ def load_npz(path: Path, levels: Sequence[float] | None = None, observe: str | N
         label_names=label_names,
         factors=_integers(path, "factors", arrays.get("factors")),
         factor_names=factor_names,
+        factor_sizes=_sizes(path, arrays.get("factor_sizes")),
         source=str(path),
         extra={name: _observed(path, name, arrays) for name in others},
     )
@@ -142,6 +143,12 @@ def _integers(path: Path, name: str, array: np.ndarray | None) -> Tensor | None:
     if array.size and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{path}: {name} must be classes, got numbers up to {array.max()}")
     return torch.from_numpy(array.astype(np.int64))
+
+
+def _sizes(path: Path, array: np.ndarray | None) -> tuple[int, ...] | None:
+    """How many values each factor can take, where the file says it: one may not occur."""
+    sizes = _integers(path, "factor_sizes", None if array is None else np.atleast_1d(array).ravel())
+    return None if sizes is None else tuple(sizes.tolist())
 
 
 def _names(array: np.ndarray | None) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -64,9 +65,19 @@ def check_companions(data: Dataset) -> None:
         fits = there <= len(names or ()) if tensor is not None and tensor.dim() == 1 else there == len(names or ())
         if names is not None and not fits:
             raise ValueError(f"{data.name}: {len(names)} {kind} do not fit {there} {kind.split()[0]}s")
+    if data.factors is not None and data.factor_sizes is not None:
+        _check_sizes(data.name, data.factors, data.factor_sizes)
     for index in (data.train, data.held_out):
         if len(index) == 0 or index.min() < 0 or index.max() >= size:
             raise ValueError(f"{data.name}: a split must hold at least one index, all from 0 to {size - 1}")
+
+
+def _check_sizes(name: str, factors: Tensor, sizes: Sequence[int]) -> None:
+    least = [int(value) + 1 for value in factors.max(0).values]
+    if any(size < needed for size, needed in zip(sizes, least, strict=True)):
+        raise ValueError(
+            f"{name}: factor sizes {tuple(sizes)} are too small for the classes that occur, at least {least}"
+        )
 
 
 def _check_extra(data: Dataset) -> None:
