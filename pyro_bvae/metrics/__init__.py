@@ -8,9 +8,11 @@
 | `modularity` | does each latent encode one factor only? | codes |
 | `dci` | both, and how well do boosted trees predict the factors? | codes |
 | `explicitness` | how well does a linear classifier predict the factors? | codes |
+| `infomec` | modularity, explicitness and compactness, by nearest neighbours and information | codes |
 | `irs` | does a latent stay the same while all factors but one change? | codes or an encoder |
 | `udr` | do runs of other seeds learn the same latents? | codes of several runs, no factors |
-| `total_correlation`, `active_units_variance` | are latents independent? are they used? | codes, no factors |
+| `total_correlation` | are latents uncorrelated? | codes, no factors |
+| `active_units_variance` | are latents used? | codes, no factors |
 
 >>> import numpy as np
 >>> factors = np.stack(np.meshgrid(range(3), range(4), indexing="ij"), axis=-1).reshape(-1, 2)
@@ -25,6 +27,7 @@ from .beta_vae import PROTOCOLS, Protocol, beta_vae_score
 from .dci import DCI, dci
 from .explicitness import explicitness
 from .factor_vae import factor_vae_score
+from .infomec import InfoMEC, infomec
 from .information import mutual_information
 from .irs import irs
 from .mig import mig
@@ -38,12 +41,14 @@ __all__ = [
     "DCI",
     "PROTOCOLS",
     "FactorSampler",
+    "InfoMEC",
     "Protocol",
     "active_units_variance",
     "beta_vae_score",
     "dci",
     "explicitness",
     "factor_vae_score",
+    "infomec",
     "irs",
     "mig",
     "modularity",
