@@ -9,6 +9,7 @@
 | `dci` | both, and how well do boosted trees predict the factors? | codes |
 | `explicitness` | how well does a linear classifier predict the factors? | codes |
 | `infomec` | modularity, explicitness and compactness, by nearest neighbours and information | codes |
+| `one_to_one` | is each factor a one-to-one function of its latent, or does the code fold over? | codes |
 | `irs` | does a latent stay the same while all factors but one change? | codes or an encoder |
 | `udr` | do runs of other seeds learn the same latents? | codes of several runs, no factors |
 | `total_correlation` | are latents uncorrelated? | codes, no factors |
@@ -27,9 +28,11 @@ from .beta_vae import PROTOCOLS, Protocol, beta_vae_score
 from .dci import DCI, dci
 from .explicitness import explicitness
 from .factor_vae import factor_vae_score
+from .folds import OneToOne, one_to_one
 from .infomec import InfoMEC, infomec
 from .information import mutual_information
 from .irs import irs
+from .kinds import KINDS, kinds_of
 from .mig import mig
 from .modularity import modularity
 from .sampling import FactorSampler
@@ -39,9 +42,11 @@ from .udr import udr
 
 __all__ = [
     "DCI",
+    "KINDS",
     "PROTOCOLS",
     "FactorSampler",
     "InfoMEC",
+    "OneToOne",
     "Protocol",
     "active_units_variance",
     "beta_vae_score",
@@ -50,9 +55,11 @@ __all__ = [
     "factor_vae_score",
     "infomec",
     "irs",
+    "kinds_of",
     "mig",
     "modularity",
     "mutual_information",
+    "one_to_one",
     "sap",
     "total_correlation",
     "udr",
