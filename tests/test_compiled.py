@@ -86,7 +86,8 @@ def test_recorded_steps_equal_eager_ones_under_every_likelihood(likelihood: str,
 
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_recorded_steps_equal_eager_ones_with_every_network(network: str, x: Tensor) -> None:
-    check_equal_to_eager(None, x, last=3, network=network)
+    optimizer = "sgd" if network == "resnet" else "adam"  # whose steps are long where a gradient is rounding alone
+    check_equal_to_eager(None, x, optimizer=optimizer, last=3, network=network)
 
 
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
@@ -106,7 +107,7 @@ def test_compiled_steps_equal_eager_ones(x: Tensor) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("network", [name for name in NETWORKS if name != "mlp"])
 def test_compiled_steps_of_convolutions_equal_eager_ones(network: str, x: Tensor) -> None:
-    check_equal_to_eager(inductor, x, last=3, network=network, optimizer="rmsprop")
+    check_equal_to_eager(inductor, x, last=3, network=network, optimizer="sgd" if network == "resnet" else "rmsprop")
 
 
 @pytest.mark.slow
