@@ -75,11 +75,11 @@ def command(
 ) -> None:
     """Score how disentangled the codes of RUNS are, against the ground-truth factors of their data.
 
-    Factors come with dsprites and chairs, and with any npz that holds an array of them. Runs whose settings differ in
-    the seed, or in what changes rounding and pictures alone, share a table; means are over runs and repeats, the
-    interval is Student's, as far as it lies in the range of the score. A csv and a json are written
-    beside the runs, and heat maps, responses and a traversal that names factors into their folders. Codes are the means
-    of z; of programs with several latent sites, those of --site, for a site of classes their probabilities.
+    Factors come with dsprites, shapes3d, mpi3d, cars3d, smallnorb and chairs, and with any npz that holds them. Runs
+    whose settings differ in the seed, or in what changes rounding and pictures alone, share a table; means are over
+    runs and repeats, the interval is Student's, as far as it lies in the range of the score. A csv and a json are
+    written beside the runs, and heat maps, responses and a traversal that names factors into their folders. Codes are
+    the means of z; of programs with several latent sites, those of --site, for a site of classes their probabilities.
 
     \b
     Examples:
@@ -112,7 +112,7 @@ def command(
         files += _draw(opened, site, figure_format, figure_width)
     if as_json:
         content = report.content(rows, data)
-        first = {"summary": content["summary"], "protocols": content["protocols"], "not_taken": not_taken}
+        first = {name: content[name] for name in ("summary", "protocols", "draws")} | {"not_taken": not_taken}
         echo_json({**first, "scores": content["scores"], "files": [str(file) for file in files]})
     else:
         click.echo("\n".join(map(plain, files)), err=table_format != "text")
@@ -152,6 +152,9 @@ def _print_all(
         echo_table(_table(summary), table_format, heading)
         for line in _notes(summary, protocols):
             say(f"  {line}")
+    drawn = report.draws_by_factor(data, rows[0].scores)
+    if drawn:
+        say(f"{', '.join(drawn)}: {next(iter(drawn.values()))}")
     for name, needed in not_taken.items():
         say(f"not taken: {name} needs {needed}")
 

@@ -138,7 +138,7 @@ def _points(
     labels = random.integers(len(columns), size=points)
     features = []
     for some in np.array_split(labels, -(-points * pairs // PAIRS_AT_ONCE)):
-        first = sampler.uniform((len(some), pairs), random)
+        first = sampler.first((len(some), pairs), columns[some][:, None], random)
         second = sampler.sharing(first, columns[some][:, None], random)
         z = source.codes(np.stack([first, second]).ravel()).reshape(2, len(some), pairs, -1)
         features.append(np.abs(z[0] - z[1]).mean(1))  # (some, K)

@@ -83,7 +83,7 @@ def _variances(
     source: Source, sampler: FactorSampler, held: np.ndarray, batch: int, random: np.random.Generator
 ) -> np.ndarray:
     """The variance of each latent over data that share a value of one factor, ``(len(held), K)``."""
-    first = sampler.uniform((len(held), 1), random)
+    first = sampler.first((len(held), 1), held[:, None], random)
     index = sampler.sharing(np.repeat(first, batch, axis=1), held[:, None], random)
     z = source.codes(index.ravel()).reshape(len(held), batch, -1)
     return z.var(1, ddof=1, dtype=np.float64)

@@ -2,12 +2,15 @@
 
 Where the data are a full grid of factors, a datum drawn among those with the same value of factor f has all its other
 factors drawn independently and uniformly, as the protocols of both metrics ask for. Other data, a part of a grid for
-example, are drawn uniformly among those that have that value.
+example, are drawn uniformly among those that have that value: the other factors are then as dependent as they are in
+the data, and `how_drawn` says so. A value that a single datum has is never the shared one, and a factor that numbers
+the data, of which no value is shared, is left out: the codes of a datum and itself are equal in all latents.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 import numpy as np
 import torch
@@ -17,9 +20,10 @@ from torch import Tensor
 from ..datasets import Dataset
 from .arrays import as_classes, as_codes, check_rows, varying
 
-__all__ = ["Encoder", "FactorSampler", "Source", "columns_of", "factors_of"]
+__all__ = ["Encoder", "FactorSampler", "Source", "columns_of", "factors_of", "how_drawn"]
 
 Encoder = Callable[[Tensor], ArrayLike | Tensor]
+MOST_COUNTED = 8  # combinations a datum that are counted in a table, which is faster than sorting the data
 
 
 class FactorSampler:
@@ -47,6 +51,23 @@ class FactorSampler:
     def uniform(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         """Indices drawn among all data."""
         return random.integers(len(self), size=shape)
+
+    def first(self, shape: tuple[int, ...], factor: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Indices drawn among the data whose value of a factor another datum has as well: all, in a full grid.
+
+        Args:
+            shape: Of the indices.
+            factor: The column of the factor for each of them, of a shape that broadcasts to theirs.
+            random: Where draws come from.
+        """
+        index = self.uniform(shape, random)
+        factor = np.broadcast_to(factor, shape)
+        is_alone = self._counts[factor, self.classes[factor, index]] == 1
+        for column in np.unique(factor[is_alone]):
+            others = np.flatnonzero(self._counts[column, self.classes[column]] > 1)
+            wrong = is_alone & (factor == column)
+            index[wrong] = others[random.integers(len(others), size=int(wrong.sum()))]
+        return index
 
     def sharing(self, index: np.ndarray, factor: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """For each datum a draw among all data with the same value of a factor, itself included.
@@ -101,13 +122,16 @@ class Source:
 def columns_of(classes: np.ndarray, names: Sequence[str], without: Sequence[str] = ()) -> np.ndarray:
     """The columns of the factors that take more than one value, but for the factors named in ``without``.
 
+    A factor that has another value in each datum is left out as well.
+
     Raises:
         ValueError: Factors are to be left out by name, and these have no names.
     """
     if without and not names:
         raise ValueError(f"{' and '.join(without)} is left out, and these factors have no names: say which to ask for")
     left_out = np.array([bool(names) and names[column] in without for column in range(classes.shape[1])])
-    return np.flatnonzero(varying(classes) & ~left_out)
+    numbers_data = classes.max(0) + 1 == len(classes)
+    return np.flatnonzero(varying(classes) & ~numbers_data & ~left_out)
 
 
 def factors_of(dataset: Dataset | ArrayLike | Tensor) -> ArrayLike | Tensor:
@@ -121,3 +145,30 @@ def factors_of(dataset: Dataset | ArrayLike | Tensor) -> ArrayLike | Tensor:
     if dataset.factors is None:
         raise ValueError(f"{dataset.name} has no factors to score against")
     return dataset.factors
+
+
+def how_drawn(factors: ArrayLike | Tensor) -> str:
+    """In words, how data that share a factor are drawn from data with these factors ``(N, F)``.
+
+    >>> how_drawn([[0, 0], [0, 1], [1, 0], [1, 1]])
+    'a full grid of 2 × 2: the factors that are not shared are independent and uniform'
+    """
+    classes = as_classes(factors)
+    sizes = [int(size) for size in classes.max(0) + 1 if size > 1]
+    counts = _combinations(classes)
+    grid = " × ".join(map(str, sizes)) or "1"
+    if len(counts) == prod(sizes) and counts.min() == counts.max():
+        return f"a full grid of {grid}: the factors that are not shared are independent and uniform"
+    which = "all combinations occur, some more often" if len(counts) == prod(sizes) else (
+        f"{len(counts):,} of {prod(sizes):,} combinations occur"
+    )  # fmt: skip
+    return f"no full grid ({grid}: {which}): drawn among the data, with other factors as dependent as these have them"
+
+
+def _combinations(classes: np.ndarray) -> np.ndarray:
+    """How often each combination of the factors occurs, of those that do."""
+    sizes = tuple(int(size) for size in classes.max(0) + 1)
+    if prod(sizes) > MOST_COUNTED * len(classes):
+        return np.unique(classes, axis=0, return_counts=True)[1]
+    counts = np.bincount(np.ravel_multi_index(tuple(classes.T), sizes))
+    return counts[counts > 0]

@@ -22,7 +22,7 @@ from ..generation import reconstructed_site
 from ..metrics import PROTOCOLS, dci, mutual_information
 from ..metrics.arrays import as_classes, varying
 from ..metrics.information import entropies
-from ..metrics.sampling import columns_of
+from ..metrics.sampling import columns_of, how_drawn
 from ..model import BetaVAE
 from ..plots.bounds import most_active
 from ..plots.labels import is_active
@@ -38,7 +38,7 @@ from .summaries import summarise
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ProtocolUsed", "content", "factors_followed", "figures", "followed", "protocols", "save"]
+__all__ = ["ProtocolUsed", "content", "draws_by_factor", "factors_followed", "figures", "followed", "protocols", "save"]
 
 NOT_IN_CSV = ("kl_per_latent", "missing", "site")
 MOST_DRAWN = 15_000  # data that figures are drawn from
@@ -83,9 +83,16 @@ def protocols(data: Dataset, columns: Container[str]) -> dict[str, ProtocolUsed]
     return used
 
 
+def draws_by_factor(data: Dataset, columns: Container[str]) -> dict[str, str]:
+    """How data that share a factor were drawn, of each of the columns whose metric draws such data."""
+    names = [name for name, metric in METRICS.items() if metric.draws_by_factor and name in columns]
+    return dict.fromkeys(names, how_drawn(data.factors)) if names and data.factors is not None else {}
+
+
 def content(rows: Sequence[ScoreRow], data: Dataset) -> dict[str, Any]:
-    """The content of the json: how the β-VAE metric was taken, the summary of each label, and all rows."""
+    """The content of the json: how metrics were taken, the summary of each label, and all rows."""
     return {
+        "draws": draws_by_factor(data, rows[0].scores),
         "protocols": {column: asdict(used) for column, used in protocols(data, rows[0].scores).items()},
         "summary": [summary.as_dict() for summary in summarise(rows)],
         "scores": [row.as_dict() for row in rows],
