@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,8 +20,9 @@ __all__ = ["command"]
 @click.option("--clean", is_flag=True, help="Remove prepared images that no data set uses any more, and name them.")
 @json_option
 def command(data_root: Path | None, clean: bool, as_json: bool) -> None:
-    """List the data sets that fit knows: name, size, shape, source, whether each is on disk.
+    """List the data sets that fit knows: name, size, shape, what each takes on disk, licence, source.
 
+    What is on disk counts downloads and prepared images. Licences are what the authors of the data say of them.
     With --clean, remove what killed processes and older versions left among the prepared images, and copies of data
     that have changed or are gone. Downloads stay.
 
@@ -35,10 +38,18 @@ def command(data_root: Path | None, clean: bool, as_json: bool) -> None:
     if as_json:
         echo_json({"datasets": rows})
         return
-    said = {True: "yes", False: "no", None: "yours"}
-    click.echo(f"{'name':15} {'size':>7}  {'shape':8} {'on disk':8} source")
+    click.echo(f"{'name':16} {'size':>9}  {'shape':8} {'on disk':>9}  {'licence':24} source")
     for row in rows:
-        click.echo(f"{row['name']:15} {row['size']:>7}  {row['shape']:8} {said[row['on_disk']]:8} {row['source']}")
+        facts = f"{row['name']:16} {row['size']:>9}  {row['shape']:8} {_on_disk(row):>9}"
+        click.echo(f"{facts}  {row['licence']:24} {row['source']}")
+
+
+def _on_disk(row: Mapping[str, Any]) -> str:
+    """Whether a data set is on disk, and how large; what needs no file takes no bytes."""
+    if not row["on_disk"]:
+        return "yours" if row["on_disk"] is None else "no"
+    megabytes = row["bytes"] / 1e6
+    return "yes" if not megabytes else f"{megabytes / 1000:.2f} GB" if megabytes >= 1000 else f"{megabytes:.1f} MB"
 
 
 def _clean(root: Path, as_json: bool) -> None:

@@ -34,12 +34,8 @@ def _rows(name: str, source: Source, root: Path) -> Iterator[dict[str, Any]]:
     for variant, file in source.variants.items():
         place = root / str(source.folder) / file
         there = place.is_file()
-        yield {
-            "name": f"{name}:{variant}",
-            **facts,
-            "on_disk": there,
-            "bytes": _bytes(name, place, root) if there else 0,
-        }
+        known = {"name": f"{name}:{variant}", **facts, "size": source.sizes.get(variant, source.size)}
+        yield {**known, "on_disk": there, "bytes": _bytes(name, place, root) if there else 0}
     if source.variants or source.path == "required":
         yield {"name": f"{name}:PATH", **facts, "on_disk": None, "bytes": None}
         return

@@ -38,9 +38,10 @@ class Source:
         shape: Shape of an image, or "any".
         origin: Where the data come from.
         on_disk: A function of the data root that says whether loading needs no network.
-        licence: Under what licence the data may be used, as their authors say.
+        licence: Under what licence the data may be used, as their authors say it.
         folder: The folder of its files under the data root, where it has one.
         variants: The files of the folder that are data sets of their own, by what follows the name: ``mpi3d:toy``.
+        sizes: The number of images of variants that have another.
         path: Whether the name is followed by ``:PATH``: "none", "optional" or "required".
         options: The options of `load` that it has, with their defaults; ``subsample`` is one of every source.
         subsamples: Whether its ``load`` takes a ``subsample`` itself, since loading all may take long.
@@ -55,6 +56,7 @@ class Source:
     licence: str = ""
     folder: str | None = None
     variants: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, str] = field(default_factory=dict)
     path: str = "none"
     options: Mapping[str, Any] = field(default_factory=lambda: {"subsample": None})
     subsamples: bool = False
@@ -67,13 +69,14 @@ class Source:
         return name + {"none": "", "optional": "[:PATH]", "required": ":PATH"}[self.path]
 
 
-def _torchvision(name: str, origin: str) -> Source:
+def _torchvision(name: str, origin: str, licence: str) -> Source:
     return Source(
         lambda path, root: mnist.load(name, root),  # noqa: ARG005
         size="70,000",
         shape="1×28×28",
         origin=origin,
         on_disk=lambda root: mnist.is_on_disk(name, root),
+        licence=licence,
         folder=mnist.TORCHVISION_NAMES[name],
     )
 
@@ -82,7 +85,8 @@ def _file(load: Callable[..., Dataset], shape: str, origin: str, options: Mappin
     def from_file(path: Path, root: Path, **options: Any) -> Dataset:  # noqa: ARG001
         return load(path, **options)
 
-    return Source(from_file, "any", shape, origin, path="required", options={**(options or {}), "subsample": None})
+    all_options = {**(options or {}), "subsample": None}
+    return Source(from_file, "any", shape, origin, licence="yours", path="required", options=all_options)
 
 
 def _streamed(load: Callable[..., Dataset], has_colours: bool = True, **facts: Any) -> Source:
@@ -111,16 +115,18 @@ SOURCES: dict[str, Source] = {
         size="1,797",
         shape="1×28×28",
         origin="scikit-learn's handwritten digits, enlarged from 8×8 (offline)",
+        licence="CC BY 4.0",
         options={"image_size": 28, "subsample": None},
     ),
-    "mnist": _torchvision("mnist", "torchvision, handwritten digits"),
-    "fashion-mnist": _torchvision("fashion-mnist", "torchvision, articles of clothing"),
-    "kmnist": _torchvision("kmnist", "torchvision, cursive Japanese characters"),
+    "mnist": _torchvision("mnist", "torchvision, handwritten digits", "CC BY-SA 3.0"),
+    "fashion-mnist": _torchvision("fashion-mnist", "torchvision, articles of clothing", "MIT"),
+    "kmnist": _torchvision("kmnist", "torchvision, cursive Japanese characters", "CC BY-SA 4.0"),
     "dsprites": Source(
         dsprites.load,
         size="737,280",
         shape="1×64×64",
         origin="2D shapes with five factors, drawn here (offline), or the published npz",
+        licence="Apache 2.0",
         path="optional",
         options={"subsample": None},
         subsamples=True,
@@ -145,6 +151,7 @@ SOURCES: dict[str, Source] = {
         licence="CC BY 4.0",
         folder="mpi3d",
         variants=mpi3d.FILES,
+        sizes={"complex": "460,800"},
         path="required",
     ),
     "cars3d": _streamed(
@@ -164,7 +171,7 @@ SOURCES: dict[str, Source] = {
         shape="1×64×64",
         origin="fifty toys with five factors: a download of six files, or your folder",
         on_disk=smallnorb.is_on_disk,
-        licence="for research, not to be sold",
+        licence="research, not to be sold",
         folder="smallnorb",
         path="optional",
     ),
@@ -176,6 +183,7 @@ SOURCES: dict[str, Source] = {
         shape="3×64×64",
         origin="3D Chairs with three factors: a download of its tar, or your tar or folder",
         on_disk=chairs.is_on_disk,
+        licence="none stated",
         folder="chairs",
         path="optional",
     ),
@@ -187,6 +195,7 @@ SOURCES: dict[str, Source] = {
         shape="3×64×64",
         origin="faces with 40 attributes: torchvision's files, or your zip or folder",
         on_disk=celeba.is_on_disk,
+        licence="research, not commercial",
         folder="celeba",
         path="optional",
     ),
@@ -195,6 +204,7 @@ SOURCES: dict[str, Source] = {
         size="--points",
         shape="--dim",
         origin="vectors of a joint Gaussian whose likelihood is known, drawn here (offline)",
+        licence="drawn here",
         options={"dim": 10, "rank": 2, "points": 300_000, "subsample": None},
     ),
     "folder": _pictures(
@@ -204,6 +214,7 @@ SOURCES: dict[str, Source] = {
         size="any",
         shape="any",
         origin="image files of your own",
+        licence="yours",
         path="required",
         options={"frames": "first", "factors": None},
     ),
