@@ -35,6 +35,7 @@ __all__ = [
     "file_words",
     "fit_options",
     "json_option",
+    "noted",
     "open_run",
     "program_options",
     "programs_given",
@@ -171,10 +172,10 @@ def program_options(command: Command) -> Command:
     """Give a command the options that name the file of a run's programs; they are for `programs_given` to read."""
     help_of_file = "The file of the run's programs, where it has one: no run executes code by itself."
     kind = Text("program", program_text)
-    command = click.option("--changed-program", is_flag=True, expose_value=False, callback=_noted,
+    command = click.option("--changed-program", is_flag=True, expose_value=False, callback=noted,
                            help=CHANGED)(command)  # fmt: skip
     return click.option("--program", type=kind, metavar="FILE.py[:CLASS]", multiple=True, expose_value=False,
-                        callback=_noted, help=help_of_file)(command)  # fmt: skip
+                        callback=noted, help=help_of_file)(command)  # fmt: skip
 
 
 def file_words(options: Mapping[str, Any]) -> list[str]:
@@ -183,7 +184,7 @@ def file_words(options: Mapping[str, Any]) -> list[str]:
     return [] if text is None or program_text(text).file is None else ["--program", text]
 
 
-def _noted(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+def noted(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """Keep an option that several commands hand on in the same way."""
     ctx.meta[f"pyro_bvae_cli.{param.name}"] = value
 

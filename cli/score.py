@@ -12,7 +12,6 @@ import click
 
 from pyro_bvae.files import place_in
 from pyro_bvae.settings import names
-from pyro_bvae.settings.shown import short_names
 from pyro_bvae.settings.words import plain
 
 from .formats import TableFormat, check_format, echo_table, format_option
@@ -20,6 +19,7 @@ from .kinds import Name, RunPath
 from .options import data_options, device_option, echo_json, figure_options, json_option, open_run
 from .output import Stem
 from .progress import Counter, LoadingBar
+from .scoring import notes, score_options, settings_of
 from .settings import given_once
 from .sites import site_option
 from .tables import Table
@@ -28,12 +28,9 @@ from .together import is_first, join, together
 if TYPE_CHECKING:
     from pyro_bvae import Run
     from pyro_bvae.datasets import Dataset
-    from pyro_bvae.scoring import ScoreRow, ScoreSummary
-    from pyro_bvae.scoring.report import ProtocolUsed
+    from pyro_bvae.scoring import ScoreRow, ScoreSettings, ScoreSummary
 
 __all__ = ["command"]
-
-MOST_LATENTS = 50  # whose KL is printed; the json has all
 
 
 @click.command("score")
@@ -45,6 +42,7 @@ MOST_LATENTS = 50  # whose KL is printed; the json has all
 )
 @click.option("--baseline", "baselines", type=Name("baseline", names.BASELINES), multiple=True,
               help="Score this as well, with the seeds of the runs.")  # fmt: skip
+@score_options
 @site_option
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Of latents and factors, in each run.")
 @figure_options
@@ -86,6 +84,7 @@ def command(
         pyro-bvae score runs/dsprites-beta4-seed0
         pyro-bvae score runs/dsprites-beta4-seed* --metric mig --metric beta-vae-paper --repeats 3
         pyro-bvae score runs/dsprites-beta4-seed* runs/dsprites-beta1-seed* --baseline ground-truth --baseline pca
+        pyro-bvae score runs/dsprites-beta4-seed* --active-only --factors scale,posX,posY
         pyro-bvae score runs/dsprites-beta4-seed* --format latex > scores.tex
     """
     from pyro_bvae import scoring
@@ -93,23 +92,27 @@ def command(
 
     check_format(ctx)
     runs, metrics = tuple(given_once("run", runs)), tuple(dict.fromkeys(metrics))
+    settings = settings_of(ctx)
     join()
     opened = [open_run(path, device, None, dataset, data_root) for path in runs]
-    data = opened[0].dataset(LoadingBar())
+    data = scoring.of_factors(opened[0].dataset(LoadingBar()), settings.factors)
     # so that a part, or another site, does not replace the whole
     name = "-".join(["scores", *dict.fromkeys(metrics), *([] if site is None else ["site", site])])
     stem = out or (place_in(runs[0], name) if len(runs) == 1 else runs[0].parent / name)
     with together(), closing(Counter()) as counter:
-        rows = scoring.score(opened, metrics, repeats=repeats, baselines=baselines, site=site, progress=counter)
+        rows = scoring.score(
+            opened, metrics, repeats=repeats, baselines=baselines, site=site, settings=settings, progress=counter
+        )
     if not is_first():
         return
     files = report.save(stem, rows, data)
     latents = max(scoring.width_of(run, site) for run in opened)
-    not_taken = {} if metrics else scoring.lacking(data, len(opened), latents)
+    lacking = {} if metrics else scoring.lacking(data, len(opened), latents)
+    not_taken = {name: needed for name, needed in lacking.items() if scoring.METRICS[name].whole is None}
     if not as_json:
         _print_all(rows, data, not_taken, table_format)
     if figures and data.factors is not None:
-        files += _draw(opened, site, figure_format, figure_width)
+        files += _draw(opened, site, settings, figure_format, figure_width)
     if as_json:
         content = report.content(rows, data)
         first = {name: content[name] for name in ("summary", "protocols", "draws")} | {"not_taken": not_taken}
@@ -120,7 +123,9 @@ def command(
         ctx.exit(1)
 
 
-def _draw(runs: Sequence[Run], site: str | None, figure_format: str, figure_width: str | None) -> list[Path]:
+def _draw(
+    runs: Sequence[Run], site: str | None, settings: ScoreSettings, figure_format: str, figure_width: str | None
+) -> list[Path]:
     """Draw the figures of each run into its folder."""
     from pyro_bvae.plots import optional, save_figures
     from pyro_bvae.scoring import report
@@ -133,7 +138,7 @@ def _draw(runs: Sequence[Run], site: str | None, figure_format: str, figure_widt
             counter(f"{run.path}: figures", number, len(runs))
             folder = place_in(run.path, "figures")
             with optional(folder):
-                files += save_figures(report.figures(run, site), folder, figure_format, figure_width)
+                files += save_figures(report.figures(run, site, settings), folder, figure_format, figure_width)
     return files
 
 
@@ -150,7 +155,9 @@ def _print_all(
         counted = f"{_count(summary.runs, 'run')}, {_count(summary.repeats, 'repeat')} each"
         heading = f"{plain(summary.label)}: {counted}{of_site}"
         echo_table(_table(summary), table_format, heading)
-        for line in _notes(summary, protocols):
+        if (by_factor := _by_factor(summary)) is not None:
+            echo_table(by_factor, table_format, f"{plain(summary.label)}, by factor")
+        for line in notes(summary, protocols, len(data)):
             say(f"  {line}")
     drawn = report.draws_by_factor(data, rows[0].scores)
     if drawn:
@@ -170,23 +177,15 @@ def _table(summary: ScoreSummary) -> Table:
     return Table(["", "mean", "± repeats", "± runs", "95% interval"], rows)
 
 
-def _notes(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed]) -> list[str]:
-    """What is to be said below a table: how scores were taken, why there are none, and the KL of each latent."""
-    missing = [name for name, score in summary.scores.items() if score is None]
-    lines = [f"{name}: {_protocol(used)}" for name, used in protocols.items() if name not in missing]
-    lines += [f"{name}: {plain(summary.missing.get(name, 'none'))}" for name in missing]
-    for kl in summary.kl_per_latent:
-        shown = "".join(f"{value:7.3f}" for value in kl[:MOST_LATENTS]) + (" ..." if len(kl) > MOST_LATENTS else "")
-        site = summary.site or "z"
-        first, last = ("z0", f"z{len(kl) - 1}") if site == "z" else (f"{site}[0]", f"{site}[{len(kl) - 1}]")
-        lines.append(f"KL of {first} to {last}, nats {shown}")
-    return lines
-
-
-def _protocol(used: ProtocolUsed) -> str:
-    points = f"{used.points:,} + {used.test_points:,} points"
-    factors = f"{len(used.factors)} factors ({', '.join(short_names(used.factors))})"
-    return f"{factors}, {used.pairs} pairs, {points}, {used.classifier}"
+def _by_factor(summary: ScoreSummary) -> Table | None:
+    """The scores of each factor, a column a metric; None where no metric has them."""
+    if not summary.by_factor:
+        return None
+    factors = list(dict.fromkeys(factor for scores in summary.by_factor.values() for factor in scores))
+    rows = [
+        [plain(factor), *(_cell(scores.get(factor)) for scores in summary.by_factor.values())] for factor in factors
+    ]
+    return Table(["", *summary.by_factor], rows)
 
 
 def _cell(value: float | None) -> str:

@@ -15,6 +15,8 @@ import pytest
 import pyro_bvae
 from pyro_bvae import likelihoods, networks, objectives, posteriors, priors, programs, schedules
 from pyro_bvae.datasets import SOURCES
+from pyro_bvae.metrics.boosting import BOOSTERS
+from pyro_bvae.metrics.information import BINNINGS
 from pyro_bvae.scoring import METRICS
 from pyro_bvae.settings import names, options
 from pyro_bvae.training import state as training
@@ -136,6 +138,8 @@ def test_names_equal_the_keys_they_stand_for() -> None:
     assert own | {"labelled"} == set(options.DATA_OPTIONS)  # labels are of any source that has classes
     assert tuple(networks.ACTIVATIONS) == names.ACTIVATIONS
     assert tuple(METRICS) == names.METRICS
+    assert tuple(BOOSTERS) == names.BOOSTERS
+    assert tuple(BINNINGS) == names.BINNINGS
     least = {name: kind.least_batch for name, kind in objectives.OBJECTIVES.items()}
     assert {name: size for name, size in least.items() if size > 1} == names.LEAST_BATCH
 

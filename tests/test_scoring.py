@@ -26,12 +26,13 @@ CHEAP = ("mig", "modularity", "irs", "total-correlation", "active-units")
 ARRAYS = ("mig", "sap", "explicitness")
 
 
-OF_FACTORS = {name for name, metric in METRICS.items() if metric.least_factors > 0}
+OF_FACTORS = {name for name, metric in METRICS.items() if metric.least_factors > 0 and metric.whole is None}
+OF_ACTIVE = {name for name, metric in METRICS.items() if metric.whole is not None}
 
 
 def test_no_two_metrics_share_a_column() -> None:
     columns = [column for name in METRICS for column in score_columns([name])]
-    assert len({*columns}) == len(columns) == len(METRICS) + 2  # of DCI there are three
+    assert len({*columns}) == len(columns) == len(METRICS) + 4  # of DCI, and DCI of active latents, there are three
     assert columns == score_columns(METRICS)
 
 
@@ -157,9 +158,9 @@ def test_udr_that_cannot_be_taken_gives_its_reason(runs: list[Run]) -> None:
     ("latents", "columns", "lost"),
     [
         (3, ["shape", "x"], {"beta-vae-paper"}),
-        (3, ["x"], {"beta-vae-paper", "beta-vae", "factor-vae", "modularity", "dci"}),
+        (3, ["x"], {"beta-vae-paper", "beta-vae", "factor-vae", "mig-sup", "modularity", "dci"}),
         (3, ["colour"], OF_FACTORS),
-        (1, ["shape", "x", "y"], {"mig", "sap", "dci"}),
+        (1, ["shape", "x", "y"], {"mig", "mig-chen", "sap", "dci"}),
     ],
 )
 def test_by_default_all_scores_that_can_be_taken_are(
@@ -176,7 +177,7 @@ def test_by_default_all_scores_that_can_be_taken_are(
     assert not_taken == lost | {"udr", "probe"}
     (row,) = json.loads((tmp_path / "run" / "scores.json").read_text())["scores"]
     taken = {name for name in names.METRICS if score_columns([name])[0] in row}
-    assert taken == {*names.METRICS} - lost - {"udr", "probe"}
+    assert taken == {*names.METRICS} - OF_ACTIVE - lost - {"udr", "probe"}
     for name in lost:
         refused = cli("score", tmp_path / "run", "--metric", name)
         assert (refused.exit_code, f"{name} needs" in refused.stderr) == (1, True)

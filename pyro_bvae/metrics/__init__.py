@@ -5,6 +5,8 @@
 | `beta_vae_score` | can a linear classifier say which factor pairs share? (two protocols) | codes or an encoder |
 | `factor_vae_score` | does the latent that varies least say which factor is held fixed? | codes or an encoder |
 | `mig`, `sap` | is each factor encoded in one latent only? by information, by accuracy | codes |
+| `mig_chen` | the same by information, of draws of z over the whole aggregate posterior | means and deviations |
+| `mig_sup` | does each latent encode one factor only? by information | codes |
 | `modularity` | does each latent encode one factor only? | codes |
 | `dci` | both, and how well do boosted trees predict the factors? | codes |
 | `explicitness` | how well does a linear classifier predict the factors? | codes |
@@ -26,17 +28,18 @@ from __future__ import annotations
 from .active_units import active_units_variance
 from .beta_vae import PROTOCOLS, Protocol, beta_vae_score
 from .dci import DCI, dci
-from .explicitness import explicitness
-from .factor_vae import factor_vae_score
+from .explicitness import explicitness, explicitness_of_factors
+from .factor_vae import Votes, factor_vae_score, factor_vae_votes
 from .folds import OneToOne, one_to_one
 from .infomec import InfoMEC, infomec
 from .information import mutual_information
 from .irs import irs
 from .kinds import KINDS, kinds_of
-from .mig import mig
+from .mig import mig, mig_of_factors, mig_sup
+from .mig_chen import mig_chen, mig_chen_of_factors
 from .modularity import modularity
 from .sampling import FactorSampler
-from .sap import sap
+from .sap import sap, sap_of_factors
 from .total_correlation import total_correlation
 from .udr import udr
 
@@ -48,19 +51,27 @@ __all__ = [
     "InfoMEC",
     "OneToOne",
     "Protocol",
+    "Votes",
     "active_units_variance",
     "beta_vae_score",
     "dci",
     "explicitness",
+    "explicitness_of_factors",
     "factor_vae_score",
+    "factor_vae_votes",
     "infomec",
     "irs",
     "kinds_of",
     "mig",
+    "mig_chen",
+    "mig_chen_of_factors",
+    "mig_of_factors",
+    "mig_sup",
     "modularity",
     "mutual_information",
     "one_to_one",
     "sap",
+    "sap_of_factors",
     "total_correlation",
     "udr",
 ]

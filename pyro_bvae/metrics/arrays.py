@@ -16,7 +16,18 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-__all__ = ["Split", "as_classes", "as_codes", "check_rows", "checked", "gap", "split", "stopped_early", "varying"]
+__all__ = [
+    "Split",
+    "as_classes",
+    "as_codes",
+    "check_rows",
+    "checked",
+    "gap",
+    "of_varying",
+    "split",
+    "stopped_early",
+    "varying",
+]
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -75,6 +86,18 @@ def check_rows(z: np.ndarray, classes: np.ndarray) -> None:
 def varying(classes: np.ndarray) -> np.ndarray:
     """Which factors take more than one value, ``(F,)``."""
     return classes.max(0) > 0
+
+
+def of_varying(scores: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Scores of the factors that vary, beside NaN for the others: ``(F,)``.
+
+    Args:
+        scores: Of those that vary.
+        classes: Of all factors ``(N, F)``.
+    """
+    every = np.full(classes.shape[1], np.nan)
+    every[varying(classes)] = scores
+    return every
 
 
 def checked(

@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from .arrays import Split, checked, split, stopped_early
+from .arrays import Split, as_classes, checked, of_varying, split, stopped_early
 
-__all__ = ["explicitness"]
+__all__ = ["explicitness", "explicitness_of_factors"]
 
 
 def explicitness(
@@ -44,11 +44,18 @@ def explicitness(
     Raises:
         ValueError: Arrays that do not fit, no factor that varies, or too few points to hold a class in both parts.
     """
+    return float(np.nanmean(explicitness_of_factors(codes, factors, seed=seed, train_fraction=train_fraction)))
+
+
+def explicitness_of_factors(
+    codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, seed: int = 0, train_fraction: float = 2 / 3
+) -> np.ndarray:
+    """The mean area of each factor ``(F,)``, NaN where it has a single value; see `explicitness`."""
     z, classes = checked(codes, factors)
     parts = split(classes, train_fraction, seed)
     spread = z[parts[0]].std(0)
     z = (z - z[parts[0]].mean(0)) / np.where(spread > 0, spread, 1)
-    return float(np.mean([_area(z, column, parts) for column in classes.T]))
+    return of_varying(np.array([_area(z, column, parts) for column in classes.T]), as_classes(factors))
 
 
 def _area(z: np.ndarray, column: np.ndarray, parts: Split) -> float:

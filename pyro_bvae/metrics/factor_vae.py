@@ -9,6 +9,8 @@ Source: Kim and Mnih, Disentangling by factorising, https://arxiv.org/abs/1802.0
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -16,7 +18,7 @@ from torch import Tensor
 from ..datasets import Dataset
 from .sampling import Encoder, FactorSampler, Source
 
-__all__ = ["factor_vae_score"]
+__all__ = ["Votes", "factor_vae_score", "factor_vae_votes"]
 
 LEAST_DEVIATION = 0.05  # standard deviation over all data of a latent that a vote may take
 DATA_AT_ONCE = 20_000  # that are encoded together
@@ -56,6 +58,41 @@ def factor_vae_score(
     Raises:
         ValueError: Fewer than two factors that vary, numbers that are too small, or arrays that do not fit.
     """
+    return factor_vae_votes(
+        encode, dataset, batch=batch, points=points, test_points=test_points, variance_points=variance_points, seed=seed
+    ).score
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """The votes that are scored: whether each is right ``(T,)``, and the column of the factor that it held ``(T,)``."""
+
+    are_right: np.ndarray
+    held: np.ndarray
+
+    @property
+    def score(self) -> float:
+        """The share that are right."""
+        return float(self.are_right.mean())
+
+    def of_factors(self, factors: int) -> np.ndarray:
+        """Of so many columns of factors the share of the votes with it held that are right; NaN without a vote."""
+        count = np.bincount(self.held, minlength=factors)
+        right = np.bincount(self.held, weights=self.are_right, minlength=factors)
+        return np.divide(right, count, out=np.full(factors, np.nan), where=count > 0)
+
+
+def factor_vae_votes(
+    encode: Encoder | ArrayLike | Tensor,
+    dataset: Dataset | ArrayLike | Tensor,
+    *,
+    batch: int = 64,
+    points: int = 10_000,
+    test_points: int = 5_000,
+    variance_points: int = 10_000,
+    seed: int = 0,
+) -> Votes:
+    """The votes behind `factor_vae_score`, of the same arguments."""
     source = Source(encode, dataset)
     columns = source.columns()
     if len(columns) < 2 or min(batch, variance_points) < 2 or min(points, test_points) < 1:
@@ -67,16 +104,16 @@ def factor_vae_score(
     sampler = FactorSampler(source.factors)
     overall = source.codes(sampler.uniform((variance_points,), random)).var(0, ddof=1, dtype=np.float64)
     active = np.sqrt(overall) >= LEAST_DEVIATION
-    if not active.any():
-        return 0.0
     held = random.integers(len(columns), size=points + test_points)
+    if not active.any():
+        return Votes(np.zeros(test_points, bool), columns[held[points:]])
     least = np.concatenate([
         (_variances(source, sampler, columns[some], batch, random) / np.where(active, overall, 1))[:, active].argmin(1)
         for some in np.array_split(held, -(-len(held) * batch // DATA_AT_ONCE))
     ])  # fmt: skip
     votes = np.zeros((len(overall), len(columns)), np.int64)
     np.add.at(votes, (least[:points], held[:points]), 1)
-    return float((votes.argmax(1)[least[points:]] == held[points:]).mean())
+    return Votes(votes.argmax(1)[least[points:]] == held[points:], columns[held[points:]])
 
 
 def _variances(

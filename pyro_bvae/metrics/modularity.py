@@ -17,7 +17,9 @@ __all__ = ["modularity", "modularity_of"]
 LEAST_INFORMATION = 1e-12  # nats; what is less comes from rounding
 
 
-def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: int = BINS) -> float:
+def modularity(
+    codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: int = BINS, binning: str = "width"
+) -> float:
     """Modularity of Ridgeway and Mozer, on means of q(z | x) cut into 20 bins, 10,000 points.
 
     Range: 0 to 1. Ceiling with codes equal to independent factors: 1, and above 0.99 on dSprites' grid. Codes without
@@ -32,7 +34,8 @@ def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: 
     Args:
         codes: ``(N, K)``.
         factors: Classes ``(N, F)``, at least two of them varying.
-        bins: Bins of equal width a latent.
+        bins: Bins a latent.
+        binning: "width" or "quantile", see `mutual_information`.
 
     Returns:
         The mean over latents.
@@ -44,7 +47,7 @@ def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, bins: 
     1.0
     """
     z, classes = checked(codes, factors, least_factors=2)
-    return modularity_of(information_of(z, classes, bins))
+    return modularity_of(information_of(z, classes, bins, binning))
 
 
 def modularity_of(information: np.ndarray) -> float:

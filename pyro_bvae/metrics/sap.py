@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from .arrays import checked, gap, split, stopped_early
+from .arrays import as_classes, checked, gap, of_varying, split, stopped_early
 
-__all__ = ["sap"]
+__all__ = ["sap", "sap_of_factors"]
 
 
 def sap(
@@ -44,6 +44,13 @@ def sap(
     Raises:
         ValueError: Arrays that do not fit, fewer than two latents, no factor that varies, or too few points.
     """
+    return float(np.nanmean(sap_of_factors(codes, factors, seed=seed, train_fraction=train_fraction)))
+
+
+def sap_of_factors(
+    codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, seed: int = 0, train_fraction: float = 2 / 3
+) -> np.ndarray:
+    """The gap of each factor ``(F,)``, NaN where it has a single value; see `sap`."""
     z, classes = checked(codes, factors, least_latents=2)
     train, test = split(classes, train_fraction, seed)
     accuracies = np.zeros((z.shape[1], classes.shape[1]))
@@ -52,4 +59,4 @@ def sap(
             machine = LinearSVC(C=0.01, class_weight="balanced", random_state=seed)
             machine.fit(z[train, k, None], classes[train, f])
             accuracies[k, f] = machine.score(z[test, k, None], classes[test, f])
-    return float(gap(accuracies).mean())
+    return of_varying(gap(accuracies), as_classes(factors))

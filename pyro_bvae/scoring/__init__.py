@@ -2,8 +2,8 @@
 
 `registry` says how each metric is taken and what it needs; a new metric is entered there. `representations` makes the
 codes that are scored, `repetitions` finds the runs that repeat one another, `draws` draws the points of a repeat,
-`requirements` says which metrics can be taken, `scores` takes them, `rows` and `summaries` hold the numbers, and
-`report` writes and draws.
+`requirements` says which metrics can be taken, `scores` takes them, `settings`
+says how, `rows` and `summaries` hold the numbers, and `report` writes and draws.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from .registry import METRICS, Metric, score_columns
 from .representations import Representation, width_of
 from .requirements import applicable, lacking
 from .rows import ScoreRow
-from .scores import score, score_representations
+from .scores import score, score_representations, with_active
+from .settings import ScoreSettings, names_of_factors, of_factors
 from .summaries import ScoreSummary, Spread, summarise
 
 __all__ = [
@@ -20,13 +21,17 @@ __all__ = [
     "Metric",
     "Representation",
     "ScoreRow",
+    "ScoreSettings",
     "ScoreSummary",
     "Spread",
     "applicable",
     "lacking",
+    "names_of_factors",
+    "of_factors",
     "score",
     "score_columns",
     "score_representations",
     "summarise",
     "width_of",
+    "with_active",
 ]

@@ -6,7 +6,7 @@ those that estimate information or another moment of the codes, 1,000 for UDR; a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,10 @@ import torch
 
 from ..datasets import Dataset
 from ..datasets.dataset import seeded_split
+from ..metrics import active_units_variance
+from ..terms import ACTIVE_ABOVE
 from .representations import Representation
+from .settings import ScoreSettings
 
 __all__ = ["CLASSIFIER_POINTS", "INFORMATION_POINTS", "UDR_POINTS", "Draws", "Sample", "draws_of"]
 
@@ -68,12 +71,14 @@ class Sample:
         data: What was encoded; without labels where it is a part of the data set.
         seed: The number of the repeat, and the seed of all its draws.
         draws: What all repeats draw, where ``data`` are only that; None where ``data`` are the whole data set.
+        settings: How scores are taken.
     """
 
     representation: Representation
     data: Dataset
     seed: int
     draws: Draws | None = None
+    settings: ScoreSettings = field(default_factory=ScoreSettings)
 
     def points(self, number: int) -> tuple[np.ndarray, Any]:
         """Codes and factors of ``number`` points, or of all data where there are fewer."""
@@ -87,6 +92,23 @@ class Sample:
         if self.draws is None:
             return np.random.default_rng(self.seed).permutation(len(self.data))
         return np.searchsorted(self.draws.index, self.draws.of_repeat(self.seed))
+
+    @cached_property
+    def is_active(self) -> np.ndarray:
+        """Which latents have a mean KL above 0.01 nats, or where that is not known, codes of a variance above 0.01."""
+        if self.representation.kl is not None:
+            return np.asarray(self.representation.kl) > ACTIVE_ABOVE
+        return active_units_variance(self.points(MOST_POINTS)[0], ACTIVE_ABOVE)
+
+    def of_active(self) -> Sample:
+        """The sample with the codes of the active latents alone.
+
+        Raises:
+            ValueError: There are none.
+        """
+        if not self.is_active.any():
+            raise ValueError("no latent is active")
+        return replace(self, representation=self.representation.of_latents(self.is_active))
 
     @property
     def arguments(self) -> tuple[Any, Dataset]:

@@ -14,17 +14,31 @@ a metric with two columns that compares three latents:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
+import numpy as np
+
 from .. import metrics
+from ..metrics.arrays import as_classes
+from ..metrics.sampling import columns_of
 from ..terms import count_active
 from .draws import CLASSIFIER_POINTS, INFORMATION_POINTS, UDR_POINTS, Sample
 
-__all__ = ["METRICS", "Metric", "Scores", "score_columns"]
+__all__ = ["METRICS", "ByFactor", "Metric", "Scores", "score_columns"]
 
-Scores = float | tuple[float, ...] | None
 SHARE = (0.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class ByFactor:
+    """A score, and the score of each factor ``(F,)``, NaN where it has none."""
+
+    score: float
+    factors: np.ndarray
+
+
+Scores = float | tuple[float, ...] | ByFactor | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,8 @@ class Metric:
         protocol: The key in `metrics.PROTOCOLS` of the β-VAE metric, to be reported beside the score.
         limits: The least and the greatest that a score may be.
         counts_latents: Whether it is a number of latents, which is at most that of all.
+        whole: The metric of all latents that this one takes of the active ones alone; such a metric is taken where it
+            is asked for, and not by default.
 
     Raises:
         ValueError: It can be taken in both ways, or in none.
@@ -63,6 +79,7 @@ class Metric:
     protocol: str | None = None
     limits: tuple[float, float] = (-inf, inf)
     counts_latents: bool = False
+    whole: str | None = None
 
     def __post_init__(self) -> None:
         if (self.take is None) == (self.take_of_runs is None):
@@ -90,8 +107,30 @@ def _beta_vae(protocol: str) -> Metric:
     return Metric(take, least_factors=2, draws_by_factor=True, protocol=protocol, limits=SHARE)
 
 
+def _mean(factors: np.ndarray) -> ByFactor:
+    return ByFactor(float(np.nanmean(factors)), factors)
+
+
+def _factor_vae(sample: Sample) -> ByFactor:
+    votes, factors = metrics.factor_vae_votes(*sample.arguments, seed=sample.seed), sample.data.factors
+    assert factors is not None
+    return ByFactor(votes.score, votes.of_factors(factors.shape[1]))
+
+
+def _mig_chen(sample: Sample) -> ByFactor | None:
+    """Of all data, and of all factors but one called the shape, as Chen et al. take it."""
+    posterior, factors = sample.representation.moments, sample.data.factors
+    if posterior is None or factors is None:
+        return None
+    classes, names = as_classes(factors), sample.data.factor_names or []
+    columns = columns_of(classes, names, ("shape",) if names else ())
+    shares = np.full(classes.shape[1], np.nan)
+    shares[columns] = metrics.mig_chen_of_factors(posterior.loc, posterior.scale, classes[:, columns])
+    return _mean(shares)
+
+
 def _dci(sample: Sample) -> tuple[float, float, float]:
-    scores = metrics.dci(*sample.points(CLASSIFIER_POINTS), seed=sample.seed)
+    scores = metrics.dci(*sample.points(CLASSIFIER_POINTS), seed=sample.seed, booster=sample.settings.booster)
     return scores.disentanglement, scores.completeness, scores.informativeness
 
 
@@ -114,17 +153,29 @@ METRICS: dict[str, Metric] = {
     "beta-vae-paper": _beta_vae("paper"),
     "beta-vae": _beta_vae("sklearn"),
     "factor-vae": Metric(
-        lambda sample: metrics.factor_vae_score(*sample.arguments, seed=sample.seed),
+        _factor_vae,
         least_factors=2,
         draws_by_factor=True,
         limits=SHARE,
     ),
-    "mig": Metric(lambda sample: metrics.mig(*sample.points(INFORMATION_POINTS)), least_latents=2, limits=SHARE),
+    "mig": Metric(
+        lambda sample: _mean(metrics.mig_of_factors(*sample.points(INFORMATION_POINTS), binning=sample.settings.bins)),
+        least_latents=2,
+        limits=SHARE,
+    ),
+    "mig-sup": Metric(
+        lambda sample: metrics.mig_sup(*sample.points(INFORMATION_POINTS), binning=sample.settings.bins),
+        least_factors=2,
+        limits=SHARE,
+    ),
+    "mig-chen": Metric(_mig_chen, least_latents=2, draws_by_factor=True, repeats_differ=False, limits=SHARE),
     "modularity": Metric(
-        lambda sample: metrics.modularity(*sample.points(INFORMATION_POINTS)), least_factors=2, limits=SHARE
+        lambda sample: metrics.modularity(*sample.points(INFORMATION_POINTS), binning=sample.settings.bins),
+        least_factors=2,
+        limits=SHARE,
     ),
     "sap": Metric(
-        lambda sample: metrics.sap(*sample.points(CLASSIFIER_POINTS), seed=sample.seed),
+        lambda sample: _mean(metrics.sap_of_factors(*sample.points(CLASSIFIER_POINTS), seed=sample.seed)),
         least_latents=2,
         fits_each_latent=True,
         limits=SHARE,
@@ -138,7 +189,7 @@ METRICS: dict[str, Metric] = {
         limits=SHARE,
     ),
     "explicitness": Metric(
-        lambda sample: metrics.explicitness(*sample.points(CLASSIFIER_POINTS), seed=sample.seed),
+        lambda sample: _mean(metrics.explicitness_of_factors(*sample.points(CLASSIFIER_POINTS), seed=sample.seed)),
         fits_each_latent=True,
         limits=SHARE,
     ),
@@ -164,4 +215,19 @@ METRICS: dict[str, Metric] = {
         repeats_differ=False,
         limits=SHARE,
     ),
+}
+
+
+def _of_active(name: str) -> Metric:
+    """A metric, of the active latents alone."""
+    metric = METRICS[name]
+    take = metric.take
+    assert take is not None
+    columns = tuple(f"{column}-active" for column in metric.columns or (name,))
+    return replace(metric, take=lambda sample: take(sample.of_active()), columns=columns, whole=name)
+
+
+METRICS |= {
+    f"{name}-active": _of_active(name)
+    for name in ("mig", "mig-sup", "modularity", "sap", "dci", "irs", "total-correlation")
 }

@@ -33,6 +33,7 @@ from ..traversal import base, class_names, traverse
 from .registry import METRICS
 from .rows import ScoreRow
 from .scores import MOST_LATENTS
+from .settings import ScoreSettings, names_of_factors, of_factors
 from .summaries import summarise
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def protocols(data: Dataset, columns: Container[str]) -> dict[str, ProtocolUsed]
     """How the β-VAE metric was taken in each of the columns that hold it."""
     if data.factors is None:
         return {}
-    classes, names = as_classes(data.factors), _names(data)
+    classes, names = as_classes(data.factors), names_of_factors(data)
     used = {}
     for column, key in ((name, metric.protocol) for name, metric in METRICS.items()):
         if key is not None and column in columns:
@@ -108,32 +109,38 @@ def save(stem: Path, rows: Sequence[ScoreRow], data: Dataset) -> list[Path]:
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "csv")]
     write_json(files[0], finite(content(rows, data)))
     lines = [row.as_dict() for row in rows]
-    write_csv(files[1], lines, [name for name in lines[0] if name not in NOT_IN_CSV])
+    columns = dict.fromkeys(name for line in lines for name in line if name not in NOT_IN_CSV)
+    write_csv(files[1], lines, list(columns))
     return files
 
 
-def figures(run: Run, site: str | None = None) -> dict[str, Figure]:
+def figures(run: Run, site: str | None = None, settings: ScoreSettings | None = None) -> dict[str, Figure]:
     """Which latent follows which factor.
 
     Args:
         run: Fitted to data with factors.
         site: The latent site, see `codes.code_site`.
+        settings: How scores are taken; codes are the means of q(z | x).
 
     Returns:
         ``information``, a heat map of mutual information; ``importances``, a heat map of DCI's importances, where there
         are 2 to 256 latents and two factors that vary; ``responses``, the mean code against each factor; and for images
         ``factor_traversal``, a traversal whose rows name the factor that the latent follows.
     """
-    data = run.dataset()
+    settings = settings or ScoreSettings()
+    data = of_factors(run.dataset(), settings.factors)
     held_out = data.rows(data.held_out)
     site = reconstructed_site(run.model, held_out, site)
-    codes, factors, shares = _information(run.model, data, site=site)
+    codes, factors, shares = _information(run.model, data, site=site, binning=settings.bins)
     kl = mean_terms(run.model, held_out, batch_size=100).kl_of(site)
-    names, units = _names(data), [] if site == "z" else [f"{site}[{number}]" for number in range(codes.shape[1])]
+    names, units = (
+        names_of_factors(data),
+        [] if site == "z" else [f"{site}[{number}]" for number in range(codes.shape[1])],
+    )
     what = "mutual information, share of the factor's entropy"
     drawn = {"information": plots.heat_map(shares, names, what, kl, units)}
     if 1 < codes.shape[1] <= MOST_LATENTS and varying(factors).sum() > 1:
-        importances = dci(codes, factors).importances
+        importances = dci(codes, factors, booster=settings.booster).importances
         drawn["importances"] = plots.heat_map(importances, names, "importance for boosted trees (DCI)", kl, units)
     drawn["responses"] = plots.responses(codes, factors, names, kl, units)
     if data.is_images and class_names(run.model, site, data) is None:
@@ -152,18 +159,26 @@ def factors_followed(
         kl: Mean KL of each latent in nats; None where it is not known.
         progress: Called while data are encoded.
     """
-    names = followed(_information(vae, data, progress)[2], _names(data))
+    names = followed(_information(vae, data, progress)[2], names_of_factors(data))
     return [name if kl is None or kl[latent] > ACTIVE_ABOVE else "" for latent, name in enumerate(names)]
 
 
 def _information(
-    vae: BetaVAE, data: Dataset, progress: Progress | None = None, site: str | None = None
+    vae: BetaVAE,
+    data: Dataset,
+    progress: Progress | None = None,
+    site: str | None = None,
+    binning: str = "width",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Codes ``(N, K)`` and factors ``(N, F)`` of some data, and their information, a share of the factor's entropy."""
     index = np.sort(np.random.default_rng(0).permutation(len(data))[:MOST_DRAWN])
     factors = as_classes(data.factors[index])  # type: ignore[index]  # they are there
     codes = encode(vae, data.rows(torch.from_numpy(index)), site=site, progress=progress).loc.numpy()
-    return codes, factors, mutual_information(codes, factors) / np.maximum(entropies(factors), LEAST_ENTROPY)
+    return (
+        codes,
+        factors,
+        mutual_information(codes, factors, binning=binning) / np.maximum(entropies(factors), LEAST_ENTROPY),
+    )
 
 
 def followed(shares: np.ndarray, names: Sequence[str]) -> list[str]:
@@ -188,8 +203,3 @@ def _traversal(run: Run, held_out: Rows, site: str, kl: list[float] | None, note
     sweep = traverse(run.model, start, latents=latents, kl=kl, names=run.latent_names if site == "z" else None)
     notes = [notes[latent] if is_active(sweep, row) else "" for row, latent in enumerate(sweep.latents)]
     return plots.traversal(sweep, notes=notes)
-
-
-def _names(data: Dataset) -> list[str]:
-    assert data.factors is not None
-    return list(data.factor_names or [f"factor {column}" for column in range(data.factors.shape[1])])

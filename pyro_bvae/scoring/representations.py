@@ -11,15 +11,16 @@ Source: Higgins et al., https://openreview.net/forum?id=Sy2fzU9gl, table 1
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 from sklearn.decomposition import PCA, FastICA
 from torch import Tensor
+from torch.distributions import Normal
 
-from ..codes import encode, is_plain, latents, width
+from ..codes import Codes, encode, is_plain, latents, width
 from ..datasets import Dataset, Progress, Rows, pixels
 from ..evaluation.probe import probe_accuracy
 from ..generation import reconstructed_site
@@ -31,7 +32,7 @@ from ..runs.building import build_model
 from ..runs.run import Run
 from ..settings.names import BASELINES, check
 from ..settings.program_text import own_parts
-from ..terms import batches, mean_terms
+from ..terms import batches, mean_terms, per_value
 
 __all__ = ["SEEDED", "Representation", "baseline", "encoded", "of_run", "silent", "width_of"]
 
@@ -51,6 +52,7 @@ class Representation:
         seed: The seed of its fit; None where nothing is drawn.
         codes: Codes of all data ``(N, K)``, or an encoder that makes them.
         kl: Mean KL of each latent on held-out data, nats; None where it is not defined.
+        moments: Means and deviations of q(z | x), each ``(N, K)``; None where it is no diagonal Gaussian.
         run: The run; None for a baseline.
         site: The latent site that the codes are of; None where there is no other than "z", and for a baseline.
     """
@@ -62,6 +64,14 @@ class Representation:
     kl: list[float] | None = None
     run: Run | None = None
     site: str | None = None
+    moments: Codes | None = None
+
+    def of_latents(self, is_kept: np.ndarray) -> Representation:
+        """The representation with the latents alone that are kept, ``(K,)``."""
+        if callable(self.codes):
+            raise ValueError("it is taken of latents alone, and this is no code of latents")
+        kl = None if self.kl is None else [value for value, kept in zip(self.kl, is_kept, strict=True) if kept]
+        return replace(self, codes=self.codes[:, is_kept], kl=kl, moments=None)
 
     @cached_property
     def probe(self) -> float | None:
@@ -70,9 +80,14 @@ class Representation:
 
 
 def of_run(
-    run: Run, label: str, data: Dataset, progress: Progress | None = None, site: str | None = None
+    run: Run,
+    label: str,
+    data: Dataset,
+    progress: Progress | None = None,
+    site: str | None = None,
+    codes: str = "mean",
 ) -> Representation:
-    """The posterior means of a run.
+    """The posterior means of a run, or a draw of each posterior.
 
     Args:
         run: With its model on the device to be used.
@@ -80,13 +95,35 @@ def of_run(
         data: The data to encode, all that the run was fitted to or a part of them.
         progress: Called as images are encoded.
         site: The latent site, see `codes.code_site`.
+        codes: "mean" or "sample".
+
+    Raises:
+        ValueError: A draw is asked for, of a posterior that is no diagonal Gaussian.
     """
     own, name = run.dataset(), str(run.path or label)
     site = reconstructed_site(run.model, own.rows(own.held_out[:1]), site)
-    codes = encoded(run.model, data.rows(), name, progress, site)
+    moments = encoded(run.model, data.rows(), name, progress, site)
+    is_gaussian = _is_gaussian(run, site)
+    if codes == "sample" and not is_gaussian:
+        raise ValueError(f"draws are taken of posteriors that are diagonal Gaussians, and that of {name} is none")
+    z = _drawn(moments) if codes == "sample" else moments.loc.numpy()
     kl = mean_terms(run.model, own.rows(own.held_out), batch_size=100).kl_of(site)
     said = None if is_plain(run.model) else site
-    return Representation(label, name, run.config["seed"], codes, kl, run, said)
+    return Representation(label, name, run.config["seed"], z, kl, run, said, moments=moments if is_gaussian else None)
+
+
+def _is_gaussian(run: Run, site: str) -> bool:
+    """Whether the posterior of a latent site is a diagonal Gaussian."""
+    data = run.dataset()
+    _, _, given = next(batches(run.model, data.rows(data.held_out[:1]), 1))
+    return isinstance(per_value(latents(run.model, **given)[site]), Normal)
+
+
+def _drawn(moments: Codes) -> np.ndarray:
+    """A draw of each Gaussian, of seed 0."""
+    noise = np.random.default_rng(0).standard_normal(moments.loc.shape, dtype=np.float32)
+    drawn: np.ndarray = moments.loc.numpy() + moments.scale.numpy() * noise
+    return drawn
 
 
 def width_of(run: Run, site: str | None = None) -> int:
@@ -138,17 +175,17 @@ def baseline(
         vae = build_model({**run.config, "seed": seed}, data.shape, run.dataset(), program_of(run.model)).to(
             run.model.beta.device
         )
-        return Representation(name, name, seed, encoded(vae, data.rows(), name, progress, site))
+        return Representation(name, name, seed, encoded(vae, data.rows(), name, progress, site).loc.numpy())
     project = _components(name, whole or data, width_of(run, site), seed)
     return Representation(name, name, seed, _in_blocks(project, data.images, name, progress))
 
 
 def encoded(
     vae: BetaVAE, data: Tensor | Rows, name: str, progress: Progress | None = None, site: str | None = None
-) -> np.ndarray:
-    """Posterior means of all data, ``(N, K)``; ``progress`` is called with ``name`` as they are encoded."""
+) -> Codes:
+    """The posteriors of all data; ``progress`` is called with ``name`` as they are encoded."""
     report, what = progress or silent, f"{name}: encoding {len(data):,}"
-    return encode(vae, data, site=site, progress=lambda _, done, total: report(what, done, total)).loc.numpy()
+    return encode(vae, data, site=site, progress=lambda _, done, total: report(what, done, total))
 
 
 def silent(what: str, done: int, total: int) -> None:

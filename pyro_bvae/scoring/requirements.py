@@ -18,6 +18,8 @@ NUMERALS = {2: "two", 3: "three", 4: "four"}
 def applicable(chosen: Sequence[str], data: Dataset, runs: int, latents: int) -> list[str]:
     """The metrics chosen, in the order of `METRICS`; where none is chosen, all that the data and the runs allow.
 
+    Those of active latents alone are taken only where they are chosen.
+
     Args:
         chosen: Names in `METRICS`.
         data: What the runs were fitted to.
@@ -33,7 +35,7 @@ def applicable(chosen: Sequence[str], data: Dataset, runs: int, latents: int) ->
     allowed = [name for name in METRICS if name not in needs]
     for name in (name for name in chosen if name in needs):
         raise ValueError(f"{name} needs {needs[name]}; for {data.name} there are {', '.join(allowed)}")
-    return [name for name in allowed if not chosen or name in chosen]
+    return [name for name in allowed if (name in chosen if chosen else METRICS[name].whole is None)]
 
 
 def lacking(data: Dataset, runs: int, latents: int) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = ["ScoreRow"]
@@ -22,6 +22,7 @@ class ScoreRow:
         missing: Why a score is None, by column.
         scores: By column, in the order of `METRICS`.
         site: The latent site whose codes are scored; None where there is no other than "z", and of a baseline.
+        by_factor: Scores of one factor, as ``mig[scale]``, of the metrics that have them.
     """
 
     label: str
@@ -32,11 +33,12 @@ class ScoreRow:
     missing: Mapping[str, str]
     scores: Mapping[str, float | None]
     site: str | None = None
+    by_factor: Mapping[str, float | None] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """All by name, as in scores.json: the scores stand beside the rest."""
         row = asdict(self)
-        scores = row.pop("scores")
+        scores = row.pop("scores") | row.pop("by_factor")
         if self.site is None:
             del row["site"]
         return row | scores

@@ -14,11 +14,12 @@ from ..datasets import Dataset, Progress
 from ..runs.run import Run
 from ..settings.names import BASELINES, check
 from .draws import Draws, Sample, draws_of
-from .registry import METRICS, Metric, Scores, score_columns
+from .registry import METRICS, ByFactor, Metric, Scores, score_columns
 from .repetitions import labels_of, sharing
 from .representations import SEEDED, Representation, baseline, of_run, silent, width_of
 from .requirements import applicable
 from .rows import ScoreRow
+from .settings import ScoreSettings, names_of_factors, of_factors
 
 __all__ = ["score", "score_representations"]
 
@@ -40,6 +41,7 @@ def score(
     repeats: int = 5,
     baselines: Sequence[str] = (),
     site: str | None = None,
+    settings: ScoreSettings | None = None,
     progress: Progress | None = None,
 ) -> list[ScoreRow]:
     """Score runs of one data set, and baselines for them.
@@ -50,6 +52,7 @@ def score(
         repeats: How often points, pairs and splits are drawn anew.
         baselines: Names in `names.BASELINES`; those that draw anything are scored under each seed of the runs.
         site: The latent site whose posterior means are the codes, see `codes.code_site`.
+        settings: How scores are taken.
         progress: Called as images are encoded and scores taken.
 
     Returns:
@@ -64,8 +67,11 @@ def score(
         raise ValueError("a run is given twice")
     if len({run.config["fingerprint"] for run in runs}) > 1:
         raise ValueError("these runs were fitted to different data: score them apart")
-    whole = runs[0].dataset()
+    settings = settings or ScoreSettings()
+    whole = of_factors(runs[0].dataset(), settings.factors)
     chosen = applicable(chosen, whole, len(runs), max(width_of(run, site) for run in runs))
+    if settings.active_only:
+        chosen = with_active(chosen)
     for name in baselines:
         check("baseline", name, BASELINES)
     draws = None if any(METRICS[name].draws_by_factor for name in chosen) else draws_of(whole, repeats)
@@ -76,8 +82,17 @@ def score(
         for name in baselines
         for seed in (seeds if name in SEEDED else seeds[:1])
     ]
-    representations += [of_run(run, label, data, progress, site) for run, label in labels_of(sharing(runs))]
-    return score_representations(representations, data, chosen, repeats=repeats, progress=progress, draws=draws)
+    representations += [
+        of_run(run, label, data, progress, site, settings.codes) for run, label in labels_of(sharing(runs))
+    ]
+    return score_representations(
+        representations, data, chosen, repeats=repeats, progress=progress, draws=draws, settings=settings
+    )
+
+
+def with_active(chosen: Sequence[str]) -> list[str]:
+    """The metrics chosen, and of each that there is of active latents alone this one as well; as `METRICS` has them."""
+    return [name for name, metric in METRICS.items() if name in chosen or metric.whole in chosen]
 
 
 def score_representations(
@@ -88,6 +103,7 @@ def score_representations(
     repeats: int,
     progress: Progress | None = None,
     draws: Draws | None = None,
+    settings: ScoreSettings | None = None,
 ) -> list[ScoreRow]:
     """Score codes that have been made already; see `score`.
 
@@ -98,13 +114,14 @@ def score_representations(
         repeats: How often points, pairs and splits are drawn anew.
         progress: Called as scores are taken.
         draws: What all repeats draw, where ``data`` are only that; None where ``data`` are the whole data set.
+        settings: How scores are taken.
 
     Returns:
         A row for each representation and repeat.
     """
-    report = progress or silent
+    report, settings = progress or silent, settings or ScoreSettings()
     compared = {
-        (name, repeat): _compare(METRICS[name], [Sample(one, data, repeat, draws) for one in representations])
+        (name, repeat): _compare(METRICS[name], [Sample(one, data, repeat, draws, settings) for one in representations])
         for name in chosen
         if METRICS[name].take_of_runs is not None
         for repeat in range(repeats)
@@ -112,15 +129,21 @@ def score_representations(
     rows, done, total = [], 0, len(representations) * repeats * len(chosen)
     for place, one in enumerate(representations):
         for repeat in range(repeats):
-            sample, outcomes = Sample(one, data, repeat, draws), {}
+            sample, outcomes = Sample(one, data, repeat, draws, settings), dict[str, _Outcome]()
             for name in chosen:
                 report(f"{one.name}: {name}", done, total)
                 together = compared.get((name, repeat))
-                outcomes[name] = _take(METRICS[name], sample) if together is None else together[place]
+                same = _of_all_latents(METRICS[name], sample, outcomes)
+                outcomes[name] = same or (_take(METRICS[name], sample) if together is None else together[place])
                 done += 1
             rows.append(_row(sample, outcomes))
     report("scored", total, total)
     return rows
+
+
+def _of_all_latents(metric: Metric, sample: Sample, outcomes: Mapping[str, _Outcome]) -> _Outcome | None:
+    """What came of the metric of all latents, where one of the active latents is the same: all of them are active."""
+    return outcomes.get(metric.whole) if metric.whole is not None and sample.is_active.all() else None
 
 
 def _take(metric: Metric, sample: Sample) -> _Outcome:
@@ -161,11 +184,17 @@ def _row(sample: Sample, outcomes: Mapping[str, _Outcome]) -> ScoreRow:
     one = sample.representation
     missing: dict[str, str] = {}
     scores: dict[str, float | None] = {}
+    by_factor: dict[str, float | None] = {}
     for name, outcome in outcomes.items():
         columns = score_columns([name])
-        values = outcome.scores if isinstance(outcome.scores, tuple) else (outcome.scores,) * len(columns)
+        taken = outcome.scores
+        if isinstance(taken, ByFactor):
+            factors = zip(names_of_factors(sample.data), taken.factors.tolist(), strict=True)
+            by_factor |= {f"{columns[0]}[{factor}]": value for factor, value in factors if isfinite(value)}
+            taken = taken.score
+        values = taken if isinstance(taken, tuple) else (taken,) * len(columns)
         for column, value in zip(columns, values, strict=True):
             scores[column] = value if value is not None and isfinite(value) else None
             if scores[column] is None:
                 missing[column] = outcome.reason if value is None else "it is not finite"
-    return ScoreRow(one.label, one.name, one.seed, sample.seed, one.kl, missing, scores, one.site)
+    return ScoreRow(one.label, one.name, one.seed, sample.seed, one.kl, missing, scores, one.site, by_factor)

@@ -9,7 +9,7 @@ it as often as the whole.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import inf
 from statistics import mean, stdev
 from typing import Any
@@ -52,6 +52,7 @@ class ScoreSummary:
         scores: By column; None where a run or repeat has no score.
         missing: Why not, by column.
         site: The latent site whose codes are scored, see `ScoreRow`.
+        by_factor: Of the scores of one factor the mean over runs and repeats, by the metric and then by the factor.
     """
 
     label: str
@@ -61,6 +62,7 @@ class ScoreSummary:
     scores: Mapping[str, Spread | None]
     missing: Mapping[str, str]
     site: str | None = None
+    by_factor: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as in scores.json."""
@@ -90,7 +92,20 @@ def _summary(label: str, rows: Sequence[ScoreRow]) -> ScoreSummary:
                 for name in rows[0].scores},
         missing={name: reason for row in reversed(rows) for name, reason in row.missing.items()},
         site=rows[0].site,
+        by_factor=_by_factor(rows),
     )  # fmt: skip
+
+
+def _by_factor(rows: Sequence[ScoreRow]) -> dict[str, dict[str, float]]:
+    """Means of the scores of one factor that all rows have."""
+    means: dict[str, dict[str, float]] = {}
+    for column in rows[0].by_factor:
+        values = [row.by_factor.get(column) for row in rows]
+        known = [value for value in values if value is not None]
+        name, factor = column.removesuffix("]").split("[", 1)
+        if len(known) == len(rows):
+            means.setdefault(name, {})[factor] = mean(known)
+    return means
 
 
 def _range(column: str, rows: Sequence[ScoreRow]) -> tuple[float, float]:

@@ -17,6 +17,9 @@ __all__ = [
     "AS_BEGUN",
     "BASELINES",
     "BASES",
+    "BINNINGS",
+    "BOOSTERS",
+    "CODES",
     "DATASETS",
     "DEVICES",
     "EXPORTS",
@@ -43,6 +46,9 @@ __all__ = [
 ACTIVATIONS = ("relu", "tanh")
 BASELINES = ("ground-truth", "pixels", "pca", "ica", "untrained")
 BASES = ("image", "random-image", "prior", "random-z")
+BINNINGS = ("width", "quantile")
+BOOSTERS = ("presorted", "exact", "histogram")
+CODES = ("mean", "sample")
 DATASETS = (
     "digits",
     "mnist",
@@ -87,6 +93,8 @@ METRICS = (
     "beta-vae",
     "factor-vae",
     "mig",
+    "mig-sup",
+    "mig-chen",
     "modularity",
     "sap",
     "dci",
@@ -96,6 +104,13 @@ METRICS = (
     "total-correlation",
     "active-units",
     "probe",
+    "mig-active",
+    "mig-sup-active",
+    "modularity-active",
+    "sap-active",
+    "dci-active",
+    "irs-active",
+    "total-correlation-active",
 )
 NETWORKS = ("mlp", "conv", "locatello", "resnet", "broadcast")
 OBJECTIVES = ("beta", "capacity", "tc", "factor", "dip-i", "dip-ii", "info", "controlled")
