@@ -23,6 +23,8 @@ MEANINGS = {
     "beta-vae": "The same, in another protocol.",
     "factor-vae": "Which latent varies least while one factor is held?",
     "mig": "Is each factor in one latent alone, by mutual information?",
+    "mig-sup": "Is each latent of one factor alone, by mutual information?",
+    "mig-chen": "As mig, of draws of z over the whole aggregate posterior, without the shape.",
     "modularity": "Does each latent carry information on one factor alone?",
     "sap": "Is each factor in one latent alone, by the accuracy of a linear classifier?",
     "dci-disentanglement": "Does each latent serve one factor alone, by the importance for boosted trees?",
