@@ -54,7 +54,7 @@ def test_a_circle_pressed_flat_scores_next_to_nothing(values: int, most: float) 
     for shift in (0.0, 0.1, 1.0):
         assert share(np.cos(angles + shift), "cyclic") < most
         assert share(np.cos(2 * angles + shift), "cyclic") < most / 2
-    for cut in range(values):
+    for cut in range(0, values, 7):
         assert share(np.roll(angles, cut), "cyclic") == pytest.approx(1)
 
 

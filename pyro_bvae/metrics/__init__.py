@@ -11,6 +11,7 @@
 | `dci` | both, and how well do boosted trees predict the factors? | codes |
 | `explicitness` | how well does a linear classifier predict the factors? | codes |
 | `infomec` | modularity, explicitness and compactness, by nearest neighbours and information | codes |
+| `dci_es` | how large a probe does it take to read the factors off the code? | codes |
 | `one_to_one` | is each factor a one-to-one function of its latent, or does the code fold over? | codes |
 | `irs` | does a latent stay the same while all factors but one change? | codes or an encoder |
 | `udr` | do runs of other seeds learn the same latents? | codes of several runs, no factors |
@@ -28,6 +29,7 @@ from __future__ import annotations
 from .active_units import active_units_variance
 from .beta_vae import PROTOCOLS, Protocol, beta_vae_score
 from .dci import DCI, dci
+from .dci_es import DCIES, dci_es
 from .explicitness import explicitness, explicitness_of_factors
 from .factor_vae import Votes, factor_vae_score, factor_vae_votes
 from .folds import OneToOne, one_to_one
@@ -45,6 +47,7 @@ from .udr import udr
 
 __all__ = [
     "DCI",
+    "DCIES",
     "KINDS",
     "PROTOCOLS",
     "FactorSampler",
@@ -55,6 +58,7 @@ __all__ = [
     "active_units_variance",
     "beta_vae_score",
     "dci",
+    "dci_es",
     "explicitness",
     "explicitness_of_factors",
     "factor_vae_score",
