@@ -15,7 +15,8 @@
 | `one_to_one` | is each factor a one-to-one function of its latent, or does the code fold over? | codes |
 | `irs` | does a latent stay the same while all factors but one change? | codes or an encoder |
 | `udr` | do runs of other seeds learn the same latents? | codes of several runs, no factors |
-| `total_correlation` | are latents uncorrelated? | codes, no factors |
+| `total_correlation`, `wasserstein_correlation` | are latents uncorrelated? | codes, no factors |
+| `mutual_information_score` | do latents tell of one another? | codes, no factors |
 | `active_units_variance` | are latents used? | codes, no factors |
 
 >>> import numpy as np
@@ -37,6 +38,7 @@ from .infomec import InfoMEC, infomec
 from .information import mutual_information
 from .irs import irs
 from .kinds import KINDS, kinds_of
+from .latent_information import mutual_information_score
 from .mig import mig, mig_of_factors, mig_sup
 from .mig_chen import mig_chen, mig_chen_of_factors
 from .modularity import modularity
@@ -44,6 +46,7 @@ from .sampling import FactorSampler
 from .sap import sap, sap_of_factors
 from .total_correlation import total_correlation
 from .udr import udr
+from .wasserstein import WassersteinCorrelation, wasserstein_correlation
 
 __all__ = [
     "DCI",
@@ -55,6 +58,7 @@ __all__ = [
     "OneToOne",
     "Protocol",
     "Votes",
+    "WassersteinCorrelation",
     "active_units_variance",
     "beta_vae_score",
     "dci",
@@ -73,9 +77,11 @@ __all__ = [
     "mig_sup",
     "modularity",
     "mutual_information",
+    "mutual_information_score",
     "one_to_one",
     "sap",
     "sap_of_factors",
     "total_correlation",
     "udr",
+    "wasserstein_correlation",
 ]
