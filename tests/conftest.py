@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: small models, and a busy machine makes two threads spin
 os.environ.pop("COLUMNS", None)  # set in the processes of xdist, for whom a table would be cut
 
+import dataclasses
 import io
 import shutil
 import struct
@@ -60,6 +61,16 @@ def images() -> Dataset:
     """A few noisy images of 16×16, for what need not learn anything."""
     generator = torch.Generator().manual_seed(0)
     return Dataset("noise", torch.randint(0, 256, (60, 1, 16, 16), generator=generator, dtype=torch.uint8))
+
+
+def with_factors(images: Dataset) -> Dataset:
+    """The 60 images with three factors, an image for each combination of their values."""
+    return dataclasses.replace(images, factors=torch.cartesian_prod(*[torch.arange(size) for size in (5, 4, 3)]))
+
+
+@pytest.fixture
+def gridded(images: Dataset) -> Dataset:
+    return with_factors(images)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from pyro_bvae import BetaVAE
 from pyro_bvae.compiled.step import CompiledStep
 from pyro_bvae.objectives import (
     OBJECTIVES,
+    Ada,
     Beta,
     Capacity,
     Controlled,
@@ -49,6 +50,7 @@ NEUTRAL = {
     "dip-ii": DipII,
     "info": Info,
     "controlled": lambda: Controlled(10.0, gain=0.0),
+    "ada": Ada,
 }
 WEIGHTED = {
     "capacity": lambda: Capacity(3.0, 1.5),
@@ -58,6 +60,7 @@ WEIGHTED = {
     "dip-ii": lambda: DipII(2.0, 3.0),
     "info": lambda: Info(0.5, 7.0),
     "controlled": lambda: Controlled(10.0, beta=2.0),
+    "ada": lambda: Ada(2.0, 0.5),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Cli, ReplayOnTheCpu, new_vae, same_parameters, without_timings
+from conftest import Cli, ReplayOnTheCpu, new_vae, same_parameters, with_factors, without_timings
 from torch import nn
 
 from pyro_bvae import BetaVAE, Callback, fit, load_run
@@ -46,6 +46,12 @@ def instant_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorded graph stands in for its kernels; test_compiled holds them equal."""
     monkeypatch.setattr(loop, "inductor", lambda graph, _: graph)
     monkeypatch.setattr(loop, "note_seconds", lambda *_: None)
+
+
+@pytest.fixture
+def images(images: Dataset) -> Dataset:
+    """Data that pairs can be made of."""
+    return with_factors(images)
 
 
 def vae_at_one(seed: int = 0) -> BetaVAE:

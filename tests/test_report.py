@@ -13,7 +13,7 @@ import numpy as np
 import pyro.distributions as dist
 import pytest
 import torch
-from conftest import Cli, some_config
+from conftest import Cli, some_config, with_factors
 from PIL import Image
 from pyro_bvae_cli import main
 from torch import nn
@@ -162,7 +162,8 @@ def test_every_likelihood_has_its_words(likelihood: str) -> None:
 @pytest.mark.parametrize("objective", names.OBJECTIVES)
 def test_every_objective_has_its_words(objective: str) -> None:
     chosen = {"controlled": "controlled:target=5"}.get(objective, objective)
-    run = fit(BetaVAE((1, 16, 16), 3, hidden=(4,)), pictures(), objective=chosen, steps=1, batch_size=20)
+    data = with_factors(pictures())
+    run = fit(BetaVAE((1, 16, 16), 3, hidden=(4,)), data, objective=chosen, steps=1, batch_size=20)
     text = joined(loss(measure(run, "x")), beta(measure(run, "x")))
     assert formula(losses.OBJECTIVES[objective][0], display=True) in text
     assert ("In the words of a lab" in text) == ("β = 1 throughout" in text) == (objective == "beta")

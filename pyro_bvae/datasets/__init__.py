@@ -18,12 +18,14 @@ from .inventory import available
 from .leftovers import remove_leftovers
 from .loading import cache_folder, canonical, load, own_path
 from .mapped import Progress
+from .pairs import Pairs
 from .rows import Rows, of_type, rows_of
 from .sources import SOURCES, Source
 
 __all__ = [
     "SOURCES",
     "Dataset",
+    "Pairs",
     "Progress",
     "Rows",
     "Source",

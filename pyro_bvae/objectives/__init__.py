@@ -17,6 +17,7 @@ from math import isfinite
 from typing import Any
 
 from ..settings.parsing import Specification
+from .ada import Ada, Averaged
 from .beta import Beta
 from .capacity import Capacity, suggest_capacity
 from .controlled import Controlled, RateController
@@ -33,6 +34,8 @@ __all__ = [
     "WEIGHT",
     "WHOLE_NUMBER",
     "WORD",
+    "Ada",
+    "Averaged",
     "Beta",
     "Capacity",
     "Controlled",
@@ -61,6 +64,7 @@ OBJECTIVES: dict[str, type[Regularised]] = {
     "dip-ii": DipII,
     "info": Info,
     "controlled": Controlled,
+    "ada": Ada,
 }
 
 

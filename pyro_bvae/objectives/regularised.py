@@ -83,6 +83,7 @@ class Regularised(ELBO, nn.Module):
     takes_beta = False  # whether it takes its β from the programs
     learns = False  # whether `update` is called after each step
     supports_cuda_graph = True  # whether `update` can be part of a CUDA graph
+    differing = 0  # factors in which, at most, the two of a pair differ; 0 where a batch is not of pairs
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuse an objective whose `update` nobody would call."""

@@ -31,6 +31,7 @@ USUAL: dict[str, dict[str, str]] = {
     "dip-ii": {"off_diagonal": "10", "diagonal": "10"},
     "info": {"alpha": "0", "scale": "1000"},
     "controlled": {},
+    "ada": {"threshold": "0.5"},
 }
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .. import ranks
-from ..datasets import Dataset, of_type, pixels
+from ..datasets import Dataset, Pairs, of_type, pixels
 
 __all__ = ["Minibatches", "fits"]
 
@@ -38,6 +38,7 @@ class Minibatches:
         dtype: Of the floats that batches are; see `pixels`.
         resident: Whether the data move to the device as a whole; by default if they fit.
         names: What of all that stands beside the images is wanted too; it always lies on the device.
+        pairs: Makes each batch one of pairs: the second half are partners of the first half. An odd one stays alone.
 
     Attributes:
         size: Number of training data.
@@ -56,8 +57,9 @@ class Minibatches:
         least: int = 1,
         dtype: torch.dtype | None = None,
         names: Sequence[str] = (),
+        pairs: Pairs | None = None,
     ) -> None:
-        self.dtype = dtype
+        self.dtype, self.pairs = dtype, pairs
         self.size = len(dataset.train)
         self.batch_size = min(batch_size, self.size)
         whole, rest = divmod(self.size, self.batch_size)
@@ -117,11 +119,22 @@ class Minibatches:
         """Where in ``images`` the data of a step are, those of all ranks, ``(B,)``."""
         epoch, position = divmod(step, self.per_epoch)
         if self._order is None or self._order[0] != epoch:
-            order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
+            random = np.random.default_rng([self.seed, epoch])
+            order = random.permutation(self.size)
+            if self.pairs is not None:
+                anchors, partners = self._halves()
+                order[partners] = self.pairs(order[anchors], random)
             self._order = epoch, self._train[torch.from_numpy(order).to(self._train.device)]
         start = position * self.batch_size
         is_last = position == self.per_epoch - 1
         return self._order[1][start:] if is_last else self._order[1][start : start + self.batch_size]
+
+    def _halves(self) -> tuple[np.ndarray, np.ndarray]:
+        """The places in the order of an epoch of the first halves of all batches, and of their second halves."""
+        sizes = np.array([self.count(step) for step in range(self.per_epoch)])
+        start, half = np.arange(self.per_epoch) * self.batch_size, sizes // 2
+        anchors = np.concatenate([np.arange(one, one + size) for one, size in zip(start, half, strict=True)])
+        return anchors, anchors + np.repeat(half, half)
 
     def _own_index(self, step: int) -> Tensor:
         index = self.index(step)

@@ -39,6 +39,8 @@ def check_shareable(vae: nn.Module, elbo: ELBO) -> None:
             f"several ranks cannot take {type(elbo).__name__}, which need not be a sum over images: give Trace_ELBO, "
             "TraceMeanField_ELBO or an objective of this package, or fit with one process"
         )
+    if isinstance(elbo, Regularised) and elbo.differing:
+        raise ValueError(f"{type(elbo).__name__} is for pairs, which no ranks may part: fit with one process")
     for name, module in vae.named_modules():
         if isinstance(module, _BatchNorm) and module.training:
             raise ValueError(

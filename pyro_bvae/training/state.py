@@ -20,7 +20,7 @@ from .. import ranks
 from ..compiled.gradient_step import GradientStep
 from ..compiled.recording import undisturbed
 from ..compiled.step import CompiledStep, Compiler
-from ..datasets import Dataset, pixels
+from ..datasets import Dataset, Pairs, pixels
 from ..likelihoods import Likelihood
 from ..model import BetaVAE
 from ..objectives import PerImage, RateController, Regularised
@@ -84,7 +84,9 @@ class Training:
         self.dataset = dataset
         self.names = tuple(given_to(vae, dataset.beside))
         order, dtype = (settings.batch_size, settings.seed), vae.beta.dtype
-        self.minibatches = Minibatches(dataset, *order, self.device, least=least, dtype=dtype, names=self.names)
+        pairs = Pairs(dataset, elbo.differing) if isinstance(elbo, Regularised) and elbo.differing else None
+        how = {"least": least, "dtype": dtype, "names": self.names, "pairs": pairs}
+        self.minibatches = Minibatches(dataset, *order, self.device, **how)
         self.held_out = dataset.rows(dataset.held_out).to(self.device)
         self.steps_per_epoch = self.minibatches.per_epoch
         self.total = settings.total(self.steps_per_epoch)
