@@ -43,7 +43,7 @@ OBJECTIVES = [
     "beta", "beta:free_bits=0.1,num_particles=2", "capacity:gamma=10,capacity=linear:5:9", "capacity:of=image",
     "tc:beta=6", "tc:beta=6,estimator=weighted", "factor:gamma=5,width=8,layers=2", "dip-i:off_diagonal=1,diagonal=2",
     "dip-ii:off_diagonal=1,diagonal=2", "info:alpha=0.5,scale=2", "controlled:target=5",
-    "ada", "ada:beta=2,differing=2",
+    "ada", "ada:beta=2,differing=2", "qlae:values=4",
 ]  # fmt: skip
 ORDER = {"training.minibatches.Minibatches.index": "the order of an epoch is moved, once an epoch"}
 IN_A_FIT = ORDER | {

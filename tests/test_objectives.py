@@ -28,6 +28,7 @@ from pyro_bvae.objectives import (
     Factor,
     Info,
     PerImage,
+    Qlae,
     RateController,
     Regularised,
     Sites,
@@ -51,6 +52,7 @@ NEUTRAL = {
     "info": Info,
     "controlled": lambda: Controlled(10.0, gain=0.0),
     "ada": Ada,
+    "qlae": lambda: Qlae(3),
 }
 WEIGHTED = {
     "capacity": lambda: Capacity(3.0, 1.5),
@@ -61,6 +63,7 @@ WEIGHTED = {
     "info": lambda: Info(0.5, 7.0),
     "controlled": lambda: Controlled(10.0, beta=2.0),
     "ada": lambda: Ada(2.0, 0.5),
+    "qlae": lambda: Qlae(3, 2.0, 0.5, 1.0),
 }
 
 

@@ -25,6 +25,7 @@ from .dip import DipI, DipII
 from .factor import Factor
 from .gathering import whole
 from .info import Info
+from .qlae import Qlae
 from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, WORD, Option, PerImage, Regularised, Sites, read
 from .total_correlation import TotalCorrelation
 
@@ -45,6 +46,7 @@ __all__ = [
     "Info",
     "Option",
     "PerImage",
+    "Qlae",
     "RateController",
     "Regularised",
     "Sites",
@@ -65,6 +67,7 @@ OBJECTIVES: dict[str, type[Regularised]] = {
     "info": Info,
     "controlled": Controlled,
     "ada": Ada,
+    "qlae": Qlae,
 }
 
 

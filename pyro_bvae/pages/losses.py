@@ -127,4 +127,9 @@ OBJECTIVES = {
         "the Ada-GVAE (Locatello et al., 2020): data come in pairs that share all but a few factors, with one "
         "posterior of each latent in which they are alike",
     ),
+    "qlae": (
+        "L = D + β R + γ Σ_k ( c_k − v_k )^2",
+        "quantised latents, after the QLAE (Hsu et al., 2023): the mean c of a latent becomes v, the nearest of a few "
+        "values",
+    ),
 }

@@ -113,7 +113,7 @@ METRICS = (
     "total-correlation-active",
 )
 NETWORKS = ("mlp", "conv", "locatello", "resnet", "broadcast")
-OBJECTIVES = ("beta", "capacity", "tc", "factor", "dip-i", "dip-ii", "info", "controlled", "ada")
+OBJECTIVES = ("beta", "capacity", "tc", "factor", "dip-i", "dip-ii", "info", "controlled", "ada", "qlae")
 OPTIMIZERS = ("rmsprop", "adam", "adagrad", "sgd")
 POSTERIORS = ("diagonal", "full", "iaf:N", "planar:N", "spline:N")
 PRECISIONS = ("fp32", "bf16")
