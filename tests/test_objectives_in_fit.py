@@ -38,6 +38,7 @@ NEUTRAL = {
     "dip-ii": "dip-ii:off_diagonal=0,diagonal=0",
     "controlled": "controlled:target=5,gain=0",
     "capacity": "capacity:gamma=1,capacity=0",
+    "qlae": "qlae:beta=1,commitment=0,quantised=0",
 }
 
 
