@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["filled", "given_once", "is_typed", "settle", "stored"]
 
 # settings of a config that lapse when the one they belong to is typed
-BELONGS_TO = dict.fromkeys(("data_root", *DATA_OPTIONS, "standardise"), ("dataset",))
+BELONGS_TO: dict[str, tuple[str, ...]] = dict.fromkeys(("data_root", *DATA_OPTIONS, "standardise"), ("dataset",))
 BELONGS_TO |= dict.fromkeys(("decoder", "hidden"), ("network",))
 BELONGS_TO |= dict.fromkeys(("decoder_hidden", "decoder_activation"), ("network", "decoder"))
 BELONGS_TO |= dict.fromkeys(("scale", "mean_link"), ("likelihood",))

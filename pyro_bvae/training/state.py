@@ -85,8 +85,9 @@ class Training:
         self.names = tuple(given_to(vae, dataset.beside))
         order, dtype = (settings.batch_size, settings.seed), vae.beta.dtype
         pairs = Pairs(dataset, elbo.differing) if isinstance(elbo, Regularised) and elbo.differing else None
-        how = {"least": least, "dtype": dtype, "names": self.names, "pairs": pairs}
-        self.minibatches = Minibatches(dataset, *order, self.device, **how)
+        self.minibatches = Minibatches(
+            dataset, *order, self.device, least=least, dtype=dtype, names=self.names, pairs=pairs
+        )
         self.held_out = dataset.rows(dataset.held_out).to(self.device)
         self.steps_per_epoch = self.minibatches.per_epoch
         self.total = settings.total(self.steps_per_epoch)
