@@ -8,14 +8,16 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from pyro.infer import TraceEnum_ELBO
+from pyro import poutine
+from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
 from torch import Tensor, nn
 
-from pyro_bvae import BetaVAE, fit, traverse
+from pyro_bvae import BetaVAE, evaluate, fit, traverse
 from pyro_bvae.datasets import Dataset, Rows
 from pyro_bvae.generation import sample, sample_sites
+from pyro_bvae.objectives import Beta
 from pyro_bvae.programs import joined, one_hot
-from pyro_bvae.terms import terms
+from pyro_bvae.terms import layout_of, mean_terms, terms, traces
 from pyro_bvae.traversal import base, class_sites, read_value, sweep_classes
 
 
@@ -183,3 +185,73 @@ def test_a_value_that_is_no_class_is_refused(value: Any) -> None:
     vae = Flagged()
     with pytest.raises(ValueError, match="'coin' has 2 classes, and there are 1 `names`: give one each"):
         sweep_classes(vae, base(vae, flagged().rows()), "coin", names=["tails"])
+
+
+class Unequal(Vectors):
+    """Data that weigh more or less, as where some are rare."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def model(self, x: Tensor | None = None, size: int = 1, *, weight: Tensor) -> Any:
+        self.register()
+        with self.plate(x, size), poutine.scale(scale=weight):
+            with self.weighted():
+                z = pyro.sample("z", self.prior())
+            return pyro.sample("x", self.show(z), obs=x)
+
+    def guide(self, x: Tensor, *, weight: Tensor) -> Any:
+        self.register()
+        with self.plate(x), poutine.scale(scale=weight), self.weighted():
+            pyro.sample("z", dist.Normal(self.features(x)[:, :2], 0.5).to_event(1))
+
+
+def test_data_may_have_weights_of_their_own() -> None:
+    vae, x, weight = Unequal(), torch.randn(20, 4), torch.rand(20) + 0.5
+    vae.beta = 3.0
+    losses = []
+    for elbo in (Beta(), TraceMeanField_ELBO()):
+        torch.manual_seed(0)
+        losses.append(elbo.differentiable_loss(vae.model, vae.guide, x, weight=weight))
+    torch.testing.assert_close(*losses)
+    data = Dataset("mine", x, extra={"weight": weight})
+    for objective in ("beta", None):
+        chosen = {} if objective is None else {"objective": objective}
+        run = fit(vae, data, steps=2, batch_size=8, compile=False, **chosen)
+        assert run.history[-1]["held_out_rate"] > 0
+    layout = layout_of(*traces(vae.model, vae.guide, x, weight=weight), vae.beta_value)
+    assert layout.weights == pytest.approx({"z": 3 * weight.mean().item(), "x": weight.mean().item()})
+
+
+@pytest.mark.parametrize("beta", [0.1, 0.3, 1.0, 7.7])
+def test_beta_is_no_weight_of_its_own(beta: float) -> None:
+    vae = Kinds()
+    vae.beta = beta
+    assert layout_of(*traces(vae.model, vae.guide, torch.randn(3, 4)), vae.beta_value).weights == {}
+
+
+class Number(Vectors):
+    """One latent, which is a number and no vector."""
+
+    def __init__(self) -> None:
+        super().__init__(1, latent_dim=1)
+
+    def model(self, x: Tensor | None = None, size: int = 1) -> Any:
+        self.register()
+        with self.plate(x, size), self.weighted():
+            return pyro.sample(
+                "x", self.show(pyro.sample("z", dist.Normal(self.beta.new_zeros(1), 1.0))[..., None]), obs=x
+            )
+
+    def guide(self, x: Tensor) -> Any:
+        self.register()
+        with self.plate(x), self.weighted():
+            pyro.sample("z", dist.Normal(self.features(x)[:, 0], 0.5))
+
+
+def test_a_latent_that_is_a_number_is_called_by_its_site() -> None:
+    vae, x = Number(), torch.randn(6, 4)
+    means = mean_terms(vae, x)
+    assert means.units == ["z"] == [*layout_of(*traces(vae.model, vae.guide, x), 1.0).units] == evaluate(vae, x).latents
+    assert means.kl_per_latent == [pytest.approx(means.rate)]
+    assert traverse(vae, torch.zeros(2, 1), columns=3).images.shape == (2, 1, 3, 4)

@@ -33,7 +33,8 @@ class Beta(Regularised):
         self.takes_beta = beta is None
 
     def regulariser(self, sites: Sites) -> Tensor:
-        """β R; of programs with several latent sites, each has the weight that the programs give it."""
-        if self.takes_beta and sites.weighted and not self.free_bits:
+        """β R; each of several latent sites, or each datum, has the weight that the programs give it."""
+        is_by_datum = isinstance(sites.beta, Tensor) and sites.beta.dim() > 0
+        if self.takes_beta and not self.free_bits and (sites.weighted or is_by_datum):
             return sites.weighted_rate.mean()
         return (sites.beta if self.takes_beta else self.beta) * self.mean_rate(sites)

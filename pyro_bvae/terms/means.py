@@ -108,8 +108,8 @@ def mean_terms(
         parts = of_batches(vae, rows, batch_size, work, progress=progress, what="distortion and rate")
         means = tree_map(lambda first, *others: (sum(others, start=first) / len(rows)).tolist(), *parts)
         kl = means.pop("kl", None)
-        is_plain = list(means["rates"]) == ["z"]
-        units = [f"z[{number}]" for number in range(len(kl or ()))] if is_plain else _units(vae, rows)
+        is_vector = list(means["rates"]) == ["z"] and len(kl or ()) > 1
+        units = [f"z[{number}]" for number in range(len(kl))] if is_vector else _units(vae, rows)
     return MeanTerms(kl_per_latent=kl, **means, units=units)
 
 

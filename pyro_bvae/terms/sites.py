@@ -29,7 +29,7 @@ class Layout:
         latents: Latent sites in the model's order: the parts of the rate.
         units: What each KL is of: ``z[0]``, ``z[1]`` and so on of a site that factorises over the elements of a vector,
             the site itself of any other; empty where no site factorises.
-        weights: The scale of sites whose scale is neither 1 nor β.
+        weights: The scale of sites whose scale is neither 1 nor β; its mean where each datum has its own.
     """
 
     observed: tuple[str, ...] = ("x",)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isclose
 from typing import Any
 
 import pyro.distributions as dist
@@ -54,6 +55,7 @@ __all__ = [
     "units_of",
 ]
 
+ROUNDING = 1e-6  # relative, of a scale in 32 bits
 FIRST_ENUMERATED = -2  # dimension, to the left of the batch
 
 
@@ -155,8 +157,12 @@ def layout_of(model: poutine.Trace, guide: poutine.Trace, beta: float) -> Layout
     """
     latents, observed = latent_sites(model), observed_sites(model)
     sites = [*((name, guide.nodes[name]) for name in latents), *((name, model.nodes[name]) for name in observed)]
-    scales = {label_of(name): float(torch.as_tensor(site["scale"])) for name, site in sites}
-    weights = {label: scale for label, scale in scales.items() if scale not in (1.0, beta)}
+    scales = {label_of(name): torch.as_tensor(site["scale"]).float().mean().item() for name, site in sites}
+    weights = {
+        label: scale
+        for label, scale in scales.items()
+        if not any(isclose(scale, usual, rel_tol=ROUNDING) for usual in (1.0, beta))
+    }
     of_observed, of_latents = (tuple(dict.fromkeys(map(label_of, names))) for names in (observed, latents))
     return Layout(of_observed, of_latents, tuple(units_of(model, guide)), weights)
 

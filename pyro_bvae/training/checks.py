@@ -243,10 +243,11 @@ def _kind_of(p: torch.distributions.Distribution) -> str:
 
 def _check_weights(name: str, model: Mapping[str, Any], guide: Mapping[str, Any]) -> None:
     """Refuse a latent site that one of the programs weighs or masks in another way than the other."""
-    weights = [float(torch.as_tensor(site["scale"])) for site in (model, guide)]
-    if weights[0] != weights[1]:
+    weights = torch.broadcast_tensors(*(torch.as_tensor(site["scale"]).cpu().float() for site in (model, guide)))
+    if not torch.equal(*weights):
+        ours, theirs = (weight.mean() for weight in weights)
         raise ValueError(
-            f"the site {name!r} is weighed by {weights[0]:g} in the model and by {weights[1]:g} in the guide: put it "
+            f"the site {name!r} is weighed by {ours:g} in the model and by {theirs:g} in the guide: put it "
             "under `with self.weighted():` in both"
         )
     masks = [torch.as_tensor(True if site["mask"] is None else site["mask"]).cpu() for site in (model, guide)]
