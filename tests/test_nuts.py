@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from conftest import Cli
 from test_gaps import NOISE, Classes, Linear, data
 
 from pyro_bvae import plots
+from pyro_bvae.datasets import Rows
 from pyro_bvae.evaluation import ChainsOfImages, nuts
+from pyro_bvae.programs import observed_where_known
 from pyro_bvae.runs.run import Run
 
 
@@ -62,6 +67,30 @@ def test_discrete_latents_are_refused_unless_they_are_observed() -> None:
         nuts(Linear(), x, images=1, site="w")
     with pytest.raises(ValueError, match="at least 1 image"):
         nuts(Linear(), x, images=0)
+
+
+class Partly(Classes):
+    """Its class is known of some data."""
+
+    def model(self, x: Any = None, size: int = 1, y: Any = None) -> Any:
+        self.register()
+        with pyro.plate("batch", size if x is None else len(x), dim=-1), self.weighted():
+            c = observed_where_known("y", dist.Categorical(logits=torch.zeros(3)), y)
+            z = pyro.sample("z", dist.Normal(c[..., None] - 1.0, torch.ones(2)).to_event(1))
+            return pyro.sample("x", self.decode(z), obs=x)
+
+
+def test_a_class_that_is_known_is_no_latent() -> None:
+    vae, x = Partly(), data(2)
+    chains = nuts(vae, Rows(x, {"y": torch.tensor([2, 2])}), images=2, chains=2, draws=150, warmup=100)
+    assert chains.site == "z"
+    for row in range(2):
+        loc, covariance = posterior(vae, chains.images[row])
+        loc = loc + covariance.sum(1)  # z is around 1
+        off = (chains.draws[row].flatten(0, 1).mean(0) - loc) / covariance.diagonal().sqrt()
+        assert (off.abs() < 4 / chains.effective[row].sqrt()).all()
+    with pytest.raises(ValueError, match="'y' is discrete"):
+        nuts(vae, Rows(x, {"y": torch.tensor([-1, -1])}), images=2, chains=1, draws=4, warmup=2)
 
 
 def some_chains(images: int = 2, latents: int = 3, shape: tuple[int, ...] = (1, 8, 8)) -> ChainsOfImages:

@@ -10,7 +10,7 @@ Rank-normalization, folding, and localization: an improved R-hat, https://arxiv.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,12 +114,13 @@ def nuts(
         if ranks.takes(number):
             counted = _Counted(progress, number * of_each, len(rows) * of_each)
             with evaluation_mode(vae, seed + number):
-                name = _checked(vae, x, given, site)
-                runs = [_chain(vae, x, given, draws, warmup, counted) for _ in range(chains)]
+                name, known = _checked(vae, x, given, site)
+                model = poutine.condition(vae.model, data=known)
+                runs = [_chain(model, x, given, draws, warmup, counted) for _ in range(chains)]
                 of_guide = _of_guide(vae, x, given, name)
             of_nuts = torch.stack([chain[name].reshape(draws, -1) for chain, _ in runs])
             divergences = torch.tensor(sum(count for _, count in runs))
-            results[number] = (name, of_nuts.cpu(), of_guide.cpu(), divergences, original[0].cpu())
+            results[number] = (label_of(name), of_nuts.cpu(), of_guide.cpu(), divergences, original[0].cpu())
     names, *parts = zip(*ranks.merged(results), strict=True)
     of_nuts, of_guide, divergences, originals = map(torch.stack, parts)
     by_chain = of_nuts.double().transpose(0, 1)  # (C, M, S, K)
@@ -148,23 +149,40 @@ class _Counted:
             self._progress("NUTS", self._done, self._total)
 
 
-def _checked(vae: BetaVAE, x: Tensor, given: dict[str, Tensor], site: str | None) -> str:
-    """The latent site to keep, of a model whose latents are all continuous."""
+def _checked(vae: BetaVAE, x: Tensor, given: dict[str, Tensor], site: str | None) -> tuple[str, dict[str, Tensor]]:
+    """The latent site to keep, of a model whose latents are all continuous; and those that are masked, with values.
+
+    A value that is known of the datum masks the latent that Pyro has for data of which it is not.
+    """
     trace = poutine.trace(vae.model).get_trace(x, **given)
-    latent = latent_sites(trace)
+    latent = {name: trace.nodes[name] for name in latent_sites(trace)}
+    known = {name: node["value"] for name, node in latent.items() if not torch.as_tensor(_mask_of(node)).any()}
     for name in latent:
-        if trace.nodes[name]["fn"].support.is_discrete:
+        if name not in known and latent[name]["fn"].support.is_discrete:
             raise ValueError(
                 f"NUTS draws continuous latents, and {label_of(name)!r} is discrete: observe it, or leave NUTS out"
             )
-    return site_of(vae, site, **given)
+    label = site_of(vae, site, **given)
+    kept = [name for name in latent if label_of(name) == label]
+    if not kept or kept[0] in known:
+        raise ValueError(f"{label!r} is known of a datum, and not drawn: name another `site`")
+    return kept[0], known
+
+
+def _mask_of(site: Mapping[str, Any]) -> Any:
+    return True if site["mask"] is None else site["mask"]
 
 
 def _chain(
-    vae: BetaVAE, x: Tensor, given: dict[str, Tensor], draws: int, warmup: int, counted: Callable[..., None]
+    model: Callable[..., Any],
+    x: Tensor,
+    given: dict[str, Tensor],
+    draws: int,
+    warmup: int,
+    counted: Callable[..., None],
 ) -> tuple[dict[str, Tensor], int]:
     """Draws of each latent, and how many were divergent."""
-    kernel = NUTS(_AtBetaOne()(vae.model), init_strategy=init_to_sample)
+    kernel = NUTS(_AtBetaOne()(model), init_strategy=init_to_sample)
     run = MCMC(kernel, draws, warmup, num_chains=1, hook_fn=counted, disable_progbar=True)
     with torch.enable_grad():
         run.run(x, **given)
