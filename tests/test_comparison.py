@@ -263,6 +263,9 @@ def test_an_evaluation_is_restored_unless_another_version_wrote_other_columns() 
     assert (restored.as_stored(), restored.scores) == (stored, {"mig": 0.5, "irs": None})
     assert RunRow.from_stored({name: value for name, value in stored.items() if name != "ssim"}) is None
     assert RunRow.from_stored(stored | {"a column of another day": 1.0}) is None
+    older = RunRow.from_stored({name: value for name, value in stored.items() if name != "rate_standard_error"})
+    assert older is not None
+    assert older.rate_standard_error is None
 
 
 def test_every_setting_of_fit_can_be_varied() -> None:

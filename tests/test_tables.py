@@ -83,6 +83,13 @@ def test_a_comparison_prints_the_bound_that_was_taken() -> None:
     assert (titles, rows) == (["", "IW bound"], [["a", "-1.50"]])
 
 
+def test_a_rate_that_is_an_estimate_has_its_error_beside_it() -> None:
+    values = {"rate": MeanDeviation(20.0, 0.5), "rate_standard_error": MeanDeviation(0.0124, 0.001)}
+    titles, rows = table_of([summary("a", **values), summary("exact", rate=MeanDeviation(19.0, 0.5))])
+    assert titles == ["", "rate", "its s.e."]
+    assert rows == [["a", "20.00 ± 0.50", "0.012"], ["exact", "19.00 ± 0.50", "–"]]
+
+
 def test_a_count_stays_within_what_was_counted() -> None:
     assert cell(MeanDeviation(9.5, 0.71), 2, (9, 10)) == "9.5 (9 to 10)"
     assert cell(MeanDeviation(10.0, 0.0), 2, (10, 10)) == "10"

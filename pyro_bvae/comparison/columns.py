@@ -30,6 +30,7 @@ COLUMNS = {
     "iw_bound": Column("IW bound"),
     "distortion": Column("distortion"),
     "rate": Column("rate"),
+    "rate_standard_error": Column("its s.e.", 3),
     "bits_per_dim": Column("bits/dim", 3),
     "mse": Column("MSE", 4),
     "ssim": Column("SSIM", 3),
@@ -64,7 +65,8 @@ def table_of(summaries: Sequence[LabelSummary]) -> tuple[list[str], list[list[st
 
 
 def _cell(summary: LabelSummary, name: str, value: MeanDeviation | float | None) -> str:
-    if name == "beta" and isinstance(value, MeanDeviation) and not value.deviation:  # it was set
+    is_set = name == "beta" and isinstance(value, MeanDeviation) and not value.deviation
+    if isinstance(value, MeanDeviation) and (is_set or name == "rate_standard_error"):
         value = value.mean
     return cell(value, column_of(name).digits, summary.extremes.get(name))
 

@@ -45,6 +45,7 @@ class RunRow:
     elbo: float
     distortion: float
     rate: float
+    rate_standard_error: float | None = field(default=None, kw_only=True)
     kl_per_latent: list[float] | None
     active_units: int | None
     iw_bound: float | None
@@ -92,7 +93,7 @@ class RunRow:
         """
         if not isinstance(stored, Mapping):
             return None
-        columns, hints = restored(stored), get_type_hints(cls)
+        columns, hints = {"rate_standard_error": None, **restored(stored)}, get_type_hints(cls)  # that of older files
         expected = {field.name for field in fields(cls)} - {"scores", *OF_A_COMPARISON}
         scores = {name: value for name, value in columns.items() if name in score_columns(METRICS)}
         settings = {name: columns[name] for name in varied if name in columns}

@@ -18,6 +18,7 @@ MEASURES = (
     "iw_bound",
     "distortion",
     "rate",
+    "rate_standard_error",
     "bits_per_dim",
     "mse",
     "psnr",
