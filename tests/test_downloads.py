@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from pyro_bvae.datasets.downloads import download
+from pyro_bvae.datasets.downloads import download, published
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 3_000_000).astype(np.uint8).tobytes()
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -90,6 +91,18 @@ def test_an_advisory_checksum_only_warns(server: ThreadingHTTPServer, tmp_path: 
     with pytest.warns(UserWarning, match=f"md5 {MD5}, expected 123"):
         download(f"{server.url}/file", tmp_path / "a.tar", md5="123", advisory=True)
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
+
+
+def test_room_is_looked_for_before_anything_arrives(
+    server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2_000_000))
+    with pytest.raises(OSError, match=r"no room for a\.tar\.part: 0\.00 GB are needed"):
+        download(f"{server.url}/file", tmp_path / "a.tar")
+    with pytest.raises(OSError, match=r"no room for b\.tar: 3\.00 GB are needed .* take fewer with `subsample`"):
+        published(f"{server.url}/file", tmp_path / "b.tar", "b", room=3_000_000_000)
+    assert [*tmp_path.glob("*.tar*")] == []
+    assert len(server.asked) == 1
 
 
 def test_a_missing_file_and_no_network_are_one_line(server: ThreadingHTTPServer, tmp_path: Path) -> None:

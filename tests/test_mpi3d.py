@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Cli
 from published_files import MPI3D, noise, shrink_mpi3d, write_mpi3d
+from pyro_bvae_cli.kinds import DatasetName
 
-from pyro_bvae import datasets
+from pyro_bvae import datasets, load_run
 from pyro_bvae.datasets import mpi3d
 from pyro_bvae.datasets.numpy_files import blocks_of
 
@@ -107,6 +109,22 @@ def test_a_name_of_no_set_names_those_there_are(tmp_path: Path) -> None:
         datasets.load("mpi3d", tmp_path)
     assert datasets.canonical("mpi3d:toy") == "mpi3d:toy"
     assert datasets.own_path("mpi3d:toy") == ""
+
+
+def test_a_fit_goes_to_a_folder_of_the_set_and_finds_its_data_again(cli: Cli, here: Path) -> None:
+    write_mpi3d(here / "data" / "mpi3d" / "mpi3d_toy.npz")
+    fitted = cli("fit", "--dataset", "mpi3d:toy", "--data-root", "data", "--steps", 1, "--hidden", 8, "--subsample", 40)
+    assert fitted.exit_code == 0, fitted.output
+    run = load_run("runs/mpi3d-toy-beta1-seed0")
+    assert run.config["dataset"] == "mpi3d:toy"
+    shutil.move(here / "data", here / "runs" / "data")  # beside the run
+    assert len(load_run("runs/mpi3d-toy-beta1-seed0").dataset()) == 40
+
+
+def test_the_shell_completes_each_set() -> None:
+    known = [item.value for item in DatasetName().shell_complete(None, None, "mpi3d:")]
+    assert known == ["mpi3d:toy", "mpi3d:realistic", "mpi3d:real", "mpi3d:complex", "mpi3d:"]
+    assert [item.value for item in DatasetName().shell_complete(None, None, "sh")] == ["shapes3d"]
 
 
 def test_the_root_may_be_the_folder_of_the_files_itself(tmp_path: Path) -> None:

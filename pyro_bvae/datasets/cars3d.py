@@ -62,18 +62,20 @@ def load(
         ValueError: The archive or a file is damaged, or not laid out as the published one.
         OSError: It cannot be read, written or downloaded.
     """
-    source = path or published(URL, _place(root), "cars3d", md5=MD5, progress=progress)
-    heights, sides, models = FACTOR_SIZES
+    heights, turns, models = FACTOR_SIZES
+    shape, sides = (prod(FACTOR_SIZES), *SHAPE), Sides(image_size, grey)
+    room = prod(shape) + sides.bytes_of(shape, subsample)
+    source = path or published(URL, _place(root), "cars3d", md5=MD5, room=room, progress=progress)
     files = _files(source) if source.is_dir() else [source]
     some = streamed(
-        "cars3d", root, files, (prod(FACTOR_SIZES), *SHAPE),
+        "cars3d", root, files, shape,
         lambda: map(_pictures, files) if source.is_dir() else _unpacked(source, root / "prepared"),
-        Sides(image_size, grey), subsample=subsample, md5=[] if source.is_dir() else [MD5], progress=progress,
+        sides, subsample=subsample, md5=[] if source.is_dir() else [MD5], progress=progress,
     )  # fmt: skip
     return Dataset(
         "cars3d",
         some.images,
-        factors=some.of(grid([models, heights, sides])[:, [1, 2, 0]]),
+        factors=some.of(grid([models, heights, turns])[:, [1, 2, 0]]),
         factor_names=FACTOR_NAMES,
         factor_sizes=FACTOR_SIZES,
         source=str(source),
@@ -144,8 +146,8 @@ def _views(name: str, content: bytes) -> np.ndarray:
     """The pictures in a file of MATLAB, the azimuth fastest: uint8 ``(96, 128, 128, 3)``."""
     from scipy.io import loadmat, whosmat
 
-    heights, sides, _ = FACTOR_SIZES
-    wanted = (*SHAPE, sides, heights, "uint8")
+    heights, turns, _ = FACTOR_SIZES
+    wanted = (*SHAPE, turns, heights, "uint8")
     try:
         known = {array: (*shape, kind) for array, shape, kind in whosmat(io.BytesIO(content))}
         is_right = known.get("im") == wanted  # before it is unpacked

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 
 from ..files import check_lock
 from .checksums import md5_of
-from .room import check_room
+from .room import ROOM, check_room
 from .waiting import Progress, one_writer
 
 __all__ = ["download", "published"]
@@ -48,6 +48,7 @@ def published(
     *,
     md5: str | None = None,
     advisory: bool = False,
+    room: int = 0,
     progress: Progress | None = None,
 ) -> Path:
     """A published file, which is downloaded if it is not there.
@@ -58,6 +59,7 @@ def published(
         name: The data set, for messages.
         md5: Its expected MD5, of a download.
         advisory: Whether another MD5 only gives a warning.
+        room: Bytes that the file and what is prepared from it take, which are looked for before anything is downloaded.
         progress: Called with the number of bytes.
 
     Returns:
@@ -67,6 +69,7 @@ def published(
         OSError: It is not there and cannot be downloaded; the message says where to put it.
     """
     if not path.is_file():
+        check_room(path, room, ROOM)
         try:
             download(url, path, md5=md5, advisory=advisory, progress=progress)
         except OSError as error:

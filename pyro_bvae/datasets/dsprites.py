@@ -14,7 +14,6 @@ Source: Matthey et al., https://github.com/google-deepmind/dsprites-dataset (the
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
@@ -27,6 +26,8 @@ from torch import Tensor
 from .checksums import check_md5
 from .dataset import Dataset, random_subset
 from .mapped import Progress, mapped
+from .numpy_files import blocks_of, read_npz
+from .streamed import grid
 
 __all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "draw", "load"]
 
@@ -57,11 +58,11 @@ def load(
         ValueError: The npz is not the published one.
         OSError: It cannot be read, or there is no room.
     """
-    factors = _grid()
+    factors = grid(FACTOR_SIZES)
     if path is not None:
         check_md5(path, md5)
-        with zipfile.ZipFile(path) as archive:  # its metadata is a Python 2 pickle, and is not read
-            factors = _read_member(archive, "latents_classes.npy")[:, 1:]  # the first is a constant colour
+        classes = read_npz(path, ["latents_classes"])["latents_classes"]  # its metadata is a pickle, and is not read
+        factors = torch.from_numpy(classes[:, 1:].astype(np.int64))  # the first is a constant colour
     index = None if subsample is None else random_subset(len(factors), subsample)
     digest = None
     if path is None and index is not None:
@@ -69,15 +70,15 @@ def load(
     else:
         kept = root / "prepared" / ("dsprites.u8" if path is None else "dsprites-published.u8")
         key = {"drawn": 1} if path is None else {"md5": md5}
-        blocks = _drawn() if path is None else _published(path)
+        published = None if path is None else blocks_of(path, "imgs", (SIDE, SIDE), 1024)
+        blocks = _drawn() if published is None else (white[:, None] * np.uint8(255) for white in published)
         images, digest = mapped(kept, key, lambda: ((len(factors), 1, SIDE, SIDE), blocks), progress)
         if index is not None:
             images, digest = images[index], None
-    chosen = torch.from_numpy(factors.astype(np.int64))
     return Dataset(
         "dsprites",
         images,
-        factors=chosen if index is None else chosen[index],
+        factors=factors if index is None else factors[index],
         factor_names=FACTOR_NAMES,
         factor_sizes=FACTOR_SIZES,
         source="drawn by pyro_bvae" if path is None else str(path),
@@ -92,11 +93,6 @@ def draw(shape: int, scale: int, orientation: int) -> Tensor:
     400
     """
     return torch.from_numpy(_images(_sprite(shape, scale, orientation)))
-
-
-def _grid() -> np.ndarray:
-    """The factors of all images, ``(737280, 5)``, the last fastest."""
-    return np.indices(FACTOR_SIZES, dtype=np.uint8).reshape(5, -1).T
 
 
 def _sprite(shape: int, scale: int, orientation: int) -> np.ndarray:
@@ -149,18 +145,3 @@ def _drawn(index: np.ndarray | None = None) -> Iterator[np.ndarray]:
         first, last = np.searchsorted(index, [1024 * number, 1024 * (number + 1)])
         if first < last:
             yield _images(_sprite(*factors)[index[first:last] - 1024 * number])
-
-
-def _read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    with archive.open(name) as file:
-        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-    return array
-
-
-def _published(path: Path) -> Iterator[np.ndarray]:
-    """The images of the npz, in blocks, so that 3 GB need not be in memory."""
-    with zipfile.ZipFile(path) as archive, archive.open("imgs.npy") as file:
-        np.lib.format.read_magic(file)
-        np.lib.format.read_array_header_1_0(file)
-        while content := file.read(1024 * SIDE * SIDE):
-            yield np.frombuffer(content, np.uint8).reshape(-1, 1, SIDE, SIDE) * np.uint8(255)

@@ -75,13 +75,14 @@ def load(
         ValueError: The file is damaged, or not laid out as the published ones.
         OSError: It cannot be read, written or downloaded.
     """
-    file = which if isinstance(which, Path) else _published(which, root, progress)
+    sides = Sides(image_size, grey)
+    file = which if isinstance(which, Path) else _published(which, root, sides, subsample, progress)
     name = "mpi3d" if isinstance(which, Path) else f"mpi3d-{which}"
     sizes = _sizes(file)
     shape = (prod(sizes), *SHAPE)
     some = streamed(
         name, root, [file], shape, lambda: blocks_of(file, "images", SHAPE, rows_at_once(SHAPE)),
-        Sides(image_size, grey), subsample=subsample, progress=progress,
+        sides, subsample=subsample, progress=progress,
     )  # fmt: skip
     return Dataset(
         name,
@@ -100,11 +101,12 @@ def place(root: Path, which: str) -> Path:
     return root / "mpi3d" / FILES[which]
 
 
-def _published(which: str, root: Path, progress: Progress | None) -> Path:
-    file = place(root, which)
+def _published(which: str, root: Path, sides: Sides, subsample: int | None, progress: Progress | None) -> Path:
+    file, shape = place(root, which), (prod(FACTOR_SIZES[0]), *SHAPE)
     if which != "complex":
         url = f"{ADDRESS}{FILES[which]}"
-        return published(url, file, "mpi3d", md5=MD5[which], advisory=True, progress=progress)
+        room = prod(shape) + sides.bytes_of(shape, subsample)  # the file is not packed
+        return published(url, file, "mpi3d", md5=MD5[which], advisory=True, room=room, progress=progress)
     if not file.is_file():
         raise FileNotFoundError(f"{file} is not there, and is not downloaded: get it from {DRIVE}, or use mpi3d:PATH")
     return file

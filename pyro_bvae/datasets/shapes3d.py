@@ -29,6 +29,7 @@ from .streamed import Sides, grid, rows_at_once, streamed
 __all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "is_on_disk", "load"]
 
 URL = "https://storage.googleapis.com/3d-shapes/3dshapes.h5"
+BYTES = 267_573_662
 MD5 = "099a2078d58cec4daad0702c55d06868"
 FACTOR_NAMES = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
 FACTOR_SIZES = (10, 10, 10, 8, 4, 15)
@@ -59,10 +60,11 @@ def load(
         ValueError: The file is damaged, or not laid out as the published one.
         OSError: There is no h5py; or the file cannot be read, written or downloaded.
     """
-    file = path or published(URL, _place(root), "shapes3d", md5=MD5, progress=progress)
-    shape = (prod(FACTOR_SIZES), *SHAPE)
+    shape, sides = (prod(FACTOR_SIZES), *SHAPE), Sides(image_size, grey)
+    room = BYTES + sides.bytes_of(shape, subsample)
+    file = path or published(URL, _place(root), "shapes3d", md5=MD5, room=room, progress=progress)
     some = streamed(
-        "shapes3d", root, [file], shape, lambda: _blocks(file), Sides(image_size, grey),
+        "shapes3d", root, [file], shape, lambda: _blocks(file), sides,
         subsample=subsample, md5=[MD5], progress=progress,
     )  # fmt: skip
     return Dataset(

@@ -56,6 +56,11 @@ class Sides:
         height, width, channels = shape
         return 1 if self.grey else channels, self.image_size or height, self.image_size or width
 
+    def bytes_of(self, shape: Sequence[int], subsample: int | None) -> int:
+        """How many bytes so many of the images ``(N, H, W, C)`` take, or all."""
+        count = shape[0] if subsample is None else min(subsample, shape[0])
+        return count * prod(self.shape_of(shape[1:]))
+
     def _one(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
         scaled = np.asarray((picture.convert("L") if self.grey else picture).resize(size, Image.Resampling.LANCZOS))
