@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ MD5 = {  # of the packed files
     f"{PARTS[1]}-info.mat": "a9454f3864d7fd4bb3ea7fc3eb84924e",
 }
 FILES = tuple(MD5)
-TYPES = {507333717: np.dtype(np.uint8), 507333716: np.dtype("<i4")}  # by the magic number
+TYPES: dict[int, np.dtype[Any]] = {507333717: np.dtype(np.uint8), 507333716: np.dtype("<i4")}  # by the magic number
 
 
 def load(
@@ -171,7 +171,7 @@ def _read(path: Path, matrix: IO[bytes], size: int) -> np.ndarray:
 
 
 @contextmanager
-def _matrix(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
+def _matrix(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
     """A binary matrix, open behind its header, which says what is expected; at the end there is no more of it."""
     try:
         with open(path, "rb") as file, _unpacked(file) as matrix:
@@ -195,7 +195,7 @@ def _unpacked(file: IO[bytes]) -> IO[bytes]:
     return gzip.GzipFile(fileobj=file) if is_packed else file  # type: ignore[return-value]
 
 
-def _header(matrix: IO[bytes]) -> tuple[np.dtype | None, tuple[int, ...]]:
+def _header(matrix: IO[bytes]) -> tuple[np.dtype[Any] | None, tuple[int, ...]]:
     """The type and the sides of a matrix; None where it is none."""
     start = matrix.read(8)
     magic, axes = struct.unpack("<ii", start) if len(start) == 8 else (0, 0)

@@ -86,7 +86,9 @@ def protocols(data: Dataset, columns: Container[str]) -> dict[str, ProtocolUsed]
 
 def draws_by_factor(data: Dataset, columns: Container[str]) -> dict[str, str]:
     """How data that share a factor were drawn, of each of the columns whose metric draws such data."""
-    names = [name for name, metric in METRICS.items() if metric.draws_by_factor and name in columns]
+    names = [
+        name for name, metric in METRICS.items() if metric.draws_by_factor and metric.repeats_differ and name in columns
+    ]
     return dict.fromkeys(names, how_drawn(data.factors)) if names and data.factors is not None else {}
 
 
