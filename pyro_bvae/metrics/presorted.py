@@ -77,8 +77,8 @@ class PresortedTrees:
         self._trees: list[tuple[list[tuple[Tensor, Tensor]], Tensor]] = []
         sorted_ = _sorted(z)
         self._thresholds = sorted_.thresholds
-        falls = torch.zeros(z.shape[1], dtype=torch.float64)
-        generator = torch.Generator().manual_seed(seed)
+        falls = torch.zeros(z.shape[1], dtype=torch.float64, device="cpu")
+        generator = torch.Generator("cpu").manual_seed(seed)
         with torch.inference_mode():
             self._fit(sorted_, truth[:, 1:] if self._is_binary else truth, self._grades(z), falls, generator)
         total = float(falls.sum())
@@ -103,7 +103,7 @@ class PresortedTrees:
         return float((self.predict(z) == column).mean())
 
     def _grades(self, z: np.ndarray) -> Tensor:
-        columns = zip(self._thresholds, z.astype(np.float32).T, strict=True)
+        columns = zip(self._thresholds, z.T, strict=True)
         return torch.from_numpy(np.stack([np.searchsorted(cuts, values) for cuts, values in columns], axis=1))
 
     def _fit(self, sorted_: _Sorted, truth: Tensor, grades: Tensor, falls: Tensor, generator: torch.Generator) -> None:
@@ -114,7 +114,7 @@ class PresortedTrees:
             residual = truth - (logits.sigmoid() if self._is_binary else logits.softmax(1))
             splits, node = _grow(sorted_, residual, truth, grades, falls, generator)
             top, bottom = (
-                torch.zeros(2**DEPTH, truth.shape[1]).scatter_add_(0, node, values)
+                values.new_zeros(2**DEPTH, truth.shape[1]).scatter_add_(0, node, values)
                 for values in (residual, residual.abs() * (1 - residual.abs()))
             )
             steps = torch.where(bottom > LEAST_CURVATURE, LEARNING_RATE * damping * top / bottom, 0)
@@ -124,8 +124,8 @@ class PresortedTrees:
 
 def _sorted(z: np.ndarray) -> _Sorted:
     size, width = z.shape
-    order = z.astype(np.float32).argsort(0, kind="stable")
-    values = np.take_along_axis(z.astype(np.float32), order, axis=0).astype(np.float64)
+    order = z.argsort(0, kind="stable")
+    values = np.take_along_axis(z, order, axis=0).astype(np.float64)
     is_step = np.diff(values, axis=0) > LEAST_STEP  # (N − 1, K)
     firsts = [np.flatnonzero(np.append(True, is_step[:, k])) for k in range(width)]  # of each grade
     starts = [first[_opens_bin(first, size)] for first in firsts]
@@ -216,14 +216,14 @@ def _best_splits(
     fall, place = of_ends.max(1)  # (K, P)
     ends = sorted_.ends.view(-1, bins, 1).expand(-1, -1, fall.shape[1]).gather(1, place[:, None])[:, 0]
     cuts = sorted_.grades[ends - 1]
-    latents = torch.arange(len(sums))[:, None].expand_as(fall)
+    latents = torch.arange(len(sums), device=fall.device)[:, None].expand_as(fall)
     if sorted_.width:
         falls, place = _inside(sorted_, searched, before.flatten(0, 1), (total, size), residual, node)
         fall = torch.cat([fall, falls.T])
         cuts = torch.cat([cuts, sorted_.grades[place].T])
         latents = torch.cat([latents, (searched // bins).T])
     best = fall.max(0).values
-    draw = torch.rand(len(sums), len(best), generator=generator).gather(0, latents)
+    draw = torch.rand(len(sums), len(best), generator=generator, device=fall.device).gather(0, latents)
     chosen = torch.where(fall == best, draw, -1).argmax(0, keepdim=True)
     latent, cut = (values.gather(0, chosen)[0] for values in (latents, cuts))
     return latent.view(shape), torch.where(best > 0, cut, len(node)).view(shape), best.view(shape)
@@ -233,9 +233,9 @@ def _inside(
     sorted_: _Sorted, searched: Tensor, before: Tensor, whole: tuple[Tensor, Tensor], residual: Tensor, node: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The best threshold inside each of the bins that are searched, ``(P, S)``: its fall, and the place before it."""
-    columns = torch.arange(len(searched))[:, None, None]
+    columns = torch.arange(len(searched), device=node.device)[:, None, None]
     number, tree = columns // node.shape[1], columns % node.shape[1]
-    place = sorted_.starts[searched][..., None] + torch.arange(sorted_.width)  # (P, S, width)
+    place = sorted_.starts[searched][..., None] + torch.arange(sorted_.width, device=node.device)  # (P, S, width)
     is_in_bin = place < sorted_.ends[searched][..., None]
     place = torch.where(is_in_bin, place, 0)
     flat = sorted_.order[place] * node.shape[1] + tree

@@ -37,6 +37,8 @@ MEANINGS = {
     "active-units": "How many latents have a mean KL above 0.01 nats, or else codes that vary?",
     "probe": "How well does a linear classifier read the labels off the codes?",
 }
+OF_ACTIVE = score_columns([name for name, metric in METRICS.items() if metric.whole is not None])
+MEANINGS |= dict.fromkeys(OF_ACTIVE, "The same, of the active latents alone.")
 PICTURES = {
     "information": "The mutual information of each latent with each factor, as a share of the factor's entropy. In a "
     "disentangled code each row and each column has one dark cell.",
