@@ -24,6 +24,8 @@ from pyro_bvae.scoring import ScoreRow, report
 from pyro_bvae.settings import names
 from pyro_bvae.terms import mean_terms
 
+HEAT_MAPS = ("information", "importances", "nearest_information", "one_to_one")
+
 
 def test_summaries_are_of_repeats_within_runs_and_of_runs() -> None:
     values = {("r", 0): (0.1, 0.3), ("r", 1): (0.5, 0.5), ("r", 2): (0.6, 0.8)}
@@ -81,7 +83,7 @@ def test_the_protocols_name_factors_pairs_and_points(runs: list[Run]) -> None:
 
 def test_figures_show_the_numbers(runs: list[Run]) -> None:
     drawn = report.figures(runs[0])
-    assert drawn.keys() == {"information", "importances", "responses", "factor_traversal"}
+    assert drawn.keys() == {*HEAT_MAPS, "responses", "factor_traversal"}
     data = runs[0].dataset()
     shown = np.asarray(drawn["importances"].axes[0].get_images()[0].get_array())
     codes = encode(runs[0].model, data.images).loc
@@ -140,7 +142,7 @@ def test_score_prints_writes_and_draws(cli: Cli, runs: list[Run], here: Path) ->
         rows = list(csv.DictReader(file))
     assert len(rows) == len(stored["scores"]) == 2 + 4
     assert float(rows[-1]["sap"]) == stored["scores"][-1]["sap"]
-    for name in ("information", "importances", "responses", "factor_traversal"):
+    for name in (*HEAT_MAPS, "responses", "factor_traversal"):
         with Image.open(runs[0].path / "figures" / f"{name}.png") as picture:
             assert min(picture.size) > 100
 

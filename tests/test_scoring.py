@@ -32,7 +32,7 @@ OF_ACTIVE = {name for name, metric in METRICS.items() if metric.whole is not Non
 
 def test_no_two_metrics_share_a_column() -> None:
     columns = [column for name in METRICS for column in score_columns([name])]
-    assert len({*columns}) == len(columns) == len(METRICS) + 4  # of DCI, and DCI of active latents, there are three
+    assert len({*columns}) == len(columns) == len(METRICS) + 9  # four more of three scores, one of two
     assert columns == score_columns(METRICS)
 
 
@@ -109,7 +109,8 @@ def test_baselines_are_scored_with_the_seeds_of_the_runs(runs: list[Run]) -> Non
 def test_data_without_factors_have_the_scores_that_need_none(digits_run: Run) -> None:
     (row,) = scoring.score([digits_run], repeats=1)
     assert [*row.as_dict()] == [
-        "label", "run", "seed", "repeat", "kl_per_latent", "missing", "total-correlation", "active-units", "probe",
+        "label", "run", "seed", "repeat", "kl_per_latent", "missing", "total-correlation", "mutual-information-score",
+        "wasserstein-correlation", "wasserstein-correlation-normalised", "active-units", "probe",
     ]  # fmt: skip
     assert row.scores["active-units"] == sum(kl > 0.01 for kl in row.kl_per_latent)
 
@@ -158,9 +159,9 @@ def test_udr_that_cannot_be_taken_gives_its_reason(runs: list[Run]) -> None:
     ("latents", "columns", "lost"),
     [
         (3, ["shape", "x"], {"beta-vae-paper"}),
-        (3, ["x"], {"beta-vae-paper", "beta-vae", "factor-vae", "mig-sup", "modularity", "dci"}),
+        (3, ["x"], {"beta-vae-paper", "beta-vae", "factor-vae", "mig-sup", "modularity", "dci", "infomec"}),
         (3, ["colour"], OF_FACTORS),
-        (1, ["shape", "x", "y"], {"mig", "mig-chen", "sap", "dci"}),
+        (1, ["shape", "x", "y"], {"mig", "mig-chen", "sap", "dci", "mutual-information-score"}),
     ],
 )
 def test_by_default_all_scores_that_can_be_taken_are(

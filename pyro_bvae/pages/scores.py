@@ -31,9 +31,19 @@ MEANINGS = {
     "dci-completeness": "Is each factor in one latent alone, by the same importance?",
     "dci-informativeness": "How much of the factors do boosted trees read off the code?",
     "explicitness": "How well does a linear classifier read the factors off the whole code? Chance is 0.5.",
+    "info-m": "Does each active latent tell of one factor alone, by nearest neighbours? (InfoM)",
+    "info-e": "How much of the factors does a linear classifier predict, beside one without the code? (InfoE)",
+    "info-c": "Is each factor in one active latent alone, by nearest neighbours? (InfoC)",
+    "dci-es-explicitness": "Does a small probe read the factors off as well as a large one? Read it beside the next.",
+    "dci-es-informativeness": "How much of the factors does the best of these probes read?",
+    "dci-es-size": "Factors over latents.",
+    "one-to-one": "Is each factor that is held a one-to-one function of its latent? 0 where it folds in the middle.",
     "irs": "Does a latent stay where it is while all factors but its own change?",
     "udr": "Do runs of other seeds learn the same latents?",
     "total-correlation": "How dependent are the posterior means, as a Gaussian, in nats? Low is good.",
+    "mutual-information-score": "How much do latents tell of one another, in nats? Low is good.",
+    "wasserstein-correlation": "How far are the posterior means from uncorrelated, as a Gaussian? Low is good.",
+    "wasserstein-correlation-normalised": "The same, as a share of their variance.",
     "active-units": "How many latents have a mean KL above 0.01 nats, or else codes that vary?",
     "probe": "How well does a linear classifier read the labels off the codes?",
 }
@@ -43,6 +53,9 @@ PICTURES = {
     "information": "The mutual information of each latent with each factor, as a share of the factor's entropy. In a "
     "disentangled code each row and each column has one dark cell.",
     "importances": "The importance of each latent for boosted trees that predict each factor (DCI).",
+    "nearest_information": "The same by nearest neighbours, which InfoM and InfoC are taken of.",
+    "one_to_one": "How far each factor is a one-to-one function of the latents that hold it: 0 where the code folds in "
+    "the middle. Cells are empty where a latent does not hold the factor.",
     "responses": "The mean code against each factor: a latent that follows one factor has a slope in its column, and "
     "is flat in all others.",
 }

@@ -35,7 +35,7 @@ def heat_map(
     Of many latents the 50 with the most KL are drawn, or the first, and of many factors the first 30.
 
     Args:
-        table: ``(K, F)``, from 0 to 1.
+        table: ``(K, F)``, from 0 to 1; NaN leaves a cell empty.
         names: The factors, F of them.
         title: What the numbers are.
         kl: Mean KL of each latent in nats; inactive ones are grey.
@@ -50,7 +50,8 @@ def heat_map(
     picture = panel.imshow(drawn, cmap="Blues", vmin=0, vmax=greatest, aspect="auto")
     for (row, factor), value in np.ndenumerate(drawn):
         colour = "white" if value > WHITE_ABOVE * greatest else "black"
-        panel.text(factor, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+        said = "" if np.isnan(value) else f"{value:.2f}"
+        panel.text(factor, row, said, ha="center", va="center", fontsize=7, color=colour)
     _name_columns(panel, labels(names)[:factors])
     panel.set_yticks(range(len(latents)), [_unit(latent, units) for latent in latents], fontsize=8)
     for text, latent in zip(panel.get_yticklabels(), latents, strict=True):

@@ -24,21 +24,15 @@ from ..metrics.arrays import as_classes
 from ..metrics.sampling import columns_of
 from ..terms import count_active
 from .draws import CLASSIFIER_POINTS, INFORMATION_POINTS, UDR_POINTS, Sample
+from .of_samples import dci_es, infomec, one_to_one, wasserstein
+from .rows import ByFactor
 
 __all__ = ["METRICS", "ByFactor", "Metric", "Scores", "score_columns"]
 
 SHARE = (0.0, 1.0)
 
 
-@dataclass(frozen=True, eq=False)
-class ByFactor:
-    """A score, and the score of each factor ``(F,)``, NaN where it has none."""
-
-    score: float
-    factors: np.ndarray
-
-
-Scores = float | tuple[float, ...] | ByFactor | None
+Scores = float | tuple[float | None, ...] | ByFactor | None
 
 
 @dataclass(frozen=True)
@@ -193,10 +187,34 @@ METRICS: dict[str, Metric] = {
         fits_each_latent=True,
         limits=SHARE,
     ),
+    "infomec": Metric(
+        infomec, columns=("info-m", "info-e", "info-c"), least_factors=2, fits_each_latent=True, limits=(-inf, 1.0)
+    ),
+    "dci-es": Metric(
+        dci_es,
+        columns=("dci-es-explicitness", "dci-es-informativeness", "dci-es-size"),
+        fits_each_latent=True,
+        limits=(-1.0, inf),
+    ),
+    "one-to-one": Metric(one_to_one, fits_each_latent=True, limits=SHARE),
     "irs": Metric(lambda sample: metrics.irs(*sample.points(INFORMATION_POINTS)), limits=(-inf, 1.0)),
     "udr": Metric(take_of_runs=_udr, least_factors=0, limits=SHARE),
     "total-correlation": Metric(
         lambda sample: metrics.total_correlation(sample.points(INFORMATION_POINTS)[0]),
+        least_factors=0,
+        fits_each_latent=True,
+        limits=(0.0, inf),
+    ),
+    "mutual-information-score": Metric(
+        lambda sample: metrics.mutual_information_score(sample.points(INFORMATION_POINTS)[0]),
+        least_latents=2,
+        least_factors=0,
+        fits_each_latent=True,
+        limits=(0.0, inf),
+    ),
+    "wasserstein-correlation": Metric(
+        wasserstein,
+        columns=("wasserstein-correlation", "wasserstein-correlation-normalised"),
         least_factors=0,
         fits_each_latent=True,
         limits=(0.0, inf),

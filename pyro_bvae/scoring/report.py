@@ -19,8 +19,9 @@ from ..codes import encode
 from ..datasets import Dataset, Progress, Rows
 from ..files import write_csv, write_json
 from ..generation import reconstructed_site
-from ..metrics import PROTOCOLS, dci, mutual_information
+from ..metrics import PROTOCOLS, dci, mutual_information, one_to_one
 from ..metrics.arrays import as_classes, varying
+from ..metrics.infomec import nearest_information
 from ..metrics.information import entropies
 from ..metrics.sampling import columns_of, how_drawn
 from ..model import BetaVAE
@@ -30,6 +31,8 @@ from ..runs.run import Run
 from ..settings.shown import finite
 from ..terms import ACTIVE_ABOVE, mean_terms
 from ..traversal import base, class_names, traverse
+from .draws import INFORMATION_POINTS
+from .of_samples import kinds_of_data
 from .registry import METRICS
 from .rows import ScoreRow
 from .scores import MOST_LATENTS
@@ -39,7 +42,16 @@ from .summaries import summarise
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ProtocolUsed", "content", "draws_by_factor", "factors_followed", "figures", "followed", "protocols", "save"]
+__all__ = [
+    "ProtocolUsed",
+    "content",
+    "draws_by_factor",
+    "factors_followed",
+    "figures",
+    "followed",
+    "protocols",
+    "save",
+]
 
 NOT_IN_CSV = ("kl_per_latent", "missing", "site")
 MOST_DRAWN = 15_000  # data that figures are drawn from
@@ -125,9 +137,10 @@ def figures(run: Run, site: str | None = None, settings: ScoreSettings | None = 
         settings: How scores are taken; codes are the means of q(z | x).
 
     Returns:
-        ``information``, a heat map of mutual information; ``importances``, a heat map of DCI's importances, where there
-        are 2 to 256 latents and two factors that vary; ``responses``, the mean code against each factor; and for images
-        ``factor_traversal``, a traversal whose rows name the factor that the latent follows.
+        ``information``, a heat map of mutual information; where there are 2 to 256 latents and two factors that vary
+        heat maps ``importances`` of DCI, ``nearest_information`` of InfoMEC and ``one_to_one`` of folds; ``responses``,
+        the mean code against each factor; and for images ``factor_traversal``, a traversal whose rows name the factor
+        that the latent follows.
     """
     settings = settings or ScoreSettings()
     data = of_factors(run.dataset(), settings.factors)
@@ -144,10 +157,24 @@ def figures(run: Run, site: str | None = None, settings: ScoreSettings | None = 
     if 1 < codes.shape[1] <= MOST_LATENTS and varying(factors).sum() > 1:
         importances = dci(codes, factors, booster=settings.booster).importances
         drawn["importances"] = plots.heat_map(importances, names, "importance for boosted trees (DCI)", kl, units)
+        drawn |= _heat_maps(codes[:INFORMATION_POINTS], factors[:INFORMATION_POINTS], data, kl, units)
     drawn["responses"] = plots.responses(codes, factors, names, kl, units)
     if data.is_images and class_names(run.model, site, data) is None:
         drawn["factor_traversal"] = _traversal(run, held_out, site, kl, followed(shares, names))
     return drawn
+
+
+def _heat_maps(
+    codes: np.ndarray, factors: np.ndarray, data: Dataset, kl: Sequence[float] | None, units: Sequence[str]
+) -> dict[str, Figure]:
+    """What InfoMEC and the score of folds are taken of."""
+    names, what = names_of_factors(data), "information by nearest neighbours, share of the factor's entropy"
+    nearest = nearest_information(codes, factors) / np.maximum(entropies(factors), LEAST_ENTROPY)
+    table = one_to_one(codes, factors, kinds=kinds_of_data(data)).table
+    return {
+        "nearest_information": plots.heat_map(nearest, names, what, kl, units),
+        "one_to_one": plots.heat_map(table, names, "one to one, of factors that a latent holds", kl, units),
+    }
 
 
 def factors_followed(

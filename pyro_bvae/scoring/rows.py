@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["ScoreRow"]
+import numpy as np
+
+__all__ = ["ByFactor", "ScoreRow"]
+
+
+@dataclass(frozen=True, eq=False)
+class ByFactor:
+    """A score, and the score of each factor ``(F,)``, NaN where it has none."""
+
+    score: float
+    factors: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import numpy as np
 from pyro_bvae import metrics
 
 SIZES = (3, 6, 40, 32, 32)  # of dSprites
+KINDS = ("categorical", "ordered", "cyclic", "ordered", "ordered")
 
 
 def drawn_codes(factors: np.ndarray) -> np.ndarray:
@@ -47,9 +48,14 @@ def calls(z: np.ndarray, factors: np.ndarray, boosters: bool) -> dict[str, Calla
         "sap": lambda: metrics.sap(z[many], factors[many]),
         "dci": lambda: metrics.dci(z[many], factors[many]).disentanglement,
         "explicitness": lambda: metrics.explicitness(z[many], factors[many]),
+        "infomec": lambda: metrics.infomec(z[some], factors[some]).modularity,
+        "dci-es": lambda: metrics.dci_es(z[many], factors[many], kinds=KINDS).explicitness,
+        "one-to-one": lambda: metrics.one_to_one(z[some], factors[some], kinds=KINDS).score,
         "irs": lambda: metrics.irs(z, factors),
         "udr": lambda: metrics.udr(runs)[0],
         "total-correlation": lambda: metrics.total_correlation(z[some]),
+        "mutual-information-score": lambda: metrics.mutual_information_score(z[some]),
+        "wasserstein-correlation": lambda: metrics.wasserstein_correlation(z[some]).normalised,
     }
     if boosters:
         for name in ("histogram", "exact"):
@@ -69,8 +75,8 @@ def main() -> None:
         seconds, work = perf_counter() - start, sum(os.times()[:2]) - used
         if "," not in name:
             total, processor = total + seconds, processor + work
-        print(f"{name:18} {score:8.4f} {seconds:8.2f} s {work:8.2f} s of processor", flush=True)
-    print(f"{'by default':18} {'':8} {total:8.2f} s {processor:8.2f} s of processor")
+        print(f"{name:24} {score:8.4f} {seconds:8.2f} s {work:8.2f} s of processor", flush=True)
+    print(f"{'by default':24} {'':8} {total:8.2f} s {processor:8.2f} s of processor")
 
 
 if __name__ == "__main__":
