@@ -19,6 +19,7 @@ from .kinds import Name, RunPath
 from .options import data_options, device_option, echo_json, figure_options, json_option, open_run
 from .output import Stem
 from .progress import Counter, LoadingBar
+from .ranked import echo_correlations, echo_ranking, rank_option
 from .scoring import notes, score_options, settings_of
 from .settings import given_once
 from .sites import site_option
@@ -42,6 +43,7 @@ __all__ = ["command"]
 )
 @click.option("--baseline", "baselines", type=Name("baseline", names.BASELINES), multiple=True,
               help="Score this as well, with the seeds of the runs.")  # fmt: skip
+@rank_option
 @score_options
 @site_option
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Of latents and factors, in each run.")
@@ -60,6 +62,7 @@ def command(
     metrics: tuple[str, ...],
     repeats: int,
     baselines: tuple[str, ...],
+    is_ranked: bool,
     site: str | None,
     figures: bool,
     figure_format: str,
@@ -85,6 +88,7 @@ def command(
         pyro-bvae score runs/dsprites-beta4-seed* --metric mig --metric beta-vae-paper --repeats 3
         pyro-bvae score runs/dsprites-beta4-seed* runs/dsprites-beta1-seed* --baseline ground-truth --baseline pca
         pyro-bvae score runs/dsprites-beta4-seed* --active-only --factors scale,posX,posY
+        pyro-bvae score runs/dsprites-beta* --rank --no-figures
         pyro-bvae score runs/dsprites-beta4-seed* --format latex > scores.tex
     """
     from pyro_bvae import scoring
@@ -92,6 +96,7 @@ def command(
 
     check_format(ctx)
     runs, metrics = tuple(given_once("run", runs)), tuple(dict.fromkeys(metrics))
+    metrics = _with_udr(metrics, len(runs)) if is_ranked else metrics
     settings = settings_of(ctx)
     join()
     opened = [open_run(path, device, None, dataset, data_root) for path in runs]
@@ -105,22 +110,36 @@ def command(
         )
     if not is_first():
         return
-    files = report.save(stem, rows, data)
+    ranked = scoring.rank(rows, scoring.terms_of(opened)) if is_ranked else []
+    correlations = scoring.rank_correlations(rows)
+    files = report.save(stem, rows, data, ranked)
     latents = max(scoring.width_of(run, site) for run in opened)
     lacking = {} if metrics else scoring.lacking(data, len(opened), latents)
     not_taken = {name: needed for name, needed in lacking.items() if scoring.METRICS[name].whole is None}
     if not as_json:
         _print_all(rows, data, not_taken, table_format)
+        if is_ranked:
+            echo_ranking(ranked, scoring.worth(ranked, rows), table_format)
+        if is_ranked and correlations is not None:
+            echo_correlations(correlations, table_format)
+    if figures and correlations is not None:
+        files += report.draw_correlations(stem, correlations, figure_format, figure_width)
     if figures and data.factors is not None:
         files += _draw(opened, site, settings, figure_format, figure_width)
     if as_json:
-        content = report.content(rows, data)
+        content = report.content(rows, data, ranked)
         first = {name: content[name] for name in ("summary", "protocols", "draws")} | {"not_taken": not_taken}
-        echo_json({**first, "scores": content["scores"], "files": [str(file) for file in files]})
+        rest = {name: value for name, value in content.items() if name not in first}
+        echo_json({**first, **rest, "files": [str(file) for file in files]})
     else:
         click.echo("\n".join(map(plain, files)), err=table_format != "text")
     if all(score is None for summary in scoring.summarise(rows) for score in summary.scores.values()):
         ctx.exit(1)
+
+
+def _with_udr(metrics: tuple[str, ...], runs: int) -> tuple[str, ...]:
+    """The metrics chosen, and what runs are ranked by; none stands for all."""
+    return (*metrics, "udr") if metrics and runs > 1 and "udr" not in metrics else metrics
 
 
 def _draw(

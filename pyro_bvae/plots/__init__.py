@@ -10,6 +10,7 @@ from __future__ import annotations
 from .classes import classes
 from .columns import column_curve
 from .comparisons import Point, gallery, rate_distortion, side_by_side
+from .correlations import rank_correlations
 from .factors import heat_map, responses
 from .learning import LearningCurve, learning_curves
 from .maps import MapCell, column_map
@@ -41,6 +42,7 @@ __all__ = [
     "pareto",
     "png_of",
     "posteriors",
+    "rank_correlations",
     "rate_distortion",
     "reconstructions",
     "responses",

@@ -2,12 +2,14 @@
 
 `registry` says how each metric is taken and what it needs; a new metric is entered there. `representations` makes the
 codes that are scored, `repetitions` finds the runs that repeat one another, `draws` draws the points of a repeat,
-`requirements` says which metrics can be taken, `scores` takes them, `settings`
-says how, `rows` and `summaries` hold the numbers, and `report` writes and draws.
+`requirements` says which metrics can be taken, `scores` takes them, `settings` says how, `rows` and `summaries` hold
+the numbers, `correlations` and `ranking` compare runs, and `report` writes and draws.
 """
 
 from __future__ import annotations
 
+from .correlations import RankCorrelations, rank_correlations
+from .ranking import RankedRun, rank, terms_of, worth
 from .registry import METRICS, Metric, score_columns
 from .representations import Representation, width_of
 from .requirements import applicable, lacking
@@ -19,6 +21,8 @@ from .summaries import ScoreSummary, Spread, summarise
 __all__ = [
     "METRICS",
     "Metric",
+    "RankCorrelations",
+    "RankedRun",
     "Representation",
     "ScoreRow",
     "ScoreSettings",
@@ -28,10 +32,14 @@ __all__ = [
     "lacking",
     "names_of_factors",
     "of_factors",
+    "rank",
+    "rank_correlations",
     "score",
     "score_columns",
     "score_representations",
     "summarise",
+    "terms_of",
     "width_of",
     "with_active",
+    "worth",
 ]

@@ -2,6 +2,7 @@
 
 NAME.json   how the β-VAE metric was taken, a summary of each label, and all rows
 NAME.csv    a row for each representation and repeat
+NAME-correlations.png   of five runs or more, the rank correlations of scores
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from ..runs.run import Run
 from ..settings.shown import finite
 from ..terms import ACTIVE_ABOVE, mean_terms
 from ..traversal import base, class_names, traverse
+from .correlations import RankCorrelations, rank_correlations
 from .draws import INFORMATION_POINTS
 from .of_samples import kinds_of_data
+from .ranking import RankedRun
 from .registry import METRICS
 from .rows import ScoreRow
 from .scores import MOST_LATENTS
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ProtocolUsed",
     "content",
+    "draw_correlations",
     "draws_by_factor",
     "factors_followed",
     "figures",
@@ -104,28 +108,46 @@ def draws_by_factor(data: Dataset, columns: Container[str]) -> dict[str, str]:
     return dict.fromkeys(names, how_drawn(data.factors)) if names and data.factors is not None else {}
 
 
-def content(rows: Sequence[ScoreRow], data: Dataset) -> dict[str, Any]:
-    """The content of the json: how metrics were taken, the summary of each label, and all rows."""
+def content(rows: Sequence[ScoreRow], data: Dataset, ranked: Sequence[RankedRun] = ()) -> dict[str, Any]:
+    """The content of the json: how metrics were taken, the summary of each label, and all rows.
+
+    Runs stand there in their order, where they were ranked, and of five runs or more the rank correlations of scores.
+    """
+    correlations = rank_correlations(rows)
     return {
         "draws": draws_by_factor(data, rows[0].scores),
         "protocols": {column: asdict(used) for column, used in protocols(data, rows[0].scores).items()},
         "summary": [summary.as_dict() for summary in summarise(rows)],
+        **({"ranking": [one.as_dict() for one in ranked]} if ranked else {}),
+        **({} if correlations is None else {"rank_correlations": correlations.as_dict()}),
         "scores": [row.as_dict() for row in rows],
     }
 
 
-def save(stem: Path, rows: Sequence[ScoreRow], data: Dataset) -> list[Path]:
+def save(stem: Path, rows: Sequence[ScoreRow], data: Dataset, ranked: Sequence[RankedRun] = ()) -> list[Path]:
     """Write ``stem``.json and ``stem``.csv.
 
     Returns:
         The files.
     """
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "csv")]
-    write_json(files[0], finite(content(rows, data)))
+    write_json(files[0], finite(content(rows, data, ranked)))
     lines = [row.as_dict() for row in rows]
     columns = dict.fromkeys(name for line in lines for name in line if name not in NOT_IN_CSV)
     write_csv(files[1], lines, list(columns))
     return files
+
+
+def draw_correlations(
+    stem: Path, correlations: RankCorrelations, figure_format: str = "png", figure_width: str | float | None = None
+) -> list[Path]:
+    """Write ``stem``-correlations, a table of the rank correlations of scores.
+
+    Returns:
+        The file; none where it cannot be written, with a warning.
+    """
+    drawn = plots.rank_correlations(correlations.table, correlations.columns, correlations.note)
+    return plots.save_figures({f"{stem.name}-correlations": drawn}, stem.parent, figure_format, figure_width)
 
 
 def figures(run: Run, site: str | None = None, settings: ScoreSettings | None = None) -> dict[str, Figure]:
