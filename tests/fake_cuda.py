@@ -181,7 +181,9 @@ def gpu(law: Law) -> Iterator[Law]:
         put(torch.cuda, manual_seed=lambda _: None, device=lambda _: nullcontext())
         put(torch, Generator=_NoGenerator)
         put(torch, _sample_dirichlet=lambda concentration, **_: torch.empty_like(concentration))
-        put(Tensor, pin_memory=lambda tensor: tensor, numpy=lambda tensor: np.ones(tensor.shape))
+        numpy = Tensor.numpy
+        values = lambda tensor: numpy(tensor) if type(tensor) is Tensor else np.ones(tensor.shape)  # noqa: E731
+        put(Tensor, pin_memory=lambda tensor: tensor, numpy=values)
         put(pyro.util, torch_isnan=lambda _: False)
         put(
             pyro.poutine.trace_struct,

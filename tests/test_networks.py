@@ -28,6 +28,7 @@ from pyro_bvae.networks import (
     ResNetEncoder,
 )
 from pyro_bvae.networks.broadcast import Broadcast
+from pyro_bvae.programs import Joint
 
 OF_IMAGES = [name for name in NETWORKS if name != "mlp"]
 
@@ -195,6 +196,14 @@ def test_an_encoder_and_a_decoder_are_chosen_apart(network: str, decoder: str) -
     assert vae.decode(vae.encode(torch.rand(2, 1, 16, 16)).mean).mean.shape == (2, 1, 16, 16)
     again = BetaVAE(**vae.settings)
     assert table(again) == table(vae)
+
+
+@pytest.mark.parametrize("network", list(NETWORKS))
+def test_programs_take_their_features_and_decoder_from_any_network(network: str) -> None:
+    vae = Joint((1, 16, 16), 3, network=network, decoder="broadcast", classes=4)
+    assert vae.encoder(torch.rand(2, 1, 16, 16)).shape == (2, vae.encoder.width)
+    assert isinstance(vae.decoder, BroadcastDecoder)
+    assert vae.decoder(torch.randn(2, 3 + 4)).shape == (2, 1, 16, 16)
 
 
 def test_a_network_with_its_own_decoder_named_is_the_network() -> None:
