@@ -48,7 +48,7 @@ def dci(
     The trees are fitted to 10,000 points and scored on 5,000. Locatello et al. grow them by scikit-learn's
     ``GradientBoostingClassifier()``, here "exact", which takes minutes. "presorted" grows the same trees in less than
     half a minute; on codes that are noisy, duplicated, entangled or partly dead its scores differ from those of "exact"
-    by at most 0.005, and tests hold 0.02. "histogram" grows trees on 255 bins a latent, with the same definition of
+    by at most 0.005, see the page of metrics. "histogram" grows trees on 255 bins a latent, with the same definition of
     importance; it is faster still, and there off by up to 0.07 in disentanglement and 0.38 in completeness, in either
     direction, so that the order of models can change.
 
