@@ -131,6 +131,15 @@ def kinds() -> dict[str, tuple[BetaVAE, Dataset]]:
     }
 
 
+def test_a_decoder_that_takes_a_page_too_long_gives_way_to_sweeps() -> None:
+    data = pictures(side=64)
+    run = fit(BetaVAE(data.shape, 2, network="broadcast", hidden=(4,)), data, steps=1, batch_size=2, compile=False)
+    (one,) = live([measure(run, "x")], limit=1e9)
+    assert one.view["decoder"] is None
+    assert one.view["sweeps"]
+    assert "the decoder of 1×64×64 is decoded faster by the package than by the page" in one.note
+
+
 def pictures_of_sides(shape: tuple[int, int, int]) -> Dataset:
     generator = torch.Generator().manual_seed(0)
     return Dataset("faces", torch.rand(40, *shape, generator=generator))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, prod
+from math import prod
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ __all__ = ["Live", "live"]
 MOST_POINTS, MOST_BYTES = 2000, 2_000_000  # held-out data in a page, and what they may take
 MOST_SWEPT = 4_000_000  # bytes of the sweeps of a run
 VALUES = 11  # of a sweep
+MOST_PRODUCTS = 150e6  # of weights, in a decoder that a report runs itself: 150 ms or so for a picture
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _view(one: Measured, progress: Progress | None) -> dict[str, Any]:
     subject = Shown(vae, run, one.data, one.missing or None, one.kl, *site_of_sliders(vae, one.data))
     size = prod(vae.shape) * (1 if one.is_images else 4)
     points = max(1, min(MOST_POINTS, MOST_BYTES // size))
-    view = view_of(subject, points=points, most_products=inf, progress=progress)
+    view = view_of(subject, points=points, most_products=MOST_PRODUCTS, progress=progress)
     names = {str(latent): name for latent, name in run.latent_names.items() if latent < view["K"]}
     view |= {"title": one.title, "path": one.typed, "dataset": one.dataset, "names": names}
     if held_out is None:
