@@ -77,7 +77,8 @@ def _model(vae: BetaVAE, options: Mapping[str, Any], settings: TrainingSettings)
     programs = "" if vae.program is None else f"{vae.program}, "
     others = [name for name in ("prior", "posterior") if vae.settings[name] != DEFAULTS[name]]
     families = ", ".join([f"{options['likelihood']} likelihood", *(f"{vae.settings[name]} {name}" for name in others)])
-    return f"model   {programs}{weight}, {families}, {options['network']} {widths}"
+    decoder = f", decoder {vae.settings['decoder']}" if vae.settings["decoder"] else ""
+    return f"model   {programs}{weight}, {families}, {options['network']} {widths}{decoder}"
 
 
 def announcement(options: Mapping[str, Any]) -> Callback:

@@ -229,7 +229,8 @@ def test_a_run_keeps_its_decoder(images: Dataset, tmp_path: Path) -> None:
 
 def test_a_decoder_is_an_option_of_fit(cli: Cli, here: Path) -> None:
     options = ["--network", "conv", "--decoder", "mlp", "--hidden", 8, "--no-figures", "--out", "run"]
-    assert cli("fit", *options, "--steps", 1).exit_code == 0
+    fitted = cli("fit", *options, "--steps", 1)
+    assert (fitted.exit_code, "conv 784-8-10, decoder mlp" in fitted.output) == (0, True), fitted.output
     config = json.loads(Path("run/config.json").read_text())
     assert (config["network"], config["decoder"], config["custom"]) == ("conv", "mlp", {})
     assert cli("fit", "--resume", "--out", "run", "--steps", 2).exit_code == 0
