@@ -31,10 +31,9 @@ from torch import Tensor, nn
 
 from . import likelihoods, posteriors, priors
 from .compiled.store import register
-from .networks import ACTIVATIONS, NETWORKS, network_of
+from .networks import network_of
 from .priors import StandardNormal
 from .settings.declared import class_name, unwrapped
-from .settings.names import check
 from .settings.options import BETA, check_options
 from .settings.signatures import hinted
 
@@ -111,25 +110,22 @@ class BetaVAE(nn.Module):
         super().__init__()
         self.shape, self.latent_dim, scale = _checked_shape(shape), index(latent_dim), unwrapped(scale)
         check_options(latent_dim=latent_dim, hidden=hidden, decoder_hidden=decoder_hidden, scale=scale)
-        named = check("decoder", decoder, NETWORKS) if isinstance(decoder, str) else None
-        pair = network_of(check("network", network, NETWORKS), named)
-        networks = pair.sized(hidden, decoder_hidden, check("activation", decoder_activation, ACTIVATIONS))
+        other, own = (decoder, None) if isinstance(decoder, str) else (None, decoder)
+        pair = network_of(network, other).sized(hidden, decoder_hidden, decoder_activation)
         self.name = f"beta_vae_{next(_instances)}"
         self.register_buffer("_beta", torch.tensor(1.0), persistent=False)
         self.beta = beta
         self.likelihood = _likelihood(likelihood, self.shape, scale, mean_link)
-        self.parameter_shape = (self.shape[0] * getattr(self.likelihood, "outputs_per_value", 1), *self.shape[1:])
         self.posterior = posteriors.build(posterior, self.latent_dim) if isinstance(posterior, str) else posterior
         self.prior: Prior = priors.made(prior, self)
         context = getattr(self.posterior, "context", 0)
-        self.encoder = networks.encoder(self.shape, self.latent_dim, context) if encoder is None else encoder
-        own = None if isinstance(decoder, str) else decoder
-        self.decoder = networks.decoder(self.latent_dim, self.parameter_shape) if own is None else own
+        self.encoder = pair.encoder(self.shape, self.latent_dim, context) if encoder is None else encoder
+        self.decoder = pair.decoder(self.latent_dim, self.parameter_shape) if own is None else own
         families = {"likelihood": likelihood, "prior": "normal" if prior is None else prior, "posterior": posterior}
         self.custom = _class_names(self, **families, encoder=encoder, decoder=own)
         self.settings: dict[str, Any] = {
-            **{"shape": list(self.shape), "latent_dim": self.latent_dim, "network": network, "decoder": named},
-            **networks.settings,
+            **{"shape": list(self.shape), "latent_dim": self.latent_dim, "network": network, "decoder": other},
+            **pair.settings,
             **{name: family if isinstance(family, str) else "custom" for name, family in families.items()},
             **{"scale": scale, "mean_link": getattr(self.likelihood, "mean_link", None)},
         }
@@ -138,6 +134,11 @@ class BetaVAE(nn.Module):
         """Give a copy a new name, since of two models with one name in Pyro's parameter store only one is trained."""
         super().__setstate__(state)
         self.name = f"beta_vae_{next(_instances)}"
+
+    @property
+    def parameter_shape(self) -> tuple[int, ...]:
+        """Shape of what the decoder gives for one datum: the datum's, with as many times its channels as wanted."""
+        return (self.shape[0] * getattr(self.likelihood, "outputs_per_value", 1), *self.shape[1:])
 
     @property
     def beta(self) -> Tensor:

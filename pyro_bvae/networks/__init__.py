@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..settings.names import check
 from .broadcast import Broadcast, BroadcastDecoder
 from .conv import ConvDecoder, ConvEncoder
 from .layers import ACTIVATIONS, ImageEncoder
@@ -59,6 +60,10 @@ def network_of(name: str, decoder: str | None = None) -> Network:
     Args:
         name: A key of `NETWORKS`.
         decoder: Likewise; None for the network's own decoder.
+
+    Raises:
+        ValueError: A name is unknown.
     """
-    network, other = NETWORKS[name], NETWORKS[name if decoder is None else decoder]
+    network = NETWORKS[check("network", name, NETWORKS)]
+    other = network if decoder is None else NETWORKS[check("decoder", decoder, NETWORKS)]
     return replace(network, decoder=other.decoder, mirrored=other.mirrored)

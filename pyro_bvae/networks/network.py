@@ -9,6 +9,9 @@ from typing import Any
 
 from torch import nn
 
+from ..settings.names import check
+from .layers import ACTIVATIONS
+
 __all__ = ["Network", "SizedNetwork"]
 
 
@@ -34,11 +37,11 @@ class Network:
         """The network with these widths. For None the encoder has the default ones, and the decoder the encoder's.
 
         Raises:
-            ValueError: A width is below 1.
+            ValueError: A width is below 1, or the activation unknown.
         """
         widths = self.hidden if hidden is None else _checked_widths(hidden)
         decoder_widths = self.mirrored(widths) if decoder_hidden is None else _checked_widths(decoder_hidden)
-        return SizedNetwork(self, widths, decoder_widths, decoder_activation)
+        return SizedNetwork(self, widths, decoder_widths, check("activation", decoder_activation, ACTIVATIONS))
 
 
 @dataclass(frozen=True)
