@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.shell_completion import CompletionItem
 from conftest import Cli
 from published_files import MPI3D, noise, shrink_mpi3d, write_mpi3d
 from pyro_bvae_cli.kinds import DatasetName
@@ -122,9 +123,12 @@ def test_a_fit_goes_to_a_folder_of_the_set_and_finds_its_data_again(cli: Cli, he
 
 
 def test_the_shell_completes_each_set() -> None:
-    known = [item.value for item in DatasetName().shell_complete(None, None, "mpi3d:")]
-    assert known == ["mpi3d:toy", "mpi3d:realistic", "mpi3d:real", "mpi3d:complex", "mpi3d:"]
-    assert [item.value for item in DatasetName().shell_complete(None, None, "sh")] == ["shapes3d"]
+    def completed(word: str) -> list[str]:
+        items: list[CompletionItem] = DatasetName().shell_complete(None, None, word)
+        return [item.value for item in items]
+
+    assert completed("mpi3d:") == ["mpi3d:toy", "mpi3d:realistic", "mpi3d:real", "mpi3d:complex", "mpi3d:"]
+    assert completed("sh") == ["shapes3d"]
 
 
 def test_the_root_may_be_the_folder_of_the_files_itself(tmp_path: Path) -> None:
