@@ -3,7 +3,7 @@
 Each block is brought to the size and the channels that are wanted, and written to a memory-mapped file, which all later
 loads read. What `subsample` leaves out is dropped as soon as it is read. No more than a block is in memory.
 
-Images are scaled by Pillow's Lanczos filter, as the published code of Cars3D and SmallNORB's users does it:
+Images are scaled by Pillow's Lanczos filter, as disentanglement_lib scales Cars3D and SmallNORB:
 https://github.com/google-research/disentanglement_lib
 """
 
