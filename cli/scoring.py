@@ -86,15 +86,16 @@ def notes(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed], points: 
 
 
 def _of_latents(summary: ScoreSummary) -> list[str]:
-    from pyro_bvae.scoring import METRICS
+    from pyro_bvae.scoring import METRICS, score_columns
     from pyro_bvae.terms import ACTIVE_ABOVE
 
     dead = [sum(value <= ACTIVE_ABOVE for value in kl) for kl in summary.kl_per_latent]
     pairs = {metric.whole: name for name, metric in METRICS.items() if metric.whole is not None}
-    alone = [name for name in pairs if name in summary.scores and pairs[name] not in summary.scores]
+    taken = {name for name in METRICS if score_columns([name])[0] in summary.scores}
+    alone = [whole for whole, of_active in pairs.items() if whole in taken and of_active not in taken]
     lines = []
     if any(dead) and alone:
-        lines.append(f"{_range(dead)} latents are inactive, and {', '.join(map(str, alone))} count them: --active-only")
+        lines.append(f"{_range(dead)} latents are inactive, and {', '.join(alone)} count them: --active-only")
     for kl in summary.kl_per_latent:
         shown = "".join(f"{value:7.3f}" for value in kl[:MOST_LATENTS]) + (" ..." if len(kl) > MOST_LATENTS else "")
         site = summary.site or "z"

@@ -172,6 +172,10 @@ def test_the_command_takes_and_writes_all_of_them(cli: Cli, runs: list[Run], her
     assert float(line["mig[y]"]) == pytest.approx(row["mig[y]"])
     assert "by factor" in result.stdout
     assert "80 points: below 3,000, mig drift" in result.stdout
+    said = cli("score", runs[0].path, "--metric", "mig", "--metric", "dci", "--booster", "histogram", "--no-figures")
+    kl = json.loads((runs[0].path / "scores-mig-dci.json").read_text())["summary"][0]["kl_per_latent"][0]
+    dead = sum(value <= 0.01 for value in kl)
+    assert (f"{dead} latents are inactive, and mig, dci count them: --active-only" in said.stdout) == (dead > 0)
     refused = cli("score", runs[0].path, "--factors", "x,,y")
     assert (refused.exit_code, "commas between them" in refused.stderr) == (2, True)
     refused = cli("score", runs[0].path, "--factors", "colours")

@@ -18,7 +18,7 @@ class ScoreSettings:
     Attributes:
         booster: How the trees of DCI are grown, see `metrics.dci`.
         bins: "width" or "quantile": how `mig`, `mig-sup` and `modularity` cut latents, see `mutual_information`.
-        codes: "mean" takes the means of q(z | x), "sample" a draw of it for each datum.
+        codes: "mean" takes the means of q(z | x), "sample" a draw of it for each datum; baselines are as they are.
         factors: Names of the factors to score against; by default all.
         active_only: Whether metrics are taken of the active latents alone as well.
 
