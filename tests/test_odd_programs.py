@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pyro
@@ -13,6 +14,8 @@ from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
 from torch import Tensor, nn
 
 from pyro_bvae import BetaVAE, evaluate, fit, traverse
+from pyro_bvae.codes import encode
+from pyro_bvae.codes.moments import moments
 from pyro_bvae.datasets import Dataset, Rows
 from pyro_bvae.generation import sample, sample_sites
 from pyro_bvae.objectives import Beta
@@ -255,3 +258,35 @@ def test_a_latent_that_is_a_number_is_called_by_its_site() -> None:
     assert means.units == ["z"] == [*layout_of(*traces(vae.model, vae.guide, x), 1.0).units] == evaluate(vae, x).latents
     assert means.kl_per_latent == [pytest.approx(means.rate)]
     assert traverse(vae, torch.zeros(2, 1), columns=3).images.shape == (2, 1, 3, 4)
+
+
+@pytest.mark.parametrize("p", [dist.Cauchy(2.0, 1.0), dist.StudentT(1.0, 2.0, 1.0), dist.StudentT(3.0, 2.0, 1.0)])
+def test_a_family_without_a_mean_stands_at_its_mode(p: Any) -> None:
+    assert moments(p)[0].tolist() == [2.0]
+    assert moments(p.expand([3, 2]).to_event(1))[0].tolist() == [[2.0, 2.0]] * 3
+
+
+class Beside(Vectors):
+    """A vector beside each datum goes through a layer."""
+
+    def __init__(self) -> None:
+        super().__init__(2 + 3)
+
+    def model(self, x: Tensor | None = None, size: int = 1, *, c: Tensor) -> Any:
+        self.register()
+        with self.plate(x, size), self.weighted():
+            return pyro.sample("x", self.show(pyro.sample("z", self.prior()), c), obs=x)
+
+    def guide(self, x: Tensor, *, c: Tensor) -> Any:
+        self.register()
+        with self.plate(x), self.weighted():
+            loc = self.values(joined(x[:, :2], c))[:, :2]
+            pyro.sample("z", dist.Normal(loc, 0.5).to_event(1))
+
+
+def test_what_stands_beside_many_data_is_as_precise_as_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, vae = Rows(torch.randn(20, 4), {"c": torch.randn(20, 3)}), Beside().double()
+    one = encode(vae, data).loc
+    monkeypatch.setattr(import_module("pyro_bvae.terms.batches"), "FEWEST_VALUES", 1)
+    torch.testing.assert_close(encode(vae, data).loc, one)
+    assert one.dtype is torch.float64

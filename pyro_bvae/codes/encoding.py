@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..datasets import Progress, Rows, pixels, rows_of
+from ..datasets import Progress, Rows, rows_of
 from ..model import BetaVAE
 from ..terms import batches, check_data, evaluation_mode, of_batches, recorded_for_many, suitable_size
 from .moments import moments
@@ -86,8 +86,8 @@ def _of_data(
 
     with evaluation_mode(vae, seed=0):
         if batch_size is None:
-            few = rows[:FEW].to(vae.beta.device)
-            batch_size = suitable_size(in_graph, pixels(few.images, vae.beta.dtype), **few.extra) or AT_ONCE
+            _, few, beside = next(batches(vae, rows[:FEW], FEW))
+            batch_size = suitable_size(in_graph, few, **beside) or AT_ONCE
         parts = of_batches(vae, data, batch_size, on_cpu, progress=progress, what="codes")
     whole = [torch.cat(each) for each in zip(*parts, strict=True)]
     return [Codes(*both) for both in zip(whole[::2], whole[1::2], strict=True)]

@@ -10,12 +10,20 @@ from __future__ import annotations
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.distributions import Categorical, RelaxedBernoulli, RelaxedOneHotCategorical
+from torch.distributions import (
+    Categorical,
+    Cauchy,
+    HalfCauchy,
+    RelaxedBernoulli,
+    RelaxedOneHotCategorical,
+    StudentT,
+)
 
 from ..terms import per_value
 
 __all__ = ["centre", "class_values", "moments", "probabilities", "width"]
 
+MAY_LACK_A_MEAN = (Cauchy, HalfCauchy, StudentT)  # their mode stands for it, which is it where there is one
 DRAWS_FOR_MOMENTS = 1000  # of a distribution without a mean in closed form, such as a flow
 
 
@@ -109,7 +117,7 @@ def _mode(p: TorchDistribution, draw: Tensor) -> Tensor:
 
 def _moments(p: TorchDistribution) -> tuple[Tensor, Tensor]:
     try:
-        return p.mean, p.stddev
+        return (p.mode if isinstance(per_value(p), MAY_LACK_A_MEAN) else p.mean), p.stddev
     except NotImplementedError:
         draws = p.sample((DRAWS_FOR_MOMENTS,))
         return draws.mean(0), draws.std(0)
