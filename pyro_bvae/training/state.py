@@ -21,7 +21,6 @@ from ..compiled.gradient_step import GradientStep
 from ..compiled.recording import undisturbed
 from ..compiled.step import CompiledStep, Compiler
 from ..datasets import Dataset, Pairs, pixels
-from ..likelihoods import Likelihood
 from ..model import BetaVAE
 from ..objectives import PerImage, RateController, Regularised
 from ..runs.folder import FORMAT
@@ -61,6 +60,7 @@ class Training:
         dataset: The data.
         step: Steps taken.
         total: Steps to take.
+        takes_stored: Whether the programs see the data as they are stored, and prepare nothing of them.
         steps_per_epoch: Steps that see each training image once.
         eval_every: Steps between two lines of the history.
         taker: Takes the steps: eagerly, until `compile` or `replay` puts another in its place.
@@ -88,6 +88,9 @@ class Training:
         self.minibatches = Minibatches(
             dataset, *order, self.device, least=least, dtype=dtype, names=self.names, pairs=pairs
         )
+        with undisturbed(self.device):
+            datum = vae.beta.new_zeros(1, *vae.shape)
+            self.takes_stored = vae.prepare(datum) is datum
         self.held_out = dataset.rows(dataset.held_out).to(self.device)
         self.steps_per_epoch = self.minibatches.per_epoch
         self.total = settings.total(self.steps_per_epoch)
@@ -144,11 +147,9 @@ class Training:
     def data_of(self, source: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The data of what `Minibatches.source` gives, as steps take them: as they are stored, to become floats there.
 
-        Where the likelihood changes the data, by draws for example, they are what it makes of them.
+        Where programs or likelihood prepare the data, by draws for example, they are what these make of them.
         """
-        own = getattr(self.vae.likelihood, "prepare", None)
-        is_plain = own is None or getattr(own, "__func__", own) is Likelihood.prepare
-        if is_plain and type(self.vae).prepare is BetaVAE.prepare:
+        if self.takes_stored:
             return self.minibatches.stored_of(source)
         x, *others = self.minibatches.data_of(source)
         return (self.vae.prepare(x), *others)
