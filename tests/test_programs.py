@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from conftest import Cli
-from pyro import poutine
-from pyro.infer import SVI, Trace_ELBO, TraceEnum_ELBO
+from laws import batch_of, check_derivative_in_beta, check_recorded_equals_eager, check_terms_are_the_elbo
+from pyro.infer import ELBO, SVI, Trace_ELBO, TraceEnum_ELBO
 from torch import Tensor
 
 from pyro_bvae import BetaVAE, fit, load_run
@@ -22,10 +20,8 @@ from pyro_bvae.datasets import Dataset
 from pyro_bvae.datasets.few_labels import with_few_labels
 from pyro_bvae.likelihoods import LIKELIHOODS
 from pyro_bvae.objectives import Beta
-from pyro_bvae.programs import PROGRAMS, Conditional, Hierarchical, Joint, SemiSupervised, chosen, program_of
-from pyro_bvae.settings.training import TrainingSettings
-from pyro_bvae.terms import batches, terms, traces
-from pyro_bvae.training import Training
+from pyro_bvae.programs import PROGRAMS, Conditional, Hierarchical, Joint, SemiSupervised, program_of
+from pyro_bvae.terms import terms, traces
 
 SHAPE, CLASSES = (1, 8, 8), 3
 SMALL: dict[str, Any] = {"latent_dim": 2, "hidden": (8,)}
@@ -41,8 +37,7 @@ WEIGHTED = {"semi-supervised": ["z"], "joint": ["z", "y"], "joint, y weighed by 
 every_program = pytest.mark.parametrize("name", MADE)
 
 
-@pytest.fixture
-def data() -> Dataset:
+def some_data() -> Dataset:
     """Sixty images with classes, of which programs see a few, and a vector beside each, of which some are missing."""
     generator = torch.Generator().manual_seed(1)
     c = torch.randn(60, 2, generator=generator)
@@ -52,51 +47,27 @@ def data() -> Dataset:
     return with_few_labels(some, 30)
 
 
-def batch_of(vae: BetaVAE, data: Dataset, size: int = 8) -> tuple[Tensor, dict[str, Tensor]]:
-    _, x, given = next(batches(vae, data.rows(data.train[:size]), size))
-    return x, given
+@pytest.fixture
+def data() -> Dataset:
+    return some_data()
 
 
-def unscaled() -> Any:
-    """Takes scales out of a trace's log-probabilities."""
-
-    class Unscaled(poutine.messenger.Messenger):
-        def _pyro_post_sample(self, msg: Any) -> None:
-            msg["scale"] = 1.0
-
-    return Unscaled()
+def elbo_of(name: str) -> ELBO:
+    """Pyro's, which sums over classes where there are some."""
+    return Trace_ELBO() if name in ("hierarchical", "conditional") else TraceEnum_ELBO(max_plate_nesting=1)
 
 
 @every_program
 def test_terms_at_beta_one_add_up_to_pyros_elbo_of_the_unscaled_programs(name: str, data: Dataset) -> None:
     vae = MADE[name](beta=3.0)
-    x, given = batch_of(vae, data, 4)
-    elbo = Trace_ELBO() if name in ("hierarchical", "conditional") else TraceEnum_ELBO(max_plate_nesting=1)
-    with torch.no_grad(), pyro.validation_enabled(False):
-        ours = torch.stack([_loss(vae, x, given) for _ in range(400)])
-        with unscaled():
-            theirs = torch.tensor([elbo.loss(vae.model, vae.guide, x, **given) for _ in range(800)])
-    error = (ours.var() / len(ours) + theirs.var() / len(theirs)).sqrt()
-    assert abs(ours.mean() - theirs.mean()) < 4 * error + 1e-3
-
-
-def _loss(vae: BetaVAE, x: Tensor, given: dict[str, Tensor]) -> Tensor:
-    one = terms(vae, x, **given)
-    return (one.distortion + one.rate).sum()
+    check_terms_are_the_elbo(vae, *batch_of(vae, data, 4), elbo_of(name))
 
 
 @every_program
 @pytest.mark.parametrize("beta", [0.0, 0.5, 4.0])
 def test_the_derivative_in_beta_is_the_rate_of_what_is_weighted(name: str, beta: float, data: Dataset) -> None:
     vae = MADE[name]()
-    vae.beta = torch.tensor(beta, requires_grad=True)
-    x, given = batch_of(vae, data)
-    torch.manual_seed(5)
-    loss = Beta().differentiable_loss(vae.model, vae.guide, x, **given)
-    (slope,) = torch.autograd.grad(loss, vae.beta)
-    torch.manual_seed(5)
-    rates = terms(vae, x, **given).rates
-    torch.testing.assert_close(slope, sum(rates[site].sum() for site in WEIGHTED[name]))
+    check_derivative_in_beta(vae, *batch_of(vae, data), beta, WEIGHTED[name])
 
 
 def test_m2_is_what_its_paper_says(data: Dataset) -> None:
@@ -200,20 +171,7 @@ class _Fixed(torch.nn.Module):
 
 @every_program
 def test_a_recorded_step_equals_an_eager_one(name: str, data: Dataset) -> None:
-    results = []
-    for record in (False, True):
-        torch.manual_seed(0)
-        vae = MADE[name](beta=2.0)
-        training = Training(vae, data, TrainingSettings(batch_size=16, steps=3), Beta())
-        step = training.compile(None) if record else None
-        pyro.set_rng_seed(0)
-        with pyro.validation_enabled(False):
-            for _ in range(3):
-                training.advance()
-        assert step is None or step.reason is None
-        results.append([parameter.detach().clone() for parameter in vae.parameters()])
-    for eager, recorded in zip(*results, strict=True):
-        torch.testing.assert_close(recorded, eager, rtol=1e-4, atol=1e-6)
+    check_recorded_equals_eager(lambda: MADE[name](beta=2.0), data)
 
 
 @every_program
@@ -293,22 +251,15 @@ def test_programs_take_any_prior_and_posterior(name: str, family: dict[str, str]
     vae = MADE[name](beta=2.0, **family)
     run = fit(vae, data, steps=2, batch_size=16, compile=False)
     assert isfinite(run.history[-1]["held_out_rate"])
-    x, given = batch_of(vae, data)
-    with torch.no_grad(), pyro.validation_enabled(False):
-        ours = torch.stack([_loss(vae, x, given) for _ in range(100)])
-        elbo = Trace_ELBO() if name in ("hierarchical", "conditional") else TraceEnum_ELBO(max_plate_nesting=1)
-        with unscaled():
-            theirs = torch.tensor([elbo.loss(vae.model, vae.guide, x, **given) for _ in range(100)])
-    error = (ours.var() / len(ours) + theirs.var() / len(theirs)).sqrt()
-    assert abs(ours.mean() - theirs.mean()) < 5 * error + 1e-3
+    check_terms_are_the_elbo(vae, *batch_of(vae, data), elbo_of(name), draws=100, errors=5.0)
 
 
 @pytest.mark.parametrize("kind", PROGRAMS.values(), ids=PROGRAMS)
 def test_programs_take_any_network(kind: type[BetaVAE]) -> None:
     options = {"classes": CLASSES} if kind is not Hierarchical else {}
     vae = kind((1, 16, 16), 2, network="conv", hidden=(8,), **options)
-    elbo = Trace_ELBO() if kind in (Hierarchical, Conditional) else TraceEnum_ELBO(max_plate_nesting=1)
-    svi = SVI(vae.model, vae.guide, pyro.optim.Adam({"lr": 1e-3}), elbo)
+    name = next(name for name, each in PROGRAMS.items() if each is kind)
+    svi = SVI(vae.model, vae.guide, pyro.optim.Adam({"lr": 1e-3}), elbo_of(name))
     assert svi.step(torch.rand(4, 1, 16, 16).round()) > 0
 
 
@@ -318,76 +269,3 @@ def test_the_features_of_an_image_are_taken_once_a_program() -> None:
     labels = torch.tensor([0, 1, -1, -1])
     terms(vae, torch.rand(4, *SHAPE).round(), labels=labels)
     assert calls == [(4, 8), (4, 8)]  # for the guide, and for the classifier in the model
-
-
-OF_DATA = {"semi-supervised": "semi-supervised:classes=3,share=0.555556", "joint": "joint",
-           "hierarchical": "hierarchical", "conditional": "conditional:classes=3,width=2"}  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "text"), OF_DATA.items())
-def test_what_follows_from_the_data_is_filled_in(name: str, text: str, data: Dataset) -> None:
-    vae = chosen(name).build(SHAPE, data, {"beta": 1.0})
-    assert (vae.program.text, str(vae.program)) == (name, text)
-    again = chosen(text).build(SHAPE, None, {"beta": 1.0})
-    assert again.state_dict().keys() == vae.state_dict().keys()
-
-
-def test_a_config_that_is_repeated_on_other_labels_takes_their_share(here: Path, cli: Cli) -> None:
-    words = ("--hidden", 8, "--latent-dim", 2, "--steps", 2)
-    assert cli("fit", "--program", "semi-supervised:alpha=1", *words, "--labelled", 100, "--out", "one").exit_code == 0
-    assert cli("fit", "--config", "one/config.json", "--labelled", 200, "--out", "two").exit_code == 0
-    one, two = (load_run(path).model for path in ("one", "two"))
-    assert two.share == pytest.approx(2 * one.share, rel=1e-4)
-    assert (one.alpha, two.alpha) == (1, 1)
-
-
-def test_a_program_made_in_python_is_known_by_its_name() -> None:
-    program = program_of(MADE["joint, y weighed by itself"]())
-    assert program is not None
-    assert program.text == "joint:classes=3,gamma=0.5"
-    assert program_of(MADE["joint"](decoder=torch.nn.Linear(5, 4))) is None
-    assert program_of(BetaVAE((4,))) is None
-
-
-@pytest.mark.parametrize("options", [{"classes": 0}, {"classes": 3, "alpha": -1.0}])
-def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be a positive number"):
-        SemiSupervised(SHAPE, **options)
-
-
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_program_is_fitted_by_its_name_and_loads_by_itself(name: str, here: Path, cli: Cli) -> None:
-    words = ("fit", "--program", name, "--hidden", 8, "--latent-dim", 2, "--subsample", 60, "--steps", 2)
-    result = cli(*words, "--out", "runs/one")
-    assert result.exit_code == 0, result.output
-    assert name in result.output
-    assert cli("fit", "--resume", "--out", "runs/one", "--steps", 4).exit_code == 0
-    again = cli("fit", "--config", "runs/one/config.json", "--out", "runs/two")
-    assert again.exit_code == 0, again.output
-    assert load_run("runs/two").step == 4
-
-
-def test_programs_are_compared_and_searched_over(here: Path, cli: Cli) -> None:
-    words = ("--hidden", 8, "--latent-dim", 2, "--labelled", 30, "--steps", 2, "--particles", 2)
-    result = cli("compare", "--program", "semi-supervised", "--program", "conditional", *words, "--out", "both")
-    assert result.exit_code == 0, result.output
-    table = (Path("both") / "comparison.csv").read_text()
-    assert all(name in table for name in ("semi-supervised", "conditional"))
-    pytest.importorskip("optuna")
-    search = ("--search", "program=joint|hierarchical", "--trials", 2, "--maximise", "elbo", *words[:4], "--steps", 2)
-    result = cli("compare", *search, "--out", "searched")
-    assert result.exit_code == 0, result.output
-
-
-@pytest.mark.parametrize("name", ["semi-supervised", "conditional"])
-def test_labels_beyond_the_classes_of_programs_are_refused(name: str, data: Dataset) -> None:
-    more = replace(data, labels=torch.arange(60) % 5, extra={})
-    with pytest.raises(ValueError, match="mine has labels up to 4, and the programs have 3 `classes`: make it 5"):
-        fit(MADE[name](), more, steps=1)
-
-
-def test_data_whose_labels_are_all_missing_have_no_classes(data: Dataset) -> None:
-    bare = replace(data, labels=torch.full((60,), -1), extra={})
-    assert chosen("semi-supervised").build(SHAPE, bare, {"beta": 1.0}).classes == 10
-    with pytest.raises(ValueError, match="wants data with labels"):
-        chosen("conditional").build(SHAPE, bare, {"beta": 1.0})
