@@ -6,6 +6,9 @@ errors. ℓ falls from the loss ℓ_b of a probe without the code, and each prob
     E_f = 1 − ∫ (ℓ_f(κ) − min ℓ_f) dκ / (½ (κ_max − κ_min) ℓ_b),   E = mean over f
     S   = F/K, factors over latents
 
+The area is that of the authors' code; the paper's own text was not at hand, and S stands here as it is remembered. The
+family of probes is this package's: ridge regressions on the code and on random Fourier features of it.
+
 Source: Eastwood et al., DCI-ES: an extended disentanglement framework, https://arxiv.org/abs/2210.00364
 """
 
