@@ -181,9 +181,7 @@ def gpu(law: Law) -> Iterator[Law]:
         put(torch.cuda, manual_seed=lambda _: None, device=lambda _: nullcontext())
         put(torch, Generator=_NoGenerator)
         put(torch, _sample_dirichlet=lambda concentration, **_: torch.empty_like(concentration))
-        numpy = Tensor.numpy
-        values = lambda tensor: numpy(tensor) if type(tensor) is Tensor else np.ones(tensor.shape)  # noqa: E731
-        put(Tensor, pin_memory=lambda tensor: tensor, numpy=values)
+        put(Tensor, pin_memory=lambda tensor: tensor, numpy=_values)
         put(pyro.util, torch_isnan=lambda _: False)
         put(
             pyro.poutine.trace_struct,
@@ -200,6 +198,14 @@ def gpu(law: Law) -> Iterator[Law]:
         put(cuda_graph, capture=capture)
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         yield stack.enter_context(law)
+
+
+def _values(tensor: Tensor, numpy: Any = Tensor.numpy) -> np.ndarray:
+    """The values of a tensor that is there, and ones for those of a fake one."""
+    if type(tensor) is not Tensor:
+        return np.ones(tensor.shape)
+    with _disable_current_modes():
+        return numpy(tensor)
 
 
 def move(module: nn.Module, device: torch.device | str = CUDA) -> nn.Module:
