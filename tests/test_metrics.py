@@ -140,7 +140,8 @@ def test_a_constant_latent_is_defined(name: str) -> None:
         expected *= 5 / 6
     if name == "completeness":  # which is relative to the number of latents
         expected = 1 - (1 - expected) * log(5) / log(6)
-    assert SCORES[name](np.column_stack([z, np.full(len(z), 0.1)]), SMALL) == pytest.approx(expected, abs=0.01)
+    near = 0.03 if name in ("disentanglement", "completeness", "informativeness") else 0.01  # ties are drawn anew
+    assert SCORES[name](np.column_stack([z, np.full(len(z), 0.1)]), SMALL) == pytest.approx(expected, abs=near)
 
 
 @pytest.mark.parametrize("name", SCORES)

@@ -68,6 +68,7 @@ def test_components_are_those_along_which_data_vary(runs: list[Run]) -> None:
 
 
 def test_factors_score_their_ceiling_whatever_their_numbers(runs: list[Run]) -> None:
-    data = replace(runs[0].dataset(), factors=runs[0].dataset().factors ** 5 * 100)
+    numbered = runs[0].dataset().factors ** 5 * 100
+    data = replace(runs[0].dataset(), factors=numbered, factor_sizes=tuple((numbered.max(0).values + 1).tolist()))
     codes = baseline("ground-truth", data, runs[0], seed=0).codes
     assert metrics.mig(codes, data.factors) == pytest.approx(1)

@@ -123,7 +123,7 @@ def explicitness_of(capacities: np.ndarray, losses: np.ndarray, baseline: float)
     if baseline <= 0:
         return 1.0
     area = float(np.trapezoid(losses - losses.min(), capacities))
-    return 1 - area / ((capacities[-1] - capacities[0]) * baseline / 2)
+    return float(1 - area / ((capacities[-1] - capacities[0]) * baseline / 2))
 
 
 def _features(z: np.ndarray, train: np.ndarray, seed: int) -> np.ndarray:

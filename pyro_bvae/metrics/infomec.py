@@ -109,8 +109,8 @@ def nearest_information(z: np.ndarray, classes: np.ndarray, seed: int = 0) -> np
 def modularity_and_compactness(shares: np.ndarray) -> tuple[float, float]:
     """InfoM and InfoC from the shares of active latents ``(K', F)``, F at least 2.
 
-    >>> modularity_and_compactness(np.array([[0.9, 0.1], [0.0, 0.5]]))  # rows (0.9, 1), columns (1, 5/6)
-    (0.8999999999999999, 0.8333333333333333)
+    >>> modularity_and_compactness(np.array([[1.0, 0.0], [0.25, 0.75]]))  # rows (1, 3/4), columns (4/5, 1)
+    (0.75, 0.8)
     """
     latents, factors = shares.shape
     known = shares[shares.sum(1) > 0]
