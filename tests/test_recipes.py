@@ -39,9 +39,9 @@ def test_every_setting_is_written_out(name: str) -> None:
 def test_a_recipe_runs_end_to_end(name: str, cli: Cli, here: Path, made_data: Path) -> None:
     settings = RECIPES[name].settings
     small = SMALL.get(settings["dataset"], [])
-    film = ["--figures-every", 20] if settings["figures_every"] else []
+    film = ["--figures-every", 5] if settings["figures_every"] else []
     few = ["--traverse-count", 1]  # pictures take longer than the fit
-    options = [*small, *film, *few, "--figures", "--steps", 20, "--data-root", made_data, "--out", "run"]
+    options = [*small, *film, *few, "--figures", "--steps", 5, "--data-root", made_data, "--out", "run"]
     result = cli("fit", "--recipe", name, *options)
     assert result.exit_code == 0, result.output
     config = json.loads(Path("run/config.json").read_text())
