@@ -35,13 +35,13 @@ class SemiSupervised(BetaVAE):
     Args:
         shape, latent_dim, options: See `BetaVAE`; a decoder of one's own takes z, and y as zeros and a one.
         classes: C; by default those of the data.
-        alpha: α.
+        alpha: α; the paper's is 0.1, with which short fits leave y idle.
         share: L/N, of labels among the training data; by default that of the data.
     """
 
     options_for = staticmethod(options_of_labels)
 
-    def __init__(self, shape: Sequence[int], latent_dim: int = 10, *, classes: int = 10, alpha: float = 0.1,
+    def __init__(self, shape: Sequence[int], latent_dim: int = 10, *, classes: int = 10, alpha: float = 10.0,
                  share: float = 1.0, **options: Any) -> None:  # fmt: skip
         super().__init__(shape, latent_dim, **options)
         self.classes, self.alpha, self.share = positive(classes=classes, alpha=alpha, share=share)

@@ -53,7 +53,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--labelled", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--choose", action="store_true")
-    parser.add_argument("--alpha", type=float, default=0.1)
+    parser.add_argument("--alpha", type=float, default=10.0)
     parser.add_argument("--beta", type=float, default=1.0)
     parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--epochs", type=int, default=50)
