@@ -24,7 +24,7 @@ from ..terms import per_value
 __all__ = ["centre", "class_values", "moments", "probabilities", "width"]
 
 MAY_LACK_A_MEAN = (Cauchy, HalfCauchy, StudentT)  # their mode stands for it, which is it where there is one
-DRAWS_FOR_MOMENTS = 1000  # of a distribution without a mean in closed form, such as a flow
+DRAWS_FOR_MOMENTS = 256  # of a distribution without a mean in closed form, such as a flow
 
 
 def class_values(p: TorchDistribution) -> Tensor | None:
