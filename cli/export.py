@@ -11,7 +11,7 @@ import click
 from pyro_bvae.settings.names import EXPORTS
 from pyro_bvae.settings.words import plain
 
-from .options import at_option, program_options, programs_given, run_argument
+from .options import at_option, data_options, programs_given, run_argument
 
 __all__ = ["command"]
 
@@ -48,12 +48,13 @@ class Target(click.ParamType[Any]):
     help="A file that ends in .zip, .onnx, .pt2 or .safetensors; a format alone writes beside the run, under its name.",
 )
 @at_option
-@program_options
-def command(run: Path, to: str | Path, at: int | None) -> None:
+@data_options
+def command(run: Path, to: str | Path, at: int | None, dataset: str | None, data_root: Path | None) -> None:
     """Write a model as files that other programs read, or as one file that stands for its run.
 
     A zip takes a run's place in every command, and holds neither optimiser nor paths. ONNX and pt2 are two files, the
-    encoder and the decoder, for batches of any size; safetensors are the weights alone.
+    encoder and the decoder, for batches of any size; safetensors are the weights alone. The data of the run are read
+    where its programs take a condition.
 
     \b
     Examples:
@@ -63,7 +64,8 @@ def command(run: Path, to: str | Path, at: int | None) -> None:
     """
     from pyro_bvae.exports import export
 
-    for file in export(run, to if isinstance(to, Path) else _beside(run, to), at=at, **programs_given()):
+    place: dict[str, Any] = {"dataset": dataset, "data_root": data_root}
+    for file in export(run, to if isinstance(to, Path) else _beside(run, to), at=at, **place, **programs_given()):
         click.echo(f"{plain(file)} ({file.stat().st_size / 1e6:.1f} MB)")
 
 

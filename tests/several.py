@@ -63,7 +63,7 @@ class SemiSupervised(Small):
 
     def model(self, x=None, size=1, y=None):
         self.register()
-        with pyro.plate("batch", size if x is None else len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1), self.weighted():
             p = dist.Categorical(logits=torch.zeros(CLASSES))
             seen = {} if y is None else {"obs": y.clamp(min=0), "obs_mask": y >= 0}
             y = pyro.sample("y", p, **seen)
@@ -72,7 +72,7 @@ class SemiSupervised(Small):
 
     def guide(self, x, y=None):
         self.register()
-        with pyro.plate("batch", len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
             h = self.look(x)
             q = dist.Categorical(logits=h[:, :CLASSES])
             if y is None:
@@ -90,14 +90,14 @@ class Mixture(SemiSupervised):
 
     def model(self, x=None, size=1, y=None):
         self.register()
-        with pyro.plate("batch", size if x is None else len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1), self.weighted():
             y = pyro.sample("y", dist.OneHotCategorical(logits=torch.zeros(CLASSES)))
             z = pyro.sample("z", dist.Normal(self.second(joined(0 * y[..., :2], y)), 1.0).to_event(1))
             return pyro.sample("x", self.show(z, y), obs=x)
 
     def guide(self, x, y=None):
         self.register()
-        with pyro.plate("batch", len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
             h = self.look(x)
             y = pyro.sample("y", dist.OneHotCategorical(logits=h[:, :CLASSES]))
             return pyro.sample("z", dist.Normal(self.second(joined(h[:, 3:5], y)), 0.5).to_event(1))
@@ -110,14 +110,14 @@ class Joint(Small):
 
     def model(self, x=None, size=1):
         self.register()
-        with pyro.plate("batch", size if x is None else len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1), self.weighted():
             y = pyro.sample("y", dist.RelaxedOneHotCategorical(torch.tensor(0.5), logits=torch.zeros(CLASSES)))
             z = pyro.sample("z", self.prior())
             return pyro.sample("x", self.show(z, y), obs=x)
 
     def guide(self, x):
         self.register()
-        with pyro.plate("batch", len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
             h = self.look(x)
             pyro.sample("y", dist.RelaxedOneHotCategorical(torch.tensor(0.5), logits=h[:, :CLASSES]))
             return pyro.sample("z", dist.Normal(h[:, 3:5], 0.5).to_event(1))
@@ -134,14 +134,14 @@ class Layers(Small):
 
     def model(self, x=None, size=1):
         self.register()
-        with pyro.plate("batch", size if x is None else len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1), self.weighted():
             z2 = pyro.sample("z2", self.prior())
             z1 = pyro.sample("z1", dist.Normal(self.down(z2), 0.3).to_event(1))
             return pyro.sample("x", self.show(z1), obs=x)
 
     def guide(self, x):
         self.register()
-        with pyro.plate("batch", len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
             z1 = pyro.sample("z1", dist.Normal(self.look(x)[:, :2], 0.5).to_event(1))
             return pyro.sample("z2", dist.Normal(self.up(z1), 0.5).to_event(1))
 
@@ -153,13 +153,13 @@ class Conditional(Small):
 
     def model(self, x=None, size=1, *, c):
         self.register()
-        with pyro.plate("batch", size if x is None else len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1), self.weighted():
             z = pyro.sample("z", self.prior())
             return pyro.sample("x", self.show(z, c), obs=x)
 
     def guide(self, x, *, c):
         self.register()
-        with pyro.plate("batch", len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
             return pyro.sample("z", dist.Normal(self.look(x)[:, :2] + c, 0.5).to_event(1))
 
 
@@ -170,7 +170,7 @@ class TwoVectors(Small):
 
     def model(self, x=None, size=1, shift=None):
         self.register()
-        with pyro.plate("batch", size if x is None else len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1), self.weighted():
             pose = pyro.sample("pose", self.prior())
             form = pyro.sample("form", dist.Laplace(torch.zeros(3), 1.0).to_event(1))
             form = form if shift is None else form + shift[:, None]
@@ -178,7 +178,7 @@ class TwoVectors(Small):
 
     def guide(self, x, shift=None):
         self.register()
-        with pyro.plate("batch", len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
             h = self.look(x if shift is None else x + shift[:, None, None, None])
             form = pyro.sample("form", dist.Normal(h[:, :3], 0.5).to_event(1))
             pyro.sample("pose", dist.Normal(h[:, 3:5] * form[:, :1], 0.5).to_event(1))
@@ -200,12 +200,12 @@ class Odd(Small):
 
     def model(self, x=None, size=1):
         self.register()
-        with pyro.plate("batch", size if x is None else len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1), self.weighted():
             return pyro.sample("x", self.show(*self.sites(None)), obs=x)
 
     def guide(self, x):
         self.register()
-        with pyro.plate("batch", len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
             self.sites(x)
 
 

@@ -33,7 +33,7 @@ class Classes(BetaVAE):
 
     def model(self, x: Tensor | None = None, size: int = 1, labels: Tensor | None = None) -> Tensor:
         self.register()
-        with pyro.plate("batch", size if x is None else len(x), dim=-1):
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1):
             p = dist.Categorical(logits=self.class_logits)
             if labels is None:
                 y = pyro.sample("y", p)
@@ -47,7 +47,7 @@ class Classes(BetaVAE):
         self.register()
         q = dist.Categorical(logits=self.of_class(x.flatten(1)))
         infer = {"enumerate": self.enumerate} if self.enumerate else {}
-        with pyro.plate("batch", len(x), dim=-1):
+        with pyro.plate("batch", x.shape[0], dim=-1):
             if labels is None:
                 y = pyro.sample("y", q, infer=infer)
             else:
@@ -71,7 +71,7 @@ class Layers(BetaVAE):
 
     def model(self, x: Tensor | None = None, size: int = 1) -> Tensor:
         self.register()
-        with pyro.plate("batch", size if x is None else len(x), dim=-1):
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1):
             with self.weighted():
                 z2 = pyro.sample("z2", dist.Normal(torch.zeros(1), 1.0).to_event(1))
                 z1 = pyro.sample("z1", dist.Normal(self.down(z2), 0.7).to_event(1))
@@ -80,7 +80,7 @@ class Layers(BetaVAE):
     def guide(self, x: Tensor) -> None:
         self.register()
         loc, log_variance = self.encoder(x)
-        with pyro.plate("batch", len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
             if self.bottom_up:
                 z1 = pyro.sample("z1", dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1))
                 pyro.sample("z2", dist.Normal(self.up(z1), 0.8).to_event(1))
@@ -101,7 +101,7 @@ class Relaxed(Classes):
         p: Any = dist.OneHotCategorical(probabilities)
         if self.prior_is_relaxed:
             p = dist.RelaxedOneHotCategorical(torch.tensor(0.5), probabilities)
-        with pyro.plate("batch", size if x is None else len(x), dim=-1):
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1):
             y = pyro.sample("y", p)
             with self.weighted():
                 z = pyro.sample("z", self.prior())
@@ -109,7 +109,7 @@ class Relaxed(Classes):
 
     def guide(self, x: Tensor) -> None:  # type: ignore[override]
         self.register()
-        with pyro.plate("batch", len(x), dim=-1):
+        with pyro.plate("batch", x.shape[0], dim=-1):
             logits = self.of_class(x.flatten(1))
             pyro.sample("y", self.relaxed()(torch.tensor(0.5), logits=logits))
             with self.weighted():
@@ -133,7 +133,7 @@ class Condition(BetaVAE):
 
     def model(self, x: Tensor | None = None, size: int = 1, *, c: Tensor) -> Tensor:
         self.register()
-        with pyro.plate("batch", size if x is None else len(x), dim=-1):
+        with pyro.plate("batch", size if x is None else x.shape[0], dim=-1):
             with self.weighted():
                 z = pyro.sample("z", self.prior())
             with poutine.scale(scale=0.25):
@@ -142,7 +142,7 @@ class Condition(BetaVAE):
 
     def guide(self, x: Tensor, c: Tensor) -> None:
         self.register()
-        with pyro.plate("batch", len(x), dim=-1), self.weighted():
+        with pyro.plate("batch", x.shape[0], dim=-1), self.weighted():
             loc, log_variance = self.encoder(x)
             pyro.sample("z", dist.Normal(loc + c[:, None], (0.5 * log_variance).exp()).to_event(1))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .encoding import Codes, encode, encode_sites
 from .explained import FAR, explained, runnable
-from .moments import class_values, width
+from .moments import centre, class_values, width
 from .sites import (
     centres,
     code_site,
@@ -30,6 +30,7 @@ __all__ = [
     "Centred",
     "Codes",
     "Held",
+    "centre",
     "centres",
     "class_values",
     "code_site",

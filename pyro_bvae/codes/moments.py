@@ -7,6 +7,8 @@ probable of them, in the form in which the site draws it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
@@ -88,12 +90,12 @@ def moments(p: TorchDistribution) -> tuple[Tensor, Tensor]:
     return loc.reshape(*batch, -1), scale.reshape(*batch, -1)
 
 
-def centre(p: TorchDistribution, draw: Tensor) -> Tensor:
+def centre(p: TorchDistribution, draw: Callable[[], Tensor]) -> Tensor:
     """The value that stands for a distribution: its mean, or the most probable of discrete values.
 
     Args:
         p: The distribution.
-        draw: A draw of it, which stands for a discrete one whose mode is not known.
+        draw: Gives a draw of it, which stands for a discrete one whose mode is not known.
     """
     values = class_values(p)
     if values is not None:
@@ -108,11 +110,11 @@ def _is_discrete(p: TorchDistribution) -> bool:
         return False
 
 
-def _mode(p: TorchDistribution, draw: Tensor) -> Tensor:
+def _mode(p: TorchDistribution, draw: Callable[[], Tensor]) -> Tensor:
     try:
-        return p.mode.nan_to_num().to(draw)  # that of Bernoulli(1/2) is NaN
+        return p.mode.nan_to_num()  # that of Bernoulli(1/2) is NaN
     except NotImplementedError:
-        return draw
+        return draw()
 
 
 def _moments(p: TorchDistribution) -> tuple[Tensor, Tensor]:

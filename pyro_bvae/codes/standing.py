@@ -71,7 +71,8 @@ class Centred(Messenger):
     def _pyro_post_sample(self, msg: Message) -> None:
         is_fixed = msg["is_observed"] or site_is_subsample(msg) or label_of(str(msg["name"])) in self.without
         if not is_fixed:
-            msg["value"] = centre(msg["fn"], msg["value"])  # type: ignore[arg-type]
+            drawn = msg["value"]
+            msg["value"] = centre(msg["fn"], lambda: drawn)  # type: ignore[arg-type, return-value]
 
 
 def rows_of_value(name: str, value: Tensor, size: int) -> Tensor:

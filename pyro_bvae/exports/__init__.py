@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from ..datasets import Dataset
 from ..runs.programs import Given
 from ..runs.run import Run, load_run
 from ..settings.names import EXPORTS, check
@@ -32,6 +34,8 @@ def export(
     to: str | os.PathLike[str],
     *,
     at: int | None = None,
+    dataset: str | Dataset | None = None,
+    data_root: str | os.PathLike[str] | None = None,
     program: Given = None,
     changed_program: bool = False,
 ) -> list[Path]:
@@ -48,6 +52,9 @@ def export(
             classes of your own.
         to: The file, whose ending names the format: .zip, .onnx, .pt2 or .safetensors.
         at: A step that has a numbered checkpoint, in place of the latest; of a run on disk.
+        dataset: The data of the run, if they lie elsewhere now, see `load_run`; they are read for the conditions that
+            its programs take.
+        data_root: Likewise.
         program: The file of its programs, where it is one and the format needs the model built, see `load_run`.
         changed_program: Whether that file may be another than the run's.
 
@@ -69,4 +76,5 @@ def export(
         return FORMATS[name](run, path)
     if name == "zip":
         return run_file.write_stored(Path(run), path, at)
-    return FORMATS[name](load_run(run, at=at, program=program, changed_program=changed_program), path)
+    place: dict[str, Any] = {"dataset": dataset, "data_root": data_root}
+    return FORMATS[name](load_run(run, at=at, program=program, changed_program=changed_program, **place), path)

@@ -42,7 +42,7 @@ def described(run: Run) -> dict[str, Any]:
         "network": own,
         "likelihood": vae.custom.get("likelihood", vae.settings["likelihood"]),
         "link": _link(family),
-        "prior": vae.custom.get("prior", "standard normal"),
+        "prior": vae.custom.get("prior", vae.settings["prior"].replace("normal", "standard normal")),
         "pixel_range": [0.0, 1.0] if len(vae.shape) == 3 else None,
         "columns": run.config.get("columns"),
         "standardised": isinstance(vae.likelihood, Standardised),

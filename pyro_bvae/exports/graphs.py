@@ -10,7 +10,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 
@@ -19,14 +19,15 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
-from ..model import BetaVAE
+from ..runs.run import Run
 from ..settings.words import one_line
+from ..terms import has_own
 from .description import BATCH, shapes_of
+from .inputs import EXAMPLES, conditions_of, decoded
 from .parts import Decoder, Encoder
 
 __all__ = ["Graph", "graphs", "quiet", "reason"]
 
-EXAMPLES = 2  # rows of the call; one would be taken for a constant
 LOGGERS = ("torch.onnx", "torch._dynamo", "torch.fx", "torch.export", "onnxscript", "onnx_ir")
 
 
@@ -36,7 +37,7 @@ class Graph:
 
     Attributes:
         program: The graph, for batches of any size.
-        inputs: The shape of its one input, by name.
+        inputs: The shapes of its inputs, by name, in their order.
         outputs: The shapes of its outputs, by name, in their order.
     """
 
@@ -45,11 +46,11 @@ class Graph:
     outputs: dict[str, list[int | str]]
 
 
-def graphs(vae: BetaVAE) -> dict[str, Graph]:
+def graphs(run: Run) -> dict[str, Graph]:
     """The encoder and the decoder of a model.
 
     Args:
-        vae: The programs, on any device.
+        run: Whose model it is, on any device.
 
     Returns:
         Both by name, "encoder" and "decoder".
@@ -57,8 +58,12 @@ def graphs(vae: BetaVAE) -> dict[str, Graph]:
     Raises:
         ValueError: One of them has no graph; the message says which, and why.
     """
-    x, z = (vae.beta.new_zeros(EXAMPLES, *shape).cpu() for shape in (vae.shape, (vae.latent_dim,)))
-    return {"encoder": _graph(Encoder(vae), "encoder", x), "decoder": _graph(Decoder(vae), "decoder", z)}
+    vae, conditions = run.model, conditions_of(run)
+    latents, x = decoded(vae, conditions), vae.beta.new_zeros(EXAMPLES, *vae.shape)
+    return {
+        "encoder": _graph(Encoder(vae, conditions), "encoder", [x, *conditions.values()]),
+        "decoder": _graph(Decoder(vae, latents, conditions), "decoder", [*latents.values(), *conditions.values()]),
+    }
 
 
 @contextmanager
@@ -70,6 +75,7 @@ def quiet() -> Iterator[None]:
     with (
         torch.no_grad(),
         pyro.validation_enabled(False),
+        pyro.get_param_store().scope(),
         warnings.catch_warnings(action="ignore"),
         redirect_stdout(silent),
         redirect_stderr(silent),
@@ -89,7 +95,10 @@ def reason(error: BaseException) -> str:
     if "data-dependent" in said.lower() or "DataDependent" in said:
         return "its steps depend on values of its input (data-dependent control flow): write torch.where in place of if"
     if "Constraint" in said or "specialized" in said:
-        return "it takes batches of some sizes alone: write x.shape[0] in place of a number, and decide nothing by it"
+        return (
+            "it takes batches of some sizes alone: write x.shape[0] in place of len(x) or a number, and decide nothing "
+            "by it"
+        )
     while error.__cause__ is not None:  # what torch wraps in advice on its own use
         error = error.__cause__
     operation = re.search(r"No ONNX function found for .*?(aten\.\w+)", str(error))
@@ -98,17 +107,26 @@ def reason(error: BaseException) -> str:
     return one_line(next((line for line in str(error).splitlines() if line.strip()), type(error).__name__))
 
 
-def _graph(module: Encoder | Decoder, part: str, example: Tensor) -> Graph:
-    kind = type(getattr(module.vae, part)).__name__
+def _graph(module: Encoder | Decoder, part: str, examples: Sequence[Tensor]) -> Graph:
+    values = tuple(example.cpu() for example in examples)
     try:
         with quiet():
-            outputs = module.named(example)
-            shapes = {module.argument: {0: Dim(BATCH)}}
-            program = torch.export.export(module, (example,), dynamic_shapes=shapes)
+            outputs = module.named(*values)
+            shapes = (tuple({0: Dim(BATCH)} for _ in values),)
+            program = torch.export.export(module, values, dynamic_shapes=shapes)
     except Exception as error:  # whatever a module of one's own makes torch raise
-        raise ValueError(f"the {part}, a {kind}, cannot be exported: {reason(error)}") from error
+        raise ValueError(f"the {part}, {_kind(module, part)}, cannot be exported: {reason(error)}") from error
     _forget_origins(program)
-    return Graph(program, shapes_of({module.argument: example}), shapes_of(outputs))
+    _forget_unused(program)
+    return Graph(program, shapes_of(dict(zip(module.inputs, values, strict=True))), shapes_of(outputs))
+
+
+def _kind(module: Encoder | Decoder, part: str) -> str:
+    """What a part is read off: the class of a network, or a program of one's own."""
+    program = {"encoder": "guide", "decoder": "model"}[part]
+    if has_own(module.vae, program):
+        return f"a {type(getattr(module.vae, part)).__name__}"
+    return f"read off the {program} of {type(module.vae).__name__}"
 
 
 def _forget_origins(program: ExportedProgram) -> None:
@@ -116,3 +134,15 @@ def _forget_origins(program: ExportedProgram) -> None:
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
             node.meta = {name: value for name, value in node.meta.items() if name == "val"}
+
+
+def _forget_unused(program: ExportedProgram) -> None:
+    """Take out the weights that no operation needs: those of the other part."""
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    for spec in [*program.graph_signature.input_specs]:
+        if spec.target is not None and not nodes[spec.arg.name].users:
+            program.graph.erase_node(nodes[spec.arg.name])
+            program.graph_signature.input_specs.remove(spec)
+            program.state_dict.pop(spec.target, None)
+            program.constants.pop(spec.target, None)
+    program.graph_module.recompile()

@@ -39,7 +39,7 @@ def write(run: Run, path: Path) -> list[Path]:
     for package in ("onnx", "onnxscript"):
         wanted(package, "ONNX", "export")
     facts = described(run)
-    contents = {part: _content(graph, part, {**facts, "part": part}) for part, graph in graphs(run.model).items()}
+    contents = {part: _content(graph, part, {**facts, "part": part}) for part, graph in graphs(run).items()}
     files = []
     for part, content in contents.items():
         files.append(path.with_name(f"{path.stem}-{part}{path.suffix}"))
@@ -54,7 +54,7 @@ def _content(graph: Graph, part: str, facts: dict[str, Any]) -> bytes:
     Raises:
         ValueError: An operation has no counterpart in ONNX, or the file would be too large.
     """
-    (name, _), helper = *graph.inputs.items(), wanted("onnx.helper", "ONNX", "export")
+    helper = wanted("onnx.helper", "ONNX", "export")
     try:
         with quiet():
             made: Any = torch.onnx.export(
@@ -62,9 +62,9 @@ def _content(graph: Graph, part: str, facts: dict[str, Any]) -> bytes:
                 dynamo=True,
                 verbose=False,
                 opset_version=OPSET,
-                input_names=[name],
+                input_names=[*graph.inputs],
                 output_names=[*graph.outputs],
-                dynamic_shapes={name: {0: BATCH}},
+                dynamic_shapes=(tuple({0: BATCH} for _ in graph.inputs),),
             )
             model = made.model_proto
     except Exception as error:  # what torch's exporter raises, of many kinds

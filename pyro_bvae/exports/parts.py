@@ -1,75 +1,97 @@
-"""Encoder and decoder as two modules from a tensor to named tensors.
+"""Encoder and decoder as two modules from named tensors to named tensors, read off the programs.
 
     encoder:  x (B, *shape)  →  the parameters of q(z | x), for a normal loc and scale, (B, K) each
     decoder:  z (B, K)       →  the parameters of p(x | z), (B, *shape) each, and its mean
 
-Both take and give data in their own units, also where the networks see standardised values.
+Conditions that the programs take are inputs of both. Of several latent sites the encoder has the parameters of each,
+where those before it stand at their centres, and the decoder takes those that x depends on directly. Data are in their
+own units, also where the networks see standardised values.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping
 
+from pyro import poutine
 from pyro.distributions import TorchDistribution
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.runtime import Message
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor, nn
-from torch.distributions import Independent
+from torch.distributions import Independent, OneHotCategorical, RelaxedBernoulli, RelaxedOneHotCategorical
 
+from ..codes import centre
 from ..likelihoods.standardised import Rescaled
 from ..model import BetaVAE
+from ..terms import label_of, latent_sites
 
 __all__ = ["Decoder", "Encoder", "parameters_of"]
 
 
 class Encoder(nn.Module):
-    """From data to the parameters of q(z | x).
+    """From data, and the conditions that the programs take, to the parameters of each latent site.
 
     Args:
         vae: The programs, of which a copy on the CPU is taken, in evaluation mode.
-
-    Raises:
-        ValueError: The model has its own guide.
+        conditions: What else the guide takes, by name.
     """
 
-    argument = "x"
-
-    def __init__(self, vae: BetaVAE) -> None:
+    def __init__(self, vae: BetaVAE, conditions: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.vae = _copied(vae, "guide", "encode", unused=("decoder", "prior"))
+        self.vae = copy.deepcopy(vae).cpu().eval()
+        self.inputs = ("x", *conditions)
 
-    def named(self, x: Tensor) -> dict[str, Tensor]:
-        """The parameters by name, of data ``(B, *shape)``."""
-        return parameters_of(self.vae.encode(x))
+    def named(self, x: Tensor, *given: Tensor) -> dict[str, Tensor]:
+        """The parameters by name, of data ``(B, *shape)``; of several sites with the label of the site before it."""
+        with Undrawn():
+            trace = poutine.trace(self.vae.guide).get_trace(x, **dict(zip(self.inputs[1:], given, strict=True)))
+        of_sites = {label_of(name): parameters_of(trace.nodes[name]["fn"]) for name in latent_sites(trace)}
+        if len(of_sites) == 1:
+            return next(iter(of_sites.values()))
+        return {f"{site}.{name}": value for site, given in of_sites.items() for name, value in given.items()}
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         """The parameters in their order."""
-        return tuple(self.named(x).values())
+        return tuple(self.named(*values).values())
 
 
 class Decoder(nn.Module):
-    """From latents to the parameters of p(x | z), and its mean.
+    """From latents, and the conditions that the programs take, to the parameters of p(x | z), and its mean.
 
     Args:
         vae: The programs, of which a copy on the CPU is taken, in evaluation mode.
-
-    Raises:
-        ValueError: The model has its own program.
+        latents: The sites that x depends on, by label, in the form in which they draw.
+        conditions: What else the model takes, by name.
     """
 
-    argument = "z"
-
-    def __init__(self, vae: BetaVAE) -> None:
+    def __init__(self, vae: BetaVAE, latents: Mapping[str, Tensor], conditions: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.vae = _copied(vae, "model", "decode", unused=("encoder", "prior"))
+        self.vae = copy.deepcopy(vae).cpu().eval()
+        self.sites, self.inputs = tuple(latents), (*latents, *conditions)
 
-    def named(self, z: Tensor) -> dict[str, Tensor]:
-        """Parameters and ``mean`` by name, of latents ``(B, K)``."""
-        p = self.vae.decode(z)
+    def named(self, *values: Tensor) -> dict[str, Tensor]:
+        """Parameters and ``mean`` by name, of latents ``(B, ...)``."""
+        given = dict(zip(self.inputs, values, strict=True))
+        held = {site: given.pop(site) for site in self.sites}
+        with Undrawn(), poutine.condition(data=held):
+            trace = poutine.trace(self.vae.model).get_trace(None, values[0].shape[0], **given)
+        p = trace.nodes["x"]["fn"]
         return parameters_of(p) | {"mean": p.mean}
 
-    def forward(self, z: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         """The same in their order."""
-        return tuple(self.named(z).values())
+        return tuple(self.named(*values).values())
+
+
+class Undrawn(Messenger):
+    """Let sites stand at their centres, or means, without a draw: a graph has no randomness then."""
+
+    def _pyro_sample(self, msg: Message) -> None:
+        if not (msg["is_observed"] or msg["done"] or site_is_subsample(msg)):
+            p: TorchDistribution = msg["fn"]  # type: ignore[assignment]
+            msg["value"] = p.mean if msg["name"] == "x" else centre(p, p.sample)
+            msg["done"] = True
 
 
 def parameters_of(p: TorchDistribution) -> dict[str, Tensor]:
@@ -90,25 +112,12 @@ def parameters_of(p: TorchDistribution) -> dict[str, Tensor]:
         if given.keys() != {"loc", "scale"}:
             raise ValueError(f"it is a rescaled {type(p.base_dist).__name__}, which has more than loc and scale")
         return {"loc": affine(given["loc"]), "scale": given["scale"] * affine.scale}
+    if isinstance(p, OneHotCategorical | RelaxedBernoulli | RelaxedOneHotCategorical):
+        return {"logits": p.logits}
     known = {name: vars(p).get(name) for name in p.arg_constraints}  # the others would be computed from these
     given = {name: value for name, value in known.items() if isinstance(value, Tensor)}
+    if "logits" in given:
+        given.pop("probs", None)  # computed from them, or they from these
     if not given:
         raise ValueError(f"it is a {type(p).__name__}, which has no parameters of its own")
     return given
-
-
-def _copied(vae: BetaVAE, program: str, part: str, unused: Sequence[str]) -> BetaVAE:
-    """A copy on the CPU, in evaluation mode, without what its part does not use."""
-    if not _is_own(vae, program):
-        what = f"the model has its own `{program}`, of which files hold nothing but what `{part}` returns"
-        raise ValueError(f"{what}: write the run as a .zip, or its weights as .safetensors")
-    copied = copy.deepcopy(vae).cpu().eval()
-    if _is_own(vae, part):
-        for name in unused:
-            delattr(copied, name)
-    return copied
-
-
-def _is_own(vae: BetaVAE, method: str) -> bool:
-    """Whether a model has the method of `BetaVAE` itself."""
-    return getattr(getattr(vae, method), "__func__", None) is getattr(BetaVAE, method)

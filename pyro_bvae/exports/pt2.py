@@ -34,7 +34,7 @@ def write(run: Run, path: Path) -> list[Path]:
         ValueError: A part cannot be exported.
     """
     facts, files = described(run), []
-    for part, graph in graphs(run.model).items():
+    for part, graph in graphs(run).items():
         about = {**facts, "part": part, "inputs": graph.inputs, "outputs": graph.outputs}
         content = io.BytesIO()
         with quiet():
