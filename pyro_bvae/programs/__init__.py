@@ -1,10 +1,12 @@
 """Programs with more than one latent, one a file that reads like its paper's model section; and those of a user's file.
 
-`fit` takes any subclass of `BetaVAE`. By name, or with the file that it stands in, it is one of the settings of a run.
+`fit` takes any subclass of `BetaVAE`, and any module with such programs. By name, or with the file that it stands in, a
+subclass is one of the settings of a run.
 """
 
 from __future__ import annotations
 
+from .adopted import adopted
 from .chosen import Program, chosen, options_of, program_of
 from .conditional import Conditional
 from .files import Source, read
@@ -25,6 +27,7 @@ __all__ = [
     "Program",
     "SemiSupervised",
     "Source",
+    "adopted",
     "chosen",
     "enumerated_where_missing",
     "filled",

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..datasets import Dataset, Progress
 from ..model import BetaVAE
+from ..programs import adopted
 from ..settings.program_text import own_parts
 from .building import build_model, data_of_run, moved
 from .bundle import stored_run
@@ -75,7 +76,7 @@ class Run:
 
 def load_run(
     path: str | os.PathLike[str],
-    model: BetaVAE | None = None,
+    model: nn.Module | None = None,
     *,
     device: torch.device | str = "cpu",
     at: int | None = None,
@@ -88,7 +89,8 @@ def load_run(
 
     Args:
         path: The run folder or file.
-        model: A model of the run's structure to load the parameters into; wanted for a run with classes of your own.
+        model: Programs of the run's structure to load the parameters into, as `fit` takes them; wanted for a run with
+            classes of your own.
         device: Where the model goes.
         at: A step that has a numbered checkpoint, in place of the latest.
         dataset: The data of the run, where they lie elsewhere now: their name, like ``npz:PATH``, or the data
@@ -111,7 +113,10 @@ def load_run(
     held = _same_data(dataset, config) if isinstance(dataset, Dataset) else None
     config = moved(config, stored.path, dataset if isinstance(dataset, str) else None, data_root)
     state = stored.load(at, device)
-    vae = _rebuild(config, state["model"], stored.path, program, changed_program) if model is None else model
+    if model is None:
+        vae = _rebuild(config, state["model"], stored.path, program, changed_program)
+    else:
+        vae = adopted(model, config["shape"], latent_dim=config["latent_dim"])
     vae.beta = state["beta"]
     try:
         vae.load_state_dict(state["model"])

@@ -15,6 +15,7 @@ from typing import Any
 import pyro
 import torch
 from pyro.infer import ELBO, TraceMeanField_ELBO
+from torch import nn
 
 from .. import ranks
 from ..compiled.break_even import decide, expected_seconds, note_seconds, refutation
@@ -23,7 +24,7 @@ from ..compiled.step import CompiledStep, inductor
 from ..datasets import Dataset
 from ..model import BetaVAE
 from ..objectives import build_objective
-from ..programs import program_of
+from ..programs import adopted, program_of
 from ..runs import Run, RunFolder
 from ..runs.config import check_same, config_of
 from ..runs.programs import keep_program
@@ -48,7 +49,7 @@ __all__ = ["fit"]
 
 
 @takes(FitArguments)
-def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D417
+def fit(vae: nn.Module, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D417
     """Fit the programs to the training images of a data set.
 
     The global random generators, and the number of threads, are left as they were, and so is the mode of a model that
@@ -56,7 +57,7 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
     The decision whether to compile, and its reason, are stored.
 
     Args:
-        vae: The model and guide; moved to the device, and fitted in place.
+        vae: The model and guide, a `BetaVAE` or any module that has the two; moved to the device, and fitted in place.
         dataset: The data.
 
     Returns:
@@ -72,6 +73,7 @@ def fit(vae: BetaVAE, dataset: Dataset, given: FitArguments) -> Run:  # noqa: D4
     ranks.join()
     with ranks.explained(), ExitStack() as held:
         with ranks.alike():
+            vae = adopted(vae, dataset.shape, dataset.beside)
             check_data(vae, dataset)
             device = resolve_device(given.device)
         folder = None if given.out is None else RunFolder(given.out)
