@@ -27,9 +27,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from pyro_bvae_cli import main
 
-from pyro_bvae import BetaVAE, Callback, datasets, fit
+from pyro_bvae import BetaVAE, Callback, datasets, explore, fit
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.objectives import Sites
+from pyro_bvae.pages import Explorer
 from pyro_bvae.runs.folder import FORMAT
 from pyro_bvae.runs.run import Run
 from pyro_bvae.settings.options import DEFAULTS
@@ -302,3 +303,23 @@ def sites(size: int = 6, dim: int = 3) -> Sites:
     p = dist.Normal(torch.zeros(size, dim), torch.ones(dim)).to_event(1)
     kl = torch.distributions.kl_divergence(q.base_dist, p.base_dist)
     return Sites(torch.zeros(size), kl.sum(-1), kl, q, p, q.sample(), 1.0)
+
+
+@pytest.fixture(scope="module")
+def explorer(digits_run: Run) -> Iterator[Explorer]:
+    with explore(digits_run.path) as explorer:
+        yield explorer
+
+
+@pytest.fixture
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where trackers may write, and no network."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_RUN_GROUP", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    settings = {"MLFLOW_TRACKING_URI": str(tmp_path / "mlruns"), "MLFLOW_ALLOW_FILE_STORE": "true", "CI": "1"}
+    settings |= {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false", "NETRC": str(tmp_path / "netrc")}
+    settings |= {"WANDB_CONFIG_DIR": str(tmp_path), "WANDB_CACHE_DIR": str(tmp_path), "WANDB_DATA_DIR": str(tmp_path)}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path

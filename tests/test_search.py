@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_comparison import row
+from compared import row
 
 from pyro_bvae import datasets, plots
 from pyro_bvae.comparison import Choice, RunRow, Search, Trial, aims_of, check_search, metrics_of, search_all

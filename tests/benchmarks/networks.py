@@ -4,8 +4,8 @@
     python tests/benchmarks/networks.py --dataset dsprites --networks conv,locatello --seconds 600 --out d.jsonl
 
 Each network is fitted for so many seconds of the processor in steps, on one thread, compiled, in bf16; compiling and
-scoring take no part of them, and work beside it takes none away. A network is a name, or an encoder and a decoder, like locatello+broadcast. Each fit adds a line to the
-file, and what is in it already is not fitted again.
+scoring take no part of them, and work beside it takes none away. A network is a name, or an encoder and a decoder, like
+locatello+broadcast. Each fit adds a line to the file, and what is in it already is not fitted again.
 """
 
 from __future__ import annotations
