@@ -97,6 +97,16 @@ def test_partners_share_all_but_a_few_factors(differing: int) -> None:
     torch.testing.assert_close(counts, torch.tensor([1 / 3, 0, 1 / 3, 1 / 3]), rtol=0, atol=0.05)
 
 
+def test_data_with_the_same_factors_are_partners_alike() -> None:
+    factors = grid((2, 2)).repeat(3, 1)
+    data = Dataset("mine", torch.rand(12, 4), factors=factors, train=torch.arange(12), held_out=torch.arange(1))
+    partners = Pairs(data)(np.zeros(6000, int), np.random.default_rng(0))
+    counts = np.bincount(partners, minlength=12)
+    differ = (factors != factors[0]).sum(1).numpy() == 1
+    assert counts[~differ].sum() == 0
+    np.testing.assert_allclose(counts[differ] / 6000, 1 / 6, atol=0.03)
+
+
 def test_partners_are_training_data(gridded: Dataset) -> None:
     pairs = Pairs(gridded)
     for seed in range(20):

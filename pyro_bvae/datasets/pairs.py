@@ -21,8 +21,8 @@ FEWEST = 0.5  # of these that must have one
 class Pairs:
     """For each training datum another one, drawn at random, that differs from it in one factor or a few.
 
-    How many factors differ is drawn from 1 to ``differing``, then which ones, then their values. A datum of which there
-    is no such partner in the training data is its own.
+    How many factors differ is drawn from 1 to ``differing``, then which ones, then their values, then one of the data
+    that have these. A datum of which there is no such partner in the training data is its own.
 
     Args:
         data: With factors.
@@ -50,6 +50,7 @@ class Pairs:
         codes = self._codes(self.factors)
         self._order = np.argsort(codes, kind="stable")
         self._codes_in_order = codes[self._order]
+        self._has_twins = bool((np.diff(self._codes_in_order) == 0).any())  # data with the same factors
         few = np.arange(len(codes))[:: max(1, len(codes) // MOST_LOOKED_AT)]
         share = float((self(few, np.random.default_rng(0)) != few).mean())
         if share < FEWEST:
@@ -72,8 +73,9 @@ class Pairs:
         for _ in range(TRIES):
             own = self.factors[positions[pending]]
             codes = self._codes(self._changed(own, random))
-            places = np.searchsorted(self._codes_in_order, codes).clip(max=len(self._order) - 1)
-            is_there = (self._codes_in_order[places] == codes) & (codes != self._codes(own))
+            first, end = (np.searchsorted(self._codes_in_order, codes, side=side) for side in ("left", "right"))
+            is_there = (first < end) & (codes != self._codes(own))
+            places = random.integers(first, np.maximum(end, first + 1)) if self._has_twins else first
             partners[pending[is_there]] = self._order[places[is_there]]
             pending = pending[~is_there]
         return partners
