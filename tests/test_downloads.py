@@ -105,6 +105,16 @@ def test_room_is_looked_for_before_anything_arrives(
     assert len(server.asked) == 1
 
 
+def test_what_has_arrived_needs_no_room_again(
+    server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.tar.part").write_bytes(CONTENT[:2_000_000])
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3_000_000))
+    published(f"{server.url}/file", tmp_path / "a.tar", "a", md5=MD5, room=4_500_000)
+    assert (tmp_path / "a.tar").read_bytes() == CONTENT
+    assert server.asked == [2_000_000]
+
+
 def test_a_missing_file_and_no_network_are_one_line(server: ThreadingHTTPServer, tmp_path: Path) -> None:
     for url in (f"{server.url}/nowhere", "http://127.0.0.1:1/file"):
         with pytest.raises(OSError, match=f"cannot download {url}"):

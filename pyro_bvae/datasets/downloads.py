@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 
 from ..files import check_lock
 from .checksums import md5_of
-from .room import ROOM, check_room
+from .room import OR_FEWER, check_room
 from .waiting import Progress, one_writer
 
 __all__ = ["download", "published"]
@@ -59,7 +59,8 @@ def published(
         name: The data set, for messages.
         md5: Its expected MD5, of a download.
         advisory: Whether another MD5 only gives a warning.
-        room: Bytes that the file and what is prepared from it take, which are looked for before anything is downloaded.
+        room: Bytes that the file and what is prepared from it take; what of them an earlier try has not brought is
+            looked for before anything is downloaded.
         progress: Called with the number of bytes.
 
     Returns:
@@ -69,7 +70,7 @@ def published(
         OSError: It is not there and cannot be downloaded; the message says where to put it.
     """
     if not path.is_file():
-        check_room(path, room, ROOM)
+        check_room(path, room - _arrived(_part_of(path)), OR_FEWER)
         try:
             download(url, path, md5=md5, advisory=advisory, progress=progress)
         except OSError as error:
@@ -78,7 +79,7 @@ def published(
 
 
 def _download(url: str, path: Path, md5: str | None, advisory: bool, progress: Progress | None) -> None:
-    partial = path.with_name(path.name + ".part")
+    partial = _part_of(path)
     try:
         _fetch(url, partial, path.name, progress)
     except (OSError, HTTPException) as error:
@@ -96,7 +97,7 @@ def _download(url: str, path: Path, md5: str | None, advisory: bool, progress: P
 
 
 def _fetch(url: str, partial: Path, name: str, progress: Progress | None) -> None:
-    there = partial.stat().st_size if partial.exists() else 0
+    there = _arrived(partial)
     request = urllib.request.Request(url, headers={"Range": f"bytes={there}-"} if there else {})
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
@@ -113,6 +114,15 @@ def _fetch(url: str, partial: Path, name: str, progress: Progress | None) -> Non
             _copy(response, file, there, total, lambda done: progress and progress(f"downloading {name}", done, total))
     if total and partial.stat().st_size != total:
         raise OSError(f"it ended after {partial.stat().st_size:,} of {total:,} bytes")
+
+
+def _part_of(path: Path) -> Path:
+    """What is there of a download that is not complete."""
+    return path.with_name(path.name + ".part")
+
+
+def _arrived(partial: Path) -> int:
+    return partial.stat().st_size if partial.exists() else 0
 
 
 def _copy(response: HTTPResponse, file: Any, done: int, total: int, tell: Any) -> None:

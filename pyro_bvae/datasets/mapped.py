@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..files import atomic_write, remove_abandoned, write_json
-from .room import ROOM, check_room
+from .room import OR_FEWER, check_room
 from .waiting import Progress, one_writer
 
 __all__ = ["Progress", "facts_of", "mapped", "remarks_of"]
@@ -101,7 +101,7 @@ def _write(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray], progr
     """Write the images, but not through a memory map, which on a full disk kills the process without an error."""
     path.with_suffix(".json").unlink(missing_ok=True)
     path.unlink(missing_ok=True)
-    check_room(path, prod(shape), ROOM)
+    check_room(path, prod(shape), OR_FEWER)
     digest, done = hashlib.sha256(), 0
     with atomic_write(path) as partial:
         with open(partial, "wb") as file:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-__all__ = ["ROOM", "check_room"]
+__all__ = ["OR_FEWER", "check_room"]
 
-ROOM = "name another `data_root`, or take fewer with `subsample`"
+OR_FEWER = "name another `data_root`, or take fewer with `subsample`"
 
 
 def check_room(path: Path, size: int, remedy: str = "name another `data_root`") -> None:
