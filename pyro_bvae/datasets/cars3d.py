@@ -29,7 +29,7 @@ from .notes import counted
 from .room import check_room
 from .streamed import Sides, grid, streamed
 
-__all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "is_on_disk", "load"]
+__all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "load", "place"]
 
 URL = "http://www.scottreed.info/files/nips2015-analogy-data.tar.gz"
 MD5 = "4e866a7919c1beedf53964e6f7a23686"
@@ -65,31 +65,19 @@ def load(
     heights, turns, models = FACTOR_SIZES
     shape, sides = (prod(FACTOR_SIZES), *SHAPE), Sides(image_size, grey)
     room = prod(shape) + sides.bytes_of(shape, subsample)
-    source = path or published(URL, _place(root), "cars3d", md5=MD5, room=room, progress=progress)
+    source = path or published(URL, place(root), "cars3d", md5=MD5, room=room, progress=progress)
     files = _files(source) if source.is_dir() else [source]
     some = streamed(
         "cars3d", root, files, shape,
         lambda: map(_pictures, files) if source.is_dir() else _unpacked(source, root / "prepared"),
         sides, subsample=subsample, md5=[] if source.is_dir() else [MD5], progress=progress,
     )  # fmt: skip
-    return Dataset(
-        "cars3d",
-        some.images,
-        factors=some.of(grid([models, heights, turns])[:, [1, 2, 0]]),
-        factor_names=FACTOR_NAMES,
-        factor_sizes=FACTOR_SIZES,
-        source=str(source),
-        digest=some.digest,
-        notes=some.notes,
-    )
+    factors = grid([models, heights, turns])[:, [1, 2, 0]]
+    return some.dataset("cars3d", source, factors, FACTOR_NAMES, FACTOR_SIZES)
 
 
-def is_on_disk(root: Path) -> bool:
-    """Whether the download is there."""
-    return _place(root).is_file()
-
-
-def _place(root: Path) -> Path:
+def place(root: Path) -> Path:
+    """Where the download lies."""
     return root / "cars3d" / "nips2015-analogy-data.tar.gz"
 
 

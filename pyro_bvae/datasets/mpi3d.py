@@ -15,6 +15,7 @@ https://arxiv.org/abs/1906.03292; https://github.com/rr-learning/disentanglement
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -84,16 +85,8 @@ def load(
         name, root, [file], shape, lambda: blocks_of(file, "images", SHAPE, rows_at_once(SHAPE)),
         sides, subsample=subsample, progress=progress,
     )  # fmt: skip
-    return Dataset(
-        name,
-        some.images,
-        factors=some.of(grid(sizes)),
-        factor_names=FACTOR_NAMES,
-        factor_sizes=sizes,
-        source=str(file),
-        digest=some.digest,
-        notes=[*some.notes, *_note_on_sizes(which, sizes)],
-    )
+    data = some.dataset(name, file, grid(sizes), FACTOR_NAMES, sizes)
+    return replace(data, notes=(*data.notes, *_note_on_sizes(which, sizes)))
 
 
 def place(root: Path, which: str) -> Path:

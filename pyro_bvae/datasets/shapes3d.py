@@ -26,7 +26,7 @@ from .kinds import kind_of
 from .mapped import Progress
 from .streamed import Sides, grid, rows_at_once, streamed
 
-__all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "is_on_disk", "load"]
+__all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "load", "place"]
 
 URL = "https://storage.googleapis.com/3d-shapes/3dshapes.h5"
 BYTES = 267_573_662
@@ -62,29 +62,16 @@ def load(
     """
     shape, sides = (prod(FACTOR_SIZES), *SHAPE), Sides(image_size, grey)
     room = BYTES + sides.bytes_of(shape, subsample)
-    file = path or published(URL, _place(root), "shapes3d", md5=MD5, room=room, progress=progress)
+    file = path or published(URL, place(root), "shapes3d", md5=MD5, room=room, progress=progress)
     some = streamed(
         "shapes3d", root, [file], shape, lambda: _blocks(file), sides,
         subsample=subsample, md5=[MD5], progress=progress,
     )  # fmt: skip
-    return Dataset(
-        "shapes3d",
-        some.images,
-        factors=some.of(grid(FACTOR_SIZES)),
-        factor_names=FACTOR_NAMES,
-        factor_sizes=FACTOR_SIZES,
-        source=str(file),
-        digest=some.digest,
-        notes=some.notes,
-    )
+    return some.dataset("shapes3d", file, grid(FACTOR_SIZES), FACTOR_NAMES, FACTOR_SIZES)
 
 
-def is_on_disk(root: Path) -> bool:
-    """Whether the download is there."""
-    return _place(root).is_file()
-
-
-def _place(root: Path) -> Path:
+def place(root: Path) -> Path:
+    """Where the download lies."""
     return root / "shapes3d" / "3dshapes.h5"
 
 

@@ -23,6 +23,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -84,22 +85,10 @@ def load(
         "smallnorb", root, files, (len(factors), SIDE, SIDE, 1), lambda: _blocks(files), Sides(image_size),
         subsample=subsample, md5=md5, progress=progress,
     )  # fmt: skip
-    chosen = some.of(factors)
+    data = some.dataset("smallnorb", files[0].parent, factors, FACTOR_NAMES, FACTOR_SIZES)
     train, held_out = _split(some.of(torch.arange(len(factors))), len(factors) // 2)
-    return Dataset(
-        "smallnorb",
-        some.images,
-        labels=chosen[:, 0],
-        label_names=CATEGORIES,
-        factors=chosen,
-        factor_names=FACTOR_NAMES,
-        factor_sizes=FACTOR_SIZES,
-        train=train,
-        held_out=held_out,
-        source=str(files[0].parent),
-        digest=some.digest,
-        notes=some.notes,
-    )
+    labels = some.of(factors[:, 0])
+    return replace(data, labels=labels, label_names=CATEGORIES, train=train, held_out=held_out)
 
 
 def is_on_disk(root: Path) -> bool:

@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from .checksums import md5_of
-from .dataset import random_subset
+from .dataset import Dataset, random_subset
 from .mapped import Progress, mapped, remarks_of
 from .notes import counted
 
@@ -86,6 +86,29 @@ class Streamed:
     def of(self, values: Tensor) -> Tensor:
         """The rows of the images among those of the whole set."""
         return values if self.index is None else values[self.index]
+
+    def dataset(
+        self, name: str, source: Path, factors: Tensor, factor_names: Sequence[str], factor_sizes: Sequence[int]
+    ) -> Dataset:
+        """The images as a data set.
+
+        Args:
+            name: Of the data set.
+            source: Their file or folder.
+            factors: Those of the whole set, ``(N, F)``.
+            factor_names: F names.
+            factor_sizes: How many values each can take.
+        """
+        return Dataset(
+            name,
+            self.images,
+            factors=self.of(factors),
+            factor_names=factor_names,
+            factor_sizes=factor_sizes,
+            source=str(source),
+            digest=self.digest,
+            notes=self.notes,
+        )
 
 
 def streamed(
