@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from math import prod
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,9 +35,9 @@ def loaded(path: Path, **options: object) -> datasets.Dataset:
 
 def test_each_picture_has_its_factors(archive: Path) -> None:
     data = loaded(archive, image_size=128)
+    pictures = [car(model + 1)[1].reshape(*CARS3D[:2], 128, 128, 3) for model in range(CARS3D[2])]
     for image, (elevation, azimuth, model) in zip(data.images.numpy(), data.factors.tolist(), strict=True):
-        pictures = car(model + 1)[1].reshape(*CARS3D[:2], 128, 128, 3)
-        assert np.array_equal(image.transpose(1, 2, 0), pictures[elevation, azimuth])
+        assert np.array_equal(image.transpose(1, 2, 0), pictures[model][elevation, azimuth])
 
 
 def test_the_filter_is_the_one_of_the_published_code(archive: Path) -> None:
@@ -65,6 +67,17 @@ def test_nothing_of_the_unpacking_stays(archive: Path) -> None:
     assert {file.suffix for file in (archive.parent / "root" / "prepared").iterdir()} == {".u8", ".json"}
 
 
+def test_there_must_be_room_for_what_is_unpacked_beside_what_is_prepared(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = 128 * 128 * 3 * prod(CARS3D)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1.2 * unpacked))
+    with pytest.raises(OSError, match=r"no room for cars3d: .* take fewer with `subsample`"):
+        loaded(archive)
+    assert [*(archive.parent / "root" / "prepared").iterdir()] == []
+    assert len(loaded(archive, subsample=2)) == 2
+
+
 def test_too_few_models_are_refused(tmp_path: Path) -> None:
     write_cars3d(tmp_path / "few.tar.gz", (*CARS3D[:2], 3))
     (tmp_path / "empty").mkdir()
@@ -88,6 +101,10 @@ OTHERS = {
     "cut short": (car(1)[0][:3000], "is damaged or no file of MATLAB"),
     "another name": (with_a_mask_alone(), "expected an array im, .*, got only mask"),
     "fewer sides": (car(1, (2, 2, 4))[0], r"an array im, \(128, 128, 3, 3, 2, 'uint8'\), got \(128, 128, 3, 2, 2,"),
+    "turned": (
+        car(1, im=np.zeros((128, 128, 3, 2, 3), np.uint8))[0],
+        r"expected .* 3, 3, 2, 'uint8'\), got .* 3, 2, 3, 'uint8",
+    ),
     "floats": (car(1, im=np.zeros((128, 128, 3, 3, 2)))[0], "got .*'double'"),
 }
 

@@ -26,7 +26,7 @@ from .dataset import Dataset
 from .downloads import published
 from .mapped import Progress
 from .notes import counted
-from .room import check_room
+from .room import OR_FEWER, check_room
 from .streamed import Sides, grid, streamed
 
 __all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "load", "place"]
@@ -64,12 +64,12 @@ def load(
     """
     heights, turns, models = FACTOR_SIZES
     shape, sides = (prod(FACTOR_SIZES), *SHAPE), Sides(image_size, grey)
-    room = prod(shape) + sides.bytes_of(shape, subsample)
+    room = prod(shape) + sides.bytes_of(shape, subsample)  # unpacked, and prepared
     source = path or published(URL, place(root), "cars3d", md5=MD5, room=room, progress=progress)
     files = _files(source) if source.is_dir() else [source]
     some = streamed(
         "cars3d", root, files, shape,
-        lambda: map(_pictures, files) if source.is_dir() else _unpacked(source, root / "prepared"),
+        lambda: map(_pictures, files) if source.is_dir() else _unpacked(source, root / "prepared", room),
         sides, subsample=subsample, md5=[] if source.is_dir() else [MD5], progress=progress,
     )  # fmt: skip
     factors = grid([models, heights, turns])[:, [1, 2, 0]]
@@ -89,13 +89,14 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _unpacked(path: Path, scratch: Path) -> Iterator[np.ndarray]:
+def _unpacked(path: Path, scratch: Path, room: int) -> Iterator[np.ndarray]:
     """The pictures of each model in the archive, in the order of their names.
 
-    The archive has them in any order, and is packed as a whole: it is read once, into a file without a name.
+    The archive has them in any order, and is packed as a whole: it is read once, into a file without a name in the
+    folder ``scratch``, which has to have ``room`` for that many bytes.
     """
     size = prod(SHAPE) * prod(FACTOR_SIZES[:2])
-    check_room(scratch / "cars3d", FACTOR_SIZES[2] * size)
+    check_room(scratch / "cars3d", room, OR_FEWER)
     places: dict[str, int] = {}
     with TemporaryFile(dir=scratch) as unpacked:
         for name, content in _members(path):
