@@ -17,10 +17,10 @@ import pytest
 
 from pyro_bvae.datasets import cars3d, mpi3d, shapes3d, smallnorb
 
-SHAPES3D = (2, 3, 2, 2, 4, 3)
+SHAPES3D = (2, 3, 2, 2, 2, 2)
 CARS3D = (2, 3, 4)
-SMALLNORB = (2, 10, 2, 3, 2)
-MPI3D = ((3, 2, 2, 1, 3, 4, 2), (2, 2, 2, 1, 3, 4, 2))
+SMALLNORB = (2, 10, 1, 2, 2)
+MPI3D = ((3, 2, 2, 1, 1, 4, 2), (2, 2, 2, 1, 1, 4, 2))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def grid_of(sizes: Sequence[int]) -> np.ndarray:
 
 
 def write_shapes3d(
-    path: Path, sizes: Sequence[int] = SHAPES3D, together: tuple[int, ...] = (100, 8, 8, 1), **changes: Any
+    path: Path, sizes: Sequence[int] = SHAPES3D, together: tuple[int, ...] = (40, 16, 16, 1), **changes: Any
 ) -> np.ndarray:
     """An HDF5 with images and labels as they are published, in chunks of the kind that h5py chooses for such an array.
 

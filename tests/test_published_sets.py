@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from math import prod
 from pathlib import Path
@@ -16,6 +17,7 @@ from published_files import PUBLISHED, Published, grid_of
 from pyro_bvae import datasets
 from pyro_bvae.datasets import Dataset, downloads
 from pyro_bvae.datasets.dataset import random_subset
+from pyro_bvae.datasets.streamed import Sides
 
 every_set = pytest.mark.parametrize("one", PUBLISHED, ids=lambda one: one.name)
 
@@ -130,6 +132,31 @@ def test_room_is_looked_for_before_anything_is_written(
     monkeypatch.setattr("pyro_bvae.datasets.mapped.atomic_write", None)
     with pytest.raises(OSError, match=r"no room for .*GB are needed in .* take fewer with `subsample`"):
         datasets.load(small.name, tmp_path)
+
+
+@every_set
+def test_a_cache_that_cannot_be_written_is_one_line(small: Published, tmp_path: Path) -> None:
+    small.write(tmp_path / small.place)
+    (tmp_path / "prepared").write_bytes(b"a file where the folder should be")
+    with pytest.raises(OSError, match="prepared") as raised:
+        datasets.load(small.name, tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+@every_set
+def test_a_disk_that_fills_leaves_nothing_behind(
+    small: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    small.write(tmp_path / small.place)
+    with monkeypatch.context() as patch:
+        patch.setattr(Sides, "applied", full)
+        with pytest.raises(OSError, match=r"No space left on device: .*prepared.*\.u8"):
+            datasets.load(small.name, tmp_path)
+    assert [*tmp_path.glob("prepared/*")] == []
+    assert len(datasets.load(small.name, tmp_path)) == prod(small.sizes)
 
 
 @every_set

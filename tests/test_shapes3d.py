@@ -21,7 +21,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     shrink_shapes3d(monkeypatch)
 
 
-@pytest.mark.parametrize("together", [(1, 64, 64, 3), (7, 8, 8, 1), (COUNT, 4, 4, 1)])
+@pytest.mark.parametrize("together", [(1, 64, 64, 3), (7, 16, 16, 1), (COUNT, 8, 8, 1)])
 @pytest.mark.parametrize("at_once", [1, 10, 64])
 def test_chunks_of_any_kind_are_read(
     together: tuple[int, ...], at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -36,12 +36,13 @@ def test_chunks_of_any_kind_are_read(
 
 
 OTHERS = {
-    "no images": ({"images": None}, r"expected an array images of shape \(288, 64, 64, 3\), got only labels"),
-    "no labels": ({"labels": None}, r"expected an array labels of shape \(288, 6\), got only images"),
+    "no images": ({"images": None}, rf"expected an array images of shape \({COUNT}, 64, 64, 3\), got only labels"),
+    "no labels": ({"labels": None}, rf"expected an array labels of shape \({COUNT}, 6\), got only images"),
     "fewer": ({"images": noise(5, 64, 64, 3)}, r"expected an array images of shape .*, got \(5, 64, 64, 3\)"),
     "floats": ({"images": np.zeros((COUNT, 64, 64, 3), np.float32)}, "its images are float32, expected uint8"),
     "another order": ({"labels": grid_of(SHAPES3D)[::-1].astype(float)}, "not all combinations of 6 factors"),
     "a wrong label": ({"labels": np.eye(COUNT, 6)}, "not all combinations of 6 factors, .*npz:FILE"),
+    "labels in words": ({"labels": np.full((COUNT, 6), b"red")}, "not all combinations of 6 factors"),
     "nan": ({"labels": np.full((COUNT, 6), np.nan)}, "not all combinations"),
 }
 
@@ -52,6 +53,14 @@ def test_other_files_are_refused(case: str, tmp_path: Path) -> None:
     write_shapes3d(tmp_path / "a.h5", **changes)
     with pytest.raises(ValueError, match=message):
         datasets.load(f"shapes3d:{tmp_path / 'a.h5'}", tmp_path)
+
+
+def test_labels_in_single_precision_are_the_same(tmp_path: Path) -> None:
+    write_shapes3d(tmp_path / "a.h5")
+    values = np.stack([column / 7 - 30 for column in grid_of(SHAPES3D).T], axis=1).astype(np.float32)
+    write_shapes3d(tmp_path / "b.h5", labels=values)
+    one, other = (datasets.load(f"shapes3d:{tmp_path / name}", tmp_path) for name in ("a.h5", "b.h5"))
+    assert one.fingerprint == other.fingerprint
 
 
 def test_what_is_no_hdf5_is_named(tmp_path: Path) -> None:

@@ -129,7 +129,8 @@ def _check_labels(path: Path, labels: np.ndarray) -> None:
     Raises:
         ValueError: The values of the factors say otherwise.
     """
-    classes = [np.unique(np.round(column, 6), return_inverse=True)[1] for column in labels.T]
+    columns = labels.T.round(6) if labels.dtype.kind in "iuf" else labels.T
+    classes = [np.unique(column, return_inverse=True)[1] for column in columns]
     if not np.array_equal(np.stack(classes, axis=1), grid(FACTOR_SIZES).numpy()):
         raise ValueError(
             f"{path} is not the published file: its labels are not all combinations of {len(FACTOR_SIZES)} factors, "

@@ -155,7 +155,9 @@ def _values(file: Path, shape: tuple[int, ...]) -> np.ndarray:
 def _read(path: Path, matrix: IO[bytes], size: int) -> np.ndarray:
     content = matrix.read(size)
     if len(content) < size:
-        raise ValueError(f"{path} is damaged: it is cut short")
+        packed = path.with_name(f"{path.name}.gz")
+        hint = f"; remove it, and {packed.name} beside it is read" if packed.is_file() else ""
+        raise ValueError(f"{path} is damaged: it is cut short{hint}")
     return np.frombuffer(content, np.uint8)
 
 
