@@ -1,8 +1,8 @@
 """Images in arrays of any type of numbers: which number is black and which is white, and what is said of it.
 
 Booleans are black and white. Floats in [0, 1] stay. Whole numbers from 0 to 255 are bytes, whatever their type; uint16
-runs from 0 to 65535; other whole numbers from the lowest to the highest that
-occur; all unless ``levels`` says otherwise.
+runs from 0 to 65535; other whole numbers from the lowest to the highest that occur; all unless ``levels`` says
+otherwise.
 """
 
 from __future__ import annotations
