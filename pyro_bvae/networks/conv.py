@@ -69,7 +69,7 @@ class ConvDecoder(nn.Module):
         layers = [*dense([latent_dim, *hidden], activate), nn.Unflatten(1, (hidden[-1], 1, 1))]
         layers += [nn.ConvTranspose2d(hidden[-1], 64, sides[0])]
         channels = [64, 64, *[32] * (len(sides) - 3), shape[0]]
-        self.layers = nn.Sequential(*layers, *doublings(channels, sides, activate))
+        self.layers = nn.Sequential(*layers, *doublings(channels, sides, lambda _: [activate()]))
 
     def forward(self, z: Tensor) -> Tensor:
         """Parameters ``(B, C, H, W)`` of latents ``(B, K)``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -38,21 +38,21 @@ def dense(widths: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> list[
 
 
 def doublings(
-    channels: Sequence[int], sides: Sequence[tuple[int, int]], activation: type[nn.Module]
+    channels: Sequence[int], sides: Sequence[tuple[int, int]], before: Callable[[int], Sequence[nn.Module]]
 ) -> list[nn.Module]:
-    """Transposed convolutions, kernel 4, stride 2, padding 1, from each map to the next, an activation before each.
+    """Transposed convolutions, kernel 4, stride 2, padding 1, from each map to the next, other layers before each.
 
     The output padding restores odd sides.
 
     Args:
         channels: Of each map.
         sides: Height and width of each map, from the smallest to the image.
-        activation: Before each of them.
+        before: A function from the channels of a map to the layers between it and its transposed convolution.
     """
     layers: list[nn.Module] = []
     for pair, (small, large) in zip(pairwise(channels), pairwise(sides), strict=True):
         odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
-        layers += [activation(), nn.ConvTranspose2d(*pair, 4, stride=2, padding=1, output_padding=odd)]
+        layers += [*before(pair[0]), nn.ConvTranspose2d(*pair, 4, stride=2, padding=1, output_padding=odd)]
     return layers
 
 

@@ -71,7 +71,9 @@ class LocatelloDecoder(nn.Module):
         channels = [64, 64, *[32] * (len(sides) - 3), shape[0]]
         widths = [latent_dim, *hidden]
         to_map = [nn.Linear(widths[-1], 64 * prod(sides[0])), nn.Unflatten(1, (64, *sides[0]))]
-        self.layers = nn.Sequential(*dense(widths, activate), *to_map, *doublings(channels, sides, activate))
+        self.layers = nn.Sequential(
+            *dense(widths, activate), *to_map, *doublings(channels, sides, lambda _: [activate()])
+        )
 
     def forward(self, z: Tensor) -> Tensor:
         """Parameters ``(B, C, H, W)`` of latents ``(B, K)``."""

@@ -17,7 +17,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from .layers import ACTIVATIONS, ImageEncoder, dense, halvings
+from .layers import ACTIVATIONS, ImageEncoder, dense, doublings, halvings
 
 __all__ = ["ResNetDecoder", "ResNetEncoder", "ResidualBlock"]
 
@@ -97,13 +97,12 @@ class ResNetDecoder(nn.Module):
         image, *maps = halvings(shape, "resnet")
         sides, channels = [*maps[::-1], image], [*map(channels_at, maps[::-1]), shape[0]]
         widths = [latent_dim, *hidden]
-        layers = dense(widths, activate)
-        layers += [nn.Linear(widths[-1], channels[0] * prod(sides[0])), nn.Unflatten(1, (channels[0], *sides[0]))]
-        for pair, (small, large) in zip(pairwise(channels), pairwise(sides), strict=True):
-            odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
-            layers += [ResidualBlock(pair[0], activate), nn.GroupNorm(GROUPS, pair[0]), activate()]
-            layers += [nn.ConvTranspose2d(*pair, 4, stride=2, padding=1, output_padding=odd)]
-        self.layers = nn.Sequential(*layers)
+        to_map = [nn.Linear(widths[-1], channels[0] * prod(sides[0])), nn.Unflatten(1, (channels[0], *sides[0]))]
+
+        def before(width: int) -> list[nn.Module]:
+            return [ResidualBlock(width, activate), nn.GroupNorm(GROUPS, width), activate()]
+
+        self.layers = nn.Sequential(*dense(widths, activate), *to_map, *doublings(channels, sides, before))
 
     def forward(self, z: Tensor) -> Tensor:
         """Parameters ``(B, C, H, W)`` of latents ``(B, K)``."""
