@@ -8,6 +8,7 @@ import pytest
 import torch
 from pyro import poutine
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pyro_bvae import BetaVAE, Callback, fit
 from pyro_bvae.datasets import Dataset
@@ -25,10 +26,10 @@ def test_the_nearest_value_of_its_own_codebook() -> None:
 
 
 def test_values_follow_the_mean_of_the_codes_next_to_them() -> None:
-    books = Codebooks(2, 3)  # −1, 0 and 1
+    books = Codebooks(2, 3)  # −½, 0 and ½
     codes = torch.tensor([[0.8, -3.0], [0.6, -1.0], [0.1, 0.2]])
     books.follow(codes, 0.25)
-    expected = torch.tensor([[-1.0, 0.025, 0.925], [-1.25, 0.05, 1.0]])
+    expected = torch.tensor([[-0.5, 0.025, 0.55], [-0.875, 0.05, 0.5]])
     torch.testing.assert_close(books.values, expected)
 
 
@@ -50,12 +51,26 @@ def test_the_loss_and_its_gradient_are_those_written_out(vae: BetaVAE, x: Tensor
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
+def test_the_published_means_are_sums_with_another_weight(vae: BetaVAE, x: Tensor) -> None:
+    """Published: cross-entropy, a mean over pixels, and 0.01 times a mean over latents."""
+    pixels = x[0].numel()
+    objective = Qlae(3, beta=0.0, commitment=0.01 * pixels / 3, quantised=1.0)
+    pyro.set_rng_seed(3)
+    loss = objective.differentiable_loss(vae.model, vae.guide, x)
+    code, log_variance = vae.encoder(x)
+    nearest = objective.codebooks.nearest(code)
+    pyro.set_rng_seed(3)
+    z = dist.Normal(nearest, (0.5 * log_variance).exp()).rsample()
+    published = binary_cross_entropy_with_logits(vae.decoder(z), x) + 0.01 * (code - nearest).square().mean()
+    torch.testing.assert_close(loss, len(x) * pixels * published)
+
+
 def test_what_is_decoded_has_the_mean_of_the_values(vae: BetaVAE, x: Tensor) -> None:
     objective = Qlae(3, quantised=1.0, values=2)
     model, guide = poutine.trace(vae.model), poutine.trace(vae.guide)
     objective.differentiable_loss(model, guide, x)
     loc = guide.trace.nodes["z"]["fn"].base_dist.loc
-    torch.testing.assert_close(loc.abs(), torch.ones_like(loc))
+    torch.testing.assert_close(loc.abs(), torch.full_like(loc, 0.5))
 
 
 class Look(Callback):
