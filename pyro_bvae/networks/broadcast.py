@@ -3,7 +3,8 @@
 The convolutions have stride 1, so that each pixel is a function of z, of where it is, and of its neighbours. A position
 is then a threshold on a coordinate, which one latent can move.
 
-Source: Watters et al., Spatial broadcast decoder, https://arxiv.org/abs/1901.07017
+Source: Watters et al., Spatial broadcast decoder, https://arxiv.org/abs/1901.07017; numbers of layers, channels and
+kernels are those of a public copy that an author helped with, https://github.com/dfdazac/vaesbd
 """
 
 from __future__ import annotations

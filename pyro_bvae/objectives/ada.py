@@ -36,8 +36,8 @@ class Ada(Regularised):
     Args:
         beta: β.
         threshold: t; ½ in the paper.
-        differing: The most factors in which two data of a pair differ; how many do is drawn from 1 on. The paper has 1,
-            and all but one.
+        differing: The most factors in which two data of a pair differ; how many do is drawn from 1 on, each number
+            alike. 1 in the paper, and in its second setting all but one, where half of the pairs differ in one anyway.
         free_bits: λ of the rate, in nats a latent; see `Regularised.mean_rate`.
         num_particles: Draws of z a step.
 

@@ -110,7 +110,7 @@ RECIPES: dict[str, Recipe] = {
     "burgess-dsprites": Recipe(
         source="Burgess et al. 2018, https://arxiv.org/abs/1804.03599: γ 1000, C from 0 to 25 nats over 100,000 steps",
         shows="latents that join one by one as C rises: position first, then scale, shape and rotation",
-        fails="the decoder is that of conv, with one dense layer; how many steps follow the ramp is our choice",
+        fails="the decoder is that of conv, not the encoder transposed; batch and length are those of Locatello et al.",
         takes="an estimate: 3 hours; not run in full here",
         settings=_settings(
             dataset="dsprites", steps=300_000, objective="capacity:capacity=linear:25:100000,gamma=1000",
@@ -122,7 +122,8 @@ RECIPES: dict[str, Recipe] = {
     "kim-dsprites": Recipe(
         source="Kim and Mnih 2018, https://arxiv.org/abs/1802.05983: FactorVAE, γ 35, 6×1000 discriminator",
         shows="position x, position y and scale in latents of their own; rotation in two",
-        fails="the last two kernels of the encoder are 2, as in disentanglement_lib, and not 4; shape is rarely found",
+        fails="the last two kernels of the encoder are 2, as in disentanglement_lib, and not 4; TC and discriminator "
+        "have half a batch each, where the paper draws two; shape is rarely coded",
         takes="an estimate: 5 hours; not run in full here",
         settings=_settings(
             dataset="dsprites", steps=300_000, objective="factor:gamma=35",
