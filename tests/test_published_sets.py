@@ -17,7 +17,7 @@ from published_files import PUBLISHED, Published, grid_of
 from pyro_bvae import datasets
 from pyro_bvae.datasets import Dataset, downloads
 from pyro_bvae.datasets.dataset import random_subset
-from pyro_bvae.datasets.streamed import Sides
+from pyro_bvae.datasets.streamed import Scaling
 
 every_set = pytest.mark.parametrize("one", PUBLISHED, ids=lambda one: one.name)
 
@@ -152,7 +152,7 @@ def test_a_disk_that_fills_leaves_nothing_behind(
 
     small.write(tmp_path / small.place)
     with monkeypatch.context() as patch:
-        patch.setattr(Sides, "applied", full)
+        patch.setattr(Scaling, "applied", full)
         with pytest.raises(OSError, match=r"No space left on device: .*prepared.*\.u8"):
             datasets.load(small.name, tmp_path)
     assert [*tmp_path.glob("prepared/*")] == []

@@ -27,7 +27,7 @@ from .downloads import published
 from .mapped import Progress
 from .notes import counted
 from .room import OR_FEWER, check_room
-from .streamed import Sides, grid, streamed
+from .streamed import Scaling, grid, streamed
 
 __all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "load", "place"]
 
@@ -63,14 +63,14 @@ def load(
         OSError: It cannot be read, written or downloaded.
     """
     heights, turns, models = FACTOR_SIZES
-    shape, sides = (prod(FACTOR_SIZES), *SHAPE), Sides(image_size, grey)
-    room = prod(shape) + sides.bytes_of(shape, subsample)  # unpacked, and prepared
+    shape, scaling = (prod(FACTOR_SIZES), *SHAPE), Scaling(image_size, grey)
+    room = prod(shape) + scaling.bytes_of(shape, subsample)  # unpacked, and prepared
     source = path or published(URL, place(root), "cars3d", md5=MD5, room=room, progress=progress)
     files = _files(source) if source.is_dir() else [source]
     some = streamed(
         "cars3d", root, files, shape,
         lambda: map(_pictures, files) if source.is_dir() else _unpacked(source, root / "prepared", room),
-        sides, subsample=subsample, md5=[] if source.is_dir() else [MD5], progress=progress,
+        scaling, subsample=subsample, md5=[] if source.is_dir() else [MD5], progress=progress,
     )  # fmt: skip
     factors = grid([models, heights, turns])[:, [1, 2, 0]]
     return some.dataset("cars3d", source, factors, FACTOR_NAMES, FACTOR_SIZES)

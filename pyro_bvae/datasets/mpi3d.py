@@ -25,7 +25,7 @@ from .dataset import Dataset
 from .downloads import published
 from .mapped import Progress
 from .numpy_files import blocks_of, header_of
-from .streamed import Sides, grid, rows_at_once, streamed
+from .streamed import Scaling, grid, rows_at_once, streamed
 
 __all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "FILES", "load", "place"]
 
@@ -76,14 +76,14 @@ def load(
         ValueError: The file is damaged, or not laid out as the published ones.
         OSError: It cannot be read, written or downloaded.
     """
-    sides = Sides(image_size, grey)
-    file = which if isinstance(which, Path) else _published(which, root, sides, subsample, progress)
+    scaling = Scaling(image_size, grey)
+    file = which if isinstance(which, Path) else _published(which, root, scaling, subsample, progress)
     name = "mpi3d" if isinstance(which, Path) else f"mpi3d-{which}"
     sizes = _sizes(file)
     shape = (prod(sizes), *SHAPE)
     some = streamed(
         name, root, [file], shape, lambda: blocks_of(file, "images", SHAPE, rows_at_once(SHAPE)),
-        sides, subsample=subsample, progress=progress,
+        scaling, subsample=subsample, progress=progress,
     )  # fmt: skip
     data = some.dataset(name, file, grid(sizes), FACTOR_NAMES, sizes)
     return replace(data, notes=(*data.notes, *_note_on_sizes(which, sizes)))
@@ -94,11 +94,11 @@ def place(root: Path, which: str) -> Path:
     return root / "mpi3d" / FILES[which]
 
 
-def _published(which: str, root: Path, sides: Sides, subsample: int | None, progress: Progress | None) -> Path:
+def _published(which: str, root: Path, scaling: Scaling, subsample: int | None, progress: Progress | None) -> Path:
     file, shape = place(root, which), (prod(FACTOR_SIZES[0]), *SHAPE)
     if which != "complex":
         url = f"{ADDRESS}{FILES[which]}"
-        room = prod(shape) + sides.bytes_of(shape, subsample)  # the file is not packed
+        room = prod(shape) + scaling.bytes_of(shape, subsample)  # the file is not packed
         return published(url, file, "mpi3d", md5=MD5[which], advisory=True, room=room, progress=progress)
     if not file.is_file():
         raise FileNotFoundError(f"{file} is not there, and is not downloaded: get it from {DRIVE}, or use mpi3d:PATH")

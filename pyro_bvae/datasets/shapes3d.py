@@ -24,7 +24,7 @@ from .dataset import Dataset
 from .downloads import published
 from .kinds import kind_of
 from .mapped import Progress
-from .streamed import Sides, grid, rows_at_once, streamed
+from .streamed import Scaling, grid, rows_at_once, streamed
 
 __all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "load", "place"]
 
@@ -60,11 +60,11 @@ def load(
         ValueError: The file is damaged, or not laid out as the published one.
         OSError: There is no h5py; or the file cannot be read, written or downloaded.
     """
-    shape, sides = (prod(FACTOR_SIZES), *SHAPE), Sides(image_size, grey)
-    room = BYTES + sides.bytes_of(shape, subsample)
+    shape, scaling = (prod(FACTOR_SIZES), *SHAPE), Scaling(image_size, grey)
+    room = BYTES + scaling.bytes_of(shape, subsample)
     file = path or published(URL, place(root), "shapes3d", md5=MD5, room=room, progress=progress)
     some = streamed(
-        "shapes3d", root, [file], shape, lambda: _blocks(file), sides,
+        "shapes3d", root, [file], shape, lambda: _blocks(file), scaling,
         subsample=subsample, md5=[MD5], progress=progress,
     )  # fmt: skip
     return some.dataset("shapes3d", file, grid(FACTOR_SIZES), FACTOR_NAMES, FACTOR_SIZES)

@@ -35,7 +35,7 @@ from torch import Tensor
 from .dataset import Dataset, seeded_split
 from .downloads import published
 from .mapped import Progress
-from .streamed import Sides, rows_at_once, streamed
+from .streamed import Scaling, rows_at_once, streamed
 
 __all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "FILES", "is_on_disk", "load"]
 
@@ -82,7 +82,7 @@ def load(
     factors = _factors(files)
     md5 = [MD5[file.stem] if file.suffix == ".gz" else None for file in files]
     some = streamed(
-        "smallnorb", root, files, (len(factors), SIDE, SIDE, 1), lambda: _blocks(files), Sides(image_size),
+        "smallnorb", root, files, (len(factors), SIDE, SIDE, 1), lambda: _blocks(files), Scaling(image_size),
         subsample=subsample, md5=md5, progress=progress,
     )  # fmt: skip
     data = some.dataset("smallnorb", files[0].parent, factors, FACTOR_NAMES, FACTOR_SIZES)

@@ -10,6 +10,7 @@ https://github.com/google-research/disentanglement_lib
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
@@ -26,14 +27,14 @@ from .dataset import Dataset, random_subset
 from .mapped import Progress, mapped, remarks_of
 from .notes import counted
 
-__all__ = ["Sides", "Streamed", "grid", "rows_at_once", "streamed"]
+__all__ = ["Scaling", "Streamed", "grid", "rows_at_once", "streamed"]
 
 BLOCK_BYTES = 2**25  # of images that are read, and of those that are written, at a time
 
 
 @dataclass(frozen=True)
-class Sides:
-    """What is done to each image.
+class Scaling:
+    """To which side each image is scaled, and whether it is turned to grey.
 
     Attributes:
         image_size: Side in pixels that it is scaled to; None leaves it as it is.
@@ -117,7 +118,7 @@ def streamed(
     files: Sequence[Path],
     shape: Sequence[int],
     blocks: Callable[[], Iterable[np.ndarray]],
-    sides: Sides,
+    scaling: Scaling,
     *,
     subsample: int | None = None,
     md5: Sequence[str | None] = (),
@@ -132,7 +133,7 @@ def streamed(
         shape: Of all images as they are read, ``(N, H, W, C)``.
         blocks: Returns the images in their order, uint8 ``(B, H, W, C)`` each. It is called only where there is no
             prepared file, and raises a ValueError if a file is damaged.
-        sides: What is done to each image.
+        scaling: To which side images are scaled, and whether they are turned to grey.
         subsample: How many images, chosen at random once and for all; by default all.
         md5: Those of the published files, in the order of ``files``, None where it is not known; where one differs, a
             note says so.
@@ -144,17 +145,17 @@ def streamed(
     """
     index = None if subsample is None or subsample >= shape[0] else random_subset(shape[0], subsample)
     count = shape[0] if index is None else len(index)
-    key: dict[str, Any] = {"made_from": [_signature(file) for file in files], **asdict(sides), "resize": "lanczos"}
-    key |= {"whole": list(shape), "subsample": None if index is None else count}
-    which = hashlib.sha256(repr((list(map(str, files)), sides, key["subsample"])).encode(errors="surrogateescape"))
-    kept = root / "prepared" / f"{name}-{which.hexdigest()[:8]}.u8"
-    made = (count, *sides.shape_of(shape[1:]))
+    how = {**asdict(scaling), "subsample": None if index is None else count}
+    key = {"made_from": [_signature(file) for file in files], **how, "resize": "lanczos", "whole": list(shape)}
+    digits = hashlib.sha256(json.dumps([*map(str, files), how]).encode()).hexdigest()[:8]
+    kept = root / "prepared" / f"{name}-{digits}.u8"
+    made = (count, *scaling.shape_of(shape[1:]))
     remarks = remarks_of(kept, key)
     if remarks is None:
         remarks = _other_files(files, md5)
     chosen = None if index is None else index.numpy()
-    images, digest = mapped(kept, key, lambda: (made, _prepared(blocks(), sides, chosen)), progress, remarks)
-    return Streamed(images, digest, index, [*_note_on_sides(shape, sides), *remarks])
+    images, digest = mapped(kept, key, lambda: (made, _prepared(blocks(), scaling, chosen)), progress, remarks)
+    return Streamed(images, digest, index, [*_note_on_scaling(shape, scaling), *remarks])
 
 
 def grid(sizes: Sequence[int]) -> Tensor:
@@ -171,7 +172,7 @@ def rows_at_once(shape: Sequence[int]) -> int:
     return max(1, BLOCK_BYTES // prod(shape))
 
 
-def _prepared(blocks: Iterable[np.ndarray], sides: Sides, index: np.ndarray | None) -> Iterator[np.ndarray]:
+def _prepared(blocks: Iterable[np.ndarray], scaling: Scaling, index: np.ndarray | None) -> Iterator[np.ndarray]:
     """The images of a sorted index, or all, as they are written."""
     start = 0
     for block in blocks:
@@ -181,7 +182,7 @@ def _prepared(blocks: Iterable[np.ndarray], sides: Sides, index: np.ndarray | No
             wanted = block[index[first:last] - start]
         start += len(block)
         if len(wanted):
-            yield sides.applied(wanted)
+            yield scaling.applied(wanted)
 
 
 def _signature(file: Path) -> list[Any]:
@@ -198,10 +199,10 @@ def _other_files(files: Sequence[Path], md5: Sequence[str | None]) -> list[str]:
     return [f"{counted(len(other), 'file')} not as published, by the md5: {', '.join(other)}; read as it is"]
 
 
-def _note_on_sides(shape: Sequence[int], sides: Sides) -> list[str]:
+def _note_on_scaling(shape: Sequence[int], scaling: Scaling) -> list[str]:
     height, width = shape[1:3]
-    if sides.image_size is None or sides.image_size == height == width:
+    if scaling.image_size is None or scaling.image_size == height == width:
         return []
     return [
-        f"images of {width}×{height} are scaled to {sides.image_size}×{sides.image_size} by Pillow's Lanczos filter"
+        f"images of {width}×{height} are scaled to {scaling.image_size}×{scaling.image_size} by Pillow's Lanczos filter"
     ]
