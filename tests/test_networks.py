@@ -110,7 +110,7 @@ SIDES = [(16, 16), (17, 16), (28, 28), (32, 32), (31, 45), (64, 64), (16, 70), (
 @pytest.mark.parametrize("name", OF_IMAGES)
 @pytest.mark.parametrize("sides", SIDES)
 def test_every_network_fits_any_size(sides: tuple[int, int], name: str) -> None:
-    for channels in (1, 2, 3, 5):
+    for channels in (1, 3):
         x = torch.rand(2, channels, *sides)
         encoder, decoder = pair(name, tuple(x.shape[1:]))
         loc, log_variance = encoder(x)

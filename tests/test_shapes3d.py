@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from math import prod
 from pathlib import Path
@@ -81,6 +82,16 @@ def test_a_damaged_chunk_is_told(tmp_path: Path) -> None:
     content[middle : middle + 2000] = bytes(2000)
     (tmp_path / "a.h5").write_bytes(content)
     with pytest.raises(ValueError, match="damaged or cut short"):
+        datasets.load(f"shapes3d:{tmp_path / 'a.h5'}", tmp_path)
+
+
+def test_a_file_that_another_process_has_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "unable to lock file")
+
+    write_shapes3d(tmp_path / "a.h5")
+    monkeypatch.setattr("h5py.File", locked)
+    with pytest.raises(BlockingIOError, match=r"unable to lock file: .*a\.h5"):
         datasets.load(f"shapes3d:{tmp_path / 'a.h5'}", tmp_path)
 
 

@@ -103,9 +103,10 @@ def _opened(path: Path) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError) as error:  # as h5py calls all that HDF5 reports
-        if getattr(error, "errno", None):
-            raise
-        raise ValueError(f"{path} is damaged or cut short: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split())
+        if isinstance(error, OSError) and error.errno:  # of the system, like a lock
+            raise OSError(error.errno, error.strerror or reason, str(path)) from error
+        raise ValueError(f"{path} is damaged or cut short: {reason}") from error
 
 
 def _array(path: Path, file: Any, name: str, shape: tuple[int, ...]) -> Any:
