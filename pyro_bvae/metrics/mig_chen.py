@@ -5,7 +5,8 @@
 where the density of z_k at v_f = c is the mean over the data with that value. The gap between the two latents with the
 most information is divided by H(v_f), as in `mig`. Chen et al. estimate entropies from 10,000 draws; here they are
 integrals over a grid. Deviations are rounded to one of 32 values a latent, evenly spaced in their logarithm, and the
-means that share one are spread over the grid and convolved with their Gaussian by a Fourier transform.
+means that share one are spread over the grid and convolved with their Gaussian by a Fourier transform. Deviations of
+less than two cells of the grid count as two cells.
 
 Source: Chen et al., Isolating sources of disentanglement, https://arxiv.org/abs/1802.04942, section 4 and appendix C
 """
@@ -23,6 +24,7 @@ from .information import entropies
 __all__ = ["aggregate_information", "mig_chen", "mig_chen_of_factors"]
 
 GRID, SCALES = 8192, 32
+CELLS = 2  # of the grid: the least deviation that it shows
 MARGIN = 6.0  # of the largest deviations beyond the outermost means
 LEAST_DENSITY = 1e-300
 
@@ -35,8 +37,8 @@ def mig_chen(loc: ArrayLike | Tensor, scale: ArrayLike | Tensor, factors: ArrayL
     Range: 0 to 1. Ceiling, for latents that equal the factors with deviations far below the distance of their values: 1
     at any number of values. Latents whose posterior is the prior: 0.
 
-    Degenerate cases: a deviation below a 4,000th of a latent's range is blurred to that; a factor with a single value
-    is left out.
+    Degenerate cases: a deviation below a 4,000th of the range of a latent's means counts as that; a factor with a
+    single value is left out.
 
     Source: Chen et al., https://arxiv.org/abs/1802.04942
 
@@ -88,21 +90,22 @@ def aggregate_information(
 
 def _entropies(loc: np.ndarray, scale: np.ndarray, group: np.ndarray) -> np.ndarray:
     """The entropy of the mixture of each group's Gaussians, nats: ``(groups,)``."""
-    groups, largest = int(group.max()) + 1, float(scale.max())
-    low = loc.min() - MARGIN * largest
-    step = (loc.max() + MARGIN * largest - low) / GRID
-    level, levels = _levels(np.maximum(scale, step / 2))
+    counts = np.bincount(group)
+    scale = np.maximum(scale, CELLS * np.ptp(loc) / GRID)
+    low = loc.min() - MARGIN * scale.max()
+    step = (loc.max() + MARGIN * scale.max() - low) / GRID
     place = (loc - low) / step
     cell = place.astype(np.int64)
-    row = (group * len(levels) + level) * GRID
-    heights = np.zeros(groups * len(levels) * GRID)
-    for shift, weight in ((0, 1 - (place - cell)), (1, place - cell)):
-        heights += np.bincount(row + cell + shift, weights=weight, minlength=len(heights))
+    level, levels = _levels(scale)
     frequency = 2 * np.pi * rfftfreq(GRID, step)
-    kernels = np.exp(-((frequency * levels[:, None]) ** 2) / 2)
-    mixed = (rfft(heights.reshape(groups, len(levels), GRID)) * kernels).sum(1)
-    density = irfft(mixed, GRID) / (step * np.bincount(group, minlength=groups)[:, None])
-    density = np.maximum(density, LEAST_DENSITY)
+    transform = np.zeros((len(counts), len(frequency)), np.complex128)
+    for number in np.unique(level):
+        some = level == number
+        row, share = group[some] * GRID + cell[some], place[some] - cell[some]
+        heights = np.bincount(row, 1 - share, minlength=len(counts) * GRID)
+        heights += np.bincount(row + 1, share, minlength=len(counts) * GRID)
+        transform += rfft(heights.reshape(len(counts), GRID)) * np.exp(-((frequency * levels[number]) ** 2) / 2)
+    density = np.maximum(irfft(transform, GRID) / (step * counts[:, None]), LEAST_DENSITY)
     entropy: np.ndarray = -(density * np.log(density)).sum(1) * step
     return entropy
 
