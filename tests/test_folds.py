@@ -10,6 +10,7 @@ from code_sets import KINDS, code_sets, folded
 from codes import SMALL, drawn
 
 from pyro_bvae import metrics
+from pyro_bvae.datasets import cars3d
 from pyro_bvae.metrics.folds import folded_share
 from pyro_bvae.metrics.kinds import check_kinds
 
@@ -176,6 +177,10 @@ def test_kinds_go_by_names() -> None:
     assert metrics.kinds_of(["floor_hue", "orientation"], "shapes3d:a.h5") == ("cyclic", "ordered")
     assert metrics.kinds_of(["category", "instance", "elevation", "azimuth", "lighting"]) == (
         "categorical", "categorical", "ordered", "cyclic", "categorical",
+    )  # fmt: skip
+    assert metrics.kinds_of(cars3d.FACTOR_NAMES) == ("ordered", "cyclic", "categorical")  # 183 models without an order
+    assert metrics.kinds_of(["objectShape", "rectangle_width", "ANGLE", "posX"]) == (
+        "categorical", "ordered", "cyclic", "ordered",
     )  # fmt: skip
     assert check_kinds(None, 2) == ("ordered", "ordered")
     with pytest.raises(ValueError, match="did you mean 'cyclic'"):

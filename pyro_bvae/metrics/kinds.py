@@ -9,6 +9,7 @@ Where data do not say, names do: most sets of the field call these factors alike
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ..settings.names import check
@@ -16,8 +17,8 @@ from ..settings.names import check
 __all__ = ["KINDS", "check_kinds", "kinds_of"]
 
 KINDS = ("ordered", "cyclic", "categorical")
-CATEGORICAL = ("shape", "category", "class", "identity", "model", "instance", "colour", "color", "lighting")
-CYCLIC = ("orientation", "azimuth", "rotation", "angle", "hue")
+CATEGORICAL = {"shape", "category", "class", "identity", "type", "model", "instance", "colour", "color", "lighting"}
+CYCLIC = {"orientation", "azimuth", "rotation", "angle", "hue"}
 NOT_CYCLIC = ("shapes3d",)  # whose orientation goes from −30 to 30 degrees
 
 
@@ -31,7 +32,7 @@ def kinds_of(names: Sequence[str], data: str = "") -> tuple[str, ...]:
     >>> kinds_of(["shape", "scale", "orientation", "object_hue", "posX"])
     ('categorical', 'ordered', 'cyclic', 'cyclic', 'ordered')
     """
-    return tuple(_kind(name.lower(), data.partition(":")[0]) for name in names)
+    return tuple(_kind(name, data.partition(":")[0]) for name in names)
 
 
 def check_kinds(kinds: Sequence[str] | None, factors: int) -> tuple[str, ...]:
@@ -47,7 +48,8 @@ def check_kinds(kinds: Sequence[str] | None, factors: int) -> tuple[str, ...]:
 
 
 def _kind(name: str, data: str) -> str:
-    if any(word in name for word in CATEGORICAL):
+    words = {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", name)}  # of object_hue, objectHue, OBJECT HUE
+    if words & CATEGORICAL:
         return "categorical"
-    is_circle = any(word in name for word in CYCLIC) and not (data in NOT_CYCLIC and "orientation" in name)
-    return "cyclic" if is_circle else "ordered"
+    is_part_of_circle = data in NOT_CYCLIC and "orientation" in words
+    return "cyclic" if words & CYCLIC and not is_part_of_circle else "ordered"
