@@ -19,8 +19,9 @@ from pyro_bvae_cli.progress import Counter
 from pyro_bvae import load_run, metrics, plots, scoring
 from pyro_bvae.codes import encode
 from pyro_bvae.comparison.measurements import measured
+from pyro_bvae.metrics.arrays import as_classes
 from pyro_bvae.runs.run import Run
-from pyro_bvae.scoring import ScoreRow, report
+from pyro_bvae.scoring import ScoreRow, ScoreSettings, report
 from pyro_bvae.settings import names
 from pyro_bvae.terms import mean_terms
 
@@ -89,6 +90,17 @@ def test_figures_show_the_numbers(runs: list[Run]) -> None:
     codes = encode(runs[0].model, data.images).loc
     np.testing.assert_allclose(shown, metrics.dci(codes, data.factors).importances, atol=1e-6)
     assert len(drawn["responses"].axes) == 3 * 6  # a map over x and y, and lines of five factors
+
+
+def test_heat_maps_are_of_data_from_everywhere(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(report, "INFORMATION_POINTS", 40)
+    monkeypatch.setattr(report, "one_to_one", lambda z, v, **kinds: seen.append(v) or metrics.one_to_one(z, v, **kinds))
+    report.figures(runs[0], settings=ScoreSettings(booster="histogram"))
+    every = as_classes(runs[0].dataset().factors)
+    assert len(seen[0]) == 40
+    assert not np.array_equal(seen[0], every[:40])  # of dSprites these would be squares and ellipses, and no heart
+    np.testing.assert_array_equal(seen[0].max(0), every.max(0))
 
 
 def test_responses_are_means_of_codes_at_each_value() -> None:

@@ -179,7 +179,8 @@ def figures(run: Run, site: str | None = None, settings: ScoreSettings | None = 
     if 1 < codes.shape[1] <= MOST_LATENTS and varying(factors).sum() > 1:
         importances = dci(codes, factors, booster=settings.booster).importances
         drawn["importances"] = plots.heat_map(importances, names, "importance for boosted trees (DCI)", kl, units)
-        drawn |= _heat_maps(codes[:INFORMATION_POINTS], factors[:INFORMATION_POINTS], data, kl, units)
+        some = np.random.default_rng(0).permutation(len(codes))[:INFORMATION_POINTS]  # they lie in order
+        drawn |= _heat_maps(codes[some], factors[some], data, kl, units)
     drawn["responses"] = plots.responses(codes, factors, names, kl, units)
     if data.is_images and class_names(run.model, site, data) is None:
         drawn["factor_traversal"] = _traversal(run, held_out, site, kl, followed(shares, names))
