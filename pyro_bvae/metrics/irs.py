@@ -33,6 +33,9 @@ def irs(
     are uniform, 0.4 if they are normal. A latent that depends on two factors may score high, and copies of a latent do
     not lower the score.
 
+    The factors are taken as they are. disentanglement_lib cuts them into 20 bins first, so that two of 32 positions are
+    one value there: its ceiling on dSprites' grid is below 1, and its numbers of good codes are lower than these.
+
     Degenerate cases: constant latents are left out, and where there is no other the score is 0; a factor with a single
     value is left out; a value of a factor that only one point has counts as a deviation of 0, so that the score is too
     high where points are few.
