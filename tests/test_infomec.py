@@ -69,14 +69,28 @@ def test_scores_agree_with_plain_loops(name: str) -> None:
     assert scores.explicitness == pytest.approx(explicitness, abs=0.01)
 
 
-def plain(z: np.ndarray, factors: np.ndarray) -> tuple[float, float, float]:
+def test_the_numbers_of_the_authors_other_file_can_be_asked_for() -> None:
+    z = np.column_stack([SETS["mixed"], SETS["mixed"][:, 0] / 10])  # a range of a tenth
+    asked = {"neighbours": 10, "least_range": 1 / 20}
+    scores, other = metrics.infomec(z, FACTORS, **asked), metrics.infomec(z, FACTORS)
+    assert (scores.active.sum(), other.active.sum()) == (z.shape[1], z.shape[1] - 1)
+    modularity, compactness, _ = plain(z, FACTORS, **asked)
+    assert (scores.modularity, scores.compactness) == pytest.approx((modularity, compactness), abs=1e-6)
+    for wrong in ({"neighbours": 0}, {"least_range": 1.0}, {"least_range": -0.1}):
+        with pytest.raises(ValueError, match="neighbours begin at 1, and least_range at 0"):
+            metrics.infomec(z, FACTORS, **wrong)
+
+
+def plain(
+    z: np.ndarray, factors: np.ndarray, neighbours: int = 3, least_range: float = 1 / 8
+) -> tuple[float, float, float]:
     """InfoM, InfoC and InfoE once more."""
     ranges = [column.max() - column.min() for column in z.T]
     table = []
     for column, width in zip(noised(z).T, ranges, strict=True):
-        shares = [ross(column, v) / ross_ceiling(v) for v in factors.T]
-        table.append(shares if width > max(ranges) / 8 else [0.0] * len(shares))
-    active = sum(width > max(ranges) / 8 for width in ranges)
+        shares = [ross(column, v, neighbours) / ross_ceiling(v) for v in factors.T]
+        table.append(shares if width > max(ranges) * least_range else [0.0] * len(shares))
+    active = sum(width > max(ranges) * least_range for width in ranges)
     rows = [max(row) / sum(row) for row in table if sum(row) > 0]
     columns = [max(column) / sum(column) if sum(column) > 0 else 1 / active for column in zip(*table, strict=True)]
     even = 1 / factors.shape[1]
@@ -92,12 +106,12 @@ def noised(z: np.ndarray) -> np.ndarray:
     return z + 1e-10 * np.maximum(1, np.abs(z).mean(0)) * noise
 
 
-def ross(code: np.ndarray, column: np.ndarray) -> float:
+def ross(code: np.ndarray, column: np.ndarray, most: int) -> float:
     """Ross's estimator of mutual information, nats."""
     total = 0.0
     for place, value in enumerate(code):
         alike = np.sort(np.abs(code[column == column[place]] - value))  # itself first
-        neighbours = min(3, len(alike) - 1)
+        neighbours = min(most, len(alike) - 1)
         inside = (np.abs(code - value) < alike[neighbours]).sum()
         total += digamma(neighbours) - digamma(len(alike)) - digamma(inside)
     return max(0.0, digamma(len(code)) + total / len(code))

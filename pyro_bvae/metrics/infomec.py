@@ -26,9 +26,6 @@ from .information import entropies
 
 __all__ = ["InfoMEC", "infomec", "modularity_and_compactness", "nearest_information"]
 
-ACTIVE_RANGE = 1 / 8  # of the widest latent's range, at and below which a latent counts as inactive
-NEIGHBOURS = 3
-
 
 @dataclass(frozen=True, eq=False)
 class InfoMEC:
@@ -49,15 +46,27 @@ class InfoMEC:
     active: np.ndarray
 
 
-def infomec(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, seed: int = 0) -> InfoMEC:
+def infomec(
+    codes: ArrayLike | Tensor,
+    factors: ArrayLike | Tensor,
+    *,
+    neighbours: int = 3,
+    least_range: float = 1 / 8,
+    seed: int = 0,
+) -> InfoMEC:
     """InfoMEC of Hsu et al., of 10,000 points.
 
-    Information is that of Ross's estimator, scikit-learn's ``mutual_info_classif`` with 3 neighbours. It needs no bins,
-    and one outlier changes nothing of it. A latent whose range is at most an eighth of the widest latent's is pruned
-    from InfoM and InfoC, as the authors' code does. InfoE sees all latents, standardised, in a
-    ``LogisticRegression`` without penalty, with balanced classes and 100 steps of L-BFGS, and takes its cross-entropy
-    on the points that it was fitted to. The null that it is compared with knows no code, and has log V nats for a
-    factor of V values.
+    Information is that of Ross's estimator, scikit-learn's ``mutual_info_classif``. It needs no bins, and one outlier
+    changes little of it. Latents of little range beside the widest one are pruned from InfoM and InfoC. InfoE sees all
+    latents, standardised, in a ``LogisticRegression`` without penalty, with balanced classes and 100 steps of L-BFGS,
+    and takes its cross-entropy on the points that it was fitted to. The null that it is compared with knows no code,
+    and has log V nats for a factor of V values.
+
+    The authors' code has two versions. The numbers here are those of the experiments of their paper
+    (mutual_information.py). The file that they hand out for use elsewhere (infomec.py) takes 10 neighbours and a range
+    of 1/20: say ``neighbours=10, least_range=1/20`` to compare with papers that used it. Where codes are quantised, the
+    authors count the values of a latent in place of its neighbours, and InfoE sees each value as a latent of 0 and 1.
+    Here codes are numbers: a factor that is no linear function of them has a lower InfoE.
 
     Range: at most 1 each. Ceilings with codes equal to the factors, on one scale: 1, and above 0.98 on dSprites' grid.
     Their raw numbers have other ranges: beside 40 orientations the three shapes are pruned, and InfoC is 0.87. Codes
@@ -70,38 +79,43 @@ def infomec(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, seed: int
     as an even column, where theirs gives NaN. A factor with a single value is left out, and so are classes that a
     single point has.
 
-    Source: Hsu et al., https://arxiv.org/abs/2305.18378; code: https://github.com/kylehkhsu/disentangle; estimator:
+    Source: Hsu et al., https://arxiv.org/abs/2305.18378; code: https://github.com/kylehkhsu/latent_quantization;
+    estimator:
     Ross, https://doi.org/10.1371/journal.pone.0087357
 
     Args:
         codes: ``(N, K)``.
         factors: Classes ``(N, F)``, at least two of them varying.
+        neighbours: Of Ross's estimator.
+        least_range: Share of the widest latent's range, from 0 to below 1, that a latent is pruned at and below.
         seed: Seed of the noise of 1e-10 that breaks ties between neighbours.
 
     Returns:
         The scores.
 
     Raises:
-        ValueError: Arrays that do not fit, or fewer than two factors that vary.
+        ValueError: Arrays that do not fit, fewer than two factors that vary, or numbers out of range.
     """
+    if neighbours < 1 or not 0 <= least_range < 1:
+        raise ValueError(f"neighbours begin at 1, and least_range at 0 and below 1: got {neighbours}, {least_range}")
     z, classes = checked(codes, factors, least_factors=2)
     z = z.astype(np.float64)
     ranges = np.ptp(z, axis=0)
-    active = ranges > ACTIVE_RANGE * ranges.max()
-    shares = nearest_information(z, classes, seed) / entropies(classes)
+    active = ranges > least_range * ranges.max()
+    shares = nearest_information(z, classes, neighbours, seed) / entropies(classes)
     modularity, compactness = modularity_and_compactness(shares[active])
     every = np.zeros((z.shape[1], np.shape(factors)[1]))
     every[:, varying(as_classes(factors))] = shares
     return InfoMEC(modularity, _explicitness(z, classes), compactness, every, active)
 
 
-def nearest_information(z: np.ndarray, classes: np.ndarray, seed: int = 0) -> np.ndarray:
+def nearest_information(z: np.ndarray, classes: np.ndarray, neighbours: int = 3, seed: int = 0) -> np.ndarray:
     """Mutual information by nearest neighbours, nats, ``(K, F)``, of arrays that have been checked."""
     information = np.zeros((z.shape[1], classes.shape[1]))
     for f, column in enumerate(classes.T):
         if np.bincount(column).max() > 1:  # where every point is a class of its own, none has a neighbour
             information[:, f] = mutual_info_classif(
-                z, column, discrete_features=False, n_neighbors=NEIGHBOURS, random_state=seed
+                z, column, discrete_features=False, n_neighbors=neighbours, random_state=seed
             )
     return information
 
