@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -15,8 +16,20 @@ from pyro_bvae import BetaVAE, metrics
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.runs.run import Run
-from pyro_bvae.scoring import METRICS, Metric, draws, registry, requirements, score_columns, summarise
+from pyro_bvae.scoring import (
+    METRICS,
+    Metric,
+    ScoreSettings,
+    draws,
+    rank,
+    registry,
+    requirements,
+    score_columns,
+    summarise,
+    terms_of,
+)
 from pyro_bvae.scoring import scores as scoring
+from pyro_bvae.scoring.correlations import means_of_runs
 from pyro_bvae.scoring.repetitions import labels_of
 from pyro_bvae.scoring.representations import Representation
 from pyro_bvae.settings import names
@@ -135,6 +148,25 @@ def test_what_else_is_scored_changes_no_score(monkeypatch: pytest.MonkeyPatch, r
     )
     assert alone == pytest.approx(again)
     assert alone == pytest.approx(beside)
+
+
+def test_what_else_is_scored_changes_no_draw_of_a_code(monkeypatch: pytest.MonkeyPatch, runs: list[Run]) -> None:
+    monkeypatch.setattr(draws, "MOST_POINTS", 20)
+    monkeypatch.setattr(registry, "INFORMATION_POINTS", 15)
+    alone, again, beside = (
+        scoring.score(runs[:1], chosen, repeats=repeats, settings=ScoreSettings(codes="sample"))[0].scores["mig"]
+        for chosen, repeats in ((["mig"], 1), (["mig"], 3), (["mig", "mig-chen"], 1))
+    )
+    assert alone == pytest.approx(again)
+    assert alone == pytest.approx(beside)
+
+
+def test_runs_without_a_folder_are_no_baselines(runs: list[Run]) -> None:
+    kept = [replace(run, path=None) for run in runs[:2]]
+    rows = scoring.score(kept, ["mig", "udr"], repeats=2, baselines=["ground-truth"])
+    scored = [*means_of_runs(rows)]
+    assert [name[-6:] for name in scored] == ["-seed0", "-seed1"]
+    assert {one.run for one in rank(rows, terms_of(kept))} == {*scored}
 
 
 def test_the_probe_is_fitted_once_a_run(digits_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from ..runs.run import Run
 from ..terms import MeanTerms, count_active, mean_terms
 from .correlations import LEAST_RUNS, means_of_runs, spearman
-from .repetitions import labels_of
+from .repetitions import labels_of, name_of
 from .rows import ScoreRow
 
 __all__ = ["RankedRun", "rank", "terms_of", "worth"]
@@ -30,7 +30,7 @@ class RankedRun:
     """A run with what is known of it without factors.
 
     Attributes:
-        run: Its folder.
+        run: Its folder, or what it is called without one.
         label: The name that runs of other seeds share.
         seed: The seed of its fit.
         udr: The mean of its UDR over the repeats; None where no other seed was scored.
@@ -62,7 +62,7 @@ def terms_of(runs: Sequence[Run]) -> dict[str, MeanTerms]:
     terms = {}
     for run, label in labels_of(runs):
         data = run.dataset()
-        terms[str(run.path or label)] = mean_terms(run.model, data.rows(data.held_out), batch_size=100)
+        terms[name_of(run, label)] = mean_terms(run.model, data.rows(data.held_out), batch_size=100)
     return terms
 
 

@@ -11,7 +11,7 @@ from ..runs.run import Run
 from ..settings.names import BASELINES
 from ..settings.options import REPEATS, SETTINGS
 
-__all__ = ["labels_of", "sharing"]
+__all__ = ["labels_of", "name_of", "sharing"]
 
 
 def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
@@ -28,6 +28,11 @@ def labels_of(runs: Sequence[Run]) -> list[tuple[Run, str]]:
     ambiguous = {name for name in short.values() if [*short.values(), *BASELINES].count(name) > 1}
     labels = {key: str(run.path) if short[key] in ambiguous else short[key] for key, run in firsts.items()}
     return [(run, labels[key]) for key, run in zip(keys, runs, strict=True)]
+
+
+def name_of(run: Run, label: str) -> str:
+    """The folder of a run; one that has none is called by its label and its seed."""
+    return f"{label}-seed{run.config['seed']}" if run.path is None else str(run.path)
 
 
 def sharing(runs: Sequence[Run]) -> list[Run]:

@@ -33,6 +33,7 @@ from ..runs.run import Run
 from ..settings.names import BASELINES, check
 from ..settings.program_text import own_parts
 from ..terms import batches, mean_terms, per_value
+from .repetitions import name_of
 
 __all__ = ["SEEDED", "Representation", "baseline", "encoded", "of_run", "silent", "width_of"]
 
@@ -48,7 +49,7 @@ class Representation:
 
     Attributes:
         label: The baseline's name, or a label that runs with the same settings share.
-        name: The run's folder, or the label.
+        name: The run's folder, or what it is called without one, see `repetitions.name_of`; a baseline's label.
         seed: The seed of its fit; None where nothing is drawn.
         codes: Codes of all data ``(N, K)``, or an encoder that makes them.
         kl: Mean KL of each latent on held-out data, nats; None where it is not defined.
@@ -86,6 +87,7 @@ def of_run(
     progress: Progress | None = None,
     site: str | None = None,
     codes: str = "mean",
+    index: np.ndarray | None = None,
 ) -> Representation:
     """The posterior means of a run, or a draw of each posterior.
 
@@ -96,17 +98,18 @@ def of_run(
         progress: Called as images are encoded.
         site: The latent site, see `codes.code_site`.
         codes: "mean" or "sample".
+        index: Which of the run's data these are; by default all. A datum has the same draw in every part.
 
     Raises:
         ValueError: A draw is asked for, of a posterior that is no diagonal Gaussian.
     """
-    own, name = run.dataset(), str(run.path or label)
+    own, name = run.dataset(), name_of(run, label)
     site = reconstructed_site(run.model, own.rows(own.held_out[:1]), site)
     moments = encoded(run.model, data.rows(), name, progress, site)
     is_gaussian = _is_gaussian(run, site)
     if codes == "sample" and not is_gaussian:
         raise ValueError(f"draws are taken of posteriors that are diagonal Gaussians, and that of {name} is none")
-    z = _drawn(moments) if codes == "sample" else moments.loc.numpy()
+    z = _drawn(moments, np.arange(len(own)) if index is None else index) if codes == "sample" else moments.loc.numpy()
     kl = mean_terms(run.model, own.rows(own.held_out), batch_size=100).kl_of(site)
     said = None if is_plain(run.model) else site
     return Representation(label, name, run.config["seed"], z, kl, run, said, moments=moments if is_gaussian else None)
@@ -119,10 +122,10 @@ def _is_gaussian(run: Run, site: str) -> bool:
     return isinstance(per_value(latents(run.model, **given)[site]), Normal)
 
 
-def _drawn(moments: Codes) -> np.ndarray:
-    """A draw of each Gaussian, of seed 0."""
-    noise = np.random.default_rng(0).standard_normal(moments.loc.shape, dtype=np.float32)
-    drawn: np.ndarray = moments.loc.numpy() + moments.scale.numpy() * noise
+def _drawn(moments: Codes, index: np.ndarray) -> np.ndarray:
+    """A draw of each Gaussian, of seed 0, by the numbers of the data."""
+    noise = np.random.default_rng(0).standard_normal((int(index.max()) + 1, moments.loc.shape[1]), dtype=np.float32)
+    drawn: np.ndarray = moments.loc.numpy() + moments.scale.numpy() * noise[index]
     return drawn
 
 

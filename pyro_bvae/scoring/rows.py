@@ -25,7 +25,7 @@ class ScoreRow:
 
     Attributes:
         label: The name that runs with the same settings share, or a baseline's name.
-        run: The run's folder, or the label.
+        run: The run's folder, or what it is called without one; a baseline's label.
         seed: The seed of the fit; None where nothing is drawn.
         repeat: The number of the repeat, from 0.
         kl_per_latent: Mean KL of each latent on held-out data, nats; None where it is not defined.

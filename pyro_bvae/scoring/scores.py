@@ -83,7 +83,8 @@ def score(
         for seed in (seeds if name in SEEDED else seeds[:1])
     ]
     representations += [
-        of_run(run, label, data, progress, site, settings.codes) for run, label in labels_of(sharing(runs))
+        of_run(run, label, data, progress, site, settings.codes, None if draws is None else draws.index)
+        for run, label in labels_of(sharing(runs))
     ]
     return score_representations(
         representations, data, chosen, repeats=repeats, progress=progress, draws=draws, settings=settings
