@@ -20,7 +20,7 @@ from .options import data_options, device_option, echo_json, figure_options, jso
 from .output import Stem
 from .progress import Counter, LoadingBar
 from .ranked import echo_correlations, echo_ranking, rank_option
-from .scoring import notes, score_options, settings_of
+from .scoring import notes, score_options, settings_of, words_of
 from .settings import given_once
 from .sites import site_option
 from .tables import Table
@@ -101,8 +101,8 @@ def command(
     join()
     opened = [open_run(path, device, None, dataset, data_root) for path in runs]
     data = scoring.of_factors(opened[0].dataset(LoadingBar()), settings.factors)
-    # so that a part, or another site, does not replace the whole
-    name = "-".join(["scores", *dict.fromkeys(metrics), *([] if site is None else ["site", site])])
+    # so that a part, another site or other settings do not replace the whole
+    name = "-".join(["scores", *metrics, *([] if site is None else ["site", site]), *words_of(settings)])
     stem = out or (place_in(runs[0], name) if len(runs) == 1 else runs[0].parent / name)
     with together(), closing(Counter()) as counter:
         rows = scoring.score(
@@ -112,12 +112,12 @@ def command(
         return
     ranked = scoring.rank(rows, scoring.terms_of(opened)) if is_ranked else []
     correlations = scoring.rank_correlations(rows)
-    files = report.save(stem, rows, data, ranked)
+    files = report.save(stem, rows, data, ranked, settings)
     latents = max(scoring.width_of(run, site) for run in opened)
     lacking = {} if metrics else scoring.lacking(data, len(opened), latents)
     not_taken = {name: needed for name, needed in lacking.items() if scoring.METRICS[name].whole is None}
     if not as_json:
-        _print_all(rows, data, not_taken, table_format)
+        _print_all(rows, data, settings, not_taken, table_format)
         if is_ranked:
             echo_ranking(ranked, scoring.worth(ranked, rows), table_format)
         if is_ranked and correlations is not None:
@@ -127,8 +127,9 @@ def command(
     if figures and data.factors is not None:
         files += _draw(opened, site, settings, figure_format, figure_width)
     if as_json:
-        content = report.content(rows, data, ranked)
-        first = {name: content[name] for name in ("summary", "protocols", "draws")} | {"not_taken": not_taken}
+        content = report.content(rows, data, ranked, settings)
+        first = {name: content[name] for name in ("summary", "settings", "protocols", "draws")}
+        first |= {"not_taken": not_taken}
         rest = {name: value for name, value in content.items() if name not in first}
         echo_json({**first, **rest, "files": [str(file) for file in files]})
     else:
@@ -162,7 +163,11 @@ def _draw(
 
 
 def _print_all(
-    rows: Sequence[ScoreRow], data: Dataset, not_taken: Mapping[str, str], table_format: TableFormat
+    rows: Sequence[ScoreRow],
+    data: Dataset,
+    settings: ScoreSettings,
+    not_taken: Mapping[str, str],
+    table_format: TableFormat,
 ) -> None:
     """A table a label, and what the metrics need that were not taken."""
     from pyro_bvae.scoring import report, summarise
@@ -178,6 +183,8 @@ def _print_all(
             echo_table(by_factor, table_format, f"{plain(summary.label)}, by factor")
         for line in notes(summary, protocols, len(data)):
             say(f"  {line}")
+    if words := words_of(settings):
+        say(f"taken with {', '.join(map(plain, words))}")
     drawn = report.draws_by_factor(data, rows[0].scores)
     if drawn:
         say(f"{', '.join(drawn)}: {next(iter(drawn.values()))}")

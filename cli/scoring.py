@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from re import sub
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pyro_bvae.scoring import ScoreSettings, ScoreSummary
     from pyro_bvae.scoring.report import ProtocolUsed
 
-__all__ = ["notes", "score_options", "settings_of"]
+__all__ = ["notes", "score_options", "settings_of", "words_of"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -67,6 +68,14 @@ def settings_of(ctx: click.Context) -> ScoreSettings:
     from pyro_bvae.scoring import ScoreSettings
 
     return ScoreSettings(**{name: ctx.meta[f"pyro_bvae_cli.{name}"] for name in OPTIONS})
+
+
+def words_of(settings: ScoreSettings) -> list[str]:
+    """The settings that are not the defaults, as ``bins-quantile``, fit for the name of a file."""
+    words = settings.changed()
+    if settings.factors:
+        words["factors"] = "-".join(sub(r"\W+", "_", name) for name in settings.factors)[:100]
+    return [f"{name}-{value}" for name, value in words.items()]
 
 
 def notes(summary: ScoreSummary, protocols: Mapping[str, ProtocolUsed], points: int) -> list[str]:

@@ -360,6 +360,16 @@ def test_scores_are_part_of_it_where_they_exist(runs: list[Run], cli: Cli, tmp_p
     text = said(pyro_bvae.report(tmp_path / "a"))
     assert scores.MEANINGS["mig"] in text
     assert scores.PICTURES["information"] in text
+    assert "Taken with" not in text
+    assert cli("score", tmp_path / "a", "--metric", "mig", "--bins", "quantile", "--no-figures").exit_code == 0
+    assert "Taken with" not in said(pyro_bvae.report(tmp_path / "a"))  # the usual ones come first
+    file = tmp_path / "a" / "scores-mig-dci.json"
+    content = json.loads(file.read_text())
+    del content["settings"]  # as older versions wrote it, whose trees were others
+    file.write_text(json.dumps(content))
+    text = said(pyro_bvae.report(tmp_path / "a"))
+    assert text.count("Taken with booster histogram.") == 3
+    assert text.count("Taken with bins quantile.") == 1
 
 
 def test_runs_are_called_by_the_end_of_their_path(tmp_path: Path, digits_run: Run) -> None:

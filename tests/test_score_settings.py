@@ -12,7 +12,7 @@ import torch
 from codes import FEW, grid
 from conftest import Cli
 
-from pyro_bvae import BetaVAE, fit, metrics, scoring
+from pyro_bvae import BetaVAE, fit, metrics, results, scoring
 from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.runs.run import Run
@@ -172,8 +172,17 @@ def test_the_command_takes_and_writes_all_of_them(cli: Cli, runs: list[Run], her
     assert float(line["mig[y]"]) == pytest.approx(row["mig[y]"])
     assert "by factor" in result.stdout
     assert "80 points: below 3,000, mig drift" in result.stdout
+    settings = {"booster": "histogram", "bins": "quantile", "codes": "sample", "factors": ["x", "y"]}
+    assert json.loads(Path("s.json").read_text())["settings"] == settings
+    settings["factors"] = "x,y"
+    assert {**line, **settings} == line
+    (flat,) = results("s.json")
+    assert {**flat, **settings} == flat
+    assert "taken with booster-histogram, bins-quantile, codes-sample, factors-x-y" in result.stdout
     said = cli("score", runs[0].path, "--metric", "mig", "--metric", "dci", "--booster", "histogram", "--no-figures")
-    kl = json.loads((runs[0].path / "scores-mig-dci.json").read_text())["summary"][0]["kl_per_latent"][0]
+    kl = json.loads((runs[0].path / "scores-mig-dci-booster-histogram.json").read_text())["summary"][0][
+        "kl_per_latent"
+    ][0]
     dead = sum(value <= 0.01 for value in kl)
     assert (f"{dead} latents are inactive, and mig, dci count them: --active-only" in said.stdout) == (dead > 0)
     refused = cli("score", runs[0].path, "--factors", "x,,y")

@@ -72,7 +72,8 @@ def results(place: Place | Iterable[Place]) -> Results:
       rest of the numbers of ``compare`` where that has measured it. β is the one that it ended with.
     - A comparison's folder (or comparison.json) has a row a run, as in comparison.csv.
     - Another folder has a row for each run below it.
-    - A file that ``score`` wrote has a row a run and repeat, with the settings in which the runs differ.
+    - A file that ``score`` wrote has a row a run and repeat, with the settings in which the runs differ,
+      and those by which scores were taken.
 
     Where several runs are read, one that is damaged is left out, with a warning that names it.
 
@@ -140,7 +141,8 @@ def _rows_of_file(path: Path) -> list[Row]:
         if isinstance(rows, list) and all(isinstance(row, dict) and isinstance(row.get("run"), str) for row in rows):
             known = [row | {"run": _where(row["run"], path.parent)} for row in rows]
             varied = _varied(_runs(known)) if name == "scores" else {}
-            return [_flat({**_first(row), **varied.get(row["run"], {}), **row}) for row in known]
+            how = content.get("settings", {}) if name == "scores" else {}
+            return [_flat({**_first(row), **varied.get(row["run"], {}), **row, **how}) for row in known]
     raise ValueError(f"{plain(path)} is no comparison.json, and no json that score wrote")
 
 

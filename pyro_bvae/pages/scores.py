@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from ..files import read_json
-from ..scoring import METRICS, score_columns
+from ..scoring import METRICS, ScoreSettings, concerns, names_of_factors, score_columns
 from ..settings.spelling import pasted
 from ..settings.words import plain
 from .captions import Captions
@@ -59,20 +59,21 @@ PICTURES = {
     "responses": "The mean code against each factor: a latent that follows one factor has a slope in its column, and "
     "is flat in all others.",
 }
+OLDER = {"booster": "histogram"}  # of files that do not say how scores were taken: the default of their time
 PNG = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 2**21  # of a picture
 
 
 def scores(one: Measured, captions: Captions) -> Markup:
     """The scores of a run, where some were taken."""
-    of_columns = _rows_of_columns(one)
+    of_columns, how = _rows_of_columns(one)
     if not of_columns:
         return element("p", _none(one), class_="aside")
     labels = list(dict.fromkeys(_label(one, row) for rows in of_columns.values() for row in rows))
     lines = []
     for column, rows in of_columns.items():
         cells = [_cell([row for row in rows if _label(one, row) == label], column) for label in labels]
-        lines.append([column, *cells, MEANINGS.get(column, "")])
+        lines.append([column, *cells, " ".join(filter(None, [MEANINGS.get(column, ""), how[column]]))])
     repeats = 1 + max(int(row.get("repeat", 0)) for rows in of_columns.values() for row in rows)
     spread = f", ± one standard deviation over {repeats} repeats" if repeats > 1 else ""
     caption = f"Scores of disentanglement, against the factors that the data were made of: means{spread}."
@@ -88,30 +89,48 @@ def _none(one: Measured) -> str:
     return f"No scores were taken. Where the data have factors, {command} takes them, and the next report has them."
 
 
-def _rows_of_columns(one: Measured) -> dict[str, list[Mapping[str, Any]]]:
-    """For each score the rows that have it, of this run and of baselines, from the first file that knows the run."""
+Rows = list[Mapping[str, Any]]
+
+
+def _rows_of_columns(one: Measured) -> tuple[dict[str, Rows], dict[str, str]]:
+    """For each score the rows that have it, of this run and of baselines, and what is to be said of how it was taken.
+
+    They come from the first file that knows the run, of those that were taken with the fewest settings changed.
+    """
     if one.run.path is None:
-        return {}
+        return {}, {}
     folders = (one.run.path, one.run.path.resolve().parent)
-    files = [_stored(file) for folder in folders for file in sorted(folder.glob("scores*.json"))]
-    known: dict[str, list[Mapping[str, Any]]] = {}
-    for rows in files:
+    files = [_stored(one, file) for folder in folders for file in sorted(folder.glob("scores*.json"))]
+    known: dict[str, Rows] = {}
+    how: dict[str, str] = {}
+    for changed, rows in sorted(files, key=lambda file: len(file[0])):
         some = [row for row in rows if _is_of(one.run.path, row)]
         for column in score_columns(METRICS):
             there = [row for row in some if row.get(column) is not None]
-            if any(not _is_baseline(row) for row in there):
-                known.setdefault(column, there)
-    return {column: known[column] for column in score_columns(METRICS) if column in known}
+            if column not in known and any(not _is_baseline(row) for row in there):
+                said = ", ".join(f"{name} {value}" for name, value in changed.items() if concerns(name, column))
+                known[column], how[column] = there, f"Taken with {plain(said)}." if said else ""
+    return {column: known[column] for column in score_columns(METRICS) if column in known}, how
 
 
-def _stored(file: Path) -> list[Mapping[str, Any]]:
-    """The rows of a file; none where it is damaged."""
+def _stored(one: Measured, file: Path) -> tuple[dict[str, str], Rows]:
+    """The settings of a file's scores that are not the defaults, and its rows; none where it is damaged."""
     try:
         content = read_json(file)
         rows = content["scores"]
-        return [row for row in rows if isinstance(row, dict) and isinstance(row.get("run"), str) and "label" in row]
-    except (ValueError, KeyError, TypeError, OSError):
-        return []
+        return _changed(one, content.get("settings", OLDER)), [
+            row for row in rows if isinstance(row, dict) and isinstance(row.get("run"), str) and "label" in row
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        return {}, []
+
+
+def _changed(one: Measured, settings: Mapping[str, Any]) -> dict[str, str]:
+    every = [] if one.data is None else names_of_factors(one.data)
+    usual = {"booster": ScoreSettings.booster, "bins": ScoreSettings.bins, "codes": ScoreSettings.codes}
+    changed = {name: str(settings[name]) for name, value in usual.items() if settings.get(name, value) != value}
+    chosen = settings.get("factors", every)
+    return changed if one.data is None or chosen == every else changed | {"factors": ", ".join(map(str, chosen))}
 
 
 def _is_of(path: Path, row: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from .representations import Representation, width_of
 from .requirements import applicable, lacking
 from .rows import ScoreRow
 from .scores import score, score_representations, with_active
-from .settings import ScoreSettings, names_of_factors, of_factors
+from .settings import ScoreSettings, concerns, names_of_factors, of_factors
 from .summaries import ScoreSummary, Spread, summarise
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "ScoreSummary",
     "Spread",
     "applicable",
+    "concerns",
     "lacking",
     "names_of_factors",
     "of_factors",

@@ -1,7 +1,7 @@
 """Scores as files and figures: a json, a csv, and pictures of which latent follows which factor.
 
-NAME.json   how the β-VAE metric was taken, a summary of each label, and all rows
-NAME.csv    a row for each representation and repeat
+NAME.json   how scores were taken, a summary of each label, and all rows
+NAME.csv    a row for each representation and repeat, with how it was taken
 NAME-correlations.png   of five runs or more, the rank correlations of scores
 """
 
@@ -108,13 +108,16 @@ def draws_by_factor(data: Dataset, columns: Container[str]) -> dict[str, str]:
     return dict.fromkeys(names, how_drawn(data.factors)) if names and data.factors is not None else {}
 
 
-def content(rows: Sequence[ScoreRow], data: Dataset, ranked: Sequence[RankedRun] = ()) -> dict[str, Any]:
+def content(
+    rows: Sequence[ScoreRow], data: Dataset, ranked: Sequence[RankedRun] = (), settings: ScoreSettings | None = None
+) -> dict[str, Any]:
     """The content of the json: how metrics were taken, the summary of each label, and all rows.
 
     Runs stand there in their order, where they were ranked, and of five runs or more the rank correlations of scores.
     """
     correlations = rank_correlations(rows)
     return {
+        "settings": (settings or ScoreSettings()).as_dict(data),
         "draws": draws_by_factor(data, rows[0].scores),
         "protocols": {column: asdict(used) for column, used in protocols(data, rows[0].scores).items()},
         "summary": [summary.as_dict() for summary in summarise(rows)],
@@ -124,15 +127,23 @@ def content(rows: Sequence[ScoreRow], data: Dataset, ranked: Sequence[RankedRun]
     }
 
 
-def save(stem: Path, rows: Sequence[ScoreRow], data: Dataset, ranked: Sequence[RankedRun] = ()) -> list[Path]:
+def save(
+    stem: Path,
+    rows: Sequence[ScoreRow],
+    data: Dataset,
+    ranked: Sequence[RankedRun] = (),
+    settings: ScoreSettings | None = None,
+) -> list[Path]:
     """Write ``stem``.json and ``stem``.csv.
 
     Returns:
         The files.
     """
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "csv")]
-    write_json(files[0], finite(content(rows, data, ranked)))
-    lines = [row.as_dict() for row in rows]
+    written = content(rows, data, ranked, settings)
+    write_json(files[0], finite(written))
+    how = written["settings"] | {"factors": ",".join(written["settings"]["factors"])}
+    lines = [row.as_dict() | how for row in rows]
     columns = dict.fromkeys(name for line in lines for name in line if name not in NOT_IN_CSV)
     write_csv(files[1], lines, list(columns))
     return files

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from ..datasets import Dataset
 from ..settings.names import BINNINGS, BOOSTERS, CODES, check
 
-__all__ = ["ScoreSettings", "names_of_factors", "of_factors"]
+__all__ = ["ScoreSettings", "concerns", "names_of_factors", "of_factors"]
+
+BY_TREES = ("dci-disentanglement", "dci-completeness", "dci-informativeness")
+BY_BINS = ("mig", "mig-sup", "modularity")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,30 @@ class ScoreSettings:
         check("booster", self.booster, BOOSTERS)
         check("bins", self.bins, BINNINGS)
         check("codes", self.codes, CODES)
+
+    def changed(self) -> dict[str, Any]:
+        """Those that are not the defaults, but for `active_only`, which columns tell.
+
+        >>> ScoreSettings(bins="quantile", active_only=True).changed()
+        {'bins': 'quantile'}
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "active_only"}
+        return {name: value for name, value in values.items() if value != getattr(ScoreSettings, name)}
+
+    def as_dict(self, data: Dataset) -> dict[str, Any]:
+        """How scores of these data were taken, as in scores.json."""
+        names = names_of_factors(of_factors(data, self.factors))
+        return {"booster": self.booster, "bins": self.bins, "codes": self.codes, "factors": names}
+
+
+def concerns(setting: str, column: str) -> bool:
+    """Whether a setting can change the score of a column.
+
+    >>> concerns("booster", "dci-completeness-active"), concerns("booster", "mig"), concerns("codes", "mig")
+    (True, False, True)
+    """
+    of = {"booster": BY_TREES, "bins": BY_BINS}.get(setting)
+    return of is None or column.partition("[")[0].removesuffix("-active") in of
 
 
 def names_of_factors(data: Dataset) -> list[str]:
