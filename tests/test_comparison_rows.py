@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -111,6 +112,12 @@ def test_an_evaluation_is_restored_unless_another_version_wrote_other_columns() 
     assert (restored.as_stored(), restored.scores) == (stored, {"mig": 0.5, "irs": None})
     assert RunRow.from_stored({name: value for name, value in stored.items() if name != "ssim"}) is None
     assert RunRow.from_stored(stored | {"a column of another day": 1.0}) is None
+    trees = replace(written, scores={"mig": 0.5, "dci-completeness": 0.4}).as_stored()
+    assert trees["booster"] == "presorted"
+    assert RunRow.from_stored(trees).scores == {"mig": 0.5, "dci-completeness": 0.4}
+    said_nothing = {name: value for name, value in trees.items() if name != "booster"}  # as older versions
+    for other in (trees | {"booster": "histogram"}, said_nothing):
+        assert RunRow.from_stored(other).scores == {"mig": 0.5}
     older = RunRow.from_stored({name: value for name, value in stored.items() if name != "rate_standard_error"})
     assert older is not None
     assert older.rate_standard_error is None

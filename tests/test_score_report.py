@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -199,6 +200,21 @@ def test_a_comparison_measures_anew_what_was_not_scored(runs: list[Run]) -> None
     rows = [measured(runs[2], "b", 0, chosen) for chosen in ((), ("mig",), ("mig",), ("sap",), ())]
     assert [[*row.scores] for row in rows] == [[], ["mig"], ["mig"], ["sap"], []]
     assert rows[1] == rows[2]
+
+
+def test_trees_of_an_older_version_are_grown_anew(runs: list[Run], cli: Cli, here: Path) -> None:
+    kept = here / "a"
+    shutil.copytree(runs[2].path, kept)
+    command = ("compare", kept, "--metric", "dci", "--no-figures", "--out", "c")
+    assert cli(*command).exit_code == 0
+    file = Path("c/comparison.json")
+    content = json.loads(file.read_text())
+    taken = content["runs"][0]["dci-completeness"]
+    del content["runs"][0]["booster"]
+    content["runs"][0]["dci-completeness"] = 0.123
+    file.write_text(json.dumps(content))
+    assert cli("compare", kept, "--metric", "mig", "--no-figures", "--out", "c").exit_code == 0
+    assert json.loads(file.read_text())["runs"][0]["dci-completeness"] == pytest.approx(taken)
 
 
 def test_compare_says_before_it_fits_that_data_have_no_factors(cli: Cli, here: Path) -> None:

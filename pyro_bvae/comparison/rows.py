@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from math import isclose
 from typing import Any, get_type_hints
 
-from ..scoring import METRICS, score_columns
+from ..scoring import METRICS, ScoreSettings, concerns, score_columns
 from ..settings.kinds import is_of
 from ..settings.shown import restored
 
 __all__ = ["RunRow", "merged", "named_alike"]
 
+BOOSTER = "booster"  # a setting of scores, and what stands beside them
 OF_A_COMPARISON = ("curve", "slope", "varied")  # what depends on the other runs
 
 
@@ -78,15 +79,22 @@ class RunRow:
         return {**front, **settings, **columns, **settings, "curve": self.curve, "slope": self.slope}
 
     def as_stored(self) -> dict[str, Any]:
-        """What an evaluation.json holds: all that does not depend on the other runs of a comparison."""
+        """What an evaluation.json holds: all that does not depend on the other runs of a comparison.
+
+        Beside scores of DCI stands the booster of its trees.
+        """
         columns: dict[str, Any] = {}
         for name, value in asdict(self).items():
             columns |= value if name == "scores" else {} if name in OF_A_COMPARISON else {name: value}
-        return columns
+        has_trees = any(concerns(BOOSTER, name) for name in self.scores)
+        return columns | ({BOOSTER: ScoreSettings.booster} if has_trees else {})
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any], varied: Collection[str] = ()) -> RunRow | None:
         """The row from an evaluation.json, or from a comparison.json with these settings that vary.
+
+        Scores of DCI whose trees another booster has grown, as those of older versions, are left out: they cannot be
+        compared, and are taken anew where they are asked for.
 
         Returns:
             The row; None where another version wrote other columns, or it is damaged.
@@ -95,9 +103,11 @@ class RunRow:
             return None
         columns, hints = {"rate_standard_error": None, **restored(stored)}, get_type_hints(cls)  # that of older files
         expected = {field.name for field in fields(cls)} - {"scores", *OF_A_COMPARISON}
-        scores = {name: value for name, value in columns.items() if name in score_columns(METRICS)}
+        is_current = columns.pop(BOOSTER, None) == ScoreSettings.booster
+        stored_scores = {name: value for name, value in columns.items() if name in score_columns(METRICS)}
+        scores = {name: value for name, value in stored_scores.items() if is_current or not concerns(BOOSTER, name)}
         settings = {name: columns[name] for name in varied if name in columns}
-        rest = {name: value for name, value in columns.items() if name not in {*scores, "curve", "slope"}}
+        rest = {name: value for name, value in columns.items() if name not in {*stored_scores, "curve", "slope"}}
         rest = {name: value for name, value in rest.items() if name in expected or name not in settings}
         is_whole = rest.keys() == expected and all(is_of(hints[name], value) for name, value in rest.items())
         is_whole = is_whole and is_of(dict[str, float | None], scores)
