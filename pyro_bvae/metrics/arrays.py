@@ -23,8 +23,9 @@ __all__ = [
     "check_rows",
     "checked",
     "gap",
-    "of_varying",
+    "of_all_factors",
     "split",
+    "standardised",
     "stopped_early",
     "varying",
 ]
@@ -33,17 +34,19 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 def as_codes(codes: ArrayLike | Tensor) -> np.ndarray:
-    """Codes as a floating array ``(N, K)``.
+    """Codes ``(N, K)`` in single or double precision; what comes in another is brought to double precision.
 
     Raises:
-        ValueError: Not two-dimensional, no latents, fewer than two rows, or values that are not finite.
+        ValueError: Not two-dimensional, no latents, fewer than two rows, or values that are no finite numbers.
     """
     array = _as_array(codes)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"codes must be real numbers, got an array of {array.dtype}")
     if array.ndim != 2 or array.shape[1] == 0:
         raise ValueError(f"codes must be N×K, got shape {array.shape}")
     if len(array) < 2:
         raise ValueError(f"a score needs at least 2 rows, got codes of shape {array.shape}")
-    array = array if array.dtype.kind == "f" else array.astype(np.float64)
+    array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
     if not np.isfinite(array).all():
         raise ValueError(
             f"codes must be finite, got {int((~np.isfinite(array)).sum())} values that are NaN or infinite"
@@ -65,7 +68,8 @@ def as_classes(factors: ArrayLike | Tensor) -> np.ndarray:
         raise ValueError(f"factors must be N×F, got shape {array.shape}")
     if array.dtype.kind not in "iub" and not (array.dtype.kind == "f" and np.array_equal(array, np.round(array))):
         raise ValueError(
-            "factors must be integer classes; number values with np.unique(column, return_inverse=True)[1]"
+            "factors must be integer classes: number values with np.unique(column, return_inverse=True)[1], "
+            "and cut what is continuous with np.digitize"
         )
     classes = np.empty(array.shape, np.int32)
     for column in range(array.shape[1]):
@@ -88,22 +92,26 @@ def varying(classes: np.ndarray) -> np.ndarray:
     return classes.max(0) > 0
 
 
-def of_varying(scores: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Scores of the factors that vary, beside NaN for the others: ``(F,)``.
+def of_all_factors(scores: np.ndarray, varies: np.ndarray, other: float = np.nan) -> np.ndarray:
+    """Scores of the factors that vary, with a number for those that do not beside them.
 
     Args:
-        scores: Of those that vary.
-        classes: Of all factors ``(N, F)``.
+        scores: Of those that vary, along the last axis.
+        varies: Which of all factors do, ``(F,)``.
+        other: The number for the others.
+
+    >>> of_all_factors(np.array([0.5, 1.0]), np.array([True, False, True])).tolist()
+    [0.5, nan, 1.0]
     """
-    every = np.full(classes.shape[1], np.nan)
-    every[varying(classes)] = scores
+    every = np.full((*scores.shape[:-1], len(varies)), other)
+    every[..., varies] = scores
     return every
 
 
 def checked(
     codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, least_latents: int = 1, least_factors: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Codes, and the classes of the factors that take more than one value.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes ``(N, K)``, the classes of the factors that take more than one value, and which of all do, ``(F,)``.
 
     Args:
         codes: ``(N, K)``.
@@ -118,10 +126,10 @@ def checked(
     check_rows(z, classes)
     if z.shape[1] < least_latents:
         raise ValueError(f"this score is defined from {least_latents} latents on, got codes of shape {z.shape}")
-    classes = classes[:, varying(classes)]
-    if classes.shape[1] < least_factors:
-        raise ValueError(f"this score needs at least {least_factors} factors that vary, got {classes.shape[1]}")
-    return z, classes
+    varies = varying(classes)
+    if varies.sum() < least_factors:
+        raise ValueError(f"this score needs at least {least_factors} factors that vary, got {varies.sum()}")
+    return z, classes[:, varies], varies
 
 
 def split(classes: np.ndarray, train_fraction: float, seed: int) -> Split:
@@ -139,6 +147,13 @@ def split(classes: np.ndarray, train_fraction: float, seed: int) -> Split:
     if (np.ptp(classes[train], axis=0) == 0).any():
         raise ValueError(f"{training} training points hold a single value of a factor: give more points")
     return train, test
+
+
+def standardised(z: np.ndarray, index: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Codes ``(N, K)`` less the mean of some rows, over their deviation; constant latents are 0 there."""
+    spread = z[index].std(0)
+    standard: np.ndarray = (z - z[index].mean(0)) / np.where(spread > 0, spread, 1)
+    return standard
 
 
 def gap(scores: np.ndarray) -> np.ndarray:

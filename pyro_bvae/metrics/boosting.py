@@ -18,12 +18,11 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 
-from .presorted import PresortedTrees
+from .presorted import DEPTH, LEARNING_RATE, ROUNDS, PresortedTrees
 
 __all__ = ["BOOSTERS"]
 
 Boosted = tuple[ClassifierMixin | PresortedTrees, np.ndarray]
-LEARNING_RATE = 0.1
 LEAST_SHARE = 1e-9  # that keeps a ratio of Newton steps, or of their denominators, finite
 
 
@@ -42,7 +41,7 @@ def _presorted(z: np.ndarray, column: np.ndarray, seed: int) -> Boosted:
 def _histogram(z: np.ndarray, column: np.ndarray, seed: int) -> Boosted:
     """100 rounds of trees of depth 3 on at most 255 bins a latent, splits chosen by Newton's gain."""
     trees = HistGradientBoostingClassifier(
-        learning_rate=LEARNING_RATE, max_iter=100, max_depth=3, max_leaf_nodes=8, min_samples_leaf=1,
+        learning_rate=LEARNING_RATE, max_iter=ROUNDS, max_depth=DEPTH, max_leaf_nodes=2**DEPTH, min_samples_leaf=1,
         early_stopping=False, random_state=seed,
     ).fit(z, column)  # fmt: skip
     importances = np.zeros(z.shape[1])

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..settings.names import check
-from .arrays import as_classes, checked, split, varying
+from .arrays import checked, of_all_factors, split
 from .boosting import BOOSTERS
 
 __all__ = ["DCI", "completeness", "dci", "disentanglement"]
@@ -75,14 +75,13 @@ def dci(
         ValueError: Arrays that do not fit, too few latents, factors or points, or an unknown booster.
     """
     boost = BOOSTERS[check("booster", booster, BOOSTERS)]
-    z, classes = checked(codes, factors, least_latents=2, least_factors=2)
+    z, classes, varies = checked(codes, factors, least_latents=2, least_factors=2)
     train, test = split(classes, train_fraction, seed)
     importances, accuracies = np.zeros((z.shape[1], classes.shape[1])), []
     for f, column in enumerate(classes.T):
         trees, importances[:, f] = boost(z[train], column[train], seed)
         accuracies.append(trees.score(z[test], column[test]))
-    every = np.zeros((z.shape[1], np.shape(factors)[1]))
-    every[:, varying(as_classes(factors))] = importances
+    every = of_all_factors(importances, varies, 0.0)
     return DCI(disentanglement(importances), completeness(importances), float(np.mean(accuracies)), every)
 
 

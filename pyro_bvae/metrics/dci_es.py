@@ -23,7 +23,7 @@ from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from .arrays import Split, as_classes, checked, split, varying
+from .arrays import Split, checked, of_all_factors, split, standardised
 from .kinds import check_kinds
 
 __all__ = ["DCIES", "FEATURES", "dci_es", "explicitness_of"]
@@ -94,9 +94,8 @@ def dci_es(
     Raises:
         ValueError: Arrays that do not fit, no factor that varies, too few points, or kinds that do not fit.
     """
-    z, classes = checked(codes, factors)
-    varied = varying(as_classes(factors))
-    kept = np.asarray(check_kinds(kinds, len(varied)))[varied]
+    z, classes, varies = checked(codes, factors)
+    kept = np.asarray(check_kinds(kinds, len(varies)))[varies]
     parts = split(classes, train_fraction, seed)
     features = _features(z, parts[0], seed)
     targets = [_targets(column, kind) for column, kind in zip(classes.T, kept, strict=True)]
@@ -105,11 +104,10 @@ def dci_es(
     losses = np.stack([_losses(features[:, :size], targets, classes, kept, parts) for size in sizes], axis=1)
     losses = np.minimum.accumulate(np.minimum(losses, baselines[:, None]), axis=1)
     capacities = np.log(np.array(sizes) + 1)
-    of_factors = np.full(len(varied), np.nan)
-    of_factors[varied] = [explicitness_of(capacities, *pair) for pair in zip(losses, baselines, strict=True)]
+    each = np.array([explicitness_of(capacities, *pair) for pair in zip(losses, baselines, strict=True)])
     known = 1 - losses[:, -1] / np.where(baselines > 0, baselines, 1)
-    explicitness = float(np.nanmean(of_factors))
-    return DCIES(explicitness, float(known.mean()), len(kept) / z.shape[1], capacities, losses, of_factors)
+    of_factors = of_all_factors(each, varies)
+    return DCIES(float(each.mean()), float(known.mean()), len(kept) / z.shape[1], capacities, losses, of_factors)
 
 
 def explicitness_of(capacities: np.ndarray, losses: np.ndarray, baseline: float) -> float:
@@ -128,9 +126,7 @@ def explicitness_of(capacities: np.ndarray, losses: np.ndarray, baseline: float)
 
 def _features(z: np.ndarray, train: np.ndarray, seed: int) -> np.ndarray:
     """The standardised code, and random Fourier features of it beside, ``(N, K + 1024)``."""
-    z = z.astype(np.float64)
-    spread = z[train].std(0)
-    standard = (z - z[train].mean(0)) / np.where(spread > 0, spread, 1)
+    standard = standardised(z.astype(np.float64), train)
     sampler = RBFSampler(gamma=FREQUENCIES**2 / 2, n_components=FEATURES[-1], random_state=seed)
     fourier = sampler.fit_transform(standard) * FEATURES[-1] ** 0.5  # cosines with a mean square of 1
     return np.hstack([standard, fourier])

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from .arrays import Split, as_classes, checked, of_varying, split, stopped_early
+from .arrays import Split, checked, of_all_factors, split, standardised, stopped_early
 
 __all__ = ["explicitness", "explicitness_of_factors"]
 
@@ -51,11 +51,10 @@ def explicitness_of_factors(
     codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, seed: int = 0, train_fraction: float = 2 / 3
 ) -> np.ndarray:
     """The mean area of each factor ``(F,)``, NaN where it has a single value; see `explicitness`."""
-    z, classes = checked(codes, factors)
+    z, classes, varies = checked(codes, factors)
     parts = split(classes, train_fraction, seed)
-    spread = z[parts[0]].std(0)
-    z = (z - z[parts[0]].mean(0)) / np.where(spread > 0, spread, 1)
-    return of_varying(np.array([_area(z, column, parts) for column in classes.T]), as_classes(factors))
+    z = standardised(z, parts[0])
+    return of_all_factors(np.array([_area(z, column, parts) for column in classes.T]), varies)
 
 
 def _area(z: np.ndarray, column: np.ndarray, parts: Split) -> float:

@@ -25,7 +25,7 @@ from scipy.stats import rankdata
 from sklearn.isotonic import IsotonicRegression
 from torch import Tensor
 
-from .arrays import as_classes, checked, varying
+from .arrays import checked, of_all_factors
 from .information import BINS, entropies, information_of
 from .kinds import check_kinds
 
@@ -88,22 +88,19 @@ def one_to_one(
     >>> one_to_one(v, v).score, one_to_one(np.abs(v - 2), v).score
     (1.0, 0.0)
     """
-    z, varied = checked(codes, factors)
-    kept = np.flatnonzero(varying(as_classes(factors)))
-    of_all = check_kinds(kinds, np.shape(factors)[1])
-    shares = _shares_held(z, varied)
-    table = np.full((z.shape[1], len(of_all)), np.nan)
-    of_factors = np.full(len(of_all), np.nan)
-    for place, f in enumerate(kept):
-        values = int(varied[:, place].max()) + 1
-        if values < LEAST_VALUES.get(of_all[f], np.inf):
-            continue
-        counts = np.bincount(varied[:, place])
-        for k in np.flatnonzero(shares[:, place] > HELD_ABOVE):
-            table[k, f] = folded_share(_response(z[:, k], varied[:, place]), counts, of_all[f])
-        of_factors[f] = table[shares[:, place].argmax(), f]
+    z, classes, varies = checked(codes, factors)
+    kept = np.asarray(check_kinds(kinds, len(varies)))[varies]
+    shares = _shares_held(z, classes)
+    table = np.full(shares.shape, np.nan)
+    for f, (column, kind) in enumerate(zip(classes.T, kept, strict=True)):
+        counts = np.bincount(column)
+        if len(counts) >= LEAST_VALUES.get(kind, np.inf):
+            for k in np.flatnonzero(shares[:, f] > HELD_ABOVE):
+                table[k, f] = folded_share(_response(z[:, k], column), counts, kind)
+    of_factors = table[shares.argmax(0), range(len(kept))]
     known = of_factors[np.isfinite(of_factors)]
-    return OneToOne(float(known.mean()) if len(known) else float("nan"), of_factors, table)
+    score = float(known.mean()) if len(known) else float("nan")
+    return OneToOne(score, of_all_factors(of_factors, varies), of_all_factors(table, varies))
 
 
 def folded_share(response: np.ndarray, counts: np.ndarray, kind: str = "ordered") -> float:

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from torch import Tensor
 
-from .arrays import as_classes, checked, stopped_early, varying
+from .arrays import checked, of_all_factors, standardised, stopped_early
 from .information import entropies
 
 __all__ = ["InfoMEC", "infomec", "modularity_and_compactness", "nearest_information"]
@@ -98,14 +98,13 @@ def infomec(
     """
     if neighbours < 1 or not 0 <= least_range < 1:
         raise ValueError(f"neighbours begin at 1, and least_range at 0 and below 1: got {neighbours}, {least_range}")
-    z, classes = checked(codes, factors, least_factors=2)
+    z, classes, varies = checked(codes, factors, least_factors=2)
     z = z.astype(np.float64)
     ranges = np.ptp(z, axis=0)
     active = ranges > least_range * ranges.max()
     shares = nearest_information(z, classes, neighbours, seed) / entropies(classes)
     modularity, compactness = modularity_and_compactness(shares[active])
-    every = np.zeros((z.shape[1], np.shape(factors)[1]))
-    every[:, varying(as_classes(factors))] = shares
+    every = of_all_factors(shares, varies, 0.0)
     return InfoMEC(modularity, _explicitness(z, classes), compactness, every, active)
 
 
@@ -143,9 +142,7 @@ def _above_even(largest: np.ndarray, parts: int) -> float:
 
 def _explicitness(z: np.ndarray, classes: np.ndarray) -> float:
     """InfoE: the mean over factors of the share of the null's cross-entropy that the code saves."""
-    spread = z.std(0)
-    standard = (z - z.mean(0)) / np.where(spread > 0, spread, 1)
-    saved = []
+    standard, saved = standardised(z), []
     for column in classes.T:
         with stopped_early():
             classifier = LogisticRegression(C=np.inf, class_weight="balanced").fit(standard, column)

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..settings.names import check
 from .arrays import as_classes, as_codes, check_rows
 
-__all__ = ["BINNINGS", "BINS", "entropies", "information_of", "mutual_information"]
+__all__ = ["BINNINGS", "BINS", "cut", "entropies", "information_of", "information_of_bins", "mutual_information"]
 
 BINS = 20
 
@@ -51,16 +51,25 @@ def mutual_information(
 
 def information_of(z: np.ndarray, classes: np.ndarray, bins: int, binning: str = "width") -> np.ndarray:
     """Mutual information, nats, ``(K, F)``, of arrays that have been checked."""
+    return information_of_bins(cut(z, bins, binning), classes)
+
+
+def cut(z: np.ndarray, bins: int, binning: str = "width") -> np.ndarray:
+    """The bin of each code, from 0, ``(N, K)``."""
     edges_of = BINNINGS[check("binning", binning, BINNINGS)]
     if bins < 2:
         raise ValueError(f"bins must be at least 2, got {bins}")
-    information = np.zeros((z.shape[1], classes.shape[1]))
-    sizes = classes.max(0).astype(int) + 1
-    for k in range(z.shape[1]):
-        binned = np.digitize(z[:, k], edges_of(z[:, k], bins))
-        for f, size in enumerate(sizes):
-            table = np.bincount(binned * size + classes[:, f], minlength=bins * size).reshape(bins, size)
-            information[k, f] = max(0.0, mutual_info_score(None, None, contingency=table))
+    return np.stack([np.digitize(column, edges_of(column, bins)) for column in z.T], axis=1)
+
+
+def information_of_bins(binned: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Mutual information, nats, ``(K, F)``, of bins and classes that are numbered from 0."""
+    information = np.zeros((binned.shape[1], classes.shape[1]))
+    sizes = binned.max(0) + 1, classes.max(0).astype(int) + 1
+    for k, f in np.ndindex(*information.shape):
+        shape = sizes[0][k], sizes[1][f]
+        table = np.bincount(binned[:, k] * shape[1] + classes[:, f], minlength=shape[0] * shape[1]).reshape(shape)
+        information[k, f] = max(0.0, mutual_info_score(None, None, contingency=table))
     return information
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..datasets import Dataset
-from .arrays import as_classes, varying
+from .arrays import checked
 from .sampling import Encoder, Source
 
 __all__ = ["irs"]
@@ -61,10 +61,7 @@ def irs(
     source = Source(encode, dataset)
     size = len(source.factors)
     index = np.random.default_rng(seed).permutation(size)[:points] if points < size else np.arange(size)
-    z, classes = source.codes(index), as_classes(source.factors[index])
-    classes = classes[:, varying(classes)]
-    if not classes.shape[1]:
-        raise ValueError("this score needs at least 1 factor that varies, got 0")
+    z, classes, _ = checked(source.codes(index), source.factors[index])
     z = z[:, np.ptp(z, axis=0) > 0]
     if not z.shape[1]:
         return 0.0

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from .arrays import as_codes
-from .information import BINS, information_of
+from .information import BINS, cut, information_of_bins
 
 __all__ = ["mutual_information_score"]
 
@@ -44,7 +44,6 @@ def mutual_information_score(codes: ArrayLike | Tensor, *, bins: int = BINS) -> 
     latents = z.shape[1]
     if latents < 2:
         return 0.0
-    edges = np.linspace(z.min(0), z.max(0), bins + 1, dtype=np.float64)[1:-1]
-    cut = np.stack([np.digitize(*pair) for pair in zip(z.T, edges.T, strict=True)], axis=1)
-    information = information_of(z, cut, bins)
+    binned = cut(z, bins)
+    information = information_of_bins(binned, binned)
     return float((information.sum() - np.trace(information)) / (latents * (latents - 1)))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .arrays import as_classes, checked, gap, of_varying
+from .arrays import checked, gap, of_all_factors
 from .information import BINS, entropies, information_of
 
 __all__ = ["mig", "mig_of_factors", "mig_sup"]
@@ -61,9 +61,8 @@ def mig_of_factors(
     >>> mig_of_factors([[0, 0], [0, 1], [1, 0], [1, 1]], [[0, 5], [0, 5], [1, 5], [1, 5]])
     array([ 1., nan])
     """
-    z, classes = checked(codes, factors, least_latents=2)
-    gaps = gap(information_of(z, classes, bins, binning)) / entropies(classes)
-    return of_varying(gaps, as_classes(factors))
+    z, classes, varies = checked(codes, factors, least_latents=2)
+    return of_all_factors(gap(information_of(z, classes, bins, binning)) / entropies(classes), varies)
 
 
 def mig_sup(
@@ -97,5 +96,5 @@ def mig_sup(
     >>> mig_sup([[0], [1], [2], [3]], [[0, 0], [0, 1], [1, 0], [1, 1]])  # one latent of two factors
     0.0
     """
-    z, classes = checked(codes, factors, least_factors=2)
+    z, classes, _ = checked(codes, factors, least_factors=2)
     return float(gap((information_of(z, classes, bins, binning) / entropies(classes)).T).mean())

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.fft import irfft, rfft, rfftfreq
 from torch import Tensor
 
-from .arrays import as_classes, as_codes, checked, gap, of_varying
+from .arrays import as_classes, as_codes, checked, gap, of_all_factors
 from .information import entropies
 
 __all__ = ["aggregate_information", "mig_chen", "mig_chen_of_factors"]
@@ -62,9 +62,8 @@ def mig_chen(loc: ArrayLike | Tensor, scale: ArrayLike | Tensor, factors: ArrayL
 
 def mig_chen_of_factors(loc: ArrayLike | Tensor, scale: ArrayLike | Tensor, factors: ArrayLike | Tensor) -> np.ndarray:
     """The gap of each factor ``(F,)``, NaN where it has a single value; see `mig_chen`."""
-    means, classes = checked(loc, factors, least_latents=2)
-    gaps = gap(aggregate_information(means, scale, classes)) / entropies(classes)
-    return of_varying(gaps, as_classes(factors))
+    means, classes, varies = checked(loc, factors, least_latents=2)
+    return of_all_factors(gap(aggregate_information(means, scale, classes)) / entropies(classes), varies)
 
 
 def aggregate_information(

@@ -46,7 +46,7 @@ def modularity(
     >>> modularity([[0, 0], [0, 1], [1, 0], [1, 1]], [[0, 0], [0, 1], [1, 0], [1, 1]])
     1.0
     """
-    z, classes = checked(codes, factors, least_factors=2)
+    z, classes, _ = checked(codes, factors, least_factors=2)
     return modularity_of(information_of(z, classes, bins, binning))
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from .arrays import as_classes, checked, gap, of_varying, split, stopped_early
+from .arrays import checked, gap, of_all_factors, split, stopped_early
 
 __all__ = ["sap", "sap_of_factors"]
 
@@ -52,7 +52,7 @@ def sap_of_factors(
     codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, *, seed: int = 0, train_fraction: float = 2 / 3
 ) -> np.ndarray:
     """The gap of each factor ``(F,)``, NaN where it has a single value; see `sap`."""
-    z, classes = checked(codes, factors, least_latents=2)
+    z, classes, varies = checked(codes, factors, least_latents=2)
     train, test = split(classes, train_fraction, seed)
     accuracies = np.zeros((z.shape[1], classes.shape[1]))
     with stopped_early():
@@ -60,4 +60,4 @@ def sap_of_factors(
             machine = LinearSVC(C=0.01, class_weight="balanced", random_state=seed)
             machine.fit(z[train, k, None], classes[train, f])
             accuracies[k, f] = machine.score(z[test, k, None], classes[test, f])
-    return of_varying(gap(accuracies), as_classes(factors))
+    return of_all_factors(gap(accuracies), varies)
