@@ -201,5 +201,10 @@ def test_draws_are_of_diagonal_gaussians_alone(tmp_path: Path) -> None:
     assert row.scores["mig"] is not None
 
 
+def test_mig_chen_says_where_there_is_no_factor_beside_the_shape(runs: list[Run]) -> None:
+    (row,) = scoring.score(runs[:1], ["mig-chen"], repeats=1, settings=ScoreSettings(factors=("shape",)))
+    assert row.missing == {"mig-chen": "it leaves the shape out, and no other factor varies"}
+
+
 def test_names_of_boosters_and_bins_are_those_of_the_metrics() -> None:
     assert (names.BOOSTERS[0], names.BINNINGS[0], names.CODES[0]) == ("presorted", "width", "mean")

@@ -94,12 +94,12 @@ def worth(ranked: Sequence[RankedRun], rows: Sequence[ScoreRow]) -> str:
     known = [one for one in ranked if one.udr is not None]
     if not known:
         return "no order: udr compares runs that differ in the seed; fit each setting with two seeds or more"
-    scores = means_of_runs(rows)
+    scores, udr = means_of_runs(rows), [one.udr for one in known]
     measured = {}
-    for name in SUPERVISED:
+    for name in SUPERVISED if len(known) >= LEAST_RUNS else ():
         values = [scores[one.run].get(name) for one in known]
-        if len(known) >= LEAST_RUNS and None not in values and len(set(values)) > 1 < len({one.udr for one in known}):
-            measured[name] = spearman([one.udr for one in known], values)
+        if None not in values and min(len(set(values)), len(set(udr))) > 1:
+            measured[name] = spearman(udr, values)
     if measured:
         said = ", ".join(f"{value:.2f} with {name}" for name, value in measured.items())
         return f"worth: over these {len(known)} runs the rank correlation of udr is {said}"

@@ -118,6 +118,8 @@ def _mig_chen(sample: Sample) -> ByFactor | None:
         return None
     classes, names = as_classes(factors), sample.data.factor_names or []
     columns = columns_of(classes, names, ("shape",) if names else ())
+    if not len(columns):
+        raise ValueError("it leaves the shape out, and no other factor varies")
     shares = np.full(classes.shape[1], np.nan)
     shares[columns] = metrics.mig_chen_of_factors(posterior.loc, posterior.scale, classes[:, columns])
     return _mean(shares)
