@@ -97,12 +97,13 @@ class ResNetDecoder(nn.Module):
         image, *maps = halvings(shape, "resnet")
         sides, channels = [*maps[::-1], image], [*map(channels_at, maps[::-1]), shape[0]]
         widths = [latent_dim, *hidden]
-        to_map = [nn.Linear(widths[-1], channels[0] * prod(sides[0])), nn.Unflatten(1, (channels[0], *sides[0]))]
+        layers = dense(widths, activate)
+        layers += [nn.Linear(widths[-1], channels[0] * prod(sides[0])), nn.Unflatten(1, (channels[0], *sides[0]))]
 
         def before(width: int) -> list[nn.Module]:
             return [ResidualBlock(width, activate), nn.GroupNorm(GROUPS, width), activate()]
 
-        self.layers = nn.Sequential(*dense(widths, activate), *to_map, *doublings(channels, sides, before))
+        self.layers = nn.Sequential(*layers, *doublings(channels, sides, before))
 
     def forward(self, z: Tensor) -> Tensor:
         """Parameters ``(B, C, H, W)`` of latents ``(B, K)``."""
