@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from pyro import poutine, validation_enabled
 from pyro.infer import ELBO
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..compiled.places import copy_of, differentiated, places, put
 from ..compiled.recording import undisturbed
@@ -17,6 +17,7 @@ from ..datasets import Dataset, Rows, of_type, pixels
 from ..likelihoods import LIKELIHOODS, family_of
 from ..model import BetaVAE
 from ..objectives import Regularised
+from ..programs import adopted
 from ..terms import (
     Layout,
     arguments_of,
@@ -37,30 +38,33 @@ __all__ = ["check_data", "check_programs", "layout_of_programs", "least_batch"]
 FEW = 2  # data of which the sites are looked at
 
 
-def check_data(vae: BetaVAE, dataset: Dataset) -> None:
+def check_data(programs: nn.Module, dataset: Dataset) -> BetaVAE:
     """Make sure that the likelihood can describe the data.
 
+    Returns:
+        The programs, of a module that is no `BetaVAE` in one.
+
     Raises:
-        TypeError: It is no data set.
+        TypeError: It is no data set, or the module has no programs.
         ValueError: The shapes differ, there are more classes than the programs have, or values lie outside the
             likelihood's support.
     """
     if not isinstance(dataset, Dataset):
         raise TypeError(f"fit wants a Dataset, got {type(dataset).__name__}: datasets.Dataset('mine', x) makes one")
+    vae = adopted(programs, dataset.shape, dataset.beside)
     if dataset.shape != vae.shape:
         raise ValueError(f"the model is for data of shape {vae.shape}, {dataset.name} has {dataset.shape}")
     if dataset.options.get("labelled") and "labels" not in arguments_of(vae):
         raise ValueError("`labelled` is for programs that take `labels`, and these do not: leave it out")
     _check_classes(vae, dataset)
     support = getattr(vae.likelihood, "support", None)
-    if support is None or not dataset.images.is_floating_point():
-        return
-    if not support.check(dataset.images).all():
+    if support is not None and dataset.images.is_floating_point() and not support.check(dataset.images).all():
         low, high = dataset.images.min().item(), dataset.images.max().item()
         raise ValueError(
             f"{dataset.name} has values from {low:.4g} to {high:.4g}, outside {_interval(support)} of "
             f"{_family(vae)}; choose a gaussian likelihood or rescale the data"
         )
+    return vae
 
 
 def _check_classes(vae: BetaVAE, dataset: Dataset) -> None:

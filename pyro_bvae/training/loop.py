@@ -24,7 +24,7 @@ from ..compiled.step import CompiledStep, inductor
 from ..datasets import Dataset
 from ..model import BetaVAE
 from ..objectives import build_objective
-from ..programs import adopted, program_of
+from ..programs import program_of
 from ..runs import Run, RunFolder
 from ..runs.config import check_same, config_of
 from ..runs.programs import keep_program
@@ -73,8 +73,7 @@ def fit(vae: nn.Module, dataset: Dataset, given: FitArguments) -> Run:  # noqa: 
     ranks.join()
     with ranks.explained(), ExitStack() as held:
         with ranks.alike():
-            vae = adopted(vae, dataset.shape, dataset.beside)
-            check_data(vae, dataset)
+            vae = check_data(vae, dataset)
             device = resolve_device(given.device)
         folder = None if given.out is None else RunFolder(given.out)
         if folder is not None:
