@@ -12,7 +12,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pyro_bvae import BetaVAE, fit, plots, traverse
 from pyro_bvae.callbacks import draw_figures
@@ -276,3 +276,19 @@ def test_responses_of_a_collapsed_code_lie_within_their_panels() -> None:
     low, high = figure.axes[0].get_ylim()
     assert low < -1e-3 - 5e-5
     assert high > 1e-3 + 5e-5
+
+
+@pytest.mark.parametrize("side", [8, 28, 64])
+@pytest.mark.parametrize("count", [4, 30, 100])
+def test_pictures_reach_from_side_to_side(count: int, side: int, tmp_path: Path) -> None:
+    pictures = torch.rand(count, 1, side, side)
+    figures = {
+        "samples": plots.samples(pictures),
+        "reconstructions": plots.reconstructions((255 * pictures).byte(), pictures),
+        "traversal": plots.traversal(sweep((1, side, side), count // 10 + 2, values=11)),
+    }
+    for name, figure in figures.items():
+        plots.save_figure(figure, tmp_path / f"{name}.png")
+        drawn = Image.open(tmp_path / f"{name}.png").convert("L")
+        left, _, right, _ = ImageOps.invert(drawn).getbbox() or (0, 0, 0, 0)
+        assert left + drawn.width - right < 0.12 * drawn.width, name

@@ -27,6 +27,7 @@ from .labels import draws_plain_text
 __all__ = ["make_panels", "optional", "png_of", "show", "tile", "whole_rows"]
 
 POINTS = 7  # of the size of names beside rows
+LEAST_ACROSS = 2.0  # inches, of a panel: what stands below must have room
 LEVELS, COLOURS, MARGIN = 64, 128, 6  # of a small PNG
 LEAST_ENLARGED = 1.5  # from which on a picture is drawn with the edges of its pixels, which takes less room
 LEAST_SIDE, MOST_SIDE = 4, 160  # pixels, of a picture in a grid: fewer are repeated, more are averaged
@@ -43,13 +44,13 @@ def make_panels(
         columns: Likewise.
         sides: Of a picture, in pixels.
         enlarged: How much larger than usual pictures are drawn.
-        names: That will stand beside the rows.
+        names: That will stand beside the rows, if any.
     """
     across = ceil(blocks**0.5)
     down = ceil(blocks / across)
     width, height = (enlarged * inches for inches in cell_inches(sides))
-    beside = max(1.4, 0.65 + max(map(_inches, names), default=0.0))
-    size = (across * (columns * width + beside), down * (rows * height + 0.6))
+    beside = 0.65 + max(map(_inches, names)) if names else 0.1
+    size = (across * max(columns * width + beside, LEAST_ACROSS), down * (rows * height + 0.6))
     figure = Figure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(down, across, squeeze=False).flat)

@@ -119,10 +119,11 @@ def reconstructions(originals: Tensor, images: Tensor, columns: int = 10) -> Fig
     blocks = len(images) // columns
     pairs = torch.stack([originals.unflatten(0, (blocks, columns)),
                          images.unflatten(0, (blocks, columns))], dim=1)  # fmt: skip
-    figure, (panel,) = make_panels(1, 2 * blocks, columns, images.shape[-2:])
+    names = ["x", "x̂"] * blocks
+    figure, (panel,) = make_panels(1, len(names), columns, images.shape[-2:], names=names)
     show(panel, pairs.flatten(0, 1))
     panel.set_xticks([])
-    panel.set_yticks(range(2 * blocks), ["x", "x̂"] * blocks)
+    panel.set_yticks(range(len(names)), names)
     say_below(figure, pictures_note(images.shape[1:], there, "images", each=2))
     return figure
 
