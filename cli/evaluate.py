@@ -249,8 +249,8 @@ def _echo_capacity(suggested: dict[str, Any], result: Evaluation) -> None:
 def _echo_means(result: Evaluation, particles: int, accuracy: float | None, known: Mapping[str, float | None]) -> None:
     least, datum = known["least_information"], "a vector" if result.ssim is None else "an image"
     for name, value, unit in (
-        ("ELBO", result.elbo, f"nats {datum}, at β 1 ({result.nats})"),
-        (f"IW bound ({particles})", result.iw_bound, "nats"),
+        ("ELBO", result.elbo, f"nats {datum}, at β 1 ({result.nats})" + _error(result.elbo_standard_error)),
+        (f"IW bound ({particles})", result.iw_bound, "nats" + _error(result.iw_standard_error)),
         ("exact", known["exact_log_likelihood"], "nats, log p(x) of the Gaussian that the data were drawn from"),
         ("distortion", result.distortion, "nats"),
         ("rate", result.rate, "nats" + _error(result.rate_standard_error)),

@@ -10,7 +10,7 @@ import torch
 
 from pyro_bvae import BetaVAE, evaluate
 from pyro_bvae.datasets import Dataset, pixels
-from pyro_bvae.evaluation.evaluation import iw_bound
+from pyro_bvae.evaluation.importance import iw_bound
 from pyro_bvae.evaluation.probe import probe_accuracy
 from pyro_bvae.evaluation.similarity import psnr, ssim
 from pyro_bvae.likelihoods import LIKELIHOODS

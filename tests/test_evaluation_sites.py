@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import mean, stdev, variance
 from typing import Any
 
 import pyro
@@ -16,7 +17,7 @@ from conftest import Cli
 from pyro_bvae import BetaVAE, evaluate
 from pyro_bvae.datasets import Rows
 from pyro_bvae.evaluation import decompose_rate, gaps, iw_bound, nuts
-from pyro_bvae.evaluation.rates import rate_standard_error
+from pyro_bvae.evaluation.precision import standard_errors
 from pyro_bvae.programs import Conditional, Hierarchical, Joint, SemiSupervised
 from pyro_bvae.terms import mean_terms
 
@@ -107,13 +108,26 @@ def test_a_relaxed_class_under_a_prior_of_classes_has_no_weights() -> None:
             use()
 
 
-def test_an_estimated_rate_has_the_standard_error_of_its_draws() -> None:
-    vae, data = make("two vectors"), rows()
-    rates = torch.tensor([mean_terms(vae, data, seed=seed).rate for seed in range(100)])
-    error = evaluate(vae, data).rate_standard_error
-    assert error == pytest.approx(rates.std().item(), rel=0.5)
-    exact = BetaVAE(SHAPE, 2, hidden=(6,))
-    assert rate_standard_error(exact, data, batch_size=10, seed=0) is None
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_estimates_have_the_standard_errors_of_their_draws(name: str) -> None:
+    vae, data = make(name), known(300) if name == "conditional" else rows(300)
+    drawn = [mean_terms(vae, data, seed=seed) for seed in range(200)]
+    errors = [standard_errors(vae, data, batch_size=1000, seed=seed) for seed in range(20)]
+    assert mean(error.elbo**2 for error in errors) == pytest.approx(variance(one.elbo for one in drawn), rel=0.3)
+    rates = [error.rate or 0.0 for error in errors]
+    assert mean(rate**2 for rate in rates) == pytest.approx(variance(one.rate for one in drawn), rel=0.4, abs=1e-9)
+    result = evaluate(vae, data, particles=8)
+    assert result.iw_standard_error == pytest.approx(stdev(iw_bound(vae, data, 8, seed=s) for s in range(60)), rel=0.5)
+    assert evaluate(vae, data, particles=1).iw_standard_error is None
+
+
+def test_errors_of_many_data_are_those_of_some_of_them() -> None:
+    vae = BetaVAE(SHAPE, 2, hidden=(6,))
+    many = Rows(torch.rand(3500, *SHAPE).round())
+    elbos = [mean_terms(vae, many, seed=seed).elbo for seed in range(60)]
+    errors = standard_errors(vae, many, batch_size=300, seed=0)
+    assert errors.elbo == pytest.approx(stdev(elbos), rel=0.4)
+    assert errors.rate is None
 
 
 def test_the_rate_of_one_site_is_taken_apart_where_it_is_its_own() -> None:

@@ -58,7 +58,7 @@ def test_what_is_not_finite_is_a_word_and_null(value: float) -> None:
 
 def test_evaluate_says_what_is_not_finite(cli: Cli, digits_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pyro_bvae.evaluation.evaluation.psnr", lambda _: float("inf"))
-    monkeypatch.setattr("pyro_bvae.evaluation.evaluation.iw_bound", lambda *_, **__: float("nan"))
+    monkeypatch.setattr("pyro_bvae.evaluation.evaluation.bound_and_error", lambda *_, **__: (float("nan"), None))
     said = cli("evaluate", digits_run.path, "--particles", 1)
     assert said.exit_code == 0, said.stderr
     assert "PSNR                infinite dB" in said.stdout

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from .classes import ClassErrors, class_errors, component_errors, errors_of_classes
 from .diagnosis import Diagnosis, diagnose, still_falling
-from .evaluation import Evaluation, evaluate, iw_bound, least_information
+from .evaluation import Evaluation, evaluate, least_information
 from .hamiltonian import ChainsOfImages, nuts
+from .importance import iw_bound
 from .inference_gaps import Gaps, gaps
 from .information import Information, decompose_rate
 from .paying_beta import largest_paying_beta

@@ -1,14 +1,15 @@
 """How good a model is on data that it has not seen, at β 1, whatever β it was trained with.
 
     ELBO       −(distortion + rate) ≤ log p(x)
-    iw_bound   E log (1/S) Σ_s p(x, z_s)/q(z_s | x) ≤ log p(x), rising with S, z all latents, x all that is observed
+    iw_bound   E log (1/S) Σ_s p(x, z_s)/q(z_s | x) ≤ log p(x), rising with S: see `importance`
     H − D      ≤ I_rep, the information that the code holds of data with known entropy H
 
 Two families can be compared in nats only if both are densities, or both are masses of the same levels. In bits per
 dimension all families of 256 grey levels can be compared: the distortion is then that of the level's bin.
 
-Source: Burda et al., Importance weighted autoencoders, https://arxiv.org/abs/1509.00519; Alemi et al., Fixing a broken
-ELBO, https://arxiv.org/abs/1711.00464
+Both bounds are estimates, by draws of z, and can lie above log p(x): their standard errors stand beside them.
+
+Source: Alemi et al., Fixing a broken ELBO, https://arxiv.org/abs/1711.00464
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ from ..datasets import Progress, Rows
 from ..generation import image_means
 from ..likelihoods.grey_levels import central_interval, log_bin_mass
 from ..model import BetaVAE
-from ..terms import check_data, evaluation_mode, mean_terms, of_batches, per_value, recorded_for_many
+from ..terms import check_data, evaluation_mode, mean_terms, of_batches, per_value
 from .activity import active_units
-from .rates import rate_standard_error, units
+from .importance import bound_and_error
+from .precision import standard_errors
+from .rates import units
 from .similarity import psnr, ssim
-from .weights import drawn, weights
+from .weights import drawn
 
-__all__ = ["Evaluation", "evaluate", "iw_bound", "least_information"]
+__all__ = ["Evaluation", "evaluate", "least_information"]
 
 ROUNDING = 1e-6  # by which a value may lie outside an interval whose end it is
 
@@ -67,7 +70,9 @@ class Evaluation:
         images: How many images the means are over.
         distortions: The parts of the distortion, by observed site.
         rates: The parts of the rate, by latent site.
-        rate_standard_error: Of a rate that is an estimate, by the draws of its latents; None where it is exact.
+        elbo_standard_error: Of the ELBO, an estimate, by the draws of its latents.
+        rate_standard_error: Of a rate that is an estimate, likewise; None where it is exact.
+        iw_standard_error: Of the importance-weighted bound, likewise; None for fewer than two particles.
     """
 
     elbo: float
@@ -90,7 +95,9 @@ class Evaluation:
     images: int
     distortions: dict[str, float]
     rates: dict[str, float]
+    elbo_standard_error: float
     rate_standard_error: float | None
+    iw_standard_error: float | None
 
 
 def evaluate(
@@ -117,9 +124,10 @@ def evaluate(
     """
     how: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "progress": progress}
     rows = check_data(vae, data)
-    means = mean_terms(vae, rows, **how)
-    average = _averages(vae, rows, batch_size, seed, progress)
+    means, average = mean_terms(vae, rows, **how), _averages(vae, rows, **how)
     mse, bins, is_images = average["squares"] or 0.0, average["bins"], len(vae.shape) == 3
+    weighted, weighted_error = bound_and_error(vae, rows, particles, **how) if particles else (None, None)
+    errors = standard_errors(vae, rows, batch_size=batch_size, seed=seed)
     return Evaluation(
         elbo=means.elbo,
         distortion=means.distortion,
@@ -127,7 +135,7 @@ def evaluate(
         kl_per_latent=means.kl_per_latent,
         latents=units(vae, rows),
         active_units=active_units(vae, rows, means, batch_size=batch_size),
-        iw_bound=iw_bound(vae, rows, particles, **how) if particles else None,
+        iw_bound=weighted,
         particles=particles,
         nats=_nats(vae, rows.images),
         bits_per_dim=None if bins is None or not is_images else (bins + means.rate) / (prod(vae.shape) * log(2)),
@@ -141,50 +149,10 @@ def evaluate(
         images=len(rows),
         distortions=means.distortions,
         rates=means.rates,
-        rate_standard_error=rate_standard_error(vae, rows, batch_size=batch_size, seed=seed),
+        elbo_standard_error=errors.elbo,
+        rate_standard_error=errors.rate,
+        iw_standard_error=weighted_error,
     )
-
-
-def iw_bound(
-    vae: BetaVAE,
-    data: Tensor | Rows,
-    particles: int,
-    *,
-    batch_size: int = 1000,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> float:
-    """The importance-weighted bound on log p(x), nats, mean over a data set; memory is that of one batch.
-
-    The weights are those of all latent sites, see `weights`; x is all that is observed.
-
-    Args:
-        vae: The programs.
-        data: Images or vectors ``(N, *shape)``, uint8 or float, or rows of them with what else the programs take.
-        particles: Draws an image, S.
-        batch_size: How many images are evaluated at once.
-        seed: Seed of the draws.
-        progress: Called after each draw of a batch, with the number of draws for all data.
-
-    Returns:
-        E log (1/S) Σ_s p(x, z_s)/q(z_s | x).
-    """
-    rows, done = check_data(vae, data), 0
-    values = particles * rows.images.numel()
-    log_weight = recorded_for_many(vae, partial(_log_weight, vae), values)
-
-    def bound(_: Tensor, x: Tensor, **given: Tensor) -> float:
-        nonlocal done
-        log_sum = x.new_full((len(x),), -torch.inf, dtype=torch.float64)
-        for _draw in range(particles):
-            log_sum = torch.logaddexp(log_sum, log_weight(x, **given).double())
-            done += len(x)
-            if progress is not None:
-                progress("importance-weighted bound", done, particles * len(rows))
-        return (log_sum - log(particles)).sum().item()
-
-    with evaluation_mode(vae, seed):
-        return sum(of_batches(vae, rows, batch_size, bound, draws=particles)) / len(rows)
 
 
 def least_information(result: Evaluation, log_likelihood: float | None) -> float | None:
@@ -208,7 +176,7 @@ def least_information(result: Evaluation, log_likelihood: float | None) -> float
 
 
 def _averages(
-    vae: BetaVAE, rows: Rows, batch_size: int, seed: int, progress: Progress | None
+    vae: BetaVAE, rows: Rows, *, batch_size: int, seed: int, progress: Progress | None
 ) -> dict[str, float | None]:
     """The means of what `_sums` has of each batch."""
     with evaluation_mode(vae, seed):
@@ -223,10 +191,6 @@ def _sum(values: list[float | None]) -> float | None:
     """None where one of them is."""
     numbers = [value for value in values if value is not None]
     return sum(numbers) if len(numbers) == len(values) else None
-
-
-def _log_weight(vae: BetaVAE, x: Tensor, **given: Tensor) -> Tensor:
-    return weights(vae.model, vae.guide, x, **given).log_weight
 
 
 def _sums(vae: BetaVAE, original: Tensor, x: Tensor, **given: Tensor) -> dict[str, float | None]:

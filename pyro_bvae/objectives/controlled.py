@@ -26,7 +26,10 @@ class RateController:
     R is the rate of the step's batch. The relative error R/target − 1 is clipped to [−1, 1], so that β changes by at
     most a factor exp(gain) a step. The controller's only state is β itself, which every checkpoint holds.
 
-    Source: an integral controller, as in Shao et al., ControlVAE, https://arxiv.org/abs/2004.05988
+    This is integral control of log β, a rule that multiplies. The ControlVAE's adds, and is proportional and integral:
+    β = K_p/(1 + exp(e)) − K_i Σ e + β_min with e = target − R. Ours has one number to choose, and β stays positive.
+
+    Source: the aim is that of Shao et al., ControlVAE, https://arxiv.org/abs/2004.05988; the rule is this project's
 
     Args:
         target: The rate to hold, in nats an image.
@@ -70,7 +73,7 @@ class Controlled(Regularised):
 
     This β is a buffer of the objective, part of its state; the programs' β is ignored. Neutral at β = 1 and gain 0.
 
-    Source: Shao et al., ControlVAE, https://arxiv.org/abs/2004.05988
+    Source: after Shao et al., ControlVAE, https://arxiv.org/abs/2004.05988, by another rule
 
     Args:
         target: The rate to hold, in nats an image.

@@ -44,7 +44,8 @@ class TotalCorrelation(Regularised):
         beta: Weight of the total correlation; 6 in the paper.
         alpha: Weight of the information.
         gamma: Weight of the dimension-wise KL.
-        estimator: "stratified" or "weighted".
+        estimator: "stratified", or "weighted" as in the published code, with which β means something else: for many
+            data and informative latents the gradients of the two point in opposite directions.
         free_bits: λ of the rate, in nats a latent; see `Regularised.mean_rate`.
         num_particles: Draws of z a step.
 

@@ -121,7 +121,7 @@ OBJECTIVES = {
         "L = D + (1 − α) R + (α + λ − 1) MMD^2",
         "the InfoVAE (Zhao et al., 2017): a distance of the aggregate posterior from the prior",
     ),
-    "controlled": ("L = D + β R", "the ControlVAE (Shao et al., 2020): a controller moves β to hold the rate"),
+    "controlled": ("L = D + β R", "after the ControlVAE (Shao et al., 2020): a controller moves β to hold the rate"),
     "ada": (
         "L = D + β R",
         "the Ada-GVAE (Locatello et al., 2020): data come in pairs that share all but a few factors, with one "
