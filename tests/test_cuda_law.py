@@ -239,7 +239,7 @@ def evaluate_on_the_gpu(images: Dataset, vae: BetaVAE, exact: bool = True) -> La
 def eager_law(vae: BetaVAE, data: Dataset, objective: str, **options: Any) -> Law:
     """Take two steps as Pyro and torch take them, on device "meta", and return the law that they were held to."""
     settings = TrainingSettings(**{"batch_size": 18, "steps": 9} | options)
-    elbo = build_objective(specified(objective), size=54, latent_dim=3)
+    elbo = build_objective(specified(objective), size=54, latent_dim=3, data_dim=256)
     for module in (vae, elbo):
         move(module, "meta")
     if isinstance(elbo, Factor):

@@ -52,7 +52,7 @@ NEUTRAL = {
     "info": Info,
     "controlled": lambda: Controlled(10.0, gain=0.0),
     "ada": Ada,
-    "qlae": lambda: Qlae(3),
+    "qlae": lambda: Qlae(3, 16),
 }
 WEIGHTED = {
     "capacity": lambda: Capacity(3.0, 1.5),
@@ -63,7 +63,7 @@ WEIGHTED = {
     "info": lambda: Info(0.5, 7.0),
     "controlled": lambda: Controlled(10.0, beta=2.0),
     "ada": lambda: Ada(2.0, 0.5),
-    "qlae": lambda: Qlae(3, 2.0, 0.5, 1.0),
+    "qlae": lambda: Qlae(3, 6, 2.0, 0.25, 1.0),
 }
 
 

@@ -216,7 +216,7 @@ def test_one_objective_has_one_text(name: str) -> None:
     wanted = specified(SMALL.get(name, name))
     assert specified(wanted.text) == wanted
     assert set(USUAL) == set(OBJECTIVES)
-    built = build_objective(wanted, size=100, latent_dim=3)
+    built = build_objective(wanted, size=100, latent_dim=3, data_dim=16)
     for coefficient, value in built.coefficients.items():
         first = {name: schedule(0) for name, schedule in wanted.schedules.items()}
         assert value == pytest.approx((wanted.options | first).get(coefficient, value))
@@ -245,7 +245,7 @@ def test_one_objective_has_one_text(name: str) -> None:
 )
 def test_a_wrong_objective_is_answered_with_what_would_be_right(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        build_objective(specified(text), size=100, latent_dim=3)
+        build_objective(specified(text), size=100, latent_dim=3, data_dim=16)
 
 
 @pytest.mark.parametrize("kind", list(SCHEDULES))

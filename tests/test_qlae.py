@@ -35,7 +35,7 @@ def test_values_follow_the_mean_of_the_codes_next_to_them() -> None:
 
 def test_the_loss_and_its_gradient_are_those_written_out(vae: BetaVAE, x: Tensor) -> None:
     parameters = list(vae.parameters())
-    objective = Qlae(3, beta=0.5, commitment=2.0, quantised=1.0, values=4)
+    objective = Qlae(3, 12, beta=0.5, commitment=0.5, quantised=1.0, values=4)
     pyro.set_rng_seed(3)
     loss = objective.differentiable_loss(vae.model, vae.guide, x)
     gradients = torch.autograd.grad(loss, parameters)
@@ -54,7 +54,7 @@ def test_the_loss_and_its_gradient_are_those_written_out(vae: BetaVAE, x: Tensor
 def test_the_published_means_are_sums_with_another_weight(vae: BetaVAE, x: Tensor) -> None:
     """Published: cross-entropy, a mean over pixels, and 0.01 times a mean over latents."""
     pixels = x[0].numel()
-    objective = Qlae(3, beta=0.0, commitment=0.01 * pixels / 3, quantised=1.0)
+    objective = Qlae(3, pixels, beta=0.0, commitment=0.01, quantised=1.0)
     pyro.set_rng_seed(3)
     loss = objective.differentiable_loss(vae.model, vae.guide, x)
     code, log_variance = vae.encoder(x)
@@ -66,7 +66,7 @@ def test_the_published_means_are_sums_with_another_weight(vae: BetaVAE, x: Tenso
 
 
 def test_what_is_decoded_has_the_mean_of_the_values(vae: BetaVAE, x: Tensor) -> None:
-    objective = Qlae(3, quantised=1.0, values=2)
+    objective = Qlae(3, 256, quantised=1.0, values=2)
     model, guide = poutine.trace(vae.model), poutine.trace(vae.guide)
     objective.differentiable_loss(model, guide, x)
     loc = guide.trace.nodes["z"]["fn"].base_dist.loc
@@ -88,7 +88,7 @@ def test_a_fit_moves_the_values(images: Dataset) -> None:
 
 def test_what_it_cannot_do_is_refused_in_one_line(x: Tensor) -> None:
     with pytest.raises(ValueError, match="quantised of the objective qlae is a share from 0 to 1, got 2"):
-        Qlae(3, quantised=2.0)
+        Qlae(3, 256, quantised=2.0)
     vae = BetaVAE((1, 16, 16), 3, hidden=(8,), posterior="full")
     with pytest.raises(ValueError, match="Qlae quantises independent normals: take the posterior diagonal"):
-        Qlae(3, quantised=1.0).differentiable_loss(vae.model, vae.guide, x)
+        Qlae(3, 256, quantised=1.0).differentiable_loss(vae.model, vae.guide, x)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import pyro
@@ -145,7 +146,8 @@ def _tried_row(settings: Mapping[str, Any], data: Dataset, particles: int) -> di
     vae = build_model(settings, data.shape, data)
     check_data(vae, data)
     objective = specified(str(training.objective))
-    elbo = build_objective(objective, size=len(data.train), latent_dim=vae.latent_dim)
+    sizes = {"size": len(data.train), "latent_dim": vae.latent_dim, "data_dim": prod(data.shape)}
+    elbo = build_objective(objective, **sizes)
     moves = training.match_rate is not None or training.beta_schedule is not None
     few = data.rows(data.held_out[:FEW])
     with pyro.get_param_store().scope():  # apart from other programs that were run before

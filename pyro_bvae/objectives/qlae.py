@@ -8,8 +8,8 @@ noise, so that σ falls. The values follow the codes: after each step, each move
 which is the gradient of the paper's quantisation loss with a step length of its own. The paper regularises by strong
 weight decay, an option of `fit`: ``weight_decay=0.1`` with Adam.
 
-The published loss is a mean over the M values of an image plus 0.01 times a mean over the K latents. Here both are
-sums, so that the published weight of the latter is 0.01 M/K: 4 for dSprites and ten latents.
+The published loss is a mean over the M values of a datum plus 0.01 times a mean over the K latents. Here both are sums,
+so that the latter is weighed by M/K, 410 for dSprites and ten latents.
 
 What is quantised is the training. The codes and terms of the programs afterwards are those of c, which the commitment
 holds near the values.
@@ -38,14 +38,15 @@ __all__ = ["Codebooks", "Qlae", "Quantised"]
 
 
 class Qlae(Regularised):
-    """D + β R + γ Σ_k (c_k − v_k)², under the posterior N(Q(c), σ²).
+    """D + β R + γ (M/K) Σ_k (c_k − v_k)², under the posterior N(Q(c), σ²).
 
     Neutral at β = 1, γ = 0 and t = 0, where nothing is quantised.
 
     Args:
         latent_dim: Number of latents, K.
+        data_dim: Number of values of a datum, M.
         beta: β; 0 in the paper, which has no rate.
-        commitment: γ, in nats a squared unit of a latent; 0.01 M/K as published, see above.
+        commitment: γ; 0.01 in the paper.
         quantised: t, from 0 to 1.
         values: How many values a latent can take, V; 10 in the paper.
         lr: The share of the way that a value moves in a step, from 0 to 1.
@@ -66,7 +67,7 @@ class Qlae(Regularised):
         "free_bits": NUMBER,
         "num_particles": WHOLE_NUMBER,
     }
-    NEEDS = ("latent_dim",)
+    NEEDS = ("latent_dim", "data_dim")
     learns = True
     beta: Tensor
     commitment: Tensor
@@ -75,6 +76,7 @@ class Qlae(Regularised):
     def __init__(
         self,
         latent_dim: int,
+        data_dim: int,
         beta: float = 1.0,
         commitment: float = 0.0,
         quantised: float = 0.0,
@@ -90,12 +92,13 @@ class Qlae(Regularised):
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} of the objective qlae is a share from 0 to 1, got {share}")
         self.codebooks, self.lr = Codebooks(latent_dim, values), lr
+        self.as_mean = data_dim / latent_dim  # what a mean over latents weighs beside a mean over a datum's values
 
     def regulariser(self, sites: Sites) -> Tensor:
-        """β R + γ Σ_k (c_k − v_k)²."""
+        """β R + γ (M/K) Σ_k (c_k − v_k)²."""
         codes = codes_of(sites.q)
         distance = (codes - self.codebooks.nearest(codes.detach())).square().sum(-1).mean()
-        return self.beta * self.mean_rate(sites) + self.commitment * distance
+        return self.beta * self.mean_rate(sites) + self.commitment * self.as_mean * distance
 
     def update_inputs(self, sites: Sites) -> tuple[Tensor, ...]:
         """The codes c, ``(B, K)``."""

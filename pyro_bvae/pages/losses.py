@@ -128,7 +128,7 @@ OBJECTIVES = {
         "posterior of each latent in which they are alike",
     ),
     "qlae": (
-        "L = D + β R + γ Σ_k ( c_k − v_k )^2",
+        "L = D + β R + γ (M/K) Σ_k ( c_k − v_k )^2",
         "quantised latents, after the QLAE (Hsu et al., 2023): the mean c of a latent becomes v, the nearest of a few "
         "values",
     ),

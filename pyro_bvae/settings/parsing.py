@@ -32,7 +32,7 @@ USUAL: dict[str, dict[str, str]] = {
     "info": {"alpha": "0", "scale": "1000"},
     "controlled": {},
     "ada": {"threshold": "0.5"},
-    "qlae": {"beta": "0", "commitment": "4", "quantised": "1"},
+    "qlae": {"beta": "0", "commitment": "0.01", "quantised": "1"},
 }
 
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from math import prod
 from time import perf_counter
 from typing import Any
 
@@ -134,7 +135,7 @@ def _set_up(
 ) -> tuple[Training, dict[str, Any]]:
     """The fit as it begins, checked, and its config."""
     layout, is_mean_field = layout_of_programs(vae.to(device), dataset)
-    elbo = given.elbo or _elbo_of(given, len(dataset.train), vae.latent_dim, is_mean_field)
+    elbo = given.elbo or _elbo_of(given, dataset, vae, is_mean_field)
     config = config_of(vae, dataset, given, elbo, device, layout) | dict(given.notes or {})
     if stored and state and config["beta"] == state["beta"]:  # the model of an earlier fit, left where it ended
         config |= {name: stored[name] for name in ("beta", "beta_norm")}
@@ -157,12 +158,13 @@ def _called(given: FitArguments) -> list[Callback]:
     return [one for one in given.callbacks if ranks.is_first() or getattr(one, "is_on_every_rank", True)]
 
 
-def _elbo_of(settings: FitArguments, size: int, latent_dim: int, is_mean_field: bool) -> ELBO:
+def _elbo_of(settings: FitArguments, data: Dataset, vae: BetaVAE, is_mean_field: bool) -> ELBO:
     """What the settings ask for; the β-VAE's own objective is Pyro's, where that is for the programs."""
     assert settings.objective is not None
     if settings.objective == "beta" and is_mean_field:
         return TraceMeanField_ELBO()
-    return build_objective(specified(settings.objective), size=size, latent_dim=latent_dim)
+    sizes = {"size": len(data.train), "latent_dim": vae.latent_dim, "data_dim": prod(data.shape)}
+    return build_objective(specified(settings.objective), **sizes)
 
 
 def _run_to_end(

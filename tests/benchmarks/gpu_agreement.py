@@ -16,7 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 from unittest import mock
 
@@ -109,7 +109,8 @@ def steps_of(
     resident = mock.patch("pyro_bvae.training.minibatches.fits", return_value=False)
     streams = resident if options.pop("streams", False) else nullcontext()
     settings = TrainingSettings(**options, objective=objective or "beta")
-    elbo = build_objective(specified(objective), size=TRAIN, latent_dim=5).to(bench.device) if objective else None
+    sizes = {"size": TRAIN, "latent_dim": 5, "data_dim": prod(SHAPE)}
+    elbo = build_objective(specified(objective), **sizes).to(bench.device) if objective else None
     before, losses = parameters_to_vector(vae.parameters()).detach(), []
     compiler = None if is_compiled else lambda graph, _: graph
     with streams, fitting(vae, noise(TRAIN, SHAPE), settings, taker, elbo, compiler) as training:
