@@ -32,17 +32,19 @@ def posterior(vae: Linear, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 def test_nuts_agrees_with_the_exact_posterior_whatever_beta(beta: float) -> None:
     vae, x = Linear(), data(2)
     vae.beta = beta
-    chains = nuts(vae, x, images=2, chains=2, draws=150, warmup=100)
-    assert chains.draws.shape == (2, 2, 150, 2)
+    chains = nuts(vae, x, images=2, chains=2, draws=300, warmup=100)
+    assert chains.draws.shape == (2, 2, 300, 2)
     assert (chains.r_hat < 1.1).all()
-    assert (chains.effective > 60).all()
+    assert (chains.effective > 100).all()
     assert vae.beta == beta
     for row in range(2):
         loc, covariance = posterior(vae, chains.images[row])
         draws = chains.draws[row].flatten(0, 1)
         off = (draws.mean(0) - loc) / covariance.diagonal().sqrt()
         assert (off.abs() < 4 / chains.effective[row].sqrt()).all()
-        torch.testing.assert_close(draws.T.cov(), covariance, rtol=0.4, atol=0.003)
+        variances = covariance.diagonal()
+        error = ((covariance**2 + variances.outer(variances)) / chains.effective[row].min()).sqrt()
+        assert ((draws.T.cov() - covariance).abs() < 5 * error).all()
         q = vae.encode(chains.images[row][None])
         deviations = covariance.diagonal().sqrt()
         torch.testing.assert_close(chains.off[row], (q.mean[0] - loc) / deviations, atol=0.4, rtol=0)
