@@ -1,10 +1,10 @@
 """What a model is worth on data that it has not seen, and what went wrong in a fit if anything did.
 
-`evaluation` measures a model, `information` splits its rate into three exact terms, `probe` classifies its codes, and
-`similarity` compares its pictures with the originals. `inference_gaps` and `hamiltonian` hold the guide against the
-best posterior of its family, and against the posterior, and `classes` holds discrete latents against labels.
-`diagnosis` says what went wrong in a run, with the help of `paying_beta`, and `rate_distortion` compares runs at
-different β.
+`evaluation` measures a model, with the bound of `importance` and the standard errors of `precision`; `information`
+splits its rate into three exact terms, `probe` classifies its codes, and `similarity` compares its pictures with the
+originals. `inference_gaps` and `hamiltonian` hold the guide against the best posterior of its family, and against the
+posterior, and `classes` holds discrete latents against labels. `diagnosis` says what went wrong in a run, with the help
+of `paying_beta`, and `rate_distortion` compares runs at different β.
 """
 
 from __future__ import annotations

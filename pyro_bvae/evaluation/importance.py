@@ -54,8 +54,9 @@ def bound_and_error(
 ) -> tuple[float, float | None]:
     """The bound, and its standard error by the draws, from how far two halves of them differ; see `iw_bound`.
 
-    With draws of even number S₀ and odd number S₁, the logarithms of two means, √(S₀S₁)/S times their difference has
-    about the deviation of the logarithm of the mean of all. One draw says nothing of it: None.
+    Every other draw belongs to the same half, of S₀ and S₁ draws. √(S₀ S₁)/S times the difference between the
+    logarithms of the halves' mean weights has about the standard deviation of the logarithm of the mean weight of all S
+    draws. Of one draw there is no error: None.
     """
     done, halves = 0, ((particles + 1) // 2, particles // 2)
     log_weight = recorded_for_many(vae, partial(_log_weight, vae), particles * rows.images.numel())
