@@ -92,6 +92,7 @@ class ReplayedStep:
                 place.hold(tensor)
 
 
+@torch.no_grad()
 def capture(body: Callable[[], None], changed: Sequence[Tensor], device: torch.device) -> Callable[[], Any]:
     """A function equal to ``body``: its CUDA graph on a GPU, elsewhere ``body`` itself.
 
@@ -99,7 +100,7 @@ def capture(body: Callable[[], None], changed: Sequence[Tensor], device: torch.d
 
     Args:
         body: Works on fixed tensors of the device, and gives nothing.
-        changed: The tensors that it changes; they are restored after the trial runs that a capture takes.
+        changed: The tensors that it changes, parameters too; they are restored after the trial runs of a capture.
         device: Where.
     """
     if device.type != "cuda":
