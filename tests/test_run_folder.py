@@ -12,6 +12,8 @@ import sys
 import textwrap
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,10 @@ import pytest
 import torch
 from conftest import history_line, new_vae, same_parameters, some_config, without_timings
 
-from pyro_bvae import BetaVAE, Callback, fit, load_run
+from pyro_bvae import BetaVAE, Callback, fit, load_run, report
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.files import HeldError
+from pyro_bvae.runs import versions
 from pyro_bvae.runs.checkpoints import STATE, read_checkpoint
 from pyro_bvae.runs.folder import FORMAT, RunFolder
 from pyro_bvae.runs.run import Run
@@ -417,3 +420,19 @@ def test_a_checkpoint_with_an_empty_part_is_refused_by_name(part: str, digits_ru
     torch.save(torch.load(digits_run.path / "checkpoint.pt") | {part: {}}, path)
     with pytest.raises(ValueError, match=rf"checkpoint.pt is damaged: it.* {part}"):
         read_checkpoint(path)
+
+
+def test_a_tree_that_is_not_installed_fits_and_reports(
+    images: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(package: str) -> str:
+        if package == "pyro-bvae":
+            raise PackageNotFoundError(package)
+        return metadata.version(package)
+
+    monkeypatch.setattr(versions, "version", version)
+    stored = fit(new_vae(), images, steps=1, out=tmp_path).config["versions"]
+    assert stored == {"python": stored["python"], "pyro-bvae": "not installed"} | {
+        name: metadata.version(name) for name in ("pyro-ppl", "torch", "numpy")
+    }
+    assert "Written by pyro-bvae not installed" in report(load_run(tmp_path, dataset=images)).read_text()

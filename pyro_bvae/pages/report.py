@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..files import atomic_write, place_in
 from ..runs.folder import owner_of
 from ..runs.programs import Given
 from ..runs.run import Run, load_run
+from ..runs.versions import version_of
 from ..settings.words import plain
 from .captions import Captions
 from .document import page
@@ -154,4 +154,4 @@ def _subtitle(runs: Sequence[Measured]) -> Markup:
 
 
 def _version() -> Markup:
-    return joined(f"Written by pyro-bvae {version('pyro-bvae')}")
+    return joined(f"Written by pyro-bvae {version_of('pyro-bvae')}")

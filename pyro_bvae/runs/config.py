@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ from ..settings.words import brief
 from ..terms import Layout
 from .folder import FORMAT
 from .older import with_defaults
+from .versions import version_of
 
 __all__ = [
     "CONDITIONS",
@@ -90,7 +90,7 @@ def config_of(
         "ranks": ranks.size(),
         "machine": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         "command": None,
-        "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
+        "versions": {"python": platform.python_version(), **{package: version_of(package) for package in packages}},
     }
 
 

@@ -15,12 +15,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, nullcontext
-from importlib.metadata import version
 from time import monotonic
 from typing import Any
 
 from joblib import cpu_count
 
+from ..runs.versions import version_of
 from ..training.interrupts import interrupt_fits
 from .jobs import LostWorkerError
 from .serving import answer, let_fits_save
@@ -37,7 +37,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 def versions() -> dict[str, str]:
     """What client and workers must have in common."""
     minor = ".".join(platform.python_version_tuple()[:2])
-    return {**{package: version(package) for package in PACKAGES}, "python": minor}
+    return {**{package: version_of(package) for package in PACKAGES}, "python": minor}
 
 
 async def introduce(file: str | None, dask_worker: Any = None) -> dict[str, Any]:
