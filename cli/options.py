@@ -51,7 +51,7 @@ def _read_objective(text: str) -> None:
     if specified(text).text != "beta":
         from pyro_bvae.objectives import build_objective
 
-        build_objective(specified(text), size=1, latent_dim=1, data_dim=1)
+        build_objective(specified(text))
 
 
 OF_FIGURES = ("figure_format", "figure_width")  # options that are of all figures, and not repeated

@@ -29,7 +29,7 @@ from pyro_bvae.datasets import Dataset
 from pyro_bvae.evaluation.information import decompose_rate
 from pyro_bvae.likelihoods import LIKELIHOODS, Standardised, build
 from pyro_bvae.networks import NETWORKS
-from pyro_bvae.objectives import Factor, build_objective
+from pyro_bvae.objectives import Factor, Sizes, build_objective
 from pyro_bvae.programs import PROGRAMS
 from pyro_bvae.settings.parsing import specified
 from pyro_bvae.settings.training import TrainingSettings
@@ -239,7 +239,7 @@ def evaluate_on_the_gpu(images: Dataset, vae: BetaVAE, exact: bool = True) -> La
 def eager_law(vae: BetaVAE, data: Dataset, objective: str, **options: Any) -> Law:
     """Take two steps as Pyro and torch take them, on device "meta", and return the law that they were held to."""
     settings = TrainingSettings(**{"batch_size": 18, "steps": 9} | options)
-    elbo = build_objective(specified(objective), size=54, latent_dim=3, data_dim=256)
+    elbo = build_objective(specified(objective), Sizes(size=54, latent_dim=3, data_dim=256))
     for module in (vae, elbo):
         move(module, "meta")
     if isinstance(elbo, Factor):

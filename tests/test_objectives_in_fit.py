@@ -15,7 +15,7 @@ from torch import nn
 from pyro_bvae import BetaVAE, Callback, fit, load_run
 from pyro_bvae.compiled import inductor
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.objectives import OBJECTIVES, Capacity, Controlled, Regularised, build_objective
+from pyro_bvae.objectives import OBJECTIVES, Capacity, Controlled, Regularised, Sizes, build_objective
 from pyro_bvae.runs.config import SettingsError
 from pyro_bvae.runs.folder import RunFolder
 from pyro_bvae.schedules import SCHEDULES, Cyclic, LinearWarmup
@@ -216,7 +216,7 @@ def test_one_objective_has_one_text(name: str) -> None:
     wanted = specified(SMALL.get(name, name))
     assert specified(wanted.text) == wanted
     assert set(USUAL) == set(OBJECTIVES)
-    built = build_objective(wanted, size=100, latent_dim=3, data_dim=16)
+    built = build_objective(wanted, Sizes(size=100, latent_dim=3, data_dim=16))
     for coefficient, value in built.coefficients.items():
         first = {name: schedule(0) for name, schedule in wanted.schedules.items()}
         assert value == pytest.approx((wanted.options | first).get(coefficient, value))
@@ -245,7 +245,7 @@ def test_one_objective_has_one_text(name: str) -> None:
 )
 def test_a_wrong_objective_is_answered_with_what_would_be_right(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        build_objective(specified(text), size=100, latent_dim=3, data_dim=16)
+        build_objective(specified(text), Sizes(size=100, latent_dim=3, data_dim=16))
 
 
 @pytest.mark.parametrize("kind", list(SCHEDULES))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import prod
 from typing import Any
 
 import pyro
@@ -16,7 +15,7 @@ import pyro
 from ..datasets import Dataset, pixels
 from ..evaluation import evaluate
 from ..evaluation.probe import has_classes
-from ..objectives import build_objective
+from ..objectives import Sizes, build_objective
 from ..runs.building import build_model
 from ..scoring import METRICS, applicable, score_columns
 from ..settings.names import check
@@ -146,8 +145,7 @@ def _tried_row(settings: Mapping[str, Any], data: Dataset, particles: int) -> di
     vae = build_model(settings, data.shape, data)
     check_data(vae, data)
     objective = specified(str(training.objective))
-    sizes = {"size": len(data.train), "latent_dim": vae.latent_dim, "data_dim": prod(data.shape)}
-    elbo = build_objective(objective, **sizes)
+    elbo = build_objective(objective, Sizes.of(vae, data))
     moves = training.match_rate is not None or training.beta_schedule is not None
     few = data.rows(data.held_out[:FEW])
     with pyro.get_param_store().scope():  # apart from other programs that were run before

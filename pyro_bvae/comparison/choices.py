@@ -63,7 +63,7 @@ def choices_of(
         MissingPackageError: So is the package of a tracker.
     """
     for objective in grid.get("objective", ()):
-        build_objective(specified(objective), size=1, latent_dim=1, data_dim=1)
+        build_objective(specified(objective))
     for track in grid.get("track", ()):
         trackers_of({"track": track})
     programs = {text: read_once(text, changed_program) for text in grid.get("program", ())}

@@ -27,6 +27,7 @@ from .gathering import whole
 from .info import Info
 from .qlae import Qlae
 from .regularised import NUMBER, WEIGHT, WHOLE_NUMBER, WORD, Option, PerImage, Regularised, Sites, read
+from .sizes import Sizes
 from .total_correlation import TotalCorrelation
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "RateController",
     "Regularised",
     "Sites",
+    "Sizes",
     "TotalCorrelation",
     "build_objective",
     "read",
@@ -69,24 +71,22 @@ OBJECTIVES: dict[str, type[Regularised]] = {
     "ada": Ada,
     "qlae": Qlae,
 }
+ONE_OF_EACH = Sizes()
 
 
-def build_objective(wanted: Specification, *, size: int, latent_dim: int, data_dim: int) -> Regularised:
+def build_objective(wanted: Specification, sizes: Sizes = ONE_OF_EACH) -> Regularised:
     """The objective that a specification describes; coefficients with a schedule start at its first value.
 
     Args:
         wanted: The objective's name and coefficients, read from a text by `specified`.
-        size: Number of training data, for the objectives that need it.
-        latent_dim: Number of latents, likewise.
-        data_dim: Number of values of a datum, likewise.
+        sizes: Of the data and the programs, for the objectives that need them.
 
     Raises:
         ValueError: A coefficient that the objective does not have or that is missing, or its value is of another kind.
     """
     kind = OBJECTIVES[wanted.name]
     make: Callable[..., Regularised] = kind
-    known = {"size": size, "latent_dim": latent_dim, "data_dim": data_dim}
-    supplied = {name: value for name, value in known.items() if name in kind.NEEDS}
+    supplied = {name: getattr(sizes, name) for name in kind.NEEDS}
     first_values = {name: schedule(0) for name, schedule in wanted.schedules.items()}
     given = {name: _checked(wanted.name, name, value) for name, value in {**wanted.options, **first_values}.items()}
     for name, option in kind.OPTIONS.items():

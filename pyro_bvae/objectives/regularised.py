@@ -67,7 +67,7 @@ class Regularised(ELBO, nn.Module):
         OPTIONS: The arguments that a specification may set, in the order of the constructor.
         least_batch: The fewest data of which it can be taken; a shorter last batch of an epoch joins the one before.
         needs_one_site: Whether it is computed of the codes themselves, which wants programs with one latent site.
-        NEEDS: The arguments that `fit` supplies: "size", the number of training data, "latent_dim" or "data_dim".
+        NEEDS: The arguments that `fit` supplies, of `Sizes`.
         settings: All arguments as they were given; a run's config repeats them.
 
     Raises:

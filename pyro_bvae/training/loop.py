@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from math import prod
 from time import perf_counter
 from typing import Any
 
@@ -24,7 +23,7 @@ from ..compiled.cache import mend_cache
 from ..compiled.step import CompiledStep, inductor
 from ..datasets import Dataset
 from ..model import BetaVAE
-from ..objectives import build_objective
+from ..objectives import Sizes, build_objective
 from ..programs import program_of
 from ..runs import Run, RunFolder
 from ..runs.config import check_same, config_of
@@ -163,8 +162,7 @@ def _elbo_of(settings: FitArguments, data: Dataset, vae: BetaVAE, is_mean_field:
     assert settings.objective is not None
     if settings.objective == "beta" and is_mean_field:
         return TraceMeanField_ELBO()
-    sizes = {"size": len(data.train), "latent_dim": vae.latent_dim, "data_dim": prod(data.shape)}
-    return build_objective(specified(settings.objective), **sizes)
+    return build_objective(specified(settings.objective), Sizes.of(vae, data))
 
 
 def _run_to_end(

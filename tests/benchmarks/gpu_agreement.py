@@ -25,7 +25,7 @@ from gpu_bench import Bench, fitting, noise
 from torch.nn.utils import parameters_to_vector
 
 from pyro_bvae import BetaVAE, Callback, fit
-from pyro_bvae.objectives import build_objective
+from pyro_bvae.objectives import Sizes, build_objective
 from pyro_bvae.settings.names import LIKELIHOODS
 from pyro_bvae.settings.parsing import specified
 from pyro_bvae.settings.training import TrainingSettings
@@ -109,8 +109,7 @@ def steps_of(
     resident = mock.patch("pyro_bvae.training.minibatches.fits", return_value=False)
     streams = resident if options.pop("streams", False) else nullcontext()
     settings = TrainingSettings(**options, objective=objective or "beta")
-    sizes = {"size": TRAIN, "latent_dim": 5, "data_dim": prod(SHAPE)}
-    elbo = build_objective(specified(objective), **sizes).to(bench.device) if objective else None
+    elbo = build_objective(specified(objective), Sizes(TRAIN, 5, prod(SHAPE))).to(bench.device) if objective else None
     before, losses = parameters_to_vector(vae.parameters()).detach(), []
     compiler = None if is_compiled else lambda graph, _: graph
     with streams, fitting(vae, noise(TRAIN, SHAPE), settings, taker, elbo, compiler) as training:
