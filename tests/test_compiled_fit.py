@@ -305,6 +305,17 @@ def test_all_graphs_of_a_run_read_the_same_memory(images: Dataset, monkeypatch: 
     assert seen[0] == seen[1]
 
 
+def test_a_parameter_that_no_step_uses_may_be_assigned_anew(images: Dataset) -> None:
+    class Assign(Callback):
+        def on_step(self, training: Training) -> None:
+            training.vae.spare = torch.nn.Parameter(torch.full((2,), float(training.step)))
+
+    vae = new_vae()
+    vae.spare = torch.nn.Parameter(torch.zeros(2))
+    fit(vae, images, steps=4, compile=True, callbacks=[ReplayOnTheCpu(), Assign()], **OPTIONS)
+    assert vae.spare.tolist() == [4.0, 4.0]
+
+
 def test_the_replayed_loop_resumes(images: Dataset, tmp_path: Path) -> None:
     options = OPTIONS | {"compile": True}
     whole = fit(new_vae(), images, steps=11, **options)

@@ -84,8 +84,9 @@ class ReplayedStep:
         changed = [*gradient_step.inputs(()).leaves(), *self.kept]
         return capture(body, changed, gradient_step.device), inputs
 
+    @torch.no_grad()
     def _copy_buffers(self) -> None:
-        """Copy buffers that were assigned anew, a β for example, to the memory that the graph reads."""
+        """Copy what was assigned anew, a β or an unused parameter for example, to the memory that the graph reads."""
         for place, tensor in self._buffers:
             if place.tensor is not tensor:
                 tensor.copy_(place.tensor, non_blocking=True)
