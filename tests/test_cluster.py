@@ -20,6 +20,7 @@ from pyro_bvae.comparison import run_all
 from pyro_bvae.comparison.fits import fit_and_measure
 from pyro_bvae.files import remove_abandoned
 from pyro_bvae.sweeps import Cluster, Here, Reporting, StepsTaken, steps_taken, work_through
+from pyro_bvae.sweeps.jobs import Job
 from pyro_bvae.sweeps.members import Member, Newcomers, mark, misfit, too_many
 from pyro_bvae.sweeps.serving_clients import versions
 
@@ -124,6 +125,28 @@ def test_workers_share_the_cores_that_several_may_use() -> None:
     crew = Cluster("tcp://a")
     crew._members = {each.address: each for each in (*all_of_one, *own_ones, *crowded)}
     assert [crew._share(each) for each in crew._members.values()] == [2, 2, 2, 2, 1, 1, 1]
+
+
+class Breaking:
+    """In the place of dask's client: the connection breaks while workers are told to save."""
+
+    status = "running"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def run(self, *_: Any, **__: Any) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError("by peer"), OSError(), RuntimeError()])
+def test_a_scheduler_that_goes_while_fits_are_stopped_is_not_waited_for(error: Exception) -> None:
+    crew = Cluster("tcp://a")
+    crew._client = Breaking(error)
+    busy = Member("tcp://1", "a", frozenset({0}), 1, job=Job({}))
+    crew._members = {busy.address: busy}
+    crew.stop()
+    assert busy.job is None
 
 
 class Introducing:

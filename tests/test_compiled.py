@@ -68,7 +68,7 @@ def check_equal_to_eager(
 
 
 def optimization(network: str, usual: str) -> dict[str, Any]:
-    """A ResNet has gradients that are rounding alone, for which others than SGD take long steps; at 1e-3 it diverges."""
+    """A ResNet has gradients that are rounding alone, where others than SGD take long steps; at 1e-3 SGD diverges."""
     return {"optimizer": "sgd", "lr": 1e-5} if network == "resnet" else {"optimizer": usual}
 
 

@@ -32,6 +32,7 @@ from .serving_clients import work_for_client
 
 __all__ = ["Cluster"]
 
+BREAKS = (OSError, RuntimeError, ValueError)  # what dask raises as a connection breaks, or after it
 LOGGERS = ("distributed", "distributed.client", "distributed.core", "distributed.utils")
 SECONDS_TO_CONNECT = 15
 SECONDS_TO_FETCH = 30  # a result
@@ -127,7 +128,10 @@ class Cluster:
                 if self._client.status != "running":
                     break
                 where = [member.address for member in busy]
-                self._client.run(interrupt_fits, signal.SIGTERM, workers=where, on_error="ignore")
+                try:
+                    self._client.run(interrupt_fits, signal.SIGTERM, workers=where, on_error="ignore")
+                except BREAKS:  # the scheduler goes just now: the workers save by themselves
+                    break
                 self.ended(SECONDS_BETWEEN_LOOKS)
         except KeyboardInterrupt as again:
             raise NotAwaited from again
@@ -190,7 +194,7 @@ class Cluster:
         """See who has left the cluster, and who has joined."""
         try:
             threads = self._client.nthreads() if self._client.status == "running" else None
-        except (OSError, RuntimeError, ValueError):  # as a connection breaks, or after it
+        except BREAKS:
             threads = None
         if threads is None:
             raise self._gone()
