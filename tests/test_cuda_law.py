@@ -55,7 +55,7 @@ IN_A_FIT = ORDER | {
     "training.steps.ReplayedSteps.settle": "a look at the results: for a line of the history, a checkpoint, a bar",
     "training.steps.Tally.means": "the same",
     "training.state.Training.check_finite": "before a line of the history and a checkpoint",
-    "terms.means.mean_terms": "the sums of a batch of held-out data",
+    "terms.means._numbers": "the sums of a batch of held-out data",
     "model.BetaVAE.beta_value": "for a config and a line of the history",
     "objectives.regularised.Regularised.coefficients": "for a line of the history",
 }
@@ -67,7 +67,7 @@ IN_AN_EAGER_STEP = ORDER | {
 }
 IN_EVALUATION = {
     "datasets.rows.Rows.to": "a batch of data is moved",
-    "terms.means.mean_terms": "the sums of a batch",
+    "terms.means._numbers": "the sums of a batch",
     "evaluation.evaluation._sums": "the sums of a batch",
     "evaluation.importance.bound_and_error": "the sums of a batch",
     "evaluation.precision.standard_errors": "two draws of a batch are compared, and summed",
@@ -75,7 +75,7 @@ IN_EVALUATION = {
     "evaluation.information.decompose_rate": "means over all data",
     "evaluation.information._mean": "means over all data",
     "evaluation.information._log_aggregate": "the densities of all data",
-    "codes.encoding._of_data": "the codes of a batch",
+    "terms.batches.rows_of_batches": "the codes of a batch",
     "codes.moments._moments": "torch.normal looks at its deviations, where a mean is that of draws",
     "posteriors.flow.Transformed.sample": "the same",
     "priors.mixed.Mixed.sample": "the same, where z is drawn from the prior",

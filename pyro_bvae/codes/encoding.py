@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ..datasets import Progress, Rows, rows_of
 from ..model import BetaVAE
-from ..terms import batches, check_data, evaluation_mode, of_batches, recorded_for_many, suitable_size
+from ..terms import batches, check_data, evaluation_mode, recorded_for_many, rows_of_batches, suitable_size
 from .moments import moments
 from .sites import posterior, posteriors
 
@@ -81,13 +80,12 @@ def _of_data(
     rows = check_data(vae, data)
     in_graph = recorded_for_many(vae, work, rows.images.numel())
 
-    def on_cpu(_: Tensor, x: Tensor, **given: Tensor) -> list[Tensor]:
-        return [moment.cpu() for both in in_graph(x, **given) for moment in both]
+    def in_a_row(_: Tensor, x: Tensor, **given: Tensor) -> list[Tensor]:
+        return [moment for both in in_graph(x, **given) for moment in both]
 
     with evaluation_mode(vae, seed=0):
         if batch_size is None:
             _, few, beside = next(batches(vae, rows[:FEW], FEW))
             batch_size = suitable_size(in_graph, few, **beside) or AT_ONCE
-        parts = of_batches(vae, data, batch_size, on_cpu, progress=progress, what="codes")
-    whole = [torch.cat(each) for each in zip(*parts, strict=True)]
+        whole = rows_of_batches(vae, data, batch_size, in_a_row, progress=progress, what="codes")
     return [Codes(*both) for both in zip(whole[::2], whole[1::2], strict=True)]

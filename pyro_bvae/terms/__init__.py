@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from .arguments import arguments_of, given_to, has_own
-from .batches import batches, check_data, evaluation_mode, of_batches, recorded_for_many, suitable_size
+from .batches import (
+    batches,
+    check_data,
+    evaluation_mode,
+    of_batches,
+    recorded_for_many,
+    rows_of_batches,
+    suitable_size,
+)
 from .means import ACTIVE_ABOVE, MeanTerms, count_active, kl_of_site, mean_terms
 from .sites import Layout, check_sites, check_traces, label_of, latent_sites, observed_sites, random_sites
 from .terms import (
@@ -47,6 +55,7 @@ __all__ = [
     "random_sites",
     "recorded_for_many",
     "row_of_traces",
+    "rows_of_batches",
     "suitable_size",
     "terms",
     "terms_of_traces",

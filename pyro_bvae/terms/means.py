@@ -102,15 +102,21 @@ def mean_terms(
     in_graph = recorded_for_many(vae, sums, rows.images.numel())
 
     def work(_: Tensor, x: Tensor, **given: Tensor) -> dict[str, Any]:
-        return tree_map(Tensor.cpu, in_graph(x, **given))
+        return tree_map(_numbers, in_graph(x, **given))
 
     with evaluation_mode(vae, seed):
         parts = of_batches(vae, rows, batch_size, work, progress=progress, what="distortion and rate")
-        means = tree_map(lambda first, *others: (sum(others, start=first) / len(rows)).tolist(), *parts)
+        means = tree_map(lambda *sums: sum(sums) / len(rows), *parts)
         kl = means.pop("kl", None)
         is_vector = list(means["rates"]) == ["z"] and len(kl or ()) > 1
         units = [f"z[{number}]" for number in range(len(kl))] if is_vector else _units(vae, rows)
     return MeanTerms(kl_per_latent=kl, **means, units=units)
+
+
+def _numbers(sums: Tensor) -> Any:
+    """A sum, or sums ``(M,)``, as numbers of Python; why no tensors is said at `rows_of_batches`."""
+    sums = sums.cpu()
+    return [each.item() for each in sums] if sums.dim() else sums.item()
 
 
 def _units(vae: BetaVAE, rows: Rows) -> list[str]:
