@@ -34,7 +34,7 @@ from pyro_bvae.pages import Explorer
 from pyro_bvae.runs.folder import FORMAT
 from pyro_bvae.runs.run import Run
 from pyro_bvae.settings.options import DEFAULTS
-from pyro_bvae.training import Training
+from pyro_bvae.training import Training, loop
 from pyro_bvae.training.steps import DirectSteps, ReplayedSteps
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -72,6 +72,13 @@ def with_factors(images: Dataset) -> Dataset:
 @pytest.fixture
 def gridded(images: Dataset) -> Dataset:
     return with_factors(images)
+
+
+@pytest.fixture
+def instant_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recorded graph stands in for its kernels, which take ten seconds to make; test_compiled holds them equal."""
+    monkeypatch.setattr(loop, "inductor", lambda graph, _: graph)
+    monkeypatch.setattr(loop, "note_seconds", lambda *_: None)
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from pyro_bvae.codes import encode
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.generation import reconstruct, sample
 from pyro_bvae.programs import adopted
-from pyro_bvae.training import loop
 
 BESIDE = {"semi-supervised": "y", "conditional": "c", "two vectors": "shift"}
 
@@ -82,9 +81,9 @@ def some_data(name: str = "") -> Dataset:
     return Dataset("mine", torch.rand(40, *SHAPE).round(), extra=extra)
 
 
+@pytest.mark.usefixtures("instant_compiler")
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_module_is_fitted_as_its_twin_is(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "inductor", lambda graph, _: graph)
+def test_a_module_is_fitted_as_its_twin_is(compiled: bool) -> None:
     runs = []
     for kind in (Pair, Twin):
         torch.manual_seed(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,10 @@ from pyro.optim import Adam
 
 from pyro_bvae import BetaVAE, Callback, fit, load_run
 from pyro_bvae.datasets import Dataset
-from pyro_bvae.training import Training, loop
+from pyro_bvae.training import Training
 
 STEPS = 30
 EAGER = {"parameters that share memory": "share memory", "parameters in a list": "in a place of their own"}
-
-
-@pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The recorded graph stands in for its kernels."""
-    monkeypatch.setattr(loop, "inductor", lambda graph, _: graph)
-    monkeypatch.setattr(loop, "note_seconds", lambda *_: None)
-    return
 
 
 def fitted(name: str, images: Dataset, **options: Any) -> BetaVAE:
@@ -41,7 +32,7 @@ def check_equal(one: BetaVAE, other: BetaVAE) -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=2e-4, msg=lambda text, name=name: f"{name}: {text}")
 
 
-@pytest.mark.usefixtures("recorded")
+@pytest.mark.usefixtures("instant_compiler")
 @pytest.mark.parametrize("name", list(FAMILY))
 def test_recorded_steps_of_a_program_are_eager_ones(name: str, images: Dataset) -> None:
     with warnings.catch_warnings(record=True) as caught:
@@ -66,7 +57,7 @@ class Freeze(Callback):
             training.vae.decoder.layers[0].requires_grad_(training.step == 20)
 
 
-@pytest.mark.usefixtures("recorded")
+@pytest.mark.usefixtures("instant_compiler")
 @pytest.mark.parametrize(("optimizer", "says"), [("rmsprop", 0), ("adam", 1)])
 def test_what_is_frozen_later_stays_and_goes_on_later(optimizer: str, says: int, images: Dataset) -> None:
     """Adam's correction depends on the steps that a parameter has taken, which a graph takes to be one number."""
@@ -79,7 +70,7 @@ def test_what_is_frozen_later_stays_and_goes_on_later(optimizer: str, says: int,
     assert not torch.equal(ours.decoder.layers[0].weight, fitted("unused", images, steps=1).decoder.layers[0].weight)
 
 
-@pytest.mark.usefixtures("recorded")
+@pytest.mark.usefixtures("instant_compiler")
 @pytest.mark.parametrize("name", list(FAMILY))
 def test_a_program_comes_back_from_its_checkpoint_with_its_ties(name: str, images: Dataset, tmp_path: Path) -> None:
     whole = fitted(name, images, steps=4, compile=False)

@@ -40,13 +40,7 @@ NEUTRAL = {
     "capacity": "capacity:gamma=1,capacity=0",
     "qlae": "qlae:beta=1,commitment=0,quantised=0",
 }
-
-
-@pytest.fixture(autouse=True)
-def instant_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recorded graph stands in for its kernels; test_compiled holds them equal."""
-    monkeypatch.setattr(loop, "inductor", lambda graph, _: graph)
-    monkeypatch.setattr(loop, "note_seconds", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("instant_compiler")
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class ReplayedStep:
         compiled_step: One that can be recorded.
         data: Maps the arguments of a call to the data of the step, on the device; part of the graph.
         after: Called with loss, report and size of the batch, to keep what is wanted of them; part of the graph.
-        kept: The tensors that ``after`` changes, besides buffers of the module.
+        kept: The tensors that ``after`` changes, besides what the step itself changes.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ReplayedStep:
         self.compiled_step, self.data, self.after, self.kept = compiled_step, data, after, kept
         self._structure: tuple[bool, ...] | None = None
         self._replays: dict[Hashable, tuple[Callable[[], Any], list[Tensor]]] = {}
-        self._buffers: list[tuple[Place, Tensor]] = []
+        self._fixed: list[tuple[Place, Tensor]] = []
 
     def __call__(self, *given: Tensor) -> None:
         """Take a step, without waiting for it."""
@@ -57,7 +57,7 @@ class ReplayedStep:
         if structure != self._structure:  # something was frozen, or changed its mode
             self._structure = structure
             self._replays.clear()
-        self._copy_buffers()
+        self._copy_assigned()
         key = (gradient_step.key, *[(tensor.shape, tensor.dtype) for tensor in given])
         if key not in self._replays:
             self._replays[key] = self._capture([tensor.clone() for tensor in given])
@@ -73,7 +73,7 @@ class ReplayedStep:
             data = self.data(*inputs)
         graph = self.compiled_step.graph_for(data)
         assert graph is not None
-        self._buffers = [(place, place.tensor) for place in gradient_step.fixed]
+        self._fixed = [(place, place.tensor) for place in gradient_step.fixed]
 
         def body() -> None:
             data = self.data(*inputs)
@@ -85,9 +85,9 @@ class ReplayedStep:
         return capture(body, changed, gradient_step.device), inputs
 
     @torch.no_grad()
-    def _copy_buffers(self) -> None:
+    def _copy_assigned(self) -> None:
         """Copy what was assigned anew, a β or an unused parameter for example, to the memory that the graph reads."""
-        for place, tensor in self._buffers:
+        for place, tensor in self._fixed:
             if place.tensor is not tensor:
                 tensor.copy_(place.tensor, non_blocking=True)
                 place.hold(tensor)
