@@ -33,7 +33,6 @@ from ..terms import check_data, evaluation_mode, mean_terms, of_batches, per_val
 from .activity import active_units
 from .importance import bound_and_error
 from .precision import standard_errors
-from .rates import units
 from .similarity import psnr, ssim
 from .weights import drawn
 
@@ -133,7 +132,7 @@ def evaluate(
         distortion=means.distortion,
         rate=means.rate,
         kl_per_latent=means.kl_per_latent,
-        latents=units(vae, rows),
+        latents=means.units,
         active_units=active_units(vae, rows, means, batch_size=batch_size),
         iw_bound=weighted,
         particles=particles,
