@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import ceil, log2
+from math import log2
 from operator import index
 from typing import TypeVar
 
@@ -139,8 +139,6 @@ def rows_of_batches(
         places[number] = slice(number * batch_size, number * batch_size + len(x))
         for rows, each in zip(whole, made, strict=True):
             rows[places[number]] = each
-    if len(places) == ceil(len(data) / batch_size):
-        return whole
     parts = ranks.merged({number: [rows[place].clone() for rows in whole] for number, place in places.items()})
     return [torch.cat(each) for each in zip(*parts, strict=True)]
 
