@@ -340,7 +340,7 @@ def test_what_no_graph_can_do_is_caught(
 
 
 def test_a_buffer_in_other_memory_is_caught(images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ReplayedStep, "_copy_buffers", lambda _: None)
+    monkeypatch.setattr(ReplayedStep, "_copy_assigned", lambda _: None)
     with pytest.raises(ReplayError, match="when replayed"):
         fit_on_the_gpu(images, callbacks=[WarmUp()])
 
