@@ -206,12 +206,18 @@ def table(_: str, way: str) -> dict[str, Any]:
     return {"alone": by_one, "together": {case: fitted(*case) for case in WAYS[way]}}
 
 
-def measured(where: Any = nullcontext) -> dict[str, Any]:
-    """A model evaluated in many batches, the last one shorter."""
+def measured(where: Any = nullcontext) -> dict[int, dict[str, Any]]:
+    """A model evaluated in batches of several sizes: many, the last one shorter; one for each rank; one in all."""
     vae, images = small_vae(likelihood="binarized-bernoulli"), some_images(12).images
     with where():
-        evaluation = evaluate(vae, images, particles=3, batch_size=3)
-        return {"evaluation": evaluation, "codes": encode(vae, images, batch_size=3), "terms": mean_terms(vae, images)}
+        return {
+            size: {
+                "evaluation": evaluate(vae, images, particles=3, batch_size=size),
+                "codes": encode(vae, images, batch_size=size),
+                "terms": mean_terms(vae, images, batch_size=size),
+            }
+            for size in (3, 9, len(images))
+        }
 
 
 def resumed(folder: Path) -> list[dict[str, Any]]:

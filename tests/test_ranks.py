@@ -71,10 +71,11 @@ def test_graphs_of_two_ranks_update_as_one_process_does(way: str, tolerance: flo
 def test_a_shared_evaluation_has_the_numbers_of_one_process(two: Ranks) -> None:
     alone, *together = two[1][0]["measured alone"], two[1][0]["measured"], two[1][1]["measured"]
     for measured in together:
-        assert measured["terms"] == alone["terms"]
-        assert measured["evaluation"] == alone["evaluation"]
-        assert torch.equal(measured["codes"].loc, alone["codes"].loc)
-        assert torch.equal(measured["codes"].scale, alone["codes"].scale)
+        for size, expected in alone.items():
+            assert measured[size]["terms"] == expected["terms"]
+            assert measured[size]["evaluation"] == expected["evaluation"]
+            assert torch.equal(measured[size]["codes"].loc, expected["codes"].loc)
+            assert torch.equal(measured[size]["codes"].scale, expected["codes"].scale)
 
 
 def test_ranks_resume_to_the_last_bit(two: Ranks) -> None:
