@@ -146,7 +146,7 @@ SOURCES: dict[str, Source] = {
         mpi3d.load,
         size="1,036,800",
         shape="3×64×64",
-        origin="a robot's arm with seven factors: a download of an npz, or yours",
+        origin="a robot's arm with seven factors: an npz to download (complex: by hand), or yours",
         on_disk=lambda root: any(mpi3d.place(root, which).is_file() for which in mpi3d.FILES),
         licence="CC BY 4.0",
         folder="mpi3d",

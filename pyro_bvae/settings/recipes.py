@@ -134,7 +134,7 @@ RECIPES: dict[str, Recipe] = {
     "chen-dsprites": Recipe(
         source="Chen et al. 2018, https://arxiv.org/abs/1802.04942: β-TCVAE, β 6, estimated as in the published code",
         shows="position x, position y and scale in latents of their own",
-        fails="weighted, the published estimator, has a smaller gradient than stratified: β 6 is weaker than tc:beta=6",
+        fails="weighted, the published estimator, has another gradient than stratified: β 6 is not that of tc:beta=6",
         takes="an estimate: 15 hours on a CPU core; not run in full here",
         settings=_settings(
             dataset="dsprites", epochs=50, objective="tc:beta=6,estimator=weighted",
