@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from importlib import import_module
 from inspect import signature
 from itertools import cycle
 from typing import Any
@@ -87,6 +88,10 @@ IN_EVALUATION = {
     "likelihoods.stretched_beta.StretchedBeta.central_interval": "scipy's incomplete beta function",
     "model.BetaVAE.beta_value": "β is reported",
 }
+IN_A_GRAPH = {
+    "compiled.functions.RecordedFunction.__call__": "whether the results of a batch are finite",
+    "compiled.functions._are_close": "whether a graph gives what its function gives, once",
+}
 
 
 @pytest.fixture
@@ -164,6 +169,13 @@ def test_every_objective_can_be_replayed(text: str, images: Dataset) -> None:
     assert set(law.waits) <= set(IN_A_FIT)
 
 
+def test_a_compiled_step_with_a_discriminator_waits_for_its_loss_alone(images: Dataset) -> None:
+    with mock.patch.object(Factor, "update"):  # which has no backward pass without a GPU: eager steps hold it
+        law = fit_on_the_gpu(images, objective="factor:gamma=5,width=8,layers=2")
+    assert law.waits["training.steps.DirectSteps.take"] == OPTIONS["steps"]
+    assert set(law.waits) <= set(IN_A_FIT | IN_AN_EAGER_STEP)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -234,6 +246,13 @@ def evaluate_on_the_gpu(images: Dataset, vae: BetaVAE, exact: bool = True) -> La
         if exact:
             decompose_rate(vae, images.images, images=30)
     return law
+
+
+def test_evaluation_of_many_data_waits_for_its_results(images: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("pyro_bvae.terms.batches"), "FEWEST_VALUES", 0)
+    law = evaluate_on_the_gpu(images, new_vae())
+    assert law.waits["compiled.functions.RecordedFunction.__call__"]  # graphs were run
+    assert set(law.waits) <= set(IN_EVALUATION | IN_A_GRAPH)
 
 
 def eager_law(vae: BetaVAE, data: Dataset, objective: str, **options: Any) -> Law:

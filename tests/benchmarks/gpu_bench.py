@@ -109,9 +109,10 @@ def seconds_of(work: Callable[[], object], repeats: int, device: torch.device, s
 
 
 def noise(count: int, shape: tuple[int, ...]) -> Dataset:
-    """Random images, the same each time."""
+    """Random images, the same each time, as if of two factors."""
     images = torch.randint(0, 256, (count + 8, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return Dataset("noise", images, train=torch.arange(count), held_out=torch.arange(count, count + 8))
+    factors = torch.stack([torch.arange(count + 8) // 4, torch.arange(count + 8) % 4], dim=1)
+    return Dataset("noise", images, train=torch.arange(count), held_out=torch.arange(count, count + 8), factors=factors)
 
 
 def squares(count: int) -> Dataset:
