@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import numpy as np
 from codes import SMALL, mixed, rotated
 
@@ -45,3 +47,15 @@ def code_sets() -> tuple[np.ndarray, dict[str, np.ndarray]]:
         "one latent": np.column_stack([noisy[:, 0], np.zeros(len(v)), np.full(len(v), 3.0)]),
     }  # fmt: skip
     return v, sets
+
+
+def plain_information(one: np.ndarray, other: np.ndarray) -> float:
+    """Mutual information in 20 bins of equal width each, nats."""
+    low, high = [[int(min(19, 20 * (value - z.min()) / (np.ptp(z) or 1))) for value in z] for z in (one, other)]
+    total = 0.0
+    for a in set(low):
+        for b in set(high):
+            both = sum(x == a and y == b for x, y in zip(low, high, strict=True)) / len(one)
+            if both:
+                total += both * log(both * len(one) ** 2 / (low.count(a) * high.count(b)))
+    return total

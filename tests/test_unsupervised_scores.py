@@ -6,7 +6,7 @@ from math import log
 
 import numpy as np
 import pytest
-from code_sets import code_sets
+from code_sets import code_sets, plain_information
 from scipy.linalg import sqrtm
 
 from pyro_bvae import metrics
@@ -29,18 +29,6 @@ def test_scores_agree_with_plain_loops(name: str) -> None:
     scores = metrics.wasserstein_correlation(z)
     assert scores.squared == pytest.approx(squared, abs=1e-5)
     assert scores.normalised == pytest.approx(squared / np.trace(covariance), abs=1e-5)
-
-
-def plain_information(one: np.ndarray, other: np.ndarray) -> float:
-    """Mutual information in 20 bins of equal width each, nats."""
-    low, high = [[int(min(19, 20 * (value - z.min()) / (np.ptp(z) or 1))) for value in z] for z in (one, other)]
-    total = 0.0
-    for a in set(low):
-        for b in set(high):
-            both = sum(x == a and y == b for x, y in zip(low, high, strict=True)) / len(one)
-            if both:
-                total += both * log(both * len(one) ** 2 / (low.count(a) * high.count(b)))
-    return total
 
 
 def test_copies_and_independent_latents_by_hand() -> None:
