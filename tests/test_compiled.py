@@ -37,10 +37,10 @@ def step_of(vae: BetaVAE, optimizer: str = "adam", elbo: Any = None, **options: 
     return CompiledStep(vae.model, vae.guide, elbo, vae, chosen, report=rate, **options)
 
 
-def small(seed: int = 0, **options: Any) -> BetaVAE:
+def small(seed: int = 0, shape: tuple[int, ...] = (1, 16, 16), **options: Any) -> BetaVAE:
     torch.manual_seed(seed)
     hidden = (20,) if options.get("network", "mlp") == "mlp" else (16,)
-    return BetaVAE((1, 16, 16), 3, hidden=hidden, beta=4.0, **options)
+    return BetaVAE(shape, 3, hidden=hidden, beta=4.0, **options)
 
 
 def check_equal_to_eager(
@@ -112,6 +112,12 @@ def test_compiled_steps_equal_eager_ones(x: Tensor) -> None:
 @pytest.mark.parametrize("network", [name for name in NETWORKS if name != "mlp"])
 def test_compiled_steps_of_convolutions_equal_eager_ones(network: str, x: Tensor) -> None:
     check_equal_to_eager(inductor, x, last=3, network=network, **optimization(network, "rmsprop"))
+
+
+@pytest.mark.slow
+def test_compiled_steps_of_larger_pictures_equal_eager_ones() -> None:
+    x, how = torch.rand(7, 3, 128, 128), optimization("resnet", "sgd")
+    check_equal_to_eager(inductor, x, last=3, network="resnet", shape=(3, 128, 128), **how)
 
 
 @pytest.mark.slow

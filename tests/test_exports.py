@@ -137,6 +137,7 @@ MANY: dict[str, Callable[[], Run]] = {
     "tanh": lambda: run_of(decoder_activation="tanh"),
     "linear": lambda: run_of(VECTOR, likelihood="gaussian", hidden=()),
     "one latent, mlp": lambda: run_of(latent_dim=1),
+    "colour at 128, resnet": lambda: run_of((3, 128, 128), network="resnet", likelihood="gaussian"),
     "one latent, conv": lambda: run_of(network="conv", latent_dim=1),
 }  # fmt: skip
 

@@ -104,7 +104,7 @@ def test_mlp_follows_hidden(hidden: tuple[int, ...]) -> None:
     assert table(MLPDecoder(2, (12,), hidden))[-1] == f"fc {hidden[-1] if hidden else 2}-12"
 
 
-SIDES = [(16, 16), (17, 16), (28, 28), (32, 32), (31, 45), (64, 64), (16, 70), (100, 33)]
+SIDES = [(16, 16), (17, 16), (28, 28), (32, 32), (31, 45), (64, 64), (16, 70), (100, 33), (128, 128), (256, 256)]
 
 
 @pytest.mark.parametrize("name", OF_IMAGES)
