@@ -34,7 +34,7 @@ def score_options(command: Command) -> Command:
     """Give a command the options that say how scores are taken; they are for `settings_of` to read."""
     trees = "How the trees of dci are grown."
     bins = "How mig, mig-sup and modularity cut latents: into bins of equal width or of equal count."
-    active = "Take mig, sap, modularity, dci, irs and total-correlation of the active latents alone as well."
+    active = "Take mig, mig-sup, sap, modularity, dci, irs and total-correlation of the active latents alone as well."
     option_of = partial(click.option, expose_value=False, callback=noted)
     for option in (
         option_of("--booster", type=Name("booster", names.BOOSTERS), default=names.BOOSTERS[0], show_default=True,
