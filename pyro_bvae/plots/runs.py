@@ -191,5 +191,5 @@ def _draw_kl(
     panel.plot(steps, [[line[latent] for latent in latents] for line in kl], marker=marker,
                label=[units[latent] if units else f"z{latent}" for latent in latents])  # fmt: skip
     if len(latents) <= 12:
-        panel.legend(fontsize=6, ncols=2)
+        panel.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return some_of(len(latents), len(kl[-1]), "latents")

@@ -42,7 +42,8 @@ def pareto(table: Mapping[str, Sequence[float]], front: Collection[int], maximis
         _draw_history(panels[0], np.asarray(table[names[0]]), names[0] in maximised)
         panels[0].set(xlabel="trial", ylabel=_said(names[0], maximised))
     for panel, (x, y) in zip(panels, pairs, strict=False):
-        _draw_pair(panel, np.array([table[x], table[y]]).T, sorted(front), has_line=len(names) == 2)
+        better = (1 if x in maximised else -1, 1 if y in maximised else -1)
+        _draw_pair(panel, np.array([table[x], table[y]]).T, sorted(front), better, has_line=len(names) == 2)
         panel.set(xlabel=_said(x, maximised), ylabel=_said(y, maximised))
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
@@ -86,8 +87,11 @@ def _said(name: str, maximised: Collection[str]) -> str:
     return f"{name} ({'larger' if name in maximised else 'smaller'} is better)"
 
 
-def _draw_pair(panel: Axes, points: np.ndarray, front: Sequence[int], has_line: bool) -> None:
-    """Draw the trials ``(T, 2)``, and a line along the front where it is that of these two aims alone."""
+def _draw_pair(panel: Axes, points: np.ndarray, front: Sequence[int], better: tuple[int, int], has_line: bool) -> None:
+    """Draw the trials ``(T, 2)``, and a line along the front where it is that of these two aims alone.
+
+    Numbers stand where both aims are ``better``, which is where no trial is.
+    """
     best = points[[*front]]
     panel.scatter(points[:, 0], points[:, 1], s=14, color=FADED_GREY, lw=0)
     if has_line:
@@ -97,7 +101,7 @@ def _draw_pair(panel: Axes, points: np.ndarray, front: Sequence[int], has_line: 
     labelled: list[np.ndarray] = []
     for number, place in zip(front, best, strict=True):
         if all((np.abs(place - other) > room).any() for other in labelled):
-            _write(panel, number, *place)
+            _write(panel, number, place[0], place[1], better)
             labelled.append(place)
 
 
@@ -108,11 +112,21 @@ def _draw_history(panel: Axes, values: np.ndarray, is_maximised: bool) -> None:
     panel.step(range(len(values)), best, color="C0", linewidth=1, where="post", label="best so far")
     first = int(np.argmax(values == best[-1]))
     panel.scatter(first, values[first], s=26, color="C0", lw=0, zorder=3)
-    _write(panel, first, first, values[first])
+    _write(panel, first, first, values[first], (1, 1))
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.legend(fontsize=7, frameon=False)
 
 
-def _write(panel: Axes, number: int, x: float, y: float) -> None:
-    """Write the number of a trial beside its place."""
-    panel.annotate(str(number), (x, y), (4, 3), textcoords="offset points", fontsize=7, color="C0")
+def _write(panel: Axes, number: int, x: float, y: float, side: tuple[int, int]) -> None:
+    """Write the number of a trial beside its place: to the right or left, above or below it."""
+    right, up = side
+    panel.annotate(
+        str(number),
+        (x, y),
+        (4 * right, 3 * up),
+        textcoords="offset points",
+        ha="left" if right > 0 else "right",
+        va="bottom" if up > 0 else "top",
+        fontsize=7,
+        color="C0",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -61,22 +62,24 @@ def pairs(sets: Mapping[str, Tensor]) -> Figure:
 
     Args:
         sets: For each label vectors ``(N, D)``, of which 1,000 are drawn, without those that are not finite; the first
-            set is drawn grey, behind the others.
+            set is drawn grey. Points of all sets lie over each other in turn, so that none hides the others.
     """
     first = next(iter(sets.values()))
     features = min(MOST_PAIRED, first.shape[1])
     side = 1.6 * features + 0.6
     figure = Figure(figsize=(max(side, 3.4), side + 0.2), layout="constrained")
     panels = figure.subplots(features, features, squeeze=False, sharex="col")
-    for number, (name, vectors) in enumerate(zip(labels([*sets]), sets.values(), strict=True)):
-        color, points = FADED_GREY if number == 0 else f"C{number - 1}", _finite(vectors[:MOST_POINTS, :features])
-        for i in range(features):
-            _draw_histogram(panels[i, i], points[:, i], color, name)
-            for j in range(i):
-                panels[i, j].scatter(points[:, j], points[:, i], s=2, color=color, linewidths=0, alpha=0.6)
-                panels[i, j].tick_params(labelleft=j == 0)  # a row has one feature, and so one range
-                panels[j, i].set_axis_off()
+    colors = [FADED_GREY, *(f"C{number}" for number in range(len(sets) - 1))]
+    points = [_finite(vectors[:MOST_POINTS, :features]) for vectors in sets.values()]
+    color_of = np.repeat(colors, [len(some) for some in points])
+    mixed, together = np.random.default_rng(0).permutation(len(color_of)), torch.cat(points)
     for i in range(features):
+        for color, name, some in zip(colors, labels([*sets]), points, strict=True):
+            _draw_histogram(panels[i, i], some[:, i], color, name)
+        for j in range(i):
+            panels[i, j].scatter(together[mixed, j], together[mixed, i], s=2, c=color_of[mixed], linewidths=0)
+            panels[i, j].tick_params(labelleft=j == 0)  # a row has one feature, and so one range
+            panels[j, i].set_axis_off()
         panels[i, 0].set_ylabel(f"x{i}" if i else "")
         panels[-1, i].set_xlabel(f"x{i}")
         panels[i, i].set_yticks([])
