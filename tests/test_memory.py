@@ -2,8 +2,6 @@
 
 import gc
 import platform
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from resource import RUSAGE_SELF, getrusage
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import new_vae
+from peaks import printed
 
 from pyro_bvae import evaluate
 from pyro_bvae.codes import encode, encode_sites
@@ -57,23 +56,18 @@ def test_no_tensor_outlives_its_batch(
 
 
 GROWTH = """
-import resource, torch
+import torch
 from pyro_bvae import BetaVAE
 from pyro_bvae.codes import encode
 
 x = torch.randint(0, 2, (4096, 1, 64, 64), dtype=torch.uint8).repeat(24, 1, 1, 1)
 peaks = []
-encode(
-    BetaVAE((1, 64, 64), 10, network="locatello"),
-    x,
-    progress=lambda *_: peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss),
-)
-print(1024 * (peaks[-1] - peaks[len(peaks) // 10]))
+encode(BetaVAE((1, 64, 64), 10, network="locatello"), x, progress=lambda *_: peaks.append(peak()))
+print(peaks[-1] - peaks[len(peaks) // 10])
 """
 
 
 @pytest.mark.slow
 def test_encoding_more_data_takes_no_more_memory() -> None:
     """In a process of its own, whose heap nobody else has cut up."""
-    done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 100e6
+    assert printed(GROWTH) < 100e6
