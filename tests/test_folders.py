@@ -12,10 +12,12 @@ import pytest
 import torch
 from conftest import Cli
 from PIL import Image
+from scipy.stats import hypergeom
 
 from pyro_bvae import BetaVAE, fit, load_run
 from pyro_bvae.datasets import Dataset, load
 from pyro_bvae.datasets.archives import opened
+from pyro_bvae.datasets.dataset import part_of
 
 
 def put(path: Path, level: int = 0) -> None:
@@ -311,9 +313,19 @@ def test_every_data_set_has_subsamples_that_are_part_of_it(name: str, made_data:
 def test_a_subsample_keeps_the_split(made_data: Path) -> None:
     whole, part = load("digits"), load("digits", subsample=400)
     held_out = {image.numpy().tobytes() for image in whole.images[whole.held_out]}
-    assert len(part.held_out) > 20
     assert all(image.numpy().tobytes() in held_out for image in part.images[part.held_out])
     assert load("digits", subsample=5000).fingerprint == whole.fingerprint
+
+
+@pytest.mark.parametrize("size", [200, 1797, 30_000])
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.11, 0.3, 0.9])
+def test_a_part_has_as_large_a_share_of_both_parts_of_the_split(size: int, share: float) -> None:
+    whole = Dataset("mine", torch.randn(size, 2))
+    count = int(share * size)
+    part = part_of(whole, count)
+    assert len(part.train) + len(part.held_out) == count
+    expected = hypergeom(size, len(whole.held_out), count)
+    assert expected.ppf(1e-3) <= len(part.held_out) <= expected.ppf(1 - 1e-3)
 
 
 def test_a_file_beyond_the_cap_is_refused_before_it_is_read(pictures: Path, monkeypatch: Any) -> None:

@@ -22,6 +22,7 @@ from .vectors import note_on_training
 __all__ = ["Dataset", "part_of", "pixels", "random_subset", "seeded_split", "some_of"]
 
 SPLIT_SEED = 0
+PART_SEED = 1  # another than that of the split, whose first data are held out
 MOST_HELD_OUT = 10_000
 
 
@@ -186,14 +187,14 @@ def seeded_split(size: int) -> tuple[Tensor, Tensor]:
     return order[held_out:].sort().values, order[:held_out].sort().values
 
 
-def random_subset(size: int, count: int) -> Tensor:
+def random_subset(size: int, count: int, seed: int = SPLIT_SEED) -> Tensor:
     """Sorted indices of ``count`` of ``size`` data, random but the same at every call; all if there are fewer."""
-    order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED))
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
     return order[:count].sort().values
 
 
 def part_of(data: Dataset, count: int) -> Dataset:
-    """The data that `random_subset` draws; each stays in the part of the split that it is in.
+    """Data drawn at random; each stays in the part of the split that it is in, and both parts shrink alike.
 
     Args:
         data: The whole data set.
@@ -201,7 +202,7 @@ def part_of(data: Dataset, count: int) -> Dataset:
     """
     if count >= len(data):
         return data
-    index = random_subset(len(data), count)
+    index = random_subset(len(data), count, PART_SEED)
     train, held_out = (torch.isin(index, part).nonzero().squeeze(1) for part in (data.train, data.held_out))
     if not len(train) or not len(held_out):  # a few of the data, all from one part
         train, held_out = seeded_split(count) if count > 1 else (train, held_out)
