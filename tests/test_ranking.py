@@ -57,7 +57,7 @@ def test_scores_that_are_missing_or_all_equal_have_no_correlation() -> None:
     np.testing.assert_allclose(correlations.table, [[1, -1], [-1, 1]])
     assert scoring.rank_correlations(made(scores[:4])) is None
     assert scoring.rank_correlations(made([{"mig": 0.1 * seed} for seed in range(6)])) is None
-    baselines = [replace(row, label=row.run) for row in made(scores)]
+    baselines = [replace(row, is_baseline=True) for row in made(scores)]
     assert scoring.rank_correlations(baselines) is None
     json.dumps(correlations.as_dict())
 

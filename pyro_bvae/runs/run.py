@@ -59,6 +59,11 @@ class Run:
         kl = self.history[-1]["held_out_kl_per_latent"] if self.history else None
         return list(self.config.get("latents") or [f"z[{number}]" for number in range(len(kl or ()))])
 
+    @property
+    def has_data(self) -> bool:
+        """Whether its data are there, so that `dataset` loads nothing."""
+        return self._dataset is not None
+
     def dataset(self, progress: Progress | None = None) -> Dataset:
         """The data the model was fitted to.
 

@@ -83,7 +83,7 @@ def means_of_runs(rows: Sequence[ScoreRow]) -> dict[str, dict[str, float | None]
     """For each run, by its folder, the mean of each score over the repeats; None where a repeat has none."""
     repeats: dict[str, list[Mapping[str, float | None]]] = {}
     for row in rows:
-        if row.run != row.label:  # as it is of baselines
+        if not row.is_baseline:
             repeats.setdefault(row.run, []).append(row.scores)
     return {run: {column: _mean([scores.get(column) for scores in some]) for column in some[0]}
             for run, some in repeats.items()}  # fmt: skip

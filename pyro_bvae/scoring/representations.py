@@ -33,7 +33,6 @@ from ..runs.run import Run
 from ..settings.names import BASELINES, check
 from ..settings.program_text import own_parts
 from ..terms import batches, mean_terms, per_value
-from .repetitions import name_of
 
 __all__ = ["SEEDED", "Representation", "baseline", "encoded", "of_run", "silent", "width_of"]
 
@@ -49,7 +48,7 @@ class Representation:
 
     Attributes:
         label: The baseline's name, or a label that runs with the same settings share.
-        name: The run's folder, or what it is called without one, see `repetitions.name_of`; a baseline's label.
+        name: The run's folder, or what it is called without one, see `repetitions.named`; a baseline's label.
         seed: The seed of its fit; None where nothing is drawn.
         codes: Codes of all data ``(N, K)``, or an encoder that makes them.
         kl: Mean KL of each latent on held-out data, nats; None where it is not defined.
@@ -83,6 +82,7 @@ class Representation:
 def of_run(
     run: Run,
     label: str,
+    name: str,
     data: Dataset,
     progress: Progress | None = None,
     site: str | None = None,
@@ -94,7 +94,9 @@ def of_run(
     Args:
         run: With its model on the device to be used.
         label: The label that runs with the same settings share.
-        data: The data to encode, all that the run was fitted to or a part of them.
+        name: What the run is called, see `repetitions.named`.
+        data: The images to encode, all that the run was fitted to or a part of them. What its programs take beside
+            them is the run's own.
         progress: Called as images are encoded.
         site: The latent site, see `codes.code_site`.
         codes: "mean" or "sample".
@@ -103,9 +105,11 @@ def of_run(
     Raises:
         ValueError: A draw is asked for, of a posterior that is no diagonal Gaussian.
     """
-    own, name = run.dataset(), name_of(run, label)
+    own = run.dataset()
     site = reconstructed_site(run.model, own.rows(own.held_out[:1]), site)
-    moments = encoded(run.model, data.rows(), name, progress, site)
+    chosen = slice(None) if index is None else torch.from_numpy(index)
+    rows = Rows(data.images, {what: values[chosen] for what, values in own.beside.items()})
+    moments = encoded(run.model, rows, name, progress, site)
     is_gaussian = _is_gaussian(run, site)
     if codes == "sample" and not is_gaussian:
         raise ValueError(f"draws are taken of posteriors that are diagonal Gaussians, and that of {name} is none")

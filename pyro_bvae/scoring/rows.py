@@ -33,6 +33,7 @@ class ScoreRow:
         scores: By column, in the order of `METRICS`.
         site: The latent site whose codes are scored; None where there is no other than "z", and of a baseline.
         by_factor: Scores of one factor, as ``mig[scale]``, of the metrics that have them.
+        is_baseline: Whether it is of a baseline, and of no run.
     """
 
     label: str
@@ -44,10 +45,12 @@ class ScoreRow:
     scores: Mapping[str, float | None]
     site: str | None = None
     by_factor: Mapping[str, float | None] = field(default_factory=dict)
+    is_baseline: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """All by name, as in scores.json: the scores stand beside the rest."""
         row = asdict(self)
+        del row["is_baseline"]
         scores = row.pop("scores") | row.pop("by_factor")
         if self.site is None:
             del row["site"]

@@ -15,7 +15,7 @@ from ..runs.run import Run
 from ..settings.names import BASELINES, check
 from .draws import Draws, Sample, draws_of
 from .registry import METRICS, ByFactor, Metric, Scores, score_columns
-from .repetitions import labels_of, sharing
+from .repetitions import named, sharing
 from .representations import SEEDED, Representation, baseline, of_run, silent, width_of
 from .requirements import applicable
 from .rows import ScoreRow
@@ -47,7 +47,7 @@ def score(
     """Score runs of one data set, and baselines for them.
 
     Args:
-        runs: Fitted to the same data, at least one; repetitions share a label, see `labels_of`.
+        runs: Fitted to the same data, at least one; repetitions share a label, see `repetitions.named`.
         chosen: Names in `METRICS`; by default all that the data allow.
         repeats: How often points, pairs and splits are drawn anew.
         baselines: Names in `names.BASELINES`; those that draw anything are scored under each seed of the runs.
@@ -83,8 +83,8 @@ def score(
         for seed in (seeds if name in SEEDED else seeds[:1])
     ]
     representations += [
-        of_run(run, label, data, progress, site, settings.codes, None if draws is None else draws.index)
-        for run, label in labels_of(sharing(runs))
+        of_run(run, label, name, data, progress, site, settings.codes, None if draws is None else draws.index)
+        for run, label, name in named(sharing(runs))
     ]
     return score_representations(
         representations, data, chosen, repeats=repeats, progress=progress, draws=draws, settings=settings
@@ -198,4 +198,6 @@ def _row(sample: Sample, outcomes: Mapping[str, _Outcome]) -> ScoreRow:
             scores[column] = value if value is not None and isfinite(value) else None
             if scores[column] is None:
                 missing[column] = outcome.reason if value is None else "it is not finite"
-    return ScoreRow(one.label, one.name, one.seed, sample.seed, one.kl, missing, scores, one.site, by_factor)
+    return ScoreRow(
+        one.label, one.name, one.seed, sample.seed, one.kl, missing, scores, one.site, by_factor, one.run is None
+    )

@@ -78,7 +78,7 @@ def scores_of(run: Run, repeats: int) -> tuple[dict[str, Any], np.ndarray]:
     """Everything that is taken of a run, and its codes."""
     data = run.dataset()
     start = perf_counter()
-    representation = of_run(run, "run", data, None)
+    representation = of_run(run, "run", "run", data)
     encoded, codes = perf_counter() - start, representation.codes
     assert isinstance(codes, np.ndarray)
     assert data.factors is not None
