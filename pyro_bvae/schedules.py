@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
 
-__all__ = ["SCHEDULES", "Constant", "Cosine", "Cyclic", "LinearWarmup", "Ramp", "Schedule"]
+__all__ = ["SCHEDULES", "Constant", "Cosine", "Cyclic", "LinearWarmup", "Ramp", "Schedule", "end_of", "start_of"]
 
 Schedule = Callable[[int], float]
 
@@ -122,3 +122,17 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "cyclic": Cyclic,
     "cosine": Cosine,
 }
+
+
+def start_of(schedule: Schedule) -> float:
+    """The value before the first step."""
+    return schedule(0)
+
+
+def end_of(schedule: Schedule) -> float:
+    """The value that a schedule of this file goes to; of any other function that before the first step.
+
+    >>> end_of(LinearWarmup(4.0, steps=10, start=1.0))
+    4.0
+    """
+    return schedule.value if isinstance(schedule, Constant | Ramp | Cyclic) else schedule(0)

@@ -173,7 +173,7 @@ def test_a_recorded_step_reads_the_coefficients_anew(name: str, vae: BetaVAE, x:
     objective = WEIGHTED[name]()
     optimizer = torch.optim.SGD(vae.parameters(), lr=0.0)
     step = CompiledStep(vae.model, vae.guide, PerImage(objective), vae, optimizer, compiler=None)
-    for value in (2.0, 5.0):
+    for value in (0.25, 1.0):
         objective.set(**{key: value for key, _ in objective.named_buffers(recurse=False)})
         pyro.set_rng_seed(3)
         assert step(x)[0].item() == pytest.approx(loss_of(PerImage(objective), vae, x).item(), rel=1e-5)
@@ -258,28 +258,6 @@ def test_a_capacity_is_not_read_off_a_collapsed_run() -> None:
         suggest_capacity([0.01, 0.0], steps=900)
     with pytest.raises(ValueError, match="does not factorise"):
         suggest_capacity(None, steps=900)
-
-
-def test_mistakes_are_refused() -> None:
-    with pytest.raises(ValueError, match="has no coefficient 'capasity'; it has gamma, capacity"):
-        Capacity().set(capasity=1.0)
-    with pytest.raises(ValueError, match="gamma must be finite, got nan"):
-        Capacity(float("nan"))
-    with pytest.raises(ValueError, match="size is the number of training data, at least 1, got 0"):
-        TotalCorrelation(0)
-
-
-def test_a_posterior_that_does_not_factorise_is_refused_where_it_matters(x: Tensor) -> None:
-    class Full(BetaVAE):
-        def encode(self, x: Tensor) -> dist.TorchDistribution:
-            loc, _ = self.encoder(x)
-            return dist.MultivariateNormal(loc, torch.eye(3))
-
-    full = Full((1, 16, 16), 3, hidden=(20,), prior=lambda: dist.MultivariateNormal(torch.zeros(3), torch.eye(3)))
-    torch.testing.assert_close(loss_of(Info(), full, x), loss_of(TraceMeanField_ELBO(), full, x))
-    for objective in (TotalCorrelation(50), Beta(free_bits=0.1)):
-        with pytest.raises(ValueError, match="factorises? over the latents"):
-            loss_of(objective, full, x)
 
 
 KINDS = {"float": "number", "float | None": "number", "int": "whole number", "str": "word"}

@@ -12,10 +12,13 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
+import torch
+
+from ..schedules import end_of, start_of
 from ..settings.parsing import Specification
 from .ada import Ada, Averaged
 from .beta import Beta
@@ -82,21 +85,30 @@ def build_objective(wanted: Specification, sizes: Sizes = ONE_OF_EACH) -> Regula
         sizes: Of the data and the programs, for the objectives that need them.
 
     Raises:
-        ValueError: A coefficient that the objective does not have or that is missing, or its value is of another kind.
+        ValueError: A coefficient that the objective does not have or that is missing, or its value is of another kind
+            or out of range, or that of a schedule at one of its ends is.
     """
-    kind = OBJECTIVES[wanted.name]
+    first, last = ({name: end(schedule) for name, schedule in wanted.schedules.items()} for end in (start_of, end_of))
+    objective = _built(wanted.name, {**wanted.options, **first}, sizes)
+    for name in wanted.schedules:
+        if not OBJECTIVES[wanted.name].OPTIONS[name].may_be_scheduled:
+            raise ValueError(f"{name} of the objective {wanted.name} cannot have a schedule")
+    if last != first:
+        with torch.random.fork_rng(devices=[]):
+            _built(wanted.name, {**wanted.options, **last}, sizes)
+    return objective
+
+
+def _built(objective: str, options: Mapping[str, float | str], sizes: Sizes) -> Regularised:
+    """The objective of that name with these coefficients."""
+    kind = OBJECTIVES[objective]
     make: Callable[..., Regularised] = kind
     supplied = {name: getattr(sizes, name) for name in kind.NEEDS}
-    first_values = {name: schedule(0) for name, schedule in wanted.schedules.items()}
-    given = {name: _checked(wanted.name, name, value) for name, value in {**wanted.options, **first_values}.items()}
+    given = {name: _checked(objective, name, value) for name, value in options.items()}
     for name, option in kind.OPTIONS.items():
         if option.is_required and name not in given:
-            raise ValueError(f"the objective {wanted.name} wants {name}, like {wanted.name}:{name}=20")
-    objective = make(**supplied, **given)
-    for name in wanted.schedules:
-        if not kind.OPTIONS[name].may_be_scheduled:
-            raise ValueError(f"{name} of the objective {wanted.name} cannot have a schedule")
-    return objective
+            raise ValueError(f"the objective {objective} wants {name}, like {objective}:{name}=20")
+    return make(**supplied, **given)
 
 
 def _checked(objective: str, name: str, value: float | str) -> Any:

@@ -110,7 +110,10 @@ def averaged(q: dist.TorchDistribution, threshold: Tensor) -> dist.TorchDistribu
             [0.1000, 9.0000]])
     """
     if not (factorises(q) and isinstance(q.base_dist, dist.Normal)):
-        raise ValueError("the objective Ada averages independent normals: take the posterior diagonal")
+        raise ValueError(
+            f"the objective Ada averages one latent, a vector of independent normals, and got {type(q).__name__} of "
+            f"shape {tuple(q.shape())}: take the posterior diagonal, or for other programs the objective beta"
+        )
     loc, scale = q.base_dist.loc, q.base_dist.scale
     half = len(loc) // 2
     (loc_1, scale_1), (loc_2, scale_2) = ((loc[part], scale[part]) for part in (slice(half), slice(half, 2 * half)))

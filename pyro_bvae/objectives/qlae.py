@@ -88,11 +88,14 @@ class Qlae(Regularised):
     ) -> None:
         coefficients = {"beta": beta, "commitment": commitment, "quantised": quantised}
         super().__init__(coefficients, free_bits=free_bits, num_particles=num_particles, values=values, lr=lr)
-        for name, share in (("quantised", quantised), ("lr", lr)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name} of the objective qlae is a share from 0 to 1, got {share}")
+        _check_shares(quantised=quantised, lr=lr)
         self.codebooks, self.lr = Codebooks(latent_dim, values), lr
         self.as_mean = data_dim / latent_dim  # what a mean over latents weighs beside a mean over a datum's values
+
+    def set(self, **coefficients: float) -> None:
+        """Change coefficients in place; see `Regularised.set`."""
+        _check_shares(quantised=coefficients.get("quantised", 0.0))
+        super().set(**coefficients)
 
     def regulariser(self, sites: Sites) -> Tensor:
         """β R + γ (M/K) Σ_k (c_k − v_k)²."""
@@ -112,6 +115,12 @@ class Qlae(Regularised):
     def _get_trace(self, model: Any, guide: Any, args: Any, kw: Any) -> tuple[poutine.Trace, poutine.Trace]:
         quantising: Callable[..., Any] = _Quantising(self.codebooks, self.quantised)(guide)
         return traces(model, quantising, *args, **kw)
+
+
+def _check_shares(**shares: float) -> None:
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} of the objective qlae is a share from 0 to 1, got {share}")
 
 
 class Codebooks(nn.Module):
@@ -182,7 +191,11 @@ class _Quantising(Messenger):
             return
         q = msg["fn"]
         if not (factorises(q) and isinstance(q.base_dist, dist.Normal)):
-            raise ValueError("the objective Qlae quantises independent normals: take the posterior diagonal")
+            raise ValueError(
+                "the objective Qlae quantises one latent, a vector of independent normals, and got "
+                f"{type(q).__name__} of shape {tuple(q.shape())}: take the posterior diagonal, or for other programs "
+                "the objective beta"
+            )
         code, scale = q.base_dist.loc, q.base_dist.scale
         fixed = code.detach()
         loc = code + self.share * (self.codebooks.nearest(fixed) - fixed)

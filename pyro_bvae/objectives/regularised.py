@@ -66,7 +66,8 @@ class Regularised(ELBO, nn.Module):
     Attributes:
         OPTIONS: The arguments that a specification may set, in the order of the constructor.
         least_batch: The fewest data of which it can be taken; a shorter last batch of an epoch joins the one before.
-        needs_one_site: Whether it is computed of the codes themselves, which wants programs with one latent site.
+        needs_one_site: Whether it is computed of the codes themselves, which wants programs with one latent site, whose
+            draws are vectors.
         NEEDS: The arguments that `fit` supplies, of `Sizes`.
         settings: All arguments as they were given; a run's config repeats them.
 
@@ -178,6 +179,11 @@ class Regularised(ELBO, nn.Module):
                 raise ValueError(
                     f"the objective {type(self).__name__} is for one latent site, and the programs have "
                     f"{', '.join(sites.weighted)}: take the objective beta, or capacity"
+                )
+            if self.needs_one_site and sites.z.dim() != 2:
+                raise ValueError(
+                    f"the objective {type(self).__name__} is for a latent of shape (batch, K), and got "
+                    f"{tuple(sites.z.shape)}: flatten it in the programs, or take the objective beta, or capacity"
                 )
             losses.append(sites.distortion.sum() + len(sites.rate) * self.regulariser(sites))
         return torch.stack(losses).mean(), sites
