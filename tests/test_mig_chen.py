@@ -89,3 +89,12 @@ def test_a_factor_with_a_single_value_is_left_out() -> None:
 def test_deviations_that_do_not_fit_are_refused(scale: np.ndarray) -> None:
     with pytest.raises(ValueError, match="scale must be above 0, one a mean"):
         metrics.mig_chen(FACTORS, scale, FACTORS)
+
+
+@pytest.mark.parametrize("wide", [0.01, 1.0, 30.0])
+@pytest.mark.parametrize("narrow", [1e-9, 1e-3, 0.01])
+def test_a_few_wide_posteriors_among_narrow_ones_never_score_above_one(narrow: float, wide: float) -> None:
+    loc = FACTORS * [4.0, 1.0]
+    scale = np.full(loc.shape, narrow)
+    scale[0] = wide
+    assert 0.8 < metrics.mig_chen(loc, scale, FACTORS) <= 1 + 1e-9

@@ -37,8 +37,8 @@ def mig_chen(loc: ArrayLike | Tensor, scale: ArrayLike | Tensor, factors: ArrayL
     Range: 0 to 1. Ceiling, for latents that equal the factors with deviations far below the distance of their values: 1
     at any number of values. Latents whose posterior is the prior: 0.
 
-    Degenerate cases: a deviation below a 4,000th of the range of a latent's means counts as that; a factor with a
-    single value is left out.
+    Degenerate cases: a deviation below a 4,000th of the range of a latent's means, widened by six of the largest
+    deviations on either side, counts as that; a factor with a single value is left out.
 
     Source: Chen et al., https://arxiv.org/abs/1802.04942
 
@@ -90,7 +90,7 @@ def aggregate_information(
 def _entropies(loc: np.ndarray, scale: np.ndarray, group: np.ndarray) -> np.ndarray:
     """The entropy of the mixture of each group's Gaussians, nats: ``(groups,)``."""
     counts = np.bincount(group)
-    scale = np.maximum(scale, CELLS * np.ptp(loc) / GRID)
+    scale = np.maximum(scale, _least(loc, scale))
     low = loc.min() - MARGIN * scale.max()
     step = (loc.max() + MARGIN * scale.max() - low) / GRID
     place = (loc - low) / step
@@ -107,6 +107,11 @@ def _entropies(loc: np.ndarray, scale: np.ndarray, group: np.ndarray) -> np.ndar
     density = np.maximum(irfft(transform, GRID) / (step * counts[:, None]), LEAST_DENSITY)
     entropy: np.ndarray = -(density * np.log(density)).sum(1) * step
     return entropy
+
+
+def _least(loc: np.ndarray, scale: np.ndarray) -> float:
+    """The deviation of `CELLS` cells of the grid, whose margins are of the largest deviation, also if that is this."""
+    return float(CELLS * (np.ptp(loc) + 2 * MARGIN * scale.max()) / (GRID - 2 * MARGIN * CELLS))
 
 
 def _levels(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
