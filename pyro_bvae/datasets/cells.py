@@ -78,6 +78,8 @@ class Dialect:
             lines: Without comments and empty lines.
             usual: The separator that is taken where others do as well.
         """
+        if _is_one_named_column(lines):
+            return _with_commas(Dialect(";"), lines)
         order = [usual, *(separator for separator in SEPARATORS if separator != usual)]
         dialects = [_with_commas(Dialect(separator), lines) for separator in order]
         return max(dialects, key=lambda dialect: _fit(dialect, lines))  # the first of the best
@@ -129,6 +131,14 @@ def _with_commas(dialect: Dialect, lines: Sequence[str]) -> Dialect:
     if millions:
         return Dialect(dialect.separator, millions == {"."})
     return Dialect(dialect.separator, bool(commas) and not has_points and not are_thousands)
+
+
+def _is_one_named_column(lines: Sequence[str]) -> bool:
+    """Whether there is a name alone in the first line, and in each other one what may be a number with a comma."""
+    first, *rest = map(bare, lines)
+    is_name = "," not in first and Dialect(",").number(first) is None
+    are_numbers = all(DECIMAL_COMMA.fullmatch(line) or is_number(line) or is_gap(line) for line in rest)
+    return is_name and are_numbers and any("," in line for line in rest)
 
 
 def _fit(dialect: Dialect, lines: Sequence[str]) -> tuple[float, int, float]:

@@ -13,7 +13,7 @@ from .labels import is_one_hot, looks_numbered
 if TYPE_CHECKING:
     from .dataset import Dataset
 
-__all__ = ["check_companions", "notes_on_labels"]
+__all__ = ["as_classes", "as_index", "check_companions", "notes_on_labels"]
 
 MOST_CLASSES = 1_000_000  # of a factor; what is numbered higher is an id or a time
 
@@ -27,6 +27,33 @@ def notes_on_labels(labels: Tensor | None) -> list[str]:
         looks = "they look like numbers of data, and no probe reads them"
         return [f"labels take {values:,} values in {len(labels):,} data: {looks}"]
     return []
+
+
+def as_classes(values: Tensor) -> Tensor:
+    """Whole numbers of any type as int64; anything else as it is, for `check_companions` to refuse.
+
+    >>> as_classes(torch.tensor([[200.0]])), as_classes(torch.tensor([[0.5]]))
+    (tensor([[200]]), tensor([[0.5000]]))
+    """
+    if not isinstance(values, Tensor) or values.dtype == torch.int64 or values.is_complex():
+        return values
+    is_whole = not values.is_floating_point() or torch.equal(values, values.round())
+    return values.to(torch.int64) if is_whole else values
+
+
+def as_index(name: str, part: str, index: Tensor, size: int) -> Tensor:
+    """The indices of one part of the split ``(M,)``, int64, of a mask ``(N,)`` as well.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    index = torch.as_tensor(index)
+    if index.dtype == torch.bool and tuple(index.shape) == (size,):
+        return index.nonzero().squeeze(1)
+    if index.dim() != 1 or index.dtype == torch.bool or index.is_floating_point() or index.is_complex():
+        said = f"{index.dtype} of shape {tuple(index.shape)}"
+        raise ValueError(f"{name}: {part} must be indices of shape (M,) or a mask of shape ({size},), got {said}")
+    return index.to(torch.int64)
 
 
 def check_companions(data: Dataset) -> None:
@@ -48,6 +75,8 @@ def check_companions(data: Dataset) -> None:
         if tensor is not None and (tensor.dim() not in dims or len(tensor) != size):
             wanted = f"({size},) or ({size}, A)" if 1 in dims else f"({size}, F)"
             raise ValueError(f"{data.name}: {kind} must have shape {wanted}, got {tuple(tensor.shape)}")
+        if tensor is not None and tensor.dim() == 2 and tensor.shape[1] == 0:
+            raise ValueError(f"{data.name}: {kind} of shape {tuple(tensor.shape)} have no column: leave them out")
         if tensor is not None and tensor.is_floating_point() and not torch.equal(tensor, tensor.round()):
             raise ValueError(f"{data.name}: {kind} must be whole numbers, a class each, got {tensor.dtype} with others")
     if data.factors is not None and (data.factors.min() < 0 or data.factors.max() >= MOST_CLASSES):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .companions import check_companions, notes_on_labels
+from .companions import as_classes, as_index, check_companions, notes_on_labels
 from .labels import without_column
 from .levels import ROUNDING
 from .notes import counted, shortened
@@ -35,13 +35,14 @@ class Dataset:
         images: ``(N, C, H, W)``, uint8 in 0 ... 255 or float in [0, 1]; or vectors ``(N, D)``, float, in any unit.
         labels: Classes ``(N,)``, integers, also as one column; or attributes ``(N, A)``, each a class.
         label_names: The names of the classes, in their order, or those of the A attributes.
-        factors: Ground-truth factors of variation ``(N, F)``, integer classes from 0 on.
+        factors: Ground-truth factors of variation ``(N, F)``, integer classes from 0 on; of any type.
         factor_names: Their names, F of them.
         factor_sizes: How many values each can take, F of them; by default those that occur.
         covariance: If vectors were drawn from a joint Gaussian around 0 that is known, its covariance ``(D, D)``.
-        train: Indices of the training data; by default the nine tenths that a seeded shuffle leaves.
-        held_out: Indices of the held-out data, at most 10,000 by default. The split belongs to the data and does not
-            depend on the seed of a run.
+        train: Indices of the training data, or a mask ``(N,)``; by default all that are not held out, and where neither
+            is given the nine tenths that a seeded shuffle leaves.
+        held_out: Indices of the held-out data, or a mask; by default the rest, at most 10,000 where neither is given.
+            The split belongs to the data and does not depend on the seed of a run.
         source: Where the data come from, in words.
         options: The options that `load` was called with; a run stores them to load the data again.
         digest: SHA-256 of the images, if the source knows it. The images are then not read to check or to hash them.
@@ -84,10 +85,10 @@ class Dataset:
             _add_notes(self, _notes_on_blank(self.images))
         if self.images.is_floating_point():
             object.__setattr__(self, "images", self.images.to(torch.get_default_dtype()))
-        if self.train is None or self.held_out is None:
-            train, held_out = seeded_split(len(self.images))
-            object.__setattr__(self, "train", train)
-            object.__setattr__(self, "held_out", held_out)
+        for part, index in zip(("train", "held_out"), _split_of(self), strict=True):
+            object.__setattr__(self, part, index)
+        if self.factors is not None:
+            object.__setattr__(self, "factors", as_classes(self.factors))
         if isinstance(self.labels, Tensor) and len(self.label_names or ()) != 1:  # one name is that of an attribute
             object.__setattr__(self, "labels", without_column(self.labels))
         check_companions(self)
@@ -171,6 +172,21 @@ def pixels(images: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     if not images.is_floating_point():
         raise TypeError(f"images are uint8 or float, got {images.dtype}")
     return images if dtype is None else images.to(dtype)
+
+
+def _split_of(data: Dataset) -> tuple[Tensor, Tensor]:
+    """Both parts of the split, as indices: those given, the rest where one is given, and a seeded one where none is."""
+    size = len(data.images)
+    given = {"train": data.train, "held_out": data.held_out}
+    parts = {name: as_index(data.name, name, part, size) for name, part in given.items() if part is not None}
+    if not parts:
+        return seeded_split(size)
+    if len(parts) == 1:
+        (index,) = parts.values()
+        rest = torch.arange(size)
+        rest = rest[~torch.isin(rest, index.cpu())]
+        return (index, rest) if "train" in parts else (rest, index)
+    return parts["train"], parts["held_out"]
 
 
 def seeded_split(size: int) -> tuple[Tensor, Tensor]:
