@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Cli
 
@@ -177,3 +178,20 @@ def test_vectors_are_written_under_the_names_of_their_columns(cli: Cli, run: Pat
         assert datasets.load("csv:o.csv").columns == ["Höhe (€)", "b", "c"]
     Path("c.csv").write_text("b;c;Höhe (€)\n1;2;3\n", encoding="utf-8")
     assert "put in the order of the run's" in cli("reconstruct", run, "--image", "c.csv", "--out", "o").stderr
+
+
+@pytest.mark.parametrize("name", ["Laenge", "Länge in cm", '"x"'])
+@pytest.mark.parametrize("places", [1, 2, 3, 5])
+@pytest.mark.parametrize("kind", ["csv", "txt"])
+def test_a_single_column_of_decimal_commas_under_its_name(name: str, places: int, kind: str, tmp_path: Path) -> None:
+    values = np.random.default_rng(places).normal(size=30).round(places)
+    lines = [name, *(f"{value:.{places}f}".replace(".", ",") for value in values)]
+    data = load(tmp_path, "\n".join(lines), kind)
+    np.testing.assert_allclose(data.images[:, 0], values, rtol=1e-6)
+    assert data.shape == (1,)
+
+
+def test_two_columns_of_whole_numbers_keep_their_commas(tmp_path: Path) -> None:
+    for head in ("a,b", ""):
+        lines = [head, *(f"{number * number % 11},{number % 7}" for number in range(30))]
+        assert load(tmp_path, "\n".join(filter(None, lines))).shape == (2,)

@@ -135,7 +135,7 @@ def _with_commas(dialect: Dialect, lines: Sequence[str]) -> Dialect:
 
 def _is_one_named_column(lines: Sequence[str]) -> bool:
     """Whether there is a name alone in the first line, and in each other one what may be a number with a comma."""
-    first, *rest = map(bare, lines)
+    first, *rest = map(bare, lines or [""])
     is_name = "," not in first and Dialect(",").number(first) is None
     are_numbers = all(DECIMAL_COMMA.fullmatch(line) or is_number(line) or is_gap(line) for line in rest)
     return is_name and are_numbers and any("," in line for line in rest)
