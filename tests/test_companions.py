@@ -64,6 +64,7 @@ def test_a_split_in_every_form_is_the_same(given: tuple[str, ...], form: Any) ->
         ({"train": torch.tensor([100])}, "all from 0 to 99"),
         ({"factors": torch.zeros(100, 0)}, "have no column: leave them out"),
         ({"factors": FACTORS + 0.5}, "must be whole numbers"),
+        ({"factors": FACTORS, "factor_names": ["a", "a"]}, "two factors have one name: a, a"),
         ({"factors": FACTORS * float("nan")}, "must be whole numbers"),
     ],
 )  # fmt: skip

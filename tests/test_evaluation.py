@@ -124,3 +124,17 @@ def test_a_probe_reads_what_is_there_and_nothing_else() -> None:
     shuffled = labels[torch.randperm(200)]
     assert probe_accuracy(vae, Dataset("noise", x, labels=shuffled)) < 0.8
     assert probe_accuracy(vae, Dataset("none", x)) is None
+
+
+def test_a_probe_does_not_take_what_is_missing_for_a_class() -> None:
+    labels = torch.arange(200) % 2
+    x = torch.randn(200, 4) + 80 * labels[:, None]
+    vae = BetaVAE((4,), 2, hidden=(), likelihood="gaussian")
+    missing = torch.rand(200) < 0.5  # of either class
+    few = Dataset("few", x, labels=torch.where(missing, -1, labels))
+    assert probe_accuracy(vae, few) == 1.0
+    assert few.notes == (f"{missing.sum()} of 200 labels are below 0: missing, to programs and probe",)
+    assert probe_accuracy(vae, Dataset("one class", x, labels=torch.where(labels == 0, -1, labels))) is None
+    unknown = labels.clone()
+    unknown[few.held_out] = -1
+    assert probe_accuracy(vae, Dataset("none held out", x, labels=unknown)) is None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,15 +18,20 @@ TABLE = "\n".join(["id,length,name,width,day", *ROWS])
 VALUES = [[1.5, 2], [2.5, 4], [0.5, 3], [1, 9]]
 
 
-@pytest.mark.parametrize("leave_out", ["id,name,day", "1,3,5", "id, 3,day", ["id", "name", "day"]])
+@pytest.mark.parametrize("leave_out", ["id,name,day", "1,3,5", "id, 3,day", ["id", "name", "day"], [1, 3, "day"]])
 @pytest.mark.parametrize("kind", ["csv", "txt"])
-def test_columns_are_left_out_by_name_or_number(kind: str, leave_out: str | Sequence[str], tmp_path: Path) -> None:
+def test_columns_are_left_out_by_name_or_number(kind: str, leave_out: Any, tmp_path: Path) -> None:
     (tmp_path / "a").write_text(TABLE.replace(",", " ") if kind == "txt" else TABLE)
     data = load(f"{kind}:{tmp_path / 'a'}", leave_out=leave_out)
     assert data.images.tolist() == VALUES
     assert data.columns == ["length", "width"]
     assert any(note.startswith("3 columns left out as asked: ") for note in data.notes)
     assert isinstance(data.options["leave_out"], str)
+
+
+def test_a_single_column_is_left_out_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1,5,2\n2,3,9\n4,4,4\n7,8,1")
+    assert load(f"csv:{tmp_path / 'a'}", leave_out=2).images.tolist() == [[1, 2], [2, 9], [4, 4], [7, 1]]
 
 
 def test_names_with_commas_are_quoted_and_columns_without_names_have_numbers(tmp_path: Path) -> None:

@@ -93,6 +93,16 @@ def test_figures_show_the_numbers(runs: list[Run]) -> None:
     assert len(drawn["responses"].axes) == 3 * 6  # a map over x and y, and lines of five factors
 
 
+def test_a_rare_value_takes_one_figure_away_and_no_other(runs: list[Run]) -> None:
+    data = runs[0].dataset()
+    factors = torch.cat([data.factors, torch.zeros(len(data), 1, dtype=torch.int64)], dim=1)
+    test = np.random.default_rng(0).permutation(80)[53:]
+    factors[test[0], -1] = 1  # no training point of DCI has it
+    rare = replace(data, factors=factors, factor_names=[*data.factor_names, "rare"], factor_sizes=None)
+    drawn = report.figures(replace(runs[0], _dataset=rare))
+    assert drawn.keys() == {*HEAT_MAPS, "responses", "factor_traversal"} - {"importances"}
+
+
 def test_heat_maps_are_of_data_from_everywhere(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr(report, "INFORMATION_POINTS", 40)

@@ -113,13 +113,16 @@ def test_random_bases_come_from_the_prior_and_not_from_half_of_it(vae: BetaVAE, 
         ({"columns": 0}, "columns must be at least 1"),
         ({"latents": []}, "choose at least one latent"),
         ({"low": float("nan")}, "the range must be finite"),
+        ({"kl": [0.1]}, "kl must have a value for each of the 3 latents, got 1"),
+        ({"kl": [0.1] * 4}, "kl must have a value for each of the 3 latents, got 4"),
     ],
 )
 def test_wrong_sweeps_are_refused(options: dict, message: str, vae: BetaVAE) -> None:
     with pytest.raises(ValueError, match=message):
         traverse(vae, torch.zeros(1, 3), **options)
-    with pytest.raises(ValueError, match="codes must have 3 latents"):
-        traverse(vae, torch.zeros(1, 4))
+    for shape in ((1, 4), (3,), (1, 1, 3)):
+        with pytest.raises(ValueError, match="codes must have 3 latents"):
+            traverse(vae, torch.zeros(shape))
 
 
 def test_wrong_bases_are_refused(vae: BetaVAE, images: Dataset) -> None:

@@ -12,14 +12,14 @@ from .table import Table
 __all__ = ["listed", "numbers_of"]
 
 
-def listed(names: str | Sequence[str]) -> str:
-    """Names of columns in one text, with commas between them, as a command line and a config.json have them.
+def listed(names: str | int | Sequence[str | int]) -> str:
+    """Names or numbers of columns in one text, with commas between, as a command line and a config.json have them.
 
-    >>> listed(["id", "a, b"]), listed("id,date")
-    ('id,"a, b"', 'id,date')
+    >>> listed(["id", "a, b"]), listed("id,date"), listed(2)
+    ('id,"a, b"', 'id,date', '2')
     """
-    if isinstance(names, str):
-        return names
+    if isinstance(names, str | int):
+        return str(names)
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(names)
     return text.getvalue()

@@ -26,6 +26,8 @@ def notes_on_labels(labels: Tensor | None) -> list[str]:
         values = len(labels.unique())
         looks = "they look like numbers of data, and no probe reads them"
         return [f"labels take {values:,} values in {len(labels):,} data: {looks}"]
+    if labels is not None and (missing := int((labels < 0).sum())):
+        return [f"{missing:,} of {labels.numel():,} labels are below 0: missing, to programs and probe"]
     return []
 
 
@@ -94,6 +96,8 @@ def check_companions(data: Dataset) -> None:
         fits = there <= len(names or ()) if tensor is not None and tensor.dim() == 1 else there == len(names or ())
         if names is not None and not fits:
             raise ValueError(f"{data.name}: {len(names)} {kind} do not fit {there} {kind.split()[0]}s")
+    if data.factor_names is not None and len({*data.factor_names}) < len(data.factor_names):
+        raise ValueError(f"{data.name}: two factors have one name: {', '.join(map(str, data.factor_names))}")
     if data.factors is not None and data.factor_sizes is not None:
         _check_sizes(data.name, data.factors, data.factor_sizes)
     for index in (data.train, data.held_out):

@@ -29,7 +29,7 @@ def load(
     background: str | None = None,
     levels: Sequence[float] | None = None,
     factors: str | os.PathLike[str] | None = None,
-    leave_out: str | Sequence[str] | None = None,
+    leave_out: str | int | Sequence[str | int] | None = None,
     subsample: int | None = None,
     dim: int | None = None,
     rank: int | None = None,

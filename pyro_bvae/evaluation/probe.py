@@ -14,13 +14,14 @@ from ..model import BetaVAE
 __all__ = ["has_classes", "probe_accuracy"]
 
 MOST_TRAINING_IMAGES = 10_000
+Labelled = tuple[np.ndarray, np.ndarray]
 
 
 def probe_accuracy(vae: BetaVAE, dataset: Dataset, site: str | None = None) -> float | None:
     """Held-out accuracy of a linear softmax classifier of the labels, given posterior means.
 
     Where the labels are attributes, each has a classifier of its own, and the accuracy is their mean. Labels in one-hot
-    rows are classes.
+    rows are classes. Data whose label is missing, below 0, are left out.
 
     Args:
         vae: The programs.
@@ -34,25 +35,33 @@ def probe_accuracy(vae: BetaVAE, dataset: Dataset, site: str | None = None) -> f
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    labels = _classes(dataset)
-    if not labels:
+    tasks = _tasks(dataset)
+    if not tasks:
         return None
     parts = (dataset.train[:MOST_TRAINING_IMAGES], dataset.held_out)
     codes, unseen = (encode(vae, dataset.rows(part), site=site).loc.numpy() for part in parts)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    return mean(float(classifier.fit(codes, known).score(unseen, unknown)) for known, unknown in labels)
+    return mean(
+        float(classifier.fit(codes[of_train], known).score(unseen[of_held_out], unknown))
+        for (of_train, known), (of_held_out, unknown) in tasks
+    )
 
 
 def has_classes(dataset: Dataset) -> bool:
     """Whether there are labels that a classifier can be fitted to, so that the probe has an accuracy."""
-    return bool(_classes(dataset))
+    return bool(_tasks(dataset))
 
 
-def _classes(dataset: Dataset) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The labels, of each kind those of the training images that are used and those held out."""
+def _tasks(dataset: Dataset) -> list[tuple[Labelled, Labelled]]:
+    """For each kind of label the training data that are used and the held-out data: those that have one, and theirs."""
     if dataset.labels is None:
         return []
-    train, held_out = dataset.train[:MOST_TRAINING_IMAGES], dataset.held_out
+    parts = (dataset.train[:MOST_TRAINING_IMAGES], dataset.held_out)
     columns = [column for column in classes_of(dataset.labels).unbind(1) if not looks_numbered(column)]
-    labels = [(column[train].numpy(), column[held_out].numpy()) for column in columns]
-    return [(known, unknown) for known, unknown in labels if known.min() < known.max()]
+    tasks = [(_known(column[parts[0]].numpy()), _known(column[parts[1]].numpy())) for column in columns]
+    return [(train, held_out) for train, held_out in tasks if len(held_out[1]) and len(np.unique(train[1])) > 1]
+
+
+def _known(labels: np.ndarray) -> Labelled:
+    """Which data have a label, and theirs; one below 0 is missing."""
+    return labels >= 0, labels[labels >= 0]

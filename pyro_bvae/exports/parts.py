@@ -116,6 +116,7 @@ def parameters_of(p: TorchDistribution) -> dict[str, Tensor]:
         return {"logits": p.logits}
     known = {name: vars(p).get(name) for name in p.arg_constraints}  # the others would be computed from these
     given = {name: value for name, value in known.items() if isinstance(value, Tensor)}
+    given = given or {name: getattr(p, name) for name in p.arg_constraints}  # as those of a Beta, kept in a Dirichlet
     if "logits" in given:
         given.pop("probs", None)  # computed from them, or they from these
     if not given:

@@ -8,6 +8,7 @@ NAME-correlations.png   of five runs or more, the rank correlations of scores
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,9 +172,9 @@ def figures(run: Run, site: str | None = None, settings: ScoreSettings | None = 
 
     Returns:
         ``information``, a heat map of mutual information; where there are 2 to 256 latents and two factors that vary
-        heat maps ``importances`` of DCI, ``nearest_information`` of InfoMEC and ``one_to_one`` of folds; ``responses``,
-        the mean code against each factor; and for images ``factor_traversal``, a traversal whose rows name the factor
-        that the latent follows.
+        heat maps ``importances`` of DCI, if it can be taken, ``nearest_information`` of InfoMEC and ``one_to_one`` of
+        folds; ``responses``, the mean code against each factor; and for images ``factor_traversal``, a traversal whose
+        rows name the factor that the latent follows.
     """
     settings = settings or ScoreSettings()
     data = of_factors(run.dataset(), settings.factors)
@@ -188,8 +189,9 @@ def figures(run: Run, site: str | None = None, settings: ScoreSettings | None = 
     what = "mutual information, share of the factor's entropy"
     drawn = {"information": plots.heat_map(shares, names, what, kl, units)}
     if 1 < codes.shape[1] <= MOST_LATENTS and varying(factors).sum() > 1:
-        importances = dci(codes, factors, booster=settings.booster).importances
-        drawn["importances"] = plots.heat_map(importances, names, "importance for boosted trees (DCI)", kl, units)
+        with suppress(ValueError):  # too few points of a value, say; `score` has the reason beside the missing number
+            importances = dci(codes, factors, booster=settings.booster).importances
+            drawn["importances"] = plots.heat_map(importances, names, "importance for boosted trees (DCI)", kl, units)
         some = np.random.default_rng(0).permutation(len(codes))[:INFORMATION_POINTS]  # they lie in order
         drawn |= _heat_maps(codes[some], factors[some], data, kl, units)
     drawn["responses"] = plots.responses(codes, factors, names, kl, units)

@@ -173,6 +173,8 @@ def traverse(
     """
     start = start if isinstance(start, Base) else _of_codes(vae, start, site, given)
     dim = _dim(vae, start)
+    if kl is not None and len(kl) != dim:
+        raise ValueError(f"kl must have a value for each of the {dim} latents, got {len(kl)}")
     if columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")
     if latents is None:
@@ -216,8 +218,8 @@ def _dim(vae: BetaVAE, start: Base) -> int:
         if class_values(q) is not None:
             raise ValueError(f"the site {site!r} draws classes, which are no values to sweep: see `sweep_classes`")
         dim = q.event_shape.numel()
-    if start.codes.shape[-1] != dim:
-        raise ValueError(f"codes must have {dim} latents, got shape {tuple(start.codes.shape)}")
+    if start.codes.dim() != 2 or start.codes.shape[1] != dim:
+        raise ValueError(f"codes must have {dim} latents each, shape (B, {dim}), got shape {tuple(start.codes.shape)}")
     return dim
 
 
