@@ -17,7 +17,7 @@ from typing import Any
 from ..runs.run import Run
 from ..terms import MeanTerms, count_active, mean_terms
 from .correlations import LEAST_RUNS, means_of_runs, spearman
-from .repetitions import named
+from .repetitions import named, sharing
 from .rows import ScoreRow
 
 __all__ = ["RankedRun", "rank", "terms_of", "worth"]
@@ -60,7 +60,7 @@ class RankedRun:
 def terms_of(runs: Sequence[Run]) -> dict[str, MeanTerms]:
     """Rate, distortion and KL of held-out data for each run, by the name that its rows have."""
     terms = {}
-    for run, _, name in named(runs):
+    for run, _, name in named(sharing(runs)):
         data = run.dataset()
         terms[name] = mean_terms(run.model, data.rows(data.held_out), batch_size=100)
     return terms

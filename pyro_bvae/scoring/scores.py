@@ -67,7 +67,7 @@ def score(
         raise ValueError("a run is given twice")
     if len({run.config["fingerprint"] for run in runs}) > 1:
         raise ValueError("these runs were fitted to different data: score them apart")
-    settings = settings or ScoreSettings()
+    runs, settings = sharing(runs), settings or ScoreSettings()
     whole = of_factors(runs[0].dataset(), settings.factors)
     chosen = applicable(chosen, whole, len(runs), max(width_of(run, site) for run in runs))
     if settings.active_only:
@@ -84,7 +84,7 @@ def score(
     ]
     representations += [
         of_run(run, label, name, data, progress, site, settings.codes, None if draws is None else draws.index)
-        for run, label, name in named(sharing(runs))
+        for run, label, name in named(runs)
     ]
     return score_representations(
         representations, data, chosen, repeats=repeats, progress=progress, draws=draws, settings=settings
