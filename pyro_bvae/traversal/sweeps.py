@@ -173,14 +173,9 @@ def traverse(
     """
     start = start if isinstance(start, Base) else _of_codes(vae, start, site, given)
     dim = _dim(vae, start)
-    if kl is not None and len(kl) != dim:
-        raise ValueError(f"kl must have a value for each of the {dim} latents, got {len(kl)}")
     if columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")
-    if latents is None:
-        latents = range(dim) if kl is None else sorted(range(dim), key=lambda latent: -kl[latent])
-    latents = [index(latent) for latent in latents]
-    _check_latents(latents, dim)
+    latents = _rows(latents, kl, dim)
     if not (isfinite(low) and isfinite(high)):
         raise ValueError(f"the range must be finite, got {low} to {high}")
     values = np.linspace(float(low), float(high), columns, dtype=np.float32)  # torch's own misses 0 by 3e-8
@@ -223,12 +218,18 @@ def _dim(vae: BetaVAE, start: Base) -> int:
     return dim
 
 
-def _check_latents(latents: Sequence[int], dim: int) -> None:
-    if not latents:
+def _rows(latents: Sequence[int] | None, kl: Sequence[float] | None, dim: int) -> list[int]:
+    """The latents that are swept: those chosen, or all of them, by their KL where it is known."""
+    if kl is not None and len(kl) != dim:
+        raise ValueError(f"kl must have a value for each of the {dim} latents, got {len(kl)}")
+    if latents is None:
+        return [*range(dim)] if kl is None else sorted(range(dim), key=lambda latent: -kl[latent])
+    if not len(latents):
         raise ValueError("choose at least one latent to sweep")
     for latent in latents:
         if not 0 <= latent < dim:
             raise ValueError(f"latents must lie in 0 to {dim - 1}, got {latent}")
+    return [index(latent) for latent in latents]
 
 
 def _units(vae: BetaVAE) -> tuple[Tensor, Tensor] | None:
