@@ -255,9 +255,10 @@ class Mine(SemiSupervised):
     words = ("fit", "--program", "mine.py:Mine:alpha=1,note=word", *FIT, "--labelled", 10, "--steps", 2, "--out", "one")
     result = cli(*words)
     assert result.exit_code == 0, result.output
-    vae = load_run("one", program="mine.py").model
+    run = load_run("one", program="mine.py")
+    vae = run.model
     assert (vae.alpha, vae.note, vae.classes) == (1.0, "word", 10)
-    assert vae.share == pytest.approx(10 / 54, rel=1e-4)
+    assert vae.share == pytest.approx(10 / run.config["train_images"], rel=1e-4)
     assert vae.program.text == "mine.py:Mine:alpha=1,note=word"
 
 
