@@ -110,6 +110,25 @@ def test_a_constant_latent_is_defined(name: str) -> None:
     assert SCORES[name](np.column_stack([z, np.full(len(z), 0.1)]), SMALL) == pytest.approx(expected, abs=near)
 
 
+def outcome(name: str, z: np.ndarray) -> float | str:
+    """A score, or why there is none."""
+    try:
+        return float(SCORES[name](z, SMALL))
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("clean", [0, 2])
+def test_what_varies_by_rounding_alone_is_constant(clean: int, name: str) -> None:
+    dead = np.full((len(SMALL), 4), [2.5, -1.7, 0.001, 40.0], np.float32)
+    digits = np.random.default_rng(0).integers(-1, 2, size=dead.shape)
+    rounded = np.where(digits > 0, np.nextafter(dead, np.inf), np.where(digits < 0, np.nextafter(dead, -np.inf), dead))
+    alive = SMALL[:, :clean].astype(np.float32)
+    expected, found = (outcome(name, np.hstack([alive, part])) for part in (dead, rounded.astype(np.float32)))
+    assert found == expected or np.isnan([found, expected]).all()
+
+
 @pytest.mark.parametrize("name", SCORES)
 def test_a_factor_with_a_single_value_is_left_out(name: str) -> None:
     z = mixed(SMALL)

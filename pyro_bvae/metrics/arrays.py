@@ -31,10 +31,14 @@ __all__ = [
 ]
 
 Split = tuple[np.ndarray, np.ndarray]
+ROUNDING = 4.0  # units in the last place of the largest code
 
 
 def as_codes(codes: ArrayLike | Tensor) -> np.ndarray:
     """Codes ``(N, K)`` in single or double precision; what comes in another is brought to double precision.
+
+    A latent that varies by rounding alone is constant: an encoder that has died gives 2.5 and 2.5000002, and scores
+    that compare a latent with itself would find a code in that.
 
     Raises:
         ValueError: Not two-dimensional, no latents, fewer than two rows, or values that are no finite numbers.
@@ -51,7 +55,9 @@ def as_codes(codes: ArrayLike | Tensor) -> np.ndarray:
         raise ValueError(
             f"codes must be finite, got {int((~np.isfinite(array)).sum())} values that are NaN or infinite"
         )
-    return array
+    rounding = ROUNDING * np.finfo(array.dtype).eps * np.abs(array).max(0)
+    is_constant = np.ptp(array, axis=0) <= rounding
+    return np.where(is_constant, array[0], array) if is_constant.any() else array
 
 
 def as_classes(factors: ArrayLike | Tensor) -> np.ndarray:
