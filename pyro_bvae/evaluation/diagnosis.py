@@ -1,12 +1,14 @@
 """What went wrong in a fit, if anything did, and what to do about it.
 
-Each of eight checks looks at the run's history and returns a `Diagnosis` or None. `diagnose` returns the first one that
+Each of nine checks looks at the run's history and returns a `Diagnosis` or None. `diagnose` returns the first one that
 is not None, in the order
 
-    negative rate, missed rate, posterior collapse, narrow scale, rising loss, idle β, still falling, full code.
+    negative rate, silent code, missed rate, posterior collapse, narrow scale, rising loss, idle β, still falling,
+    full code.
 
-None of them changes with the units of the data, which add a constant to the distortion. The checks for collapse and for
-a full code also ask up to which β one more latent would lower the loss: `paying_beta`.
+None of them changes with the units of the data, which add a constant to the distortion. The check for a silent code
+also encodes some held-out data; those for collapse and for a full code ask up to which β one more latent would lower
+the loss: `paying_beta`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, log, prod
 
+import numpy as np
+
+from ..codes import encode
 from ..likelihoods import GaussianLearned, GaussianOptimal, LaplaceLearned, Standardised, family_of
+from ..metrics.arrays import as_codes
 from ..objectives.controlled import GREATEST_BETA, LEAST_BETA
 from ..runs.config import weighs_rate
 from ..runs.run import Run
@@ -25,6 +31,7 @@ from .paying_beta import largest_paying_beta
 
 __all__ = ["Diagnosis", "diagnose", "still_falling"]
 
+SILENT_DATA = 200  # held out, whose posteriors are compared
 MISSED_ABOVE_SHARE = 0.1  # of the target: the largest relative error of a rate that was asked for
 NARROW_BELOW = 1 / 255  # a learned scale narrower than a grey level
 RISEN_ABOVE_NATS = 0.1  # a value: what a Gaussian loses whose scale is a quarter too small
@@ -63,11 +70,12 @@ class Diagnosis:
 def diagnose(run: Run) -> Diagnosis | None:
     """The most serious problem of a run, or None.
 
-    The problems, most serious first: a negative rate; a rate out of reach, or not reached; posterior collapse; an
-    exploding rate, diverging training, a diverging scale or overfitting; a β that has no effect. And two remarks: the
-    loss is still falling; all latents are used.
+    The problems, most serious first: a negative rate; a silent code; a rate out of reach, or not reached; posterior
+    collapse; an exploding rate, diverging training, a diverging scale or overfitting; a β that has no effect. And two
+    remarks: the loss is still falling; all latents are used.
 
-    Only collapse and the full code need the data; where these can no longer be loaded, the diagnosis is less precise.
+    A silent code, collapse and the full code need the data; where these can no longer be loaded, the diagnosis is less
+    precise.
     A check is skipped where it has no answer: for parts of your own, for posteriors or priors that do not factorise,
     and for a run without history.
 
@@ -77,7 +85,8 @@ def diagnose(run: Run) -> Diagnosis | None:
     if not run.history:
         return None
     checks = (
-        _negative_rate, _missed_rate, _collapse, _narrow_scale, _rising, _idle_beta, still_falling, _full_code
+        _negative_rate, _silent_code, _missed_rate, _collapse, _narrow_scale, _rising, _idle_beta, still_falling,
+        _full_code,
     )  # fmt: skip
     return next((diagnosis for check in checks if (diagnosis := check(run))), None)
 
@@ -111,6 +120,25 @@ def _negative_rate(run: Run) -> Diagnosis | None:
         return None
     finding = f"the rate is {last['held_out_rate']:.3g} nats, and a KL divergence is never below 0"
     return Diagnosis("negative rate", finding, "look at the densities of prior and posterior: one is not normalised")
+
+
+def _silent_code(run: Run) -> Diagnosis | None:
+    """Latents are active, and all data have one posterior, but for rounding.
+
+    An encoder whose units are all dead ends there, and no gradient brings it back. The KL is that of the one posterior.
+    """
+    if max(_kl(run)) <= ACTIVE_ABOVE or "latents" in run.config:
+        return None
+    try:
+        data = run.dataset()
+        q = encode(run.model, data.rows(data.held_out[:SILENT_DATA]))
+        varies = any(np.ptp(as_codes(moment), axis=0).any() for moment in (q.loc, q.scale))
+    except (OSError, ValueError):
+        return None
+    if varies:
+        return None
+    finding = f"all data have one posterior, {run.history[-1]['held_out_rate']:.3g} nats from the prior"
+    return Diagnosis("silent code", f"{finding}: the encoder is dead", "lower `lr`, or warm it up with `lr_warmup`")
 
 
 def _missed_rate(run: Run) -> Diagnosis | None:

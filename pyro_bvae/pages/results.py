@@ -55,7 +55,7 @@ def curves(one: Measured, captions: Captions) -> Markup:
 def diagnosis(one: Measured) -> Markup:
     """What `diagnose` says of the run."""
     if one.diagnosis is None:
-        checks = "rate, collapse, scale, rising or falling loss, the effect of β, and the size of the code"
+        checks = "rate, code, collapse, scale, rising or falling loss, the effect of β, and the size of the code"
         return element("p", f"The diagnosis of the run, which looks at {checks}, has no remark.", class_="diagnosis")
     what = one.diagnosis
     return element("p", element("b", f"Diagnosis: {what.name}."), f" {_capital(what.finding)}; {what.remedy}.",
