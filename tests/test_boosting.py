@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import mean
+
 import numpy as np
 import pytest
 from codes import SMALL, drawn, mixed, rotated
@@ -32,13 +34,15 @@ def codes(factors: np.ndarray) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", codes(FACTORS))
 def test_presorted_trees_score_as_the_literatures(name: str) -> None:
     z = codes(FACTORS)[name].astype(np.float32)
-    exact, ours = (metrics.dci(z, FACTORS, booster=booster) for booster in ("exact", "presorted"))
-    near = 0.06 if name == "duplicated" else 0.02  # by which ties that are drawn differ for so few classes
-    assert ours.disentanglement == pytest.approx(exact.disentanglement, abs=0.02)
-    assert ours.completeness == pytest.approx(exact.completeness, abs=near)
-    assert ours.informativeness == pytest.approx(exact.informativeness, abs=0.02)
+    seeds = range(4 if name == "duplicated" else 1)  # copies tie, and ties are drawn: the mean is what agrees
+    exact, ours = (
+        [metrics.dci(z, FACTORS, booster=booster, seed=seed) for seed in seeds] for booster in ("exact", "presorted")
+    )
+    for score in ("disentanglement", "completeness", "informativeness"):
+        expected = mean(getattr(dci, score) for dci in exact)
+        assert mean(getattr(dci, score) for dci in ours) == pytest.approx(expected, abs=0.02), score
     if name != "duplicated":
-        np.testing.assert_allclose(ours.importances, exact.importances, atol=0.02)
+        np.testing.assert_allclose(ours[0].importances, exact[0].importances, atol=0.02)
 
 
 @pytest.mark.slow
