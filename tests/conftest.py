@@ -10,6 +10,7 @@ os.environ.pop("COLUMNS", None)  # set in the processes of xdist, for whom a tab
 import dataclasses
 import io
 import shutil
+import signal
 import struct
 import tarfile
 from collections.abc import Callable, Iterator
@@ -42,6 +43,11 @@ CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-fir
 CHROMIUM_OPTIONS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 REAL_DATA = Path(os.environ.get("PYRO_BVAE_DATA_ROOT") or Path(__file__).parents[2] / "shared" / "data")
 Cli = Callable[..., Result]
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be heard, which a shell has processes in the background ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

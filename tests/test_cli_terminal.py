@@ -59,9 +59,7 @@ def test_shell_completion_knows_options_and_names() -> None:
 
 def test_ctrl_c_says_how_to_go_on(here: Path) -> None:
     command = [sys.executable, "-m", "pyro_bvae_cli", "fit", "--epochs", "100000", "--no-compile", "--out", "my run"]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # else a process of `nohup` never hears of it
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGINT, before)
     try:
         assert wait_for(Path("my run/checkpoint.pt"))
         process.send_signal(signal.SIGINT)
