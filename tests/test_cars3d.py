@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import tarfile
 from math import prod
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from published_files import CARS3D, car, shrink_cars3d, write_cars3d
-from scipy.io import savemat
+from scipy.io import loadmat, savemat, whosmat
 
 from pyro_bvae import datasets
 
@@ -100,13 +101,27 @@ OTHERS = {
     "empty": (b"", "is damaged or no file of MATLAB"),
     "cut short": (car(1)[0][:3000], "is damaged or no file of MATLAB"),
     "another name": (with_a_mask_alone(), "expected an array im, .*, got only mask"),
-    "fewer sides": (car(1, (2, 2, 4))[0], r"an array im, \(128, 128, 3, 3, 2, 'uint8'\), got \(128, 128, 3, 2, 2,"),
+    "fewer sides": (car(1, (2, 2, 4))[0], r"an array im, \(128, 128, 3, 3, 2\) of uint8, got \(128, 128, 3, 2, 2\)"),
     "turned": (
         car(1, im=np.zeros((128, 128, 3, 2, 3), np.uint8))[0],
-        r"expected .* 3, 3, 2, 'uint8'\), got .* 3, 2, 3, 'uint8",
+        r"expected .* 3, 3, 2\) of uint8, got .* 3, 2, 3\)",
     ),
-    "floats": (car(1, im=np.zeros((128, 128, 3, 3, 2)))[0], "got .*'double'"),
+    "floats": (car(1, im=np.zeros((128, 128, 3, 3, 2)))[0], "of uint8, got float64"),
 }
+
+
+def test_doubles_that_matlab_stores_in_bytes_are_read(archive: Path) -> None:
+    with tarfile.open(archive) as packed:
+        packed.extractall(archive.parent / "mine", filter="data")
+    file = archive.parent / "mine" / "data" / "cars" / "car_002_mesh.mat"
+    savemat(file, {"im": loadmat(file)["im"]})
+    flags = struct.Struct("<III")  # of an array: their type, their size, and the class in the first byte of them
+    in_bytes, in_doubles = flags.pack(6, 8, 9), flags.pack(6, 8, 6)
+    content = file.read_bytes()
+    assert content.count(in_bytes) == 1
+    file.write_bytes(content.replace(in_bytes, in_doubles))
+    assert whosmat(file)[0][2] == "double"
+    assert loaded(archive.parent / "mine").fingerprint == loaded(archive).fingerprint
 
 
 @pytest.mark.parametrize("case", list(OTHERS))

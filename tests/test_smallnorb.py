@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from math import prod
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from published_files import SMALLNORB, matrix, noise, shrink_smallnorb, write_smallnorb
 
 from pyro_bvae import datasets
-from pyro_bvae.datasets.smallnorb import FILES
+from pyro_bvae.datasets.smallnorb import FILES, MD5
 
 CAT, INFO, DAT = FILES[1], FILES[2], FILES[0]
 HALF = prod(SMALLNORB) // 2
@@ -60,7 +61,7 @@ def test_packed_and_unpacked_files_may_stand_together(folder: Path) -> None:
     (folder / INFO).write_bytes(gzip.compress((folder / INFO).read_bytes()))  # packed under the name of the unpacked
     mixed = loaded(folder)
     assert mixed.fingerprint == whole.fingerprint
-    assert mixed.notes[-1].startswith(f"1 file not as published, by the md5: {DAT}.gz")
+    assert mixed.notes[-1].startswith(f"6 files not as published, by the md5: {DAT}.gz, {CAT}, {INFO}, ")
     assert mixed.notes[0] == "images of 96×96 are scaled to 64×64 by Pillow's Lanczos filter"
 
 
@@ -73,6 +74,17 @@ def test_where_a_file_is_there_both_ways_the_unpacked_one_is_read(folder: Path) 
     (folder / DAT).write_bytes(content[: len(content) // 2])  # unpacking was interrupted
     with pytest.raises(ValueError, match=r"dat\.mat is damaged: it is cut short; remove it, and .*dat\.mat\.gz .*"):
         loaded(folder)
+
+
+def test_the_layout_is_that_of_published_files() -> None:
+    """Three of the six can be written here: the categories, and what the test pictures show."""
+    category = np.tile(np.arange(5, dtype=np.int32), 24_300 // 5)
+    instance, elevation, azimuth, lighting, _ = np.meshgrid(
+        [0, 1, 2, 3, 5], np.arange(9), np.arange(0, 36, 2), np.arange(6), np.arange(5), indexing="ij"
+    )
+    shown = np.stack([instance, elevation, azimuth, lighting], axis=-1).reshape(-1, 4).astype(np.int32)
+    for name, array in zip(FILES[1::3] + FILES[-1:], (category, category, shown), strict=True):
+        assert hashlib.md5(matrix(array)).hexdigest() == MD5[name][1], name
 
 
 def test_a_file_that_is_missing_is_named(folder: Path) -> None:

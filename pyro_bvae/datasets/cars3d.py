@@ -132,22 +132,25 @@ def _pictures(file: Path) -> np.ndarray:
 
 
 def _views(name: str, content: bytes) -> np.ndarray:
-    """The pictures in a file of MATLAB, the azimuth fastest: uint8 ``(96, 128, 128, 3)``."""
+    """The pictures in a file of MATLAB, the azimuth fastest: uint8 ``(96, 128, 128, 3)``.
+
+    What counts is the type that they are stored in: MATLAB stores doubles in bytes where they are such numbers.
+    """
     from scipy.io import loadmat, whosmat
 
     heights, turns, _ = FACTOR_SIZES
-    wanted = (*SHAPE, turns, heights, "uint8")
+    wanted = (*SHAPE, turns, heights)
     try:
-        known = {array: (*shape, kind) for array, shape, kind in whosmat(io.BytesIO(content))}
+        known = {array: tuple(shape) for array, shape, _ in whosmat(io.BytesIO(content))}
         is_right = known.get("im") == wanted  # before it is unpacked
         images = loadmat(io.BytesIO(content), variable_names=["im"])["im"] if is_right else None
     except MemoryError:
         raise
     except Exception as error:  # whatever the bytes of a damaged file make scipy's reader raise
         raise ValueError(f"{name} is damaged or no file of MATLAB: {' '.join(str(error).split())}") from error
-    if images is None:
-        came = known.get("im", f"only {', '.join(known)[:60] or 'nothing'}")
-        raise ValueError(f"{name} is not as published: expected an array im, {wanted}, got {came}")
+    if images is None or images.dtype != np.uint8:
+        came = known.get("im", f"only {', '.join(known)[:60] or 'nothing'}") if images is None else images.dtype
+        raise ValueError(f"{name} is not as published: expected an array im, {wanted} of uint8, got {came}")
     views: np.ndarray = np.ascontiguousarray(images.transpose(4, 3, 0, 1, 2))
     return views.reshape(-1, *SHAPE)
 

@@ -91,7 +91,7 @@ def _download(url: str, path: Path, md5: str | None, advisory: bool, progress: P
         if not advisory:
             partial.unlink()
             raise OSError(f"{said}: it was deleted, try again")
-        warnings.warn(f"{said}; that one comes from a single source, so the file is used", stacklevel=4)
+        warnings.warn(f"{said}; that one is not certain, so the file is used", stacklevel=4)
     check_lock(path)
     os.replace(partial, path)
 

@@ -7,7 +7,8 @@ There are four sets: ``toy`` and ``realistic`` are rendered, ``real`` and ``comp
 have 1,036,800 images, ``complex`` has 4 colours and 4 shapes (cup, tennis ball, croissant, beer cup), and 460,800. The
 sets of the NeurIPS 2019 challenge had 4 and 4 as well, so that the sizes are read off the number of images.
 
-Each published file is an npz with the array ``images``, of up to 12.7 GB. It is read in blocks.
+Each published file is an npz with the array ``images``, of up to 12.7 GB. It is read in blocks. The pictures of the
+first mpi3d_real.npz were damaged, in a file that is whole; since May 2024 there is another in its place.
 
 Source: Gondal et al., On the transfer of inductive bias from simulation to the real world, NeurIPS 2019,
 https://arxiv.org/abs/1906.03292; https://github.com/rr-learning/disentanglement_dataset

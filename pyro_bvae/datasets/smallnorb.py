@@ -45,13 +45,13 @@ FACTOR_SIZES = (5, 10, 9, 18, 6)
 CATEGORIES = ("animal", "human", "airplane", "truck", "car")
 PARTS = ("smallnorb-5x46789x9x18x6x2x96x96-training", "smallnorb-5x01235x9x18x6x2x96x96-testing")
 CAMERAS, SIDE = 2, 96
-MD5 = {  # of the packed files
-    f"{PARTS[0]}-dat.mat": "66054832f9accfe74a0f4c36a75bc0a2",
-    f"{PARTS[0]}-cat.mat": "23c8b86101fbf0904a000b43d3ed2fd9",
-    f"{PARTS[0]}-info.mat": "51dee1210a742582ff607dfd94e332e3",
-    f"{PARTS[1]}-dat.mat": "e4ad715691ed5a3a5f138751a4ceb071",
-    f"{PARTS[1]}-cat.mat": "5aa791cd7e6016cf957ce9bdb93b8603",
-    f"{PARTS[1]}-info.mat": "a9454f3864d7fd4bb3ea7fc3eb84924e",
+MD5 = {  # packed, and as they are
+    f"{PARTS[0]}-dat.mat": ("66054832f9accfe74a0f4c36a75bc0a2", "8138a0902307b32dfa0025a36dfa45ec"),
+    f"{PARTS[0]}-cat.mat": ("23c8b86101fbf0904a000b43d3ed2fd9", "fd5120d3f770ad57ebe620eb61a0b633"),
+    f"{PARTS[0]}-info.mat": ("51dee1210a742582ff607dfd94e332e3", "19faee774120001fc7e17980d6960451"),
+    f"{PARTS[1]}-dat.mat": ("e4ad715691ed5a3a5f138751a4ceb071", "e9920b7f7b2869a8f1a12e945b2c166c"),
+    f"{PARTS[1]}-cat.mat": ("5aa791cd7e6016cf957ce9bdb93b8603", "fd5120d3f770ad57ebe620eb61a0b633"),
+    f"{PARTS[1]}-info.mat": ("a9454f3864d7fd4bb3ea7fc3eb84924e", "7c5b871cc69dcadec1bf6a18141f5edc"),
 }
 FILES = tuple(MD5)
 TYPES: dict[int, np.dtype[Any]] = {507333717: np.dtype(np.uint8), 507333716: np.dtype("<i4")}  # by the magic number
@@ -80,7 +80,7 @@ def load(
     """
     files = [_place(name, path or root / "smallnorb") or _downloaded(name, path, root, progress) for name in FILES]
     factors = _factors(files)
-    md5 = [MD5[file.stem] if file.suffix == ".gz" else None for file in files]
+    md5 = [MD5[file.stem][0] if file.suffix == ".gz" else MD5[file.name][1] for file in files]
     some = streamed(
         "smallnorb", root, files, (len(factors), SIDE, SIDE, 1), lambda: _blocks(files), Scaling(image_size),
         subsample=subsample, md5=md5, progress=progress,
@@ -107,7 +107,7 @@ def _downloaded(name: str, path: Path | None, root: Path, progress: Progress | N
         where = f"{path} has no {name}" if path.is_dir() else f"{path} is not a folder"
         raise FileNotFoundError(f"{where}, also not packed (.gz); give the folder of all {len(FILES)} files")
     file = root / "smallnorb" / f"{name}.gz"
-    return published(f"{ADDRESS}{name}.gz", file, "smallnorb", md5=MD5[name], progress=progress)
+    return published(f"{ADDRESS}{name}.gz", file, "smallnorb", md5=MD5[name][0], progress=progress)
 
 
 def _factors(files: Sequence[Path]) -> Tensor:
