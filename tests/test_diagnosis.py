@@ -126,6 +126,13 @@ def test_a_fit_that_fails_is_told_why_in_one_line(name: str, small: Dataset) -> 
     assert re.match(said, diagnosis), diagnosis
 
 
+def test_data_that_do_not_vary_have_nothing_to_code() -> None:
+    same = Dataset("same", torch.full((50, 1, 8, 8), 128, dtype=torch.uint8))
+    assert str(diagnose(fitted(same))) == (
+        "posterior collapse: the data do not vary, and there is nothing to code; look at them"
+    )
+
+
 def test_two_latents_at_a_small_beta_are_too_few(digits: Dataset) -> None:
     diagnosis = str(diagnose(fitted(digits, hidden=(400,), latent_dim=2, beta=0.1, steps=130)))
     assert re.match(

@@ -83,6 +83,24 @@ def test_programs_of_several_sites_are_let_be(kind: str) -> None:
     assert "silent" not in str(diagnose(run))
 
 
+@pytest.mark.parametrize("posterior", ["full", "iaf:2", "planar:2", "spline:2"])
+def test_a_dead_encoder_is_found_whatever_its_posterior(posterior: str, small: Dataset) -> None:
+    run = fit(BetaVAE(small.shape, 3, hidden=(8,), posterior=posterior), small, steps=1, compile=False)
+    assert "silent" not in verdict(run)
+    kill(run.model.encoder)
+    assert re.match(SAID, verdict(run))
+
+
+@pytest.mark.parametrize("first", [3600, 2500, 1])
+def test_data_of_which_most_are_the_same_are_no_dead_encoder(first: int) -> None:
+    torch.manual_seed(0)
+    images = torch.zeros(4000, 1, 8, 8)
+    images[first:, :, :4] = 1
+    data = Dataset("two kinds, sorted", images)
+    run = fit(BetaVAE(data.shape, 2, hidden=(16,)), data, steps=100, compile=False)
+    assert "silent" not in verdict(run)
+
+
 def test_without_the_data_nothing_is_said(small: Dataset) -> None:
     run = fit(BetaVAE(small.shape, 3, hidden=(8,)), Dataset("mine", small.images), steps=1, compile=False)
     kill(run.model.encoder)

@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, log, prod
 
-import numpy as np
+import torch
 
 from ..codes import encode
+from ..datasets.dataset import random_subset
 from ..likelihoods import GaussianLearned, GaussianOptimal, LaplaceLearned, Standardised, family_of
 from ..metrics.arrays import as_codes
 from ..objectives.controlled import GREATEST_BETA, LEAST_BETA
@@ -31,7 +32,7 @@ from .paying_beta import largest_paying_beta
 
 __all__ = ["Diagnosis", "diagnose", "still_falling"]
 
-SILENT_DATA = 200  # held out, whose posteriors are compared
+SILENT_DATA = 20  # held out, whose posteriors are compared
 MISSED_ABOVE_SHARE = 0.1  # of the target: the largest relative error of a rate that was asked for
 NARROW_BELOW = 1 / 255  # a learned scale narrower than a grey level
 RISEN_ABOVE_NATS = 0.1  # a value: what a Gaussian loses whose scale is a quarter too small
@@ -74,8 +75,7 @@ def diagnose(run: Run) -> Diagnosis | None:
     collapse; an exploding rate, diverging training, a diverging scale or overfitting; a β that has no effect. And two
     remarks: the loss is still falling; all latents are used.
 
-    A silent code, collapse and the full code need the data; where these can no longer be loaded, the diagnosis is less
-    precise.
+    A silent code, collapse and the full code need the data; where they cannot be loaded, less is said.
     A check is skipped where it has no answer: for parts of your own, for posteriors or priors that do not factorise,
     and for a run without history.
 
@@ -123,19 +123,19 @@ def _negative_rate(run: Run) -> Diagnosis | None:
 
 
 def _silent_code(run: Run) -> Diagnosis | None:
-    """Latents are active, and all data have one posterior, but for rounding.
-
-    An encoder whose units are all dead ends there, and no gradient brings it back. The KL is that of the one posterior.
-    """
+    """Latents are active, and data that differ have one posterior: an encoder whose units are all dead ends there."""
     if max(_kl(run)) <= ACTIVE_ABOVE or "latents" in run.config:
         return None
     try:
         data = run.dataset()
-        q = encode(run.model, data.rows(data.held_out[:SILENT_DATA]))
-        varies = any(np.ptp(as_codes(moment), axis=0).any() for moment in (q.loc, q.scale))
+        some = data.held_out[random_subset(len(data.held_out), SILENT_DATA)]
+        if (data.images[some] == data.images[some[:1]]).all():
+            return None
+        each = [encode(run.model, data.rows(one)) for one in some.split(1)]  # alone, so by the same draws
+        codes = as_codes(torch.cat([torch.cat([q.loc, q.scale], dim=1) for q in each]))
     except (OSError, ValueError):
         return None
-    if varies:
+    if (codes != codes[0]).any():
         return None
     finding = f"all data have one posterior, {run.history[-1]['held_out_rate']:.3g} nats from the prior"
     return Diagnosis("silent code", f"{finding}: the encoder is dead", "lower `lr`, or warm it up with `lr_warmup`")
@@ -170,7 +170,9 @@ def _collapse(run: Run) -> Diagnosis | None:
     finding, remedy = "no latent is active, the decoder ignores the code", "lower `beta`, or train for longer"
     if not weighs_rate(run.config):
         remedy = "let the objective ask less of the code, or train for longer"
-    if most is not None and beta < most:
+    if most == 0:
+        finding, remedy = "the data do not vary, and there is nothing to code", "look at them"
+    elif most is not None and beta < most:
         finding = f"no latent is active, though one would pay up to β {most:.3g}"
         remedy = "train for longer, or let β rise slowly: `beta_schedule='linear:STEPS'`"
     elif most is not None and run.config["likelihood"] == "gaussian":
