@@ -169,9 +169,10 @@ def _figures(data: Dataset, vae: BetaVAE, options: dict[str, Any]) -> list[Figur
 def _load(options: dict[str, Any]) -> Dataset:
     from pyro_bvae.runs import data_of_run, load_data
 
+    of_a_run = {} if options["subsample"] is None else stored(options)  # whose part of the data may be an older draw
     if options["resume"]:
-        return data_of_run({"can_be_loaded": True, **options}, LoadingBar())
-    return load_data(options, LoadingBar())
+        return data_of_run({"can_be_loaded": True, **of_a_run, **options}, LoadingBar())
+    return load_data({**of_a_run, **options}, LoadingBar())
 
 
 def _build(ctx: click.Context, data: Dataset, options: dict[str, Any]) -> BetaVAE:

@@ -6,12 +6,15 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 from conftest import Cli
 
 from pyro_bvae import load_run
+from pyro_bvae.datasets import loading
+from pyro_bvae.datasets.dataset import SPLIT_SEED, part_of
 from pyro_bvae.runs.older import KEYS
 
 FOLDERS = sorted(path.parent for path in Path(__file__).parent.glob("format-1/*/config.json"))
@@ -92,3 +95,24 @@ def test_what_is_younger_than_a_run_means_what_there_was_before(folder: Path, cl
     assert all((models[0][name] == models[1][name]).all() for name in models[0])
     assert "(as the run was begun" in parts.stdout
     assert "ran_on" not in parts.stdout
+
+
+@pytest.mark.parametrize("more", [[], ["--program", "semi-supervised", "--labelled", 20]])
+def test_a_part_of_the_data_that_an_older_version_drew_is_found(
+    more: list[object], cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ["--hidden", 8, "--latent-dim", 2, "--no-compile", "--no-figures"]
+    given = ["--dataset", "digits", "--subsample", 600, *more]
+    with monkeypatch.context() as older:
+        older.setattr(loading, "part_of", partial(part_of, seed=SPLIT_SEED))
+        cli("fit", *given, *small, "--steps", 3, "--out", "run")
+        cli("fit", *given, *small, "--steps", 6, "--out", "whole")
+    assert len(load_run("run").dataset().train) == 421  # of 600, since all 179 held-out data came first
+    cli("evaluate", "run")
+    cli("fit", "--resume", "--steps", 6, "--out", "run")
+    one, other = (load_run(name).model.state_dict() for name in ("run", "whole"))
+    assert all((one[name] == other[name]).all() for name in one)
+    cli("fit", "--config", "run/config.json", "--out", "again", "--no-figures")
+    assert load_run("again").config["fingerprint"] == load_run("run").config["fingerprint"]
+    cli("fit", *given, *small, "--steps", 3, "--out", "new")
+    assert len(load_run("new").dataset().train) > 500

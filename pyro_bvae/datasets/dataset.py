@@ -89,6 +89,8 @@ class Dataset:
             object.__setattr__(self, part, index)
         if self.factors is not None:
             object.__setattr__(self, "factors", as_classes(self.factors))
+        if self.labels is not None:
+            object.__setattr__(self, "labels", as_classes(self.labels))
         if isinstance(self.labels, Tensor) and len(self.label_names or ()) != 1:  # one name is that of an attribute
             object.__setattr__(self, "labels", without_column(self.labels))
         check_companions(self)
@@ -209,16 +211,17 @@ def random_subset(size: int, count: int, seed: int = SPLIT_SEED) -> Tensor:
     return order[:count].sort().values
 
 
-def part_of(data: Dataset, count: int) -> Dataset:
+def part_of(data: Dataset, count: int, seed: int = PART_SEED) -> Dataset:
     """Data drawn at random; each stays in the part of the split that it is in, and both parts shrink alike.
 
     Args:
         data: The whole data set.
         count: How many of them.
+        seed: Of the draw. Older versions drew by that of the split, `SPLIT_SEED`, and so held-out data first.
     """
     if count >= len(data):
         return data
-    index = random_subset(len(data), count, PART_SEED)
+    index = random_subset(len(data), count, seed)
     train, held_out = (torch.isin(index, part).nonzero().squeeze(1) for part in (data.train, data.held_out))
     if not len(train) or not len(held_out):  # a few of the data, all from one part
         train, held_out = seeded_split(count) if count > 1 else (train, held_out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import torch
 from .. import datasets
 from ..compiled.randomness import own_generator
 from ..datasets import Dataset, Progress, pixels
+from ..datasets.dataset import SPLIT_SEED, part_of
+from ..datasets.few_labels import with_few_labels
 from ..likelihoods.standardised import Standardised, takes_standardised
 from ..model import BetaVAE
 from ..priors import VampPrior
@@ -25,10 +28,21 @@ TABLES = ("npz", "npy", "txt", "csv")  # sources whose vectors are standardised 
 
 
 def load_data(settings: Mapping[str, Any], progress: Progress | None = None) -> Dataset:
-    """The data set that the settings `options.DATA` describe; ``progress`` is called while they load."""
+    """The data set that the settings `options.DATA` describe; ``progress`` is called while they load.
+
+    Settings of a run have a fingerprint as well: where an older version drew ``subsample`` in another way, that part.
+    """
     options = {name: settings[name] for name in DATA_OPTIONS if settings.get(name) is not None}
     root, seed = settings.get("data_root"), settings.get("seed") or 0
-    return datasets.load(settings["dataset"], root, **options, seed=seed, progress=progress)
+    data = datasets.load(settings["dataset"], root, **options, seed=seed, progress=progress)
+    if "subsample" not in options or settings.get("fingerprint") in (None, data.fingerprint):
+        return data
+    count, labelled = options.pop("subsample"), options.pop("labelled", None)
+    whole = datasets.load(settings["dataset"], root, **options, progress=progress)
+    older = replace(part_of(whole, count, SPLIT_SEED), options=data.options)
+    if older.fingerprint != settings["fingerprint"]:
+        return data
+    return older if labelled is None else with_few_labels(older, labelled, seed)
 
 
 def moved(
