@@ -307,4 +307,5 @@ def _echo_information(parts: Information) -> None:
         ("rate", parts.rate, "nats at these draws, the sum of the three"),
     ):
         click.echo(f"{name:15} {in_words(value):>12} {unit}")
-    click.echo(f"I_rep ≤ rate    {in_words(parts.mutual_information):>12} ≤ {in_words(parts.rate)} nats")
+    excuse = "" if parts.mutual_information <= parts.rate else ", but for the error of one draw a datum"
+    click.echo(f"I_rep ≤ rate    {in_words(parts.mutual_information):>12} ≤ {in_words(parts.rate)} nats{excuse}")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyro_bvae import BetaVAE, fit, metrics
 from pyro_bvae.datasets import Dataset, Pairs
+from pyro_bvae.datasets.few_labels import with_few_labels
 
 WHOLE = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.float32, torch.float64]
 FACTORS = torch.cartesian_prod(torch.arange(25), torch.arange(4))
@@ -25,6 +26,20 @@ def test_factors_of_every_type_are_the_same_classes(dtype: torch.dtype) -> None:
     assert (data.factor_sizes, data.fingerprint) == ((25, 4), expected.fingerprint)
     assert metrics.mig(X, data.factors) == metrics.mig(X, FACTORS)
     assert Pairs(data) is not None
+
+
+@pytest.mark.parametrize("dtype", [*WHOLE, torch.bool], ids=str)
+def test_labels_of_every_type_can_be_missing(dtype: torch.dtype) -> None:
+    labels = (torch.arange(100) % 2).to(dtype)
+    few = with_few_labels(Dataset("mine", X, labels=labels), 10).beside["labels"]
+    assert [int((few == value).sum()) for value in (-1, 0, 1)] == [90, 5, 5]
+
+
+@pytest.mark.parametrize("part", ["train", "held_out"])
+def test_a_mask_of_zeros_and_ones_is_no_index(part: str) -> None:
+    mask = (torch.arange(100) % 3 == 0).to(torch.uint8)
+    with pytest.raises(ValueError, match="a split of 100 zeros and ones is a mask: give it as bool"):
+        Dataset("mine", X, **{part: mask})
 
 
 def test_many_classes_in_few_bits_do_not_wrap() -> None:

@@ -231,6 +231,7 @@ def test_one_objective_has_one_text(name: str) -> None:
         ("factor:layers=2.5", "layers of the objective factor is a number of at least 1, got 2.5"),
         ("dip-i:diagonal=-1", "diagonal of the objective dip-i must be finite and at least 0, got -1"),
         ("beta:free_bits=linear:1:5", "free_bits of the objective beta cannot have a schedule"),
+        ("ada:differing=linear:5:10", "differing of the objective ada cannot have a schedule"),
         ("capacity:capacity=linear", "'linear' is not a schedule of the form linear:VALUE:STEPS"),
         ("capacity:capacity=liner:25:100", "unknown schedule 'liner': did you mean 'linear'"),
         ("capacity:gamma=inf", "gamma of the objective capacity must be finite"),

@@ -71,6 +71,13 @@ def test_runs_come_by_udr_and_those_without_by_elbo() -> None:
     )
 
 
+def test_a_run_may_be_called_like_a_baseline() -> None:
+    rows = made([{"udr": 0.5}, {"udr": 0.9}])
+    baseline = ScoreRow("pca", "run0", None, 0, None, {}, {"mig": 0.2}, is_baseline=True)
+    expected = scoring.rank(rows, terms(2))
+    assert scoring.rank([baseline, *rows], terms(2)) == scoring.rank([*rows, baseline], terms(2)) == expected
+
+
 def test_a_line_says_what_the_order_is_worth() -> None:
     alone = made([{"udr": None}, {"udr": None}])
     assert "no order: udr compares runs that differ in the seed" in scoring.worth(scoring.rank(alone, terms(2)), alone)

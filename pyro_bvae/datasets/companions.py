@@ -103,6 +103,8 @@ def check_companions(data: Dataset) -> None:
     for index in (data.train, data.held_out):
         if len(index) == 0 or index.min() < 0 or index.max() >= size:
             raise ValueError(f"{data.name}: a split must hold at least one index, all from 0 to {size - 1}")
+        if len(index) == size and len(index.unique()) <= 2 < size:
+            raise ValueError(f"{data.name}: a split of {size} zeros and ones is a mask: give it as bool")
 
 
 def _check_sizes(name: str, factors: Tensor, sizes: Sequence[int]) -> None:

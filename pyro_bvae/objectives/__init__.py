@@ -89,10 +89,11 @@ def build_objective(wanted: Specification, sizes: Sizes = ONE_OF_EACH) -> Regula
             or out of range, or that of a schedule at one of its ends is.
     """
     first, last = ({name: end(schedule) for name, schedule in wanted.schedules.items()} for end in (start_of, end_of))
-    objective = _built(wanted.name, {**wanted.options, **first}, sizes)
     for name in wanted.schedules:
-        if not OBJECTIVES[wanted.name].OPTIONS[name].may_be_scheduled:
+        option = OBJECTIVES[wanted.name].OPTIONS.get(name)
+        if option is not None and not option.may_be_scheduled:
             raise ValueError(f"{name} of the objective {wanted.name} cannot have a schedule")
+    objective = _built(wanted.name, {**wanted.options, **first}, sizes)
     if last != first:
         with torch.random.fork_rng(devices=[]):
             _built(wanted.name, {**wanted.options, **last}, sizes)

@@ -73,7 +73,7 @@ def rank(rows: Sequence[ScoreRow], terms: Mapping[str, MeanTerms]) -> list[Ranke
         rows: Of `score`, with the column "udr" where there are several seeds.
         terms: Of each run, see `terms_of`.
     """
-    first = {row.run: row for row in reversed(rows)}
+    first = {row.run: row for row in reversed(rows) if not row.is_baseline}
     ranked = [
         RankedRun(
             run,

@@ -31,7 +31,7 @@ class _Outcome:
     """What came of taking a metric: its scores, and the reason where there are none."""
 
     scores: Scores
-    reason: str = "it is not defined for this representation"
+    reason: str = "it is not defined for this representation, or for these data"
 
 
 def score(
