@@ -89,8 +89,6 @@ class Dataset:
             object.__setattr__(self, part, index)
         if self.factors is not None:
             object.__setattr__(self, "factors", as_classes(self.factors))
-        if self.labels is not None:
-            object.__setattr__(self, "labels", as_classes(self.labels))
         if isinstance(self.labels, Tensor) and len(self.label_names or ()) != 1:  # one name is that of an attribute
             object.__setattr__(self, "labels", without_column(self.labels))
         check_companions(self)

@@ -40,8 +40,8 @@ def with_few_labels(data: Dataset, count: int, seed: int = 0) -> Dataset:
         raise ValueError(f"`labelled` wants a class of each datum, and {data.name} {has}: leave it out")
     generator = torch.Generator().manual_seed(seed)
     kept = torch.cat(_drawn(data, data.labels, count, generator))
-    labels = torch.full_like(data.labels, MISSING)
-    labels[kept] = data.labels[kept]
+    labels = torch.full_like(data.labels, MISSING, dtype=torch.int64)  # −1 is no value of bool and uint8
+    labels[kept] = data.labels[kept].to(torch.int64)
     few = replace(data, extra={**data.extra, "labels": labels})
     few.__dict__["fingerprint"] = data.fingerprint
     return few
