@@ -100,6 +100,11 @@ def check_companions(data: Dataset) -> None:
         raise ValueError(f"{data.name}: two factors have one name: {', '.join(map(str, data.factor_names))}")
     if data.factors is not None and data.factor_sizes is not None:
         _check_sizes(data.name, data.factors, data.factor_sizes)
+    _check_split(data)
+
+
+def _check_split(data: Dataset) -> None:
+    size = len(data.images)
     for index in (data.train, data.held_out):
         if len(index) == 0 or index.min() < 0 or index.max() >= size:
             raise ValueError(f"{data.name}: a split must hold at least one index, all from 0 to {size - 1}")
