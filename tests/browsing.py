@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from PIL import Image, ImageSequence
 from pyro_bvae import BetaVAE, Run, explore
 from pyro_bvae.datasets import Dataset
 from pyro_bvae.generation import images_of
+
+LONGEST = 30  # seconds that a page may take
 
 
 @contextmanager
@@ -31,6 +34,17 @@ def settle(page: Any) -> Any:
     """The page, when every picture that was asked for is painted."""
     page.evaluate("explorer.settled()")
     return page
+
+
+def wait_until(page: Any, expression: str, drawn: Any = None) -> None:
+    """Until an expression, or a function of ``drawn``, is true in the page.
+
+    Playwright's own ``wait_for_function`` asks a second time by eval, which the page's security policy forbids.
+    """
+    deadline = time.monotonic() + LONGEST
+    while not page.evaluate(expression, drawn):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(50)
 
 
 def move(page: Any, latent: int, value: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from browsing import as_bytes, code, explored, is_near, pixels, settle, shows
+from browsing import as_bytes, code, explored, is_near, pixels, settle, shows, wait_until
 
 from pyro_bvae import BetaVAE, Run
 from pyro_bvae.datasets import Dataset
@@ -113,7 +113,7 @@ def test_a_point_shows_its_image_and_a_click_starts_from_it(plane: Any, digits_r
     plane.wait_for_selector(".plane .tip:visible")
     data = digits_run.dataset()
     image = data.images[data.held_out[index]] / 255
-    plane.wait_for_function("explorer.panels[0].plane.images.running === null")
+    wait_until(plane, "explorer.panels[0].plane.images.running === null")
     assert is_near(pixels(plane, ".plane .tip canvas")[..., :3], as_bytes(image))
     assert plane.locator(".plane .tip p").text_content() == f"image {index}, label {data.labels[data.held_out[index]]}"
     plane.mouse.click(left + across, top + up)
@@ -184,7 +184,7 @@ def test_a_point_of_vectors_shows_its_features(page: Any, vectors: Dataset) -> N
         page.mouse.move(left + across, top + up)
         page.wait_for_selector(".plane .tip:visible")
         assert page.locator(".plane .tip p").text_content() == f"vector {index}"
-        page.wait_for_function("explorer.panels[0].plane.images.running === null")
+        wait_until(page, "explorer.panels[0].plane.images.running === null")
         assert pixels(page, ".plane .tip canvas")[..., 3].any()
 
 
@@ -203,7 +203,7 @@ def test_the_plane_is_sharp_on_a_fine_screen_in_light_and_dark(scheme: str, brow
             assert len(set(sizes)) == 1
             drawn = page.evaluate(f"document.querySelector('{PLANE}').toDataURL()")
             page.emulate_media(color_scheme="dark" if scheme == "light" else "light")
-            page.wait_for_function(f"(drawn) => document.querySelector('{PLANE}').toDataURL() !== drawn", arg=drawn)
+            wait_until(page, f"(drawn) => document.querySelector('{PLANE}').toDataURL() !== drawn", drawn)
     finally:
         page.close()
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from browsing import code, picture, pixels, settle
+from browsing import code, picture, pixels, settle, wait_until
 from conftest import Cli, opened_page
 from PIL import Image
 
@@ -127,7 +127,7 @@ def test_a_picture_of_ones_own_is_encoded_offline(opened: Open, tmp_path: Path) 
     grey, png = np.arange(256, dtype=np.uint8).reshape(16, 16), BytesIO()
     Image.fromarray(grey).save(png, "PNG")
     page.set_input_files("input[type=file]", {"name": "own.png", "mimeType": "image/png", "buffer": png.getvalue()})
-    page.wait_for_function("explorer.panels[0].state.start.index === null")
+    wait_until(page, "explorer.panels[0].state.start.index === null")
     settle(page)
     expected = encode(run.model, torch.from_numpy(grey)[None, None]).loc[0]
     assert torch.allclose(code(page), expected, atol=2e-3)
@@ -148,13 +148,13 @@ def test_a_comparison_sorts_its_table_and_shows_two_side_by_side(cli: Cli, here:
     page.get_by_role("button", name="β", exact=True).first.click()
     assert betas() == ["16", "4", "1"]
     page.get_by_label("Right").scroll_into_view_if_needed()
-    page.wait_for_function("window.pair")
+    wait_until(page, "window.pair")
     page.get_by_label("Right").select_option(label="beta16-seed0")
     page.evaluate("pair.settled()")
     assert page.locator("[data-pair] h2").all_inner_texts() == ["beta4-seed0", "beta16-seed0"]
     assert page.evaluate(DROPS) == 1  # not by the pair before, too
     page.locator("#overview a", has_text="beta1-seed0").click()
-    page.wait_for_function("explorers[2]")
+    wait_until(page, "explorers[2]")
     page.evaluate("explorers[2].settled()")
     assert page.locator("#run-2 [data-testid=picture-0]").is_visible()
 
